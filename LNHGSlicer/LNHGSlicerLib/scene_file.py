@@ -1,0 +1,38 @@
+"""A result as `scene.mrb`: one file that 3D Slicer opens with everything in place."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lnhg.errors import LNHGError
+
+if TYPE_CHECKING:
+    from lnhg.result import Result
+
+
+def write_scene(result: Result, path: Path, *, ct_name: str = "CT") -> None:
+    """Write CT, segmentation, heterogeneity volume and nodule table as a Slicer bundle (`.mrb`) at `path`, or nothing.
+
+    Runs in this process, on a scene of its own. `ct_name` is the only text about the CT's origin in the scene, apart
+    from `result.ct.source`. Raises `LNHGError` when the `host` extra is not installed or the file cannot be written.
+    """
+    if importlib.util.find_spec("slicer_core") is None:
+        raise LNHGError("Writing scene.mrb needs Slicer's library: pip install 'lnhg[host]'.")
+    import slicer
+
+    from . import scene
+    from .headless import fit_slice_views, headless_host
+
+    with tempfile.TemporaryDirectory(prefix=".scene-", dir=path.parent) as folder, headless_host() as host:
+        nodes = scene.add_result(scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, ct_name), result)
+        scene.show(nodes)
+        fit_slice_views()
+        scene.jump_to_first_nodule(nodes)
+        # The folder inside the bundle is named after the file, so the temporary file has the final name.
+        unfinished, messages = Path(folder) / path.name, slicer.vtkMRMLMessageCollection()
+        if not host.WriteToMRB(str(unfinished), None, messages):
+            raise LNHGError(f"The scene {path} cannot be written: {messages.GetAllMessagesAsString()}")
+        unfinished.replace(path)

@@ -1,0 +1,22 @@
+"""LNHG: lung nodules and their heterogeneity on chest CT. Research use only.
+
+After Song et al., IEEE JBHI 2022. `read_ct(path)`, `segment(ct, options, seeds)` and `Result.save(folder)` are the way
+through; importing this package loads neither torch nor SimpleITK.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {"CT": "ct", "read_ct": "ct", "Options": "options", "Result": "result", "segment": "pipeline", "LNHGError": "errors"}
+
+__all__ = ["CT", "LNHGError", "Options", "Result", "read_ct", "segment"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(import_module(f".{_EXPORTS[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

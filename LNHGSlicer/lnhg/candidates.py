@@ -1,0 +1,32 @@
+"""Candidates: where the detector, or a person's seed, says that a nodule may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One place in 3D.
+
+    Attributes:
+        boxes: for each slice k of the axial view its box `(x0, y0, x1, y1)` in CT pixels; pixel column c covers c to c + 1.
+        score: detector score, 0 to 1; 1 for a seed.
+        seed: the voxel (i, j, k) of the axial view that a person pointed at, or None for a find of the detector.
+    """
+
+    boxes: Mapping[int, tuple[float, float, float, float]]
+    score: float
+    seed: tuple[int, int, int] | None = None
+
+    @property
+    def centre_ijk(self) -> np.ndarray:
+        """Centre as a fractional voxel (i, j, k) of the axial view: mean over slices, weighted by the boxes' areas."""
+        slices = np.array(sorted(self.boxes), float)
+        boxes = np.array([self.boxes[int(k)] for k in slices], float)
+        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        centres = np.column_stack([boxes[:, [0, 2]].mean(1) - 0.5, boxes[:, [1, 3]].mean(1) - 0.5, slices])
+        return np.average(centres, axis=0, weights=areas)

@@ -1,0 +1,126 @@
+"""Where and how the networks run: device, precision and batch size, and what happens when memory runs out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from .errors import InputError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# bf16 must take less than this share of float32's time to be used on a CPU.
+_WORTHWHILE = 0.7
+# A CPU gains nothing from larger batches; a GPU takes what half of its free memory holds, up to this many.
+_CPU_BATCH, _GPU_BATCH = 8, 256
+
+
+class Compute:
+    """Runs networks on one device; falls back to smaller batches and at last to the CPU when memory runs out.
+
+    Attributes:
+        device: the device in use now.
+        precision: `float32` or `bfloat16`.
+        notes: sentences on what had to be changed during the run.
+    """
+
+    def __init__(self, device: str = "auto", threads: int | None = None, batch_size: int | None = None) -> None:
+        if threads:
+            torch.set_num_threads(threads)
+        self.device = _device(device)
+        self.precision = torch.bfloat16 if _bf16_is_faster(self.device) else torch.float32
+        self.notes: list[str] = []
+        self._batch_size = batch_size
+
+    @property
+    def description(self) -> str:
+        """The device as a person knows it."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"CPU, {torch.get_num_threads()} threads" if self.device.type == "cpu" else self.device.type.upper()
+
+    def run(
+        self, network: nn.Module, apply: Callable[[nn.Module, Sequence[T]], list], items: Sequence[T], item_bytes: int
+    ) -> list:
+        """`apply(network, batch)` over all `items` in batches; returns one result an item, in order.
+
+        `item_bytes` is about what one item needs while the network runs.
+        """
+        results: list = []
+        size = self._batch_size or self._fitting(item_bytes)
+        while len(results) < len(items):
+            batch = items[len(results) : len(results) + size]
+            try:
+                results += self._apply(network, apply, batch)
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                size = self._after_out_of_memory(len(batch))
+        return results
+
+    def _apply(self, network: nn.Module, apply: Callable[[nn.Module, Sequence[T]], list], batch: Sequence[T]) -> list:
+        mixed = self.precision is torch.bfloat16
+        with torch.inference_mode(), torch.autocast(self.device.type, self.precision, enabled=mixed):
+            return apply(network.to(self.device), batch)
+
+    def _after_out_of_memory(self, size: int) -> int:
+        if size > 1:
+            self.notes.append(f"Memory ran out with batches of {size}; smaller batches were used.")
+            self._batch_size = size // 2
+        elif self.device.type != "cpu":
+            self.notes.append(f"Memory ran out on {self.description}; the CPU went on.")
+            self.device, self.precision, self._batch_size = torch.device("cpu"), torch.float32, None
+            return _CPU_BATCH
+        else:
+            raise InputError("Memory ran out on the CPU; close other programs or restrict the run to a region.")
+        logger.warning(self.notes[-1])
+        return self._batch_size
+
+    def _fitting(self, item_bytes: int) -> int:
+        if self.device.type != "cuda":
+            return _CPU_BATCH
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return max(1, min(_GPU_BATCH, free // 2 // item_bytes))
+
+
+def _device(name: str) -> torch.device:
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available[name]:
+        raise InputError(f"Device {name} is not available here; choose auto or cpu.")
+    return torch.device(name)
+
+
+def _bf16_is_faster(device: torch.device) -> bool:
+    """On a CPU by a short timing: without bf16 instructions bf16 is many times slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    return _seconds(torch.bfloat16) < _WORTHWHILE * _seconds(torch.float32)
+
+
+def _seconds(precision: torch.dtype) -> float:
+    layer = nn.Conv2d(32, 32, 3, padding=1).to(precision)
+    image = torch.zeros(1, 32, 48, 48, dtype=precision)
+    times = []
+    with torch.inference_mode():
+        for _ in range(4):
+            began = time.perf_counter()
+            layer(image)
+            times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in str(error).lower() or (
+        "can't allocate memory" in str(error).lower()
+    )

@@ -1,0 +1,419 @@
+"""Training samples of the detector: crops of three slices with boxes, made on the fly from scans and cut-outs.
+
+A sample depends on nothing but the seed and its number, so a run that is cut off goes on with the same samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from ..grid import NetworkGrid, resize
+from ..lungs import lung_regions
+from ..networks.detector import DetectorArchitecture
+from .cutouts import read_cutouts
+from .images import read_ct_image, read_label_image
+from .insertion import (
+    Piece, View, Volume, blob, cut, match_noise, paste, sample_stack, soft, soft_square, volume_of, wall_direction,
+)
+from .scans import LabelledScan, read_scan
+from .splits import list_of
+
+# Cut-outs of fewer readers are neither right nor wrong and are left out.
+_REFERENCE_READERS = 3
+# A section of a nodule smaller than this many pixels gets no box.
+_SMALLEST_SECTION = 6
+# Places kept of each scan.
+_PLACES = 20000
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What the samples are made of.
+
+    Attributes:
+        size: crop width in pixels.
+        mosaics: share of samples put together from cut-outs in their own surroundings and pieces of scans.
+        mined: share of the other samples that show a false find of an earlier detector (as long as there are any).
+        real: share of them that show a real nodule of a scan.
+        pasted: share of them into which something is pasted, one to three times.
+        nodules: share of the pastes that are nodules; the others are shams.
+    """
+
+    size: int = 128
+    mosaics: float = 0.4
+    mined: float = 0.4
+    real: float = 0.1
+    pasted: float = 0.65
+    nodules: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Host:
+    """A whole training scan on the detector's grid.
+
+    Attributes:
+        hu: int16 `[slice, y, x]`, pixels of the grid, slices of the CT.
+        slice_mm: distance of the slices.
+        lungs, nodules, doubtful: bool, same shape; doubtful places appear in no sample.
+        places: `[n, 3]` points (slice, y, x) in and just around the lungs.
+        nodule_places: `[n, 3]` centres of the nodules' fair sections.
+        read: whether readers looked for nodules in this scan.
+        mined: `[n, 3]` false finds.
+    """
+
+    name: str
+    hu: np.ndarray
+    slice_mm: float
+    lungs: np.ndarray
+    nodules: np.ndarray
+    doubtful: np.ndarray
+    places: np.ndarray
+    nodule_places: np.ndarray
+    read: bool
+    mined: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), int))
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorData:
+    """All that samples are made of."""
+
+    hosts: Sequence[Host]
+    volumes: Sequence[Volume]
+    grid: NetworkGrid
+    architecture: DetectorArchitecture
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """`image` `[3, y, x]` in 0..1 and `boxes` `[n, 4]`, float32."""
+
+    image: torch.Tensor
+    boxes: torch.Tensor
+
+    @property
+    def target(self) -> dict[str, torch.Tensor]:
+        """As the detector wants it."""
+        return {"boxes": self.boxes, "labels": torch.ones(len(self.boxes), dtype=torch.int64)}
+
+
+def read_detector_data(folder: Path, grid: NetworkGrid, architecture: DetectorArchitecture, part: str = "train") -> DetectorData:
+    """The scans and cut-outs of one list of patients, from the folder of the development data."""
+    scans = [_labelled(path) for path in sorted((folder / "chest_scans").iterdir()) if (path / "ct.nrrd").is_file()]
+    scans += [read_scan(path) for path in sorted((folder / "lidc_scans").iterdir())]
+    hosts = [host_of(scan, grid) for scan in scans if list_of(scan.patient) == part]
+    cutouts = read_cutouts(folder / "lidc_nodules")
+    wanted = [one for one in cutouts if one.reader_count >= _REFERENCE_READERS and list_of(one.patient) == part]
+    return DetectorData(hosts, [volume_of(cutout) for cutout in wanted], grid, architecture)
+
+
+def _labelled(folder: Path) -> LabelledScan:
+    """A chest scan without readers; a tumour outlined for radiotherapy takes in more than itself, so it is doubtful."""
+    ct = read_ct_image(folder / "ct.nrrd")
+    tumour = folder / "tumour.nrrd"
+    doubtful = read_label_image(tumour, ct) > 0 if tumour.is_file() else np.zeros(ct.hu.shape, bool)
+    return LabelledScan(folder.name, ct, np.zeros(ct.hu.shape, np.uint8), doubtful)
+
+
+def host_of(scan: LabelledScan, grid: NetworkGrid) -> Host:
+    """A scan brought to the detector's grid, with the places that samples are drawn from."""
+    generator = np.random.default_rng(0)
+    steps = grid.steps(scan.ct.hu.shape[1:], scan.ct.spacing[:2])
+    scale = (1 / steps[0], 1 / steps[1])
+    masks = (lung_regions(scan.ct) > 0, scan.reference > 0, scan.doubtful)
+    lungs, nodules, doubtful = (_resized(mask, scale) > 0.5 for mask in masks)
+    hu = np.round(_resized(scan.ct.hu, scale)).astype(np.int16)
+    around = ndimage.binary_dilation(lungs, np.ones((1, 3, 3)), iterations=8)
+    places = np.argwhere(around & ~nodules)
+    places = places[generator.permutation(len(places))[:_PLACES]]
+    read = scan.patient.startswith("LIDC-IDRI-")
+    return Host(scan.patient, hu, scan.ct.spacing[2], lungs, nodules, doubtful, places, _sections(nodules), read)
+
+
+def _resized(volume: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    return np.concatenate([resize(torch.from_numpy(part.astype(np.float32)), scale).numpy() for part in np.array_split(volume, 8)])
+
+
+def _sections(nodules: np.ndarray) -> np.ndarray:
+    """Centres of the sections that are at least 30% as large as their nodule's largest one."""
+    labels, count = ndimage.label(nodules, np.ones((3, 3, 3)))
+    centres = []
+    for number in range(1, count + 1):
+        area = (labels == number).sum((1, 2))
+        for k in np.flatnonzero(area >= max(_SMALLEST_SECTION, 0.3 * area.max())):
+            centres.append((k, *np.argwhere(labels[k] == number).mean(0).round()))
+    return np.array(centres, int).reshape(-1, 3)
+
+
+def make_sample(data: DetectorData, sampling: Sampling, seed: int, number: int) -> Sample:
+    """Sample `number` of the run with this `seed`."""
+    generator = np.random.default_rng((seed, number))
+    make = _mosaic if generator.random() < sampling.mosaics else _scan_crop
+    hu, nodules = make(data, sampling, generator)
+    if generator.random() < 0.5:
+        hu, nodules = hu[:, :, ::-1], nodules[:, :, ::-1]
+    hu = _other_scanner(np.ascontiguousarray(hu), generator)
+    image = data.grid.normalise(torch.from_numpy(hu))
+    if data.architecture.slices == 1:
+        image = image[1:2].expand(3, -1, -1).contiguous()
+    return Sample(image, torch.from_numpy(boxes_of(nodules[1] > 0.5)))
+
+
+def boxes_of(nodules: np.ndarray) -> np.ndarray:
+    """Bounding boxes `(x0, y0, x1, y1)` of a mask's components, float32 `[n, 4]`; pixel c covers c to c + 1."""
+    labels, _ = ndimage.label(nodules, np.ones((3, 3)))
+    areas = np.bincount(labels.ravel())
+    spans = ndimage.find_objects(labels)
+    boxes = [(x.start, y.start, x.stop, y.stop) for n, (y, x) in enumerate(spans, 1) if areas[n] >= _SMALLEST_SECTION]
+    return np.array(boxes, np.float32).reshape(-1, 4)
+
+
+def _other_scanner(hu: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The same tissue as another scanner, dose or kernel might show it."""
+    hu = (hu + 1000) * np.float32(generator.uniform(0.94, 1.06)) - 1000 + np.float32(generator.uniform(-40, 40))
+    strength = np.float32(generator.uniform(-0.8, 0.8))
+    hu = hu + strength * (hu - ndimage.gaussian_filter(hu, (0, 0.8, 0.8)))
+    noise = generator.standard_normal(hu.shape, np.float32)
+    if generator.random() < 0.5:  # a smooth kernel's noise is smooth
+        noise = ndimage.gaussian_filter(noise, (0, 0.6, 0.6)) * 1.7
+    return hu + noise * np.float32(generator.uniform(0, 30))
+
+
+# Crops of scans ------------------------------------------------------------------------------------------------------
+
+
+def _scan_crop(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A crop of a scan around a false find, a nodule or any place, and what is pasted into it."""
+    host, place = _place(data, sampling, generator)
+    view = View.random(generator, 30.0)
+    hu, masks = host_stack(host, place, data, sampling.size, view)
+    nodules = masks[0]
+    if generator.random() < sampling.pasted:
+        taken = masks[0].max(0) > 0.5
+        for _ in range(generator.integers(1, 4)):
+            _paste_something(data, sampling, host, hu, nodules, masks[1], taken, generator)
+    return hu, nodules
+
+
+def _place(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[Host, np.ndarray]:
+    kind = generator.random()
+    groups = {"mined": sampling.mined, "nodule_places": sampling.real}
+    for _ in range(1000):
+        name = "places"
+        for group, share in groups.items():
+            if kind < share:
+                name = group
+                break
+            kind -= share
+        # Finds count one by one; scans without a nodule or find of the kind give way to any place.
+        counts = np.array([len(getattr(host, name)) for host in data.hosts], float)
+        if not counts.any():
+            name, counts = "places", np.array([len(host.places) for host in data.hosts], float)
+        weights = counts if name == "mined" else counts > 0
+        host = data.hosts[generator.choice(len(data.hosts), p=weights / weights.sum())]
+        points = getattr(host, name)
+        place = points[generator.integers(len(points))] + [0, *generator.integers(-sampling.size // 4, sampling.size // 4 + 1, 2)]
+        if not _doubtful_near(host, place, sampling.size):
+            return host, place
+        kind = generator.random()
+    raise RuntimeError("No place without a doubtful nodule was found in a thousand draws.")
+
+
+def _doubtful_near(host: Host, place: np.ndarray, size: int) -> bool:
+    k, y, x = place
+    reach = size  # half a crop, turned and shrunk, fits in this
+    rows, columns = slice(max(0, y - reach), max(0, y + reach)), slice(max(0, x - reach), max(0, x + reach))
+    if host.doubtful[k, rows, columns].any():
+        return True
+    # A nodule's first and last section, too small for a fair box, must not be taken for a vessel either.
+    section, volume = host.nodules[k, rows, columns], host.nodules[max(0, k - 3) : k + 4, rows, columns]
+    return bool(volume.any() and section.sum() < 0.3 * volume.sum((1, 2)).max())
+
+
+def host_stack(
+    host: Host, place: np.ndarray, data: DetectorData, size: int, view: View
+) -> tuple[np.ndarray, np.ndarray]:
+    """HU `[3, size, size]` and masks `[2, 3, size, size]` (nodules, lungs) of a host about a place (slice, y, x)."""
+    step = max(1, data.architecture.neighbour_step(host.slice_mm))
+    k, y, x = place
+    slices = np.clip([k - step, k, k + step], 0, len(host.hu) - 1)
+    if view.reversed:
+        slices = slices[::-1]
+    reach = int(size * 1.1)
+    top, left = max(0, y - reach), max(0, x - reach)
+    window = (slices, slice(top, max(top + 1, y + reach)), slice(left, max(left + 1, x + reach)))
+    parts = np.stack([part[window].astype(np.float32) for part in (host.hu, host.nodules, host.lungs)])
+    pixel = data.grid.pixel_mm
+    sampled = sample_stack(parts, (pixel, pixel), (y - top, x - left), pixel, size, view)
+    return np.ascontiguousarray(sampled[0]), sampled[1:]
+
+
+# Pastes --------------------------------------------------------------------------------------------------------------
+
+
+def _paste_something(
+    data: DetectorData, sampling: Sampling, host: Host, hu: np.ndarray, nodules: np.ndarray, lungs: np.ndarray,
+    taken: np.ndarray, generator: np.random.Generator,
+) -> None:
+    """One paste, nodule or sham, at a free place in the lungs of the stack; `nodules` and `taken` are kept up to date."""
+    is_nodule = generator.random() < sampling.nodules
+    volume = data.volumes[generator.integers(len(data.volumes))]
+    wall = wall_direction(volume)
+    at_wall = wall is not None and generator.random() < 0.6
+    spot = _spot(hu, lungs, taken, at_wall, generator)
+    if spot is None:
+        return
+    row, column, normal = spot
+    view = View.random(generator, 180.0)
+    if at_wall:
+        assert wall is not None
+        towards = wall[0] if not view.mirrored else np.arctan2(np.sin(wall[0]), -np.cos(wall[0]))
+        view = View(float(towards - normal + np.deg2rad(generator.uniform(-15, 15))), view.zoom, view.mirrored, view.reversed)
+        depth = (wall[1] + 0.7) * view.zoom / data.grid.pixel_mm  # the nodule lies as deep as it did
+        row, column = int(round(row - np.sin(normal) * depth)), int(round(column - np.cos(normal) * depth))
+        if not _is_lung(hu[1], row, column):
+            return
+    piece = _piece(data, volume, host.slice_mm, view, generator)
+    piece = Piece(match_noise(piece.hu, hu, generator), piece.nodule)
+    edge = generator.uniform(1.0, 4.0)
+    whole_square = generator.random() < 0.45
+    if is_nodule:
+        square = soft_square(piece.hu.shape[-1], 42, generator.uniform(5, 10)) if whole_square else 0.0
+        weight = np.maximum(soft(piece.nodule, generator.uniform(0.5, 2.5), edge), square)
+        paste(hu, piece.hu, weight, row, column)
+        paste(nodules, piece.nodule, np.ones_like(piece.nodule) * (piece.nodule > 0), row, column)
+    else:
+        patch, weight = _sham(data, host, piece, whole_square, edge, generator)
+        paste(hu, match_noise(patch, hu, generator), weight, row, column)
+    span = piece.hu.shape[-1] // 2
+    taken[max(0, row - span) : row + span, max(0, column - span) : column + span] = True
+
+
+def _is_lung(hu: np.ndarray, row: int, column: int) -> bool:
+    return 0 <= row < hu.shape[0] and 0 <= column < hu.shape[1] and bool(hu[row, column] < -500)
+
+
+def _piece(
+    data: DetectorData, volume: Volume, slice_mm: float, view: View, generator: np.random.Generator, size: int = 64
+) -> Piece:
+    """Three slices of a cut-out as a scan with slices of `slice_mm` would show them, large enough for the nodule."""
+    distance = max(1, data.architecture.neighbour_step(slice_mm)) * slice_mm
+    middle = volume.slices[generator.integers(len(volume.slices))]
+    extent = np.argwhere(volume.nodule.any(0))
+    width = float(np.max(np.ptp(extent, axis=0)) * max(volume.spacing[:2]) * view.zoom / data.grid.pixel_mm)
+    size = max(size, int(width * 1.5) + 12)
+    return cut(volume, float(middle), distance, slice_mm, data.grid.pixel_mm, size, view)
+
+
+def _sham(
+    data: DetectorData, host: Host, piece: Piece, whole_square: bool, edge: float, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """A patch without a nodule and its weights: a cut-out's surroundings, or tissue of any scan as a square or a shape."""
+    size = piece.hu.shape[-1]
+    if whole_square and generator.random() < 0.5:
+        hole = soft(piece.nodule, 3.0, 3.0).max(0)
+        return piece.hu, np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)) * (1 - hole), piece.hu.shape)
+    other = data.hosts[generator.integers(len(data.hosts))] if whole_square else host
+    patch, masks = _plain_tissue(other, data, size, generator)
+    if whole_square:
+        weight = np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)), patch.shape)
+    elif generator.random() < 0.5:
+        weight = soft(piece.nodule, generator.uniform(0.5, 2.5), edge)
+    else:
+        weight = soft(blob(generator, size, generator.uniform(5, 24)), generator.uniform(0.5, 2.5), edge)
+    return patch, weight * (masks[0].max(0) == 0)
+
+
+def _plain_tissue(
+    host: Host, data: DetectorData, size: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """A stack of a host at a random place, and its masks; doubtful places are not shown."""
+    for _ in range(50):
+        place = host.places[generator.integers(len(host.places))]
+        if not _doubtful_near(host, place, size):
+            break
+    return host_stack(host, place, data, size, View.random(generator, 180.0))
+
+
+def _spot(
+    hu: np.ndarray, lungs: np.ndarray, taken: np.ndarray, at_wall: bool, generator: np.random.Generator
+) -> tuple[int, int, float] | None:
+    """A free place (row, column) in the lungs and, at the wall, the angle of the way out; None when there is none."""
+    inside = lungs[1] > 0.5
+    margin = np.zeros_like(inside)
+    margin[10:-10, 10:-10] = True
+    if at_wall:
+        free = inside & ~ndimage.binary_erosion(inside, iterations=2, border_value=1) & margin & ~taken
+    else:
+        dense = hu[1] > -400
+        kind = generator.random()
+        near = ndimage.binary_dilation(dense, iterations=3) & ~dense if kind < 0.4 else ~ndimage.binary_dilation(dense, iterations=3)
+        free = inside & near & margin & ~taken
+    points = np.argwhere(free)
+    if not len(points):
+        return None
+    row, column = points[generator.integers(len(points))]
+    smooth = ndimage.gaussian_filter(inside.astype(np.float32), 3)
+    down, right = (np.gradient(smooth, axis=axis)[row, column] for axis in (0, 1))
+    return int(row), int(column), float(np.arctan2(-down, -right))
+
+
+# Mosaics -------------------------------------------------------------------------------------------------------------
+
+
+def _mosaic(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Tiles side by side: cut-outs in their own surroundings (mirrored beyond) and pieces of scans, softly joined."""
+    size = sampling.size
+    hu, nodules = np.zeros((3, size, size), np.float32), np.zeros((3, size, size), np.float32)
+    count = int(generator.choice([1, 2, 3], p=[0.1, 0.5, 0.4]))
+    cuts = [_cuts(size, count, generator) for _ in range(2)]
+    for top, bottom in zip(cuts[0][:-1], cuts[0][1:], strict=True):
+        for left, right in zip(cuts[1][:-1], cuts[1][1:], strict=True):
+            tile, mask = _tile(data, sampling, bottom - top, right - left, count, generator)
+            hu[:, top:bottom, left:right], nodules[:, top:bottom, left:right] = tile, mask
+    return _joined(hu, cuts), nodules
+
+
+def _cuts(size: int, count: int, generator: np.random.Generator) -> list[int]:
+    inner = [round(size * n / count + generator.uniform(-4, 4)) for n in range(1, count)]
+    return [0, *inner, size]
+
+
+def _tile(
+    data: DetectorData, sampling: Sampling, height: int, width: int, count: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """HU and nodules `[3, height, width]` of one tile."""
+    size = max(height, width)
+    if generator.random() < 0.35 and count > 1:
+        host = data.hosts[generator.integers(len(data.hosts))]
+        hu, masks = _plain_tissue(host, data, size, generator)
+        return hu[:, :height, :width], masks[0, :, :height, :width]
+    volume = data.volumes[generator.integers(len(data.volumes))]
+    view = View.random(generator, 180.0)
+    slice_mm = float(generator.choice([volume.spacing[2], 1.0, 2.5, 5.0], p=[0.55, 0.1, 0.2, 0.15]))
+    slice_mm = max(slice_mm, volume.spacing[2])
+    distance = max(1, data.architecture.neighbour_step(slice_mm)) * slice_mm
+    middle = float(volume.slices[generator.integers(len(volume.slices))])
+    room = max(2.0, size / 2 - 16) * data.grid.pixel_mm
+    shift = generator.uniform(-room, room, 2) * 0.8 / np.array(volume.spacing[1::-1])
+    centre = (volume.centre[0] + shift[0], volume.centre[1] + shift[1])
+    piece = cut(volume, middle, distance, slice_mm, data.grid.pixel_mm, size, view, centre)
+    return piece.hu[:, :height, :width], piece.nodule[:, :height, :width]
+
+
+def _joined(hu: np.ndarray, cuts: Sequence[Sequence[int]]) -> np.ndarray:
+    """The seams between tiles smoothed over about four pixels."""
+    near = np.zeros(hu.shape[1:], np.float32)
+    for edge in cuts[0][1:-1]:
+        near[edge - 1 : edge + 1] = 1
+    for edge in cuts[1][1:-1]:
+        near[:, edge - 1 : edge + 1] = 1
+    if not near.any():
+        return hu
+    weight = np.clip(ndimage.gaussian_filter(near, 1.0) * 1.6, 0, 1)
+    return hu + weight * (ndimage.gaussian_filter(hu, (0, 1.5, 1.5)) - hu)

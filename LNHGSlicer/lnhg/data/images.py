@@ -1,0 +1,30 @@
+"""Development images: CT in HU and label maps on the same grid, in the axial view as they are stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..ct import CT
+from ..errors import InputError
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def read_ct_image(path: Path) -> CT:
+    """A CT stored in HU; air outside the body may be any value below -1024."""
+    image = sitk.ReadImage(str(path))
+    lps = np.eye(4)
+    lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    lps[:3, 3] = image.GetOrigin()
+    return CT(np.maximum(sitk.GetArrayFromImage(image), -1024).astype(np.int16), _LPS_TO_RAS @ lps)
+
+
+def read_label_image(path: Path, ct: CT) -> np.ndarray:
+    """A label map `[slice, row, column]` that must lie on the grid of `ct`."""
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    if labels.shape != ct.hu.shape:
+        raise InputError(f"{path.name} does not lie on the grid of its CT; make the pair again.")
+    return labels

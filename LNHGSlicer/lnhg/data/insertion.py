@@ -1,0 +1,206 @@
+"""Pasting into slices of whole scans: real nodules from cut-outs, and shams that look pasted but hold no nodule.
+
+A network can learn the seam of a paste in place of the nodule. So every kind of paste also comes as a sham: random
+shapes and squares of plain host tissue, and the surroundings of a cut-out without its nodule.
+
+All images here are stacks of three slices `[3, y, x]` in HU on the detector's grid (see `detector_samples`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from .cutouts import Cutout
+
+# A cut-out holds chest wall when at least this share of its square is denser than -300 HU outside the nodule.
+_WALL_SHARE, _WALL_HU = 0.08, -300.0
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A CT volume with its nodule, made so that planes at any height can be read.
+
+    Attributes:
+        hu: float32 `[slice, row, column]`.
+        nodule: float32, same shape, 1 inside the nodule.
+        spacing: (column, row, slice) mm.
+        slices: slices whose section of the nodule is a fair one.
+        centre: (row, column) of the nodule.
+    """
+
+    hu: np.ndarray
+    nodule: np.ndarray
+    spacing: tuple[float, float, float]
+    slices: np.ndarray
+    centre: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Three slices of a cut-out on the detector's grid: `hu` and `nodule` (0..1), float32 `[3, y, x]`, nodule in the middle."""
+
+    hu: np.ndarray
+    nodule: np.ndarray
+
+
+@dataclass(frozen=True)
+class View:
+    """How a stack is looked at: turned by `angle` (radians), magnified by `zoom`, mirrored left to right, slices reversed."""
+
+    angle: float = 0.0
+    zoom: float = 1.0
+    mirrored: bool = False
+    reversed: bool = False
+
+    @classmethod
+    def random(cls, generator: np.random.Generator, largest_angle: float) -> View:
+        """Turned by up to `largest_angle` degrees, magnified by 0.8 to 1.25."""
+        angle = np.deg2rad(generator.uniform(-largest_angle, largest_angle))
+        zoom = 1.25 ** generator.uniform(-1, 1)
+        return cls(float(angle), float(zoom), bool(generator.random() < 0.5), bool(generator.random() < 0.5))
+
+
+def volume_of(cutout: Cutout, margin_mm: float = 6.0) -> Volume:
+    """A cut-out with slices added at both ends, in which the nodule has ended.
+
+    Many cut-outs end with the nodule's last slice. There the surroundings go on, and the nodule is filled with them.
+    """
+    nodule, outlined = cutout.consensus.astype(np.float32), cutout.readers > 0
+    hu = cutout.ct.hu.astype(np.float32)
+    extra = int(np.ceil(margin_mm / cutout.ct.spacing[2]))
+    first, last = (without_nodule(hu[end], outlined[end]) for end in (0, -1))
+    hu = np.concatenate([[first] * extra, hu, [last] * extra])
+    nodule = np.pad(nodule, [(extra, extra), (0, 0), (0, 0)])
+    area = nodule.sum((1, 2))
+    centre = np.argwhere(nodule).mean(0)
+    return Volume(hu, nodule, cutout.ct.spacing, np.flatnonzero(area >= 0.3 * area.max()), (centre[1], centre[2]))
+
+
+def without_nodule(hu: np.ndarray, nodule: np.ndarray) -> np.ndarray:
+    """A slice whose nodule, and one pixel around it, is filled with the weighted mean of what lies around."""
+    hole = ndimage.binary_dilation(nodule)
+    if not hole.any() or hole.all():
+        return hu
+    known = (~hole).astype(np.float32)
+    filled = ndimage.gaussian_filter(hu * known, 3) / np.maximum(ndimage.gaussian_filter(known, 3), 1e-6)
+    return np.where(hole, filled, hu).astype(np.float32)
+
+
+def cut(
+    volume: Volume, middle: float, distance_mm: float, thickness_mm: float, pixel_mm: float, size: int, view: View,
+    centre: tuple[float, float] | None = None,
+) -> Piece:
+    """Three planes of a volume, `distance_mm` apart around slice `middle`, sampled to `size` pixels of `pixel_mm`.
+
+    `centre` (row, column, default: the nodule's) falls on the piece's centre. Thin slices are averaged to `thickness_mm`.
+    In the slice the volume is mirrored at its border.
+    """
+    planes = _plane_weights(volume, middle, distance_mm, thickness_mm)
+    if view.reversed:
+        planes = planes[::-1]
+    first, last = np.flatnonzero(planes.any(0))[[0, -1]]
+    weights = planes[:, first : last + 1]
+    both = np.stack([np.tensordot(weights, part[first : last + 1], 1) for part in (volume.hu, volume.nodule)])
+    hu, nodule = sample_stack(both.astype(np.float32), volume.spacing[:2], centre or volume.centre, pixel_mm, size, view)
+    return Piece(hu, nodule)
+
+
+def _plane_weights(volume: Volume, middle: float, distance_mm: float, thickness_mm: float) -> np.ndarray:
+    """How much each slice counts for each of the three planes, `[3, slice]`; the end slices go on for ever."""
+    own = volume.spacing[2]
+    parts = max(1, round(thickness_mm / own))
+    weights = np.zeros((3, len(volume.hu)), np.float32)
+    for plane in range(3):
+        height = middle + (plane - 1) * distance_mm / own
+        for part in range(parts):
+            position = np.clip(height + part - (parts - 1) / 2, 0, len(volume.hu) - 1)
+            below = int(position)
+            weights[plane, below] += (1 - (position - below)) / parts
+            weights[plane, min(below + 1, len(volume.hu) - 1)] += (position - below) / parts
+    return weights
+
+
+def sample_stack(
+    images: np.ndarray, spacing: tuple[float, float], centre: tuple[float, float], pixel_mm: float, size: int, view: View
+) -> np.ndarray:
+    """Images `[..., row, column]` linearly sampled to `[..., size, size]` pixels of `pixel_mm` about `centre` (row, column)."""
+    offsets = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * pixel_mm / view.zoom
+    y, x = np.meshgrid(offsets, offsets, indexing="ij")
+    sine, cosine = np.sin(view.angle), np.cos(view.angle)
+    across = (cosine * x + sine * y) * (-1 if view.mirrored else 1)
+    rows = (-sine * x + cosine * y) / spacing[1] + centre[0]
+    columns = across / spacing[0] + centre[1]
+    height, width = images.shape[-2:]
+    points = np.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], -1).astype(np.float32)
+    flat = torch.from_numpy(np.ascontiguousarray(images.reshape(1, -1, height, width)))
+    sampled = torch.nn.functional.grid_sample(
+        flat, torch.from_numpy(points)[None], mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    return sampled.numpy().reshape(*images.shape[:-2], size, size)
+
+
+def wall_direction(volume: Volume) -> tuple[float, float] | None:
+    """Where the chest wall lies from the nodule: angle of (row, column) and distance in mm; None if there is none near."""
+    middle = int(np.median(volume.slices))
+    dense = (volume.hu[middle] > _WALL_HU) & (volume.nodule.max(0) == 0)
+    bodies, count = ndimage.label(dense)
+    if count == 0:
+        return None
+    largest = bodies == 1 + int(np.argmax(np.bincount(bodies.ravel())[1:]))
+    if largest.mean() < _WALL_SHARE:
+        return None
+    offsets = (np.argwhere(largest) - volume.centre) * volume.spacing[1::-1]
+    towards = offsets.mean(0)
+    return float(np.arctan2(towards[0], towards[1])), float(np.linalg.norm(offsets, axis=1).min())
+
+
+def soft(mask: np.ndarray, grow: float, edge: float) -> np.ndarray:
+    """Weights 0..1 `[3, y, x]`: 1 up to `grow` pixels around a mask, then down to 0 over `edge` pixels, slice by slice."""
+    outside = np.stack([ndimage.distance_transform_edt(one < 0.5) if (one >= 0.5).any() else np.full(one.shape, 1e3) for one in mask])
+    return np.clip((grow + edge - outside) / edge, 0, 1).astype(np.float32)
+
+
+def soft_square(size: int, side: float, edge: float) -> np.ndarray:
+    """Weights `[size, size]`: a square with round corners in the middle that fades over `edge` pixels."""
+    away = np.maximum(np.abs(np.arange(size) - (size - 1) / 2) - (side / 2 - edge), 0)
+    return np.clip(1 - np.hypot(away[:, None], away[None]) / edge, 0, 1).astype(np.float32)
+
+
+def blob(generator: np.random.Generator, size: int, width: float) -> np.ndarray:
+    """A random shape about `width` pixels wide in the middle of three slices `[3, size, size]`; it may end in the outer ones."""
+    axis = np.arange(size) - (size - 1) / 2
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    rough = ndimage.gaussian_filter(generator.standard_normal((3, size, size)), (1, width / 4, width / 4), mode="wrap")
+    rough *= 0.35 / max(float(rough.std()), 1e-9)
+    heights = np.array([generator.uniform(0, 1), 1, generator.uniform(0, 1)])[:, None, None]
+    stretch = generator.uniform(0.7, 1.4)
+    return (np.hypot(y * stretch, x / stretch) / (width / 2) + rough < heights).astype(np.float32)
+
+
+def paste(stack: np.ndarray, hu: np.ndarray, weight: np.ndarray, row: int, column: int) -> None:
+    """Blend `hu` into `stack` in place, both `[3, y, x]`: centred at (row, column), cut at the stack's border."""
+    size = hu.shape[-1]
+    top, left = row - size // 2, column - size // 2
+    rows, columns = slice(max(0, top), top + size), slice(max(0, left), left + size)
+    target = stack[:, rows, columns]
+    inner = (slice(None), slice(rows.start - top, rows.start - top + target.shape[1]), slice(columns.start - left, columns.start - left + target.shape[2]))
+    target += weight[inner] * (hu[inner] - target)
+
+
+def noise_level(hu: np.ndarray) -> float:
+    """Noise in HU of slices, robust against edges: median deviation of the difference of diagonal neighbours."""
+    difference = hu[..., 1:, 1:] - hu[..., 1:, :-1] - hu[..., :-1, 1:] + hu[..., :-1, :-1]
+    return float(np.median(np.abs(difference)) / 0.6745 / 2)
+
+
+def match_noise(hu: np.ndarray, host: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A piece with as much noise as its host where it has less; a noisier piece is smoothed a little."""
+    own, wanted = noise_level(hu), noise_level(host)
+    if own < wanted:
+        return hu + generator.standard_normal(hu.shape, np.float32) * np.float32(np.sqrt(wanted**2 - own**2))
+    width = 0.35 * min(1.0, own / max(wanted, 1.0) - 1)
+    return ndimage.gaussian_filter(hu, (0, width, width)) if width > 0.1 else hu

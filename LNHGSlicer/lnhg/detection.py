@@ -1,0 +1,182 @@
+"""The detect stage: boxes of the detector in each slice of a CT, linked over slices to candidates in 3D."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from .candidates import Candidate
+from .ct import CT
+from .grid import NetworkGrid, resize
+from .networks.detector import NoduleDetector
+
+#: Box `(x0, y0, x1, y1)` in CT pixels (column c covers c to c + 1) and its score.
+ScoredBox = tuple[tuple[float, float, float, float], float]
+
+# Slices are cut to the lungs' bounding box and this much around it.
+_MARGIN_MM = 15.0
+# A candidate whose centre lies further from the lungs than this is dropped.
+_OUTSIDE_MM = 5.0
+# Boxes from this score on may extend a candidate; whether it is kept depends on its best box.
+_LOWEST_LINKED = 0.05
+# A candidate loses boxes whose score is below this share of its best.
+_KEPT_SHARE = 0.2
+# Boxes of two slices belong together from this IoU on, or when one holds the other's centre.
+_LINK_IOU = 0.2
+# Boxes are linked across one missing slice, or across thin slices up to this distance.
+_BRIDGE_MM = 3.0
+
+
+def detect(
+    ct: CT,
+    detector: NoduleDetector,
+    grid: NetworkGrid,
+    *,
+    device: torch.device | str,
+    lungs: np.ndarray,
+    score_threshold: float,
+    batch_size: int = 4,
+    report: Callable[[float], None] = lambda fraction: None,
+) -> tuple[Candidate, ...]:
+    """Candidates of a CT in the axial view, best first; the score is the best of a candidate's slices.
+
+    Args:
+        detector: in evaluation mode, on `device`.
+        lungs: `[slice, row, column]`, above 0 in the lungs. Slices without lung are skipped, and candidates whose centre
+            lies more than 5 mm outside are dropped; all 0 (a crop): every slice is searched whole.
+        score_threshold: lowest score of a candidate.
+        report: called with the share done, 0 to 1.
+    """
+    boxes = slice_boxes(ct, detector, grid, device=device, lungs=lungs, batch_size=batch_size, report=report)
+    linked = link_boxes(boxes, ct.spacing[2], min(_LOWEST_LINKED, score_threshold))
+    candidates = (one for one in linked if one.score >= score_threshold and _in_lungs(one, lungs, ct.spacing))
+    return tuple(sorted(candidates, key=lambda one: -one.score))
+
+
+def slice_boxes(
+    ct: CT,
+    detector: NoduleDetector,
+    grid: NetworkGrid,
+    *,
+    device: torch.device | str,
+    lungs: np.ndarray,
+    batch_size: int = 4,
+    report: Callable[[float], None] = lambda fraction: None,
+) -> list[list[ScoredBox]]:
+    """For each slice of the CT the detector's boxes in CT pixels; arguments as of `detect`."""
+    searched = lungs.any((1, 2)) if lungs.any() else np.ones(len(ct.hu), bool)
+    wanted = np.flatnonzero(searched)
+    steps = grid.steps(ct.hu.shape[1:], ct.spacing[:2])
+    found: list[list[ScoredBox]] = [[] for _ in ct.hu]
+    for begin in range(0, len(wanted), batch_size):
+        slices = wanted[begin : begin + batch_size]
+        rows, columns = _window(lungs[slices].any(0), ct.spacing)
+        images = slice_images(ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps)
+        with torch.inference_mode():
+            results = detector([image.to(device) for image in images])
+        origin, scale = np.array([columns.start, rows.start] * 2), np.array([steps[1], steps[0]] * 2)
+        for k, result in zip(slices, results, strict=True):
+            boxes = result["boxes"].double().cpu().numpy() * scale + origin
+            scores = result["scores"].cpu().tolist()
+            found[k] = [(tuple(box), score) for box, score in zip(boxes.tolist(), scores, strict=True)]
+        report((begin + len(slices)) / len(wanted))
+    return found
+
+
+def slice_images(
+    hu: np.ndarray, slices: Sequence[int] | np.ndarray, step: int, grid: NetworkGrid, steps: tuple[float, float]
+) -> list[torch.Tensor]:
+    """What the detector sees of each slice: `[3, y, x]`, the slice between its neighbours `step` slices away.
+
+    Beyond the first and the last slice these are repeated. `steps` are the CT rows and columns in a pixel.
+    """
+    stacks = np.array([np.clip([k - step, k, k + step], 0, len(hu) - 1) for k in slices])
+    used, place = np.unique(stacks, return_inverse=True)
+    sampled = resize(grid.normalise(torch.from_numpy(hu[used].astype(np.float32))), (1 / steps[0], 1 / steps[1]))
+    return list(sampled[torch.from_numpy(place.reshape(stacks.shape))])
+
+
+def _window(lungs: np.ndarray, spacing: tuple[float, float, float]) -> tuple[slice, slice]:
+    """Rows and columns of the bounding box of a mask `[row, column]` and a margin; everything when it is empty."""
+    if not lungs.any():
+        return slice(0, lungs.shape[0]), slice(0, lungs.shape[1])
+    ranges = []
+    for axis, pixel in ((1, spacing[1]), (0, spacing[0])):
+        lines = np.flatnonzero(lungs.any(axis))
+        margin = int(np.ceil(_MARGIN_MM / pixel))
+        ranges.append(slice(max(0, int(lines[0]) - margin), int(lines[-1]) + 1 + margin))
+    rows, columns = ranges
+    return slice(rows.start, min(rows.stop, lungs.shape[0])), slice(columns.start, min(columns.stop, lungs.shape[1]))
+
+
+@dataclass
+class _Chain:
+    """Boxes of one candidate while it is being linked, from its first slice on."""
+
+    boxes: dict[int, ScoredBox] = field(default_factory=dict)
+
+    @property
+    def last(self) -> int:
+        return max(self.boxes)
+
+    def candidate(self) -> Candidate:
+        best = max(score for _, score in self.boxes.values())
+        kept = {k: box for k, (box, score) in self.boxes.items() if score >= _KEPT_SHARE * best}
+        return Candidate(kept, best)
+
+
+def link_boxes(boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float = _LOWEST_LINKED) -> list[Candidate]:
+    """Candidates from the boxes of consecutive slices: a box goes to the candidate whose last box overlaps it most."""
+    reach = max(2, round(_BRIDGE_MM / slice_mm))
+    chains: list[_Chain] = []
+    for k, found in enumerate(boxes):
+        fresh = [box for box in found if box[1] >= lowest]
+        near = [chain for chain in chains if k - chain.last <= reach]
+        pairs = [
+            (_overlap(chain.boxes[chain.last][0], box[0]) - (k - chain.last - 1), chain, number)
+            for chain in near
+            for number, box in enumerate(fresh)
+            if _overlap(chain.boxes[chain.last][0], box[0]) > 0
+        ]
+        taken: set[int] = set()
+        for _, chain, number in sorted(pairs, key=lambda pair: -pair[0]):
+            if chain.last < k and number not in taken:
+                chain.boxes[k] = fresh[number]
+                taken.add(number)
+        chains += [_Chain({k: box}) for number, box in enumerate(fresh) if number not in taken]
+    return [chain.candidate() for chain in chains]
+
+
+def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
+    """IoU of two boxes that belong together, never quite 0; 0 for boxes that do not."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    area = width * height
+    iou = area / (_area(one) + _area(other) - area)
+    return iou if iou >= _LINK_IOU or _holds_centre(one, other) or _holds_centre(other, one) else 0.0
+
+
+def _area(box: Sequence[float]) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _holds_centre(box: Sequence[float], other: Sequence[float]) -> bool:
+    x, y = (other[0] + other[2]) / 2, (other[1] + other[3]) / 2
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
+
+
+def _in_lungs(candidate: Candidate, lungs: np.ndarray, spacing: tuple[float, float, float]) -> bool:
+    """Whether the candidate's centre lies in the lungs or at most 5 mm outside; always, where there are no lungs."""
+    if not lungs.any():
+        return True
+    voxel = np.array(spacing[::-1])  # mm along (slice, row, column)
+    centre = candidate.centre_ijk[::-1]
+    first = np.maximum(0, np.floor(centre - _OUTSIDE_MM / voxel)).astype(int)
+    end = np.ceil(centre + _OUTSIDE_MM / voxel).astype(int) + 1
+    near = np.argwhere(lungs[tuple(slice(a, b) for a, b in zip(first, end, strict=True))] > 0) + first
+    return bool((np.linalg.norm((near - centre) * voxel, axis=1) <= _OUTSIDE_MM).any())

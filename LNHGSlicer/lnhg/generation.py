@@ -1,0 +1,207 @@
+"""The generate stage: G(x) for the slices of a CT, everywhere or in tiles in and around the candidates.
+
+G(x) at a pixel depends only on pixels at most `REACH` away in three slices, so a tile read with that much surrounding
+gives the same values as the whole slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from .ct import CT
+from .grid import NetworkGrid, to_ct_grid
+from .networks.generator import REACH
+
+#: A tile on the network grid: slice (or triplet), tile row, tile column.
+Tile = tuple[int, int, int]
+
+# Inference in `work` pixels: more would not fill a device better, fewer cost too much surrounding.
+_TILE_AROUND_CANDIDATES = 24
+_TILE_EVERYWHERE = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Where G(x) is wanted: a box on the CT grid of the axial view, half-open ranges `(first, end)`."""
+
+    slices: tuple[int, int]
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class NoduleImage:
+    """G(x) on the network grid.
+
+    Attributes:
+        values: float32 `[slice, y, x]`, 0 where the generator was not run.
+        known: bool, same shape: where it was run.
+        steps: CT rows and columns in one pixel.
+        ct_shape: `(slices, rows, columns)` of the CT.
+    """
+
+    values: np.ndarray
+    known: np.ndarray
+    steps: tuple[float, float]
+    ct_shape: tuple[int, int, int]
+
+    def on_ct_grid(self) -> np.ndarray:
+        """G(x) linearly interpolated on the CT's own grid, float32; 0 where a pixel needed is not known."""
+        result = np.zeros(self.ct_shape, np.float32)
+        for k in np.flatnonzero(self.known.any((1, 2))):
+            y, x = (np.flatnonzero(self.known[k].any(axis)) for axis in (1, 0))
+            rows = _covered(y[0], y[-1], self.steps[0], self.ct_shape[1])
+            columns = _covered(x[0], x[-1], self.steps[1], self.ct_shape[2])
+            values = to_ct_grid(self.values[k], self.steps, rows, columns)
+            if not self.known[k].all():
+                values[to_ct_grid(self.known[k].astype(np.float32), self.steps, rows, columns) < 1 - 1e-5] = 0
+            result[k, rows[0] : rows[1], columns[0] : columns[1]] = values
+        return result
+
+
+def _covered(first: int, last: int, step: float, size: int) -> tuple[int, int]:
+    """Half-open range of CT rows (or columns) on or beside network pixels `first` to `last`."""
+    return max(0, int(np.floor((first - 0.5) * step))), min(size, int(np.ceil((last + 1.5) * step)) + 1)
+
+
+def generate(
+    ct: CT,
+    run: Callable[[torch.Tensor], torch.Tensor],
+    grid: NetworkGrid,
+    regions: Iterable[Region] | None,
+    *,
+    threshold: float,
+    triplets: str = "overlapping",
+    report: Callable[[float], None] = lambda fraction: None,
+    tile: int | None = None,
+) -> NoduleImage:
+    """G(x) of a CT in the axial view.
+
+    With `regions` None the generator runs everywhere. Else it runs in tiles that cover the regions, and in further tiles
+    for as long as a component above `threshold` that touches a region reaches beyond the tiles known so far; every such
+    component is then the same as if the generator had run everywhere.
+
+    `triplets`: `overlapping` takes the middle slice of each three; `paper` puts triplets side by side from the first slice
+    and repeats the last slice to fill. `run` applies the generator to many tiles `[n, 1, 3, y, x]` and returns the same shape
+    on the CPU.
+    """
+    size = tile or (_TILE_EVERYWHERE if regions is None else _TILE_AROUND_CANDIDATES)
+    work = _Work(ct, grid, size, triplets, run)
+    if regions is None:
+        work.evaluate(work.all_tiles(), report)
+        return work.image()
+    wanted = work.mask(regions)
+    pending = work.tiles_of(wanted)
+    rounds = 0
+    while pending:
+        first, span = 1 - 0.5**rounds, 0.5 ** (rounds + 1)
+        work.evaluate(pending, lambda fraction, first=first, span=span: report(first + span * fraction))  # type: ignore[misc]
+        pending = work.tiles_of(_reached(work.values, wanted, threshold)) - work.done
+        rounds += 1
+    return work.image()
+
+
+def _reached(values: np.ndarray, wanted: np.ndarray, threshold: float) -> np.ndarray:
+    """Pixels that must be known: components above the threshold that touch `wanted`, with what may join them.
+
+    A CT voxel lies between 2 x 2 pixels, so components of CT voxels can bridge a gap of one pixel: hence the dilations.
+    """
+    joined = ndimage.binary_dilation(values > threshold, np.ones((1, 3, 3)))
+    labels, _ = ndimage.label(joined, np.ones((3, 3, 3)))
+    touched = np.unique(labels[wanted])
+    component = np.isin(labels, touched[touched > 0])
+    return ndimage.binary_dilation(component, np.ones((3, 3, 3)))
+
+
+class _Work:
+    """The tiles of one CT: which are known, their values, and the padded slices they are read from."""
+
+    def __init__(
+        self, ct: CT, grid: NetworkGrid, tile: int, triplets: str, run: Callable[[torch.Tensor], torch.Tensor]
+    ) -> None:
+        self.ct, self.grid, self.tile, self.run = ct, grid, tile, run
+        self.paper = triplets == "paper"
+        self.steps = grid.steps(ct.hu.shape[1:], ct.spacing[:2])
+        first = grid.sample(ct.hu[:1], ct.spacing[:2])
+        self.shape = (len(ct.hu), first.shape[1], first.shape[2])
+        self.counts = tuple(-(-extent // tile) for extent in self.shape[1:])
+        padded = [extent * tile for extent in self.counts]
+        self.values = np.zeros((len(ct.hu), *padded), np.float32)
+        self.done: set[Tile] = set()
+        self._slices: dict[int, torch.Tensor] = {}
+
+    def all_tiles(self) -> set[Tile]:
+        units = range(0, self.shape[0], 3) if self.paper else range(self.shape[0])
+        return {(k, y, x) for k in units for y in range(self.counts[0]) for x in range(self.counts[1])}
+
+    def mask(self, regions: Iterable[Region]) -> np.ndarray:
+        """The regions on the network grid, one pixel wider for interpolation."""
+        mask = np.zeros(self.values.shape, bool)
+        for region in regions:
+            y = (max(0, int(region.rows[0] / self.steps[0]) - 1), int(np.ceil(region.rows[1] / self.steps[0])) + 1)
+            x = (max(0, int(region.columns[0] / self.steps[1]) - 1), int(np.ceil(region.columns[1] / self.steps[1])) + 1)
+            mask[max(0, region.slices[0]) : region.slices[1], y[0] : y[1], x[0] : x[1]] = True
+        return mask
+
+    def tiles_of(self, mask: np.ndarray) -> set[Tile]:
+        """Tiles with at least one pixel of `mask`."""
+        k, y, x = np.nonzero(mask[:, : self.shape[1], : self.shape[2]])
+        unit = k - k % 3 if self.paper else k
+        found = np.unique(np.column_stack([unit, y // self.tile, x // self.tile]), axis=0)
+        return {(int(a), int(b), int(c)) for a, b, c in found}
+
+    def evaluate(self, tiles: set[Tile], report: Callable[[float], None]) -> None:
+        ordered = sorted(tiles)
+        chunk = max(1, 2**21 // (self.tile + 2 * REACH) ** 2 // 3)  # about 2 million voxels in hand at a time
+        for begin in range(0, len(ordered), chunk):
+            part = ordered[begin : begin + chunk]
+            output = self.run(torch.stack([self._input(tile) for tile in part])[:, None])[:, 0]
+            inner = output[..., REACH:-REACH, REACH:-REACH].numpy()
+            for tile, values in zip(part, inner, strict=True):
+                self._store(tile, values)
+            report((begin + len(part)) / len(ordered))
+        # The last tiles reach beyond the slice; what lies there is no part of the image.
+        self.values[:, self.shape[1] :] = 0
+        self.values[:, :, self.shape[2] :] = 0
+        self.done |= tiles
+        self._slices.clear()
+
+    def image(self) -> NoduleImage:
+        known = np.zeros(self.values.shape, bool)
+        for unit, y, x in self.done:
+            slices = slice(unit, unit + 3) if self.paper else unit
+            known[slices, y * self.tile : (y + 1) * self.tile, x * self.tile : (x + 1) * self.tile] = True
+        inside = np.s_[:, : self.shape[1], : self.shape[2]]
+        return NoduleImage(self.values[inside], known[inside], self.steps, self.ct.hu.shape)  # type: ignore[arg-type]
+
+    def _input(self, tile: Tile) -> torch.Tensor:
+        """Three slices of one tile with `REACH` pixels around, `[3, tile + 2 reach, tile + 2 reach]`."""
+        unit, y, x = tile
+        offsets = (0, 1, 2) if self.paper else (-1, 0, 1)
+        window = np.s_[y * self.tile : (y + 1) * self.tile + 2 * REACH, x * self.tile : (x + 1) * self.tile + 2 * REACH]
+        last = self.shape[0] - 1
+        return torch.stack([self._padded(min(max(unit + offset, 0), last))[window] for offset in offsets])
+
+    def _store(self, tile: Tile, values: np.ndarray) -> None:
+        unit, y, x = tile
+        window = np.s_[y * self.tile : (y + 1) * self.tile, x * self.tile : (x + 1) * self.tile]
+        if self.paper:
+            count = min(3, self.shape[0] - unit)
+            self.values[unit : unit + count, window[0], window[1]] = values[:count]
+        else:
+            self.values[unit, window[0], window[1]] = values[1]
+
+    def _padded(self, k: int) -> torch.Tensor:
+        """Slice k on the network grid, mirrored at its border by `REACH` pixels and to whole tiles."""
+        if k not in self._slices:
+            if len(self._slices) > 16:
+                self._slices.pop(next(iter(self._slices)))
+            image = self.grid.sample(self.ct.hu[k : k + 1], self.ct.spacing[:2])[0].numpy()
+            after = [count * self.tile - extent + REACH for count, extent in zip(self.counts, image.shape, strict=True)]
+            self._slices[k] = torch.from_numpy(np.pad(image, [(REACH, after[0]), (REACH, after[1])], mode="symmetric"))
+        return self._slices[k]

@@ -1,0 +1,212 @@
+"""The heterogeneity map h(x), its figures, and its colours over the CT.
+
+Strong (red) is where G(x) falls far below its maximum: at sharp edges and in uneven insides; weak (blue) is where the
+generator is sure. Every nodule has a rim of strong values from partial volume alone; `rim_mask` tells it from the core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+from scipy import ndimage
+
+from .resources import resource
+
+#: Value of a map outside the nodules.
+OUTSIDE = -1.0
+_ENTROPY_BINS = 32
+
+
+def heterogeneity_map(
+    image: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan"
+) -> np.ndarray:
+    """h(x) = 1 - (G(x) - min) / (max - min) inside the nodules, clipped to 0..1.
+
+    Args:
+        image: G(x), float `[slice, row, column]`.
+        labels: fused nodules, integer, same shape; 0 outside.
+        kind: `inverse`, as above, or `intensity`: the normalised G(x), not turned round.
+        normalisation: where min and max are taken: `scan`: min is 0, max over the voxels of all nodules; `nodule`: over
+            the voxels of each nodule; `slice`: over each whole axial slice, as in the paper.
+
+    Returns:
+        float32, same shape; -1 outside the nodules. Where max equals min it is flat: 0 (`inverse`), 1 (`intensity`).
+    """
+    return _map(image, labels, kind, normalisation, scan_minimum=0.0)
+
+
+def raw_ct_in_same_colours(
+    hu: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan"
+) -> np.ndarray:
+    """The raw CT as if it were G(x), to compare with the map: arguments and result as for `heterogeneity_map`.
+
+    0 HU is no natural lower end, so `scan` takes min as well as max over the voxels of all nodules.
+    """
+    return _map(hu, labels, kind, normalisation, scan_minimum=None)
+
+
+def _map(
+    image: np.ndarray, labels: np.ndarray, kind: str, normalisation: str, scan_minimum: float | None
+) -> np.ndarray:
+    if kind not in ("inverse", "intensity"):
+        raise ValueError(f"Unknown kind of map: {kind!r}.")
+    inside = labels > 0
+    result = np.full(labels.shape, OUTSIDE, np.float32)
+    if inside.any():
+        values = image[inside].astype(np.float32)
+        low, high = _range(image, labels, inside, normalisation, scan_minimum)
+        span = np.broadcast_to(high - low, values.shape)
+        flat = span <= 0
+        normalised = np.where(flat, 1, (values - low) / np.where(flat, 1, span)).clip(0, 1)
+        result[inside] = 1 - normalised if kind == "inverse" else normalised
+    return result
+
+
+def _range(
+    image: np.ndarray, labels: np.ndarray, inside: np.ndarray, normalisation: str, scan_minimum: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Min and max for each voxel inside, or one for all."""
+    if normalisation == "scan":
+        values = image[inside]
+        low = values.min() if scan_minimum is None else scan_minimum
+        return np.float32(low), np.float32(values.max())
+    if normalisation == "nodule":
+        numbers = labels[inside]
+        index = np.arange(int(numbers.max()) + 1)
+        low, high = (np.asarray(pick(image[inside], numbers, index)) for pick in (ndimage.minimum, ndimage.maximum))
+        return low[numbers].astype(np.float32), high[numbers].astype(np.float32)
+    if normalisation == "slice":
+        slices = np.nonzero(inside)[0]
+        return image.min((1, 2))[slices].astype(np.float32), image.max((1, 2))[slices].astype(np.float32)
+    raise ValueError(f"Unknown normalisation: {normalisation!r}.")
+
+
+def rim_mask(labels: np.ndarray, spacing: tuple[float, float, float], rim_mm: float) -> np.ndarray:
+    """The outer layer of each nodule: voxels whose centre lies within `rim_mm` of another label or the outside.
+
+    The distance is to the nearest face, so that the outermost voxels lie half a voxel deep; slices thicker than twice
+    `rim_mm` have no rim at top and bottom. A thin nodule may be all rim. The end of the array is no surface.
+
+    Args:
+        labels: integer `[slice, row, column]`, 0 outside.
+        spacing: of (i, j, k) = (column, row, slice), mm.
+    """
+    rim = np.zeros(labels.shape, bool)
+    ball = reach(spacing, rim_mm)
+    margin = [size // 2 for size in ball.shape]
+    for number, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
+            continue
+        around = grown_box(box, margin)
+        nodule = labels[around] == number
+        rim[around] |= nodule & ndimage.binary_dilation(~nodule, ball)
+    return rim
+
+
+def reach(spacing: tuple[float, float, float], mm: float) -> np.ndarray:
+    """Structuring element `[slice, row, column]`: voxels whose centre lies within `mm` of the middle voxel's faces.
+
+    `spacing` is of (i, j, k). Dilation with it grows a mask by `mm` beyond its surface.
+    """
+    step = np.array(spacing[::-1])
+    wide = np.floor(mm / step + 0.5 + 1e-6).astype(int)
+    offsets = np.abs(np.stack(np.meshgrid(*[np.arange(-one, one + 1) for one in wide], indexing="ij"), -1)) * step
+    beyond = np.maximum(offsets - step / 2, 0)
+    return np.linalg.norm(beyond, axis=-1) <= mm + 1e-6
+
+
+def grown_box(box: tuple[slice, ...], margin: list[int]) -> tuple[slice, ...]:
+    """`box` with `margin` voxels more on each side, cut at the array's start (slicing cuts it at its end)."""
+    return tuple(slice(max(0, one.start - more), one.stop + more) for one, more in zip(box, margin, strict=True))
+
+
+def jet(values: np.ndarray) -> np.ndarray:
+    """Colours of values 0..1 (clipped): uint8 `[..., 3]` RGB, from blue (weak) over green and yellow to red (strong).
+
+    The colours are those of the colour table file that Slicer loads, chosen as Slicer does for a window of 0..1.
+    """
+    colours = _colour_table()
+    index = np.nan_to_num(np.asarray(values, float) * len(colours)).clip(0, len(colours) - 1)
+    return colours[index.astype(int)]
+
+
+@lru_cache(maxsize=1)
+def _colour_table() -> np.ndarray:
+    """uint8 `[256, 3]`; lines of the file are `index name red green blue opacity`."""
+    lines = resource("Colors", "LNHG-Heterogeneity.ctbl").read_text(encoding="utf-8").splitlines()
+    return np.array([line.split()[2:5] for line in lines if line.strip() and not line.startswith("#")], np.uint8)
+
+
+def overlay(
+    ct_slice: np.ndarray, heterogeneity_slice: np.ndarray, window: tuple[float, float] = (-1000.0, 400.0)
+) -> np.ndarray:
+    """One slice as a picture: the CT in grey, coloured where the map is not negative; uint8 `[row, column, 3]`.
+
+    Args:
+        ct_slice: HU `[row, column]`.
+        heterogeneity_slice: a map `[row, column]`, negative outside the nodules.
+        window: HU shown black and white.
+    """
+    low, high = window
+    grey = ((ct_slice.astype(np.float32) - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
+    shown = (heterogeneity_slice >= 0)[..., None]
+    return np.where(shown, jet(heterogeneity_slice), grey[..., None])
+
+
+@dataclass(frozen=True)
+class HeterogeneityFigures:
+    """How even the values of one region are. NaN where the region is empty or the figure is not defined.
+
+    Attributes:
+        mean, deviation: mean and standard deviation, in the unit of the values.
+        variation: coefficient of variation, deviation / mean.
+        entropy: -sum p log2 p over 32 equal bins of 0..1, bits; at most 5, and at most log2 of the number of voxels.
+        strong_share: share of the values above 0.5.
+    """
+
+    mean: float = field(metadata={"header": "mean", "unit": None})  # None: the unit of the values
+    deviation: float = field(metadata={"header": "standard deviation", "unit": None})
+    variation: float = field(metadata={"header": "coefficient of variation", "unit": ""})
+    entropy: float = field(metadata={"header": "entropy", "unit": "bit"})
+    strong_share: float = field(metadata={"header": "share above 0.5", "unit": ""})
+
+
+def figures(values: np.ndarray) -> HeterogeneityFigures:
+    """Figures of map values 0..1 (any shape)."""
+    if values.size == 0:
+        return HeterogeneityFigures(*[float("nan")] * 5)
+    mean, deviation = _mean_and_deviation(values)
+    counts, _ = np.histogram(values, _ENTROPY_BINS, (0, 1))
+    shares = counts[counts > 0] / values.size
+    return HeterogeneityFigures(
+        mean,
+        deviation,
+        deviation / mean if mean > 0 else float("nan"),
+        float(-(shares * np.log2(shares)).sum()) + 0.0,
+        float((values > 0.5).mean()),
+    )
+
+
+def raw_ct_figures(hu: np.ndarray, raw_ct: np.ndarray) -> HeterogeneityFigures:
+    """The same figures of the raw CT in one region.
+
+    Mean and deviation are in HU. The coefficient of variation is that of HU + 1000, which is proportional to the
+    attenuation (HU itself crosses 0). Entropy and the share above 0.5 are those of `raw_ct`, the map that
+    `raw_ct_in_same_colours` makes from the HU, so that they can be set beside those of h(x).
+
+    Args:
+        hu: HU of the region's voxels.
+        raw_ct: values of `raw_ct_in_same_colours` at the same voxels.
+    """
+    if hu.size == 0:
+        return figures(raw_ct)
+    mean, deviation = _mean_and_deviation(hu)
+    variation = deviation / (mean + 1000) if mean > -1000 else float("nan")
+    return replace(figures(raw_ct), mean=mean, deviation=deviation, variation=variation)
+
+
+def _mean_and_deviation(values: np.ndarray) -> tuple[float, float]:
+    exact = values.astype(np.float64)
+    return float(exact.mean()), float(exact.std())

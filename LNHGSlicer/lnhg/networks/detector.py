@@ -1,0 +1,310 @@
+"""The detector: Faster R-CNN with the GIoU loss on decoded boxes, for slices on the detector's grid.
+
+Assembled from torchvision's parts; replaced are the transform (which would resize slices), both box losses (eq. 2-4 of
+the paper) and the anchors (not rounded to whole pixels, which matters for nodules of four pixels).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import mobilenet_v2, resnet50
+from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, generalized_box_iou_loss
+
+from ..errors import WeightsError
+
+Boxes = tuple[tuple[float, ...], ...]
+
+# Mean and standard deviation of the images that the backbones were first trained on (ImageNet).
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Slices are padded at the right and the bottom to whole cells of the coarsest map.
+_CELL = 32
+
+
+def anchors_for_nodules(pixel_mm: float) -> Boxes:
+    """Widths (pixels) of square anchors at strides 4, 8 and 16 for nodules of 3 to 60 mm.
+
+    Nine widths from 3.5 to 56 mm, each sqrt(2) times the last, so that every square in between has IoU 0.7 with one.
+    """
+    widths = [3.5 * 2 ** (step / 2) / pixel_mm for step in range(9)]
+    return tuple(widths[:3]), tuple(widths[3:6]), tuple(widths[6:])
+
+
+@dataclass(frozen=True)
+class DetectorArchitecture:
+    """What the detector is made of; the weights' manifest holds it.
+
+    Attributes:
+        backbone: `mobilenet_v2` (feature pyramid at strides 4, 8, 16) or `resnet50` (one map at stride 16, as in the paper).
+        anchors_px: anchor widths in pixels for each map of the backbone.
+        anchor_ratios: height over width of the anchors.
+        pyramid_width: channels of the feature pyramid.
+        head_width: neurons of each of the box head's two layers.
+        slices: 3: the slice and one neighbour on either side as channels; 1: the slice alone, as in the authors' scripts.
+        neighbour_mm: how far the neighbours lie, rounded to whole slices and at least one.
+        context: the box head looks at each box grown by this factor.
+    """
+
+    backbone: str = "mobilenet_v2"
+    anchors_px: Boxes = anchors_for_nodules(0.7)
+    anchor_ratios: tuple[float, ...] = (1.0,)
+    pyramid_width: int = 64
+    head_width: int = 256
+    slices: int = 3
+    neighbour_mm: float = 2.5
+    context: float = 2.0
+
+    @classmethod
+    def paper(cls) -> DetectorArchitecture:
+        """The paper's detector: ResNet-50, anchors of 32, 64 and 128 pixels, single slices."""
+        return cls("resnet50", ((32.0, 64.0, 128.0),), (0.5, 1.0, 2.0), head_width=512, slices=1, context=1.0)
+
+    def neighbour_step(self, slice_mm: float) -> int:
+        """Slices between a slice and its neighbours for a CT whose slices lie `slice_mm` apart; 0 without neighbours."""
+        return max(1, round(self.neighbour_mm / slice_mm)) if self.slices == 3 else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> DetectorArchitecture:
+        """From the manifest."""
+        boxes = tuple(tuple(float(width) for width in level) for level in values["anchors_px"])
+        return cls(**{**values, "anchors_px": boxes, "anchor_ratios": tuple(values["anchor_ratios"])})
+
+
+class NoduleDetector(GeneralizedRCNN):
+    """Faster R-CNN with its architecture.
+
+    Images are `[3, y, x]` in 0..1, of any size; boxes are `(x0, y0, x1, y1)` in their pixels. In training it returns
+    the losses; in evaluation, for each image, `boxes` and `scores` (0..1), best first.
+    """
+
+    def __init__(self, architecture: DetectorArchitecture, *parts: nn.Module) -> None:
+        super().__init__(*parts)
+        self.architecture = architecture
+
+
+def build_detector(architecture: DetectorArchitecture) -> NoduleDetector:
+    """The network with random weights."""
+    backbone, channels, maps = _backbone(architecture)
+    if len(architecture.anchors_px) != len(maps):
+        raise WeightsError(
+            f"Backbone {architecture.backbone} has {len(maps)} feature maps, but anchors are given for "
+            f"{len(architecture.anchors_px)}; give one list of anchor widths for each map."
+        )
+    anchors_per_cell = len(architecture.anchors_px[0]) * len(architecture.anchor_ratios)
+    rpn = _GIoURegionProposalNetwork(
+        _ExactAnchors(architecture.anchors_px, (architecture.anchor_ratios,) * len(maps)),
+        RPNHead(channels, anchors_per_cell),
+        fg_iou_thresh=0.7,
+        bg_iou_thresh=0.3,
+        batch_size_per_image=128,
+        positive_fraction=0.5,
+        pre_nms_top_n={"training": 400, "testing": 300},
+        post_nms_top_n={"training": 100, "testing": 100},
+        nms_thresh=0.7,
+    )
+    heads = _GIoURoIHeads(
+        _ContextAlign(maps, architecture.context),
+        TwoMLPHead(channels * 7 * 7, architecture.head_width),
+        FastRCNNPredictor(architecture.head_width, num_classes=2),
+        fg_iou_thresh=0.5,
+        bg_iou_thresh=0.5,
+        batch_size_per_image=32,
+        positive_fraction=0.25,
+        bbox_reg_weights=None,
+        score_thresh=0.02,
+        nms_thresh=0.3,
+        detections_per_img=20,
+    )
+    return NoduleDetector(architecture, backbone, rpn, heads, _NormaliseOnly())
+
+
+def load_imagenet_features(detector: NoduleDetector, path: Path) -> None:
+    """Start a `mobilenet_v2` backbone from ImageNet: safetensors with torchvision's names (`0.0.weight`, ...)."""
+    if detector.architecture.backbone != "mobilenet_v2":
+        raise WeightsError("ImageNet features can be loaded into a mobilenet_v2 backbone only; choose that backbone.")
+    tensors = {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
+    body = detector.backbone.body
+    wanted = body.state_dict().keys()
+    missing = [name for name in wanted if name not in tensors]
+    if missing:
+        raise WeightsError(f"{path.name} has no tensor {missing[0]}; give MobileNetV2 features with torchvision's names.")
+    body.load_state_dict({name: tensors[name] for name in wanted})
+
+
+class _NormaliseOnly(nn.Module):
+    """In place of torchvision's transform: never resizes, so boxes come back in the pixels they went in."""
+
+    def forward(
+        self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
+    ) -> tuple[ImageList, list[dict[str, Tensor]] | None]:
+        sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
+        rows = -(-max(size[0] for size in sizes) // _CELL) * _CELL
+        columns = -(-max(size[1] for size in sizes) // _CELL) * _CELL
+        batch = images[0].new_zeros((len(images), 3, rows, columns))
+        for padded, image, (height, width) in zip(batch, images, sizes, strict=True):
+            padded[:, :height, :width] = image
+        mean, deviation = batch.new_tensor(_MEAN), batch.new_tensor(_DEVIATION)
+        return ImageList((batch - mean[:, None, None]) / deviation[:, None, None], sizes), targets
+
+    def postprocess(
+        self, result: list[dict[str, Tensor]], image_shapes: list[Any], original_image_sizes: list[Any]
+    ) -> list[dict[str, Tensor]]:
+        return result
+
+
+class _ExactAnchors(AnchorGenerator):
+    """Torchvision's anchors without rounding: a width of 5 pixels stays 5 (rounded corners would give 4)."""
+
+    def generate_anchors(
+        self,
+        scales: Any,
+        aspect_ratios: Any,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device = torch.device("cpu"),  # noqa: B008 - torchvision's signature
+    ) -> Tensor:
+        widths = torch.as_tensor(scales, dtype=dtype, device=device)
+        stretch = torch.as_tensor(aspect_ratios, dtype=dtype, device=device).sqrt()[:, None]
+        half_x, half_y = (widths / stretch / 2).flatten(), (widths * stretch / 2).flatten()
+        return torch.stack([-half_x, -half_y, half_x, half_y], dim=1)
+
+
+class _ContextAlign(MultiScaleRoIAlign):
+    """Pools each box grown about its centre by `context`, so that the head sees whether a disc is a vessel's section."""
+
+    def __init__(self, maps: list[str], context: float) -> None:
+        super().__init__(maps, output_size=7, sampling_ratio=2, canonical_scale=64, canonical_level=3)
+        self.context = context
+
+    def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
+        return super().forward(x, [_grown(box, self.context) for box in boxes], image_shapes)
+
+
+def _grown(boxes: Tensor, factor: float) -> Tensor:
+    """Boxes `[n, 4]` grown about their centres."""
+    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2 * factor
+    return torch.cat([centre - half, centre + half], dim=1)
+
+
+def giou_loss(boxes: Tensor, truth: Tensor) -> Tensor:
+    """Mean of 1 - GIoU (eq. 2-4) over pairs of boxes `[n, 4]`; 0 (with a gradient) when there is none."""
+    return generalized_box_iou_loss(boxes, truth, reduction="sum") / max(1, len(boxes))
+
+
+class _GIoURegionProposalNetwork(RegionProposalNetwork):
+    """The region proposal network with GIoU on decoded boxes in place of smooth L1 on deltas."""
+
+    def forward(
+        self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        maps = list(features.values())
+        logits, deltas = self.head(maps)
+        anchors = self.anchor_generator(images, maps)
+        anchors_per_map = [level[0].numel() for level in logits]
+        objectness, flat_deltas = concat_box_prediction_layers(logits, deltas)
+        boxes = self.box_coder.decode(flat_deltas, anchors).view(len(anchors), -1, 4)
+        proposals, scores = self.filter_proposals(boxes.detach(), objectness, images.image_sizes, anchors_per_map)
+        if not self.training:
+            return proposals, {}
+        assert targets is not None
+        labels, truth = self.assign_targets_to_anchors(anchors, targets)
+        return proposals, self.losses(objectness.flatten(), boxes.flatten(0, 1), labels, truth)
+
+    def losses(
+        self, objectness: Tensor, boxes: Tensor, labels: list[Tensor], truth: list[Tensor]
+    ) -> dict[str, Tensor]:
+        """Cross entropy on sampled anchors, GIoU on the sampled positive ones.
+
+        Args:
+            objectness, boxes: logits `[n]` and decoded boxes `[n, 4]` of all images' anchors.
+            labels, truth: for each image its anchors' labels (1, 0, -1 ignored) and matched boxes.
+        """
+        positive, negative = (torch.cat(masks) > 0 for masks in self.fg_bg_sampler(labels))
+        sampled = positive | negative
+        entropy = nn.functional.binary_cross_entropy_with_logits(objectness[sampled], torch.cat(labels)[sampled])
+        return {"loss_objectness": entropy, "loss_rpn_box_reg": giou_loss(boxes[positive], torch.cat(truth)[positive])}
+
+
+class _GIoURoIHeads(RoIHeads):
+    """The box head with GIoU on decoded boxes in place of smooth L1 on deltas."""
+
+    def forward(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]] | None = None,
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        if self.training:
+            proposals, _, labels, deltas_to_truth = self.select_training_samples(proposals, targets)
+        pooled = self.box_roi_pool(features, proposals, image_shapes)
+        logits, deltas = self.box_predictor(self.box_head(pooled))
+        if self.training:
+            return [], self.losses(logits, deltas, proposals, labels, deltas_to_truth)
+        boxes, scores, classes = self.postprocess_detections(logits, deltas, proposals, image_shapes)
+        found = zip(boxes, scores, classes, strict=True)
+        return [{"boxes": box, "scores": score, "labels": kind} for box, score, kind in found], {}
+
+    def losses(
+        self, logits: Tensor, deltas: Tensor, proposals: list[Tensor], labels: list[Tensor], to_truth: tuple[Tensor, ...]
+    ) -> dict[str, Tensor]:
+        """Cross entropy on all sampled proposals, GIoU on those that hold a nodule.
+
+        Args:
+            logits, deltas: `[n, 2]` and `[n, 8]` for the proposals of all images.
+            to_truth: for each image the deltas that lead from its proposals to their matched boxes.
+        """
+        kinds = torch.cat(labels)
+        nodule = kinds > 0
+        boxes = self.box_coder.decode(deltas, proposals)[:, 1]
+        truth = self.box_coder.decode(torch.cat(to_truth), proposals)[:, 0]
+        entropy = nn.functional.cross_entropy(logits, kinds)
+        return {"loss_classifier": entropy, "loss_box_reg": giou_loss(boxes[nodule], truth[nodule])}
+
+
+class _MobileNetPyramid(nn.Module):
+    """MobileNetV2 to stride 16 and a feature pyramid over strides 4, 8 and 16."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = IntermediateLayerGetter(mobilenet_v2(weights=None).features, {"3": "4", "6": "8", "13": "16"})
+        self.pyramid = FeaturePyramidNetwork([24, 32, 96], width)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return self.pyramid(self.body(images))
+
+
+class _ResNetMap(nn.Module):
+    """ResNet-50 up to its map of 1024 channels at stride 16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = IntermediateLayerGetter(resnet50(weights=None), {"layer3": "16"})
+
+    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
+        return self.body(images)
+
+
+def _backbone(architecture: DetectorArchitecture) -> tuple[nn.Module, int, list[str]]:
+    """The backbone, the channels of its maps and their names."""
+    if architecture.backbone == "mobilenet_v2":
+        return _MobileNetPyramid(architecture.pyramid_width), architecture.pyramid_width, ["4", "8", "16"]
+    if architecture.backbone == "resnet50":
+        return _ResNetMap(), 1024, ["16"]
+    raise WeightsError(f"Backbone {architecture.backbone!r} is not known; choose mobilenet_v2 or resnet50.")

@@ -1,0 +1,52 @@
+"""The generator G of the WGAN-GP: three CT slices in, three nodule images G(x) out (II.D and Fig. 3 of the paper)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+# The paper does not give the slope; its published scripts use 0.01.
+LEAKY_SLOPE = 0.01
+
+#: G(x) at a pixel depends on pixels at most this far away in the slice: eight layers of 3 x 3 x 3.
+REACH = 8
+
+
+class Generator(nn.Module):
+    """Four 3D convolutions and four 3D deconvolutions, all 3 x 3 x 3 at stride 1, without pooling.
+
+    Filters are w, 2w, 4w, 8w, 4w, 2w, w, 1 with w = `width` (32 in the paper: 2,326,273 parameters). Encoder layers are
+    convolution, batch norm, LeakyReLU. The first three decoder layers add the encoder result of the same width to the
+    deconvolution's before batch norm and LeakyReLU; the last adds the input, then ReLU.
+
+    `last_slope` is the slope of the last ReLU below zero while training (0: the paper's ReLU). A small slope keeps it from
+    dying; in evaluation it is always the plain ReLU.
+    """
+
+    def __init__(self, width: int = 32, last_slope: float = 0.0) -> None:
+        super().__init__()
+        self.width = width
+        self.last_slope = last_slope
+        encoder = [1, width, 2 * width, 4 * width, 8 * width]
+        self.convolutions = nn.ModuleList(
+            nn.Conv3d(before, after, 3, padding=1) for before, after in zip(encoder, encoder[1:], strict=False)
+        )
+        self.encoder_norms = nn.ModuleList(nn.BatchNorm3d(channels) for channels in encoder[1:])
+        decoder = encoder[::-1]
+        self.deconvolutions = nn.ModuleList(
+            nn.ConvTranspose3d(before, after, 3, padding=1) for before, after in zip(decoder, decoder[1:], strict=False)
+        )
+        self.decoder_norms = nn.ModuleList(nn.BatchNorm3d(channels) for channels in decoder[1:-1])
+
+    def forward(self, o: torch.Tensor) -> torch.Tensor:
+        """O(x) `[n, 1, 3, y, x]`, HU scaled to 0..1, to G(x) of the same shape."""
+        encoded = []
+        x = o
+        for convolution, norm in zip(self.convolutions, self.encoder_norms, strict=True):
+            x = nn.functional.leaky_relu(norm(convolution(x)), LEAKY_SLOPE)
+            encoded.append(x)
+        shortcuts = encoded[-2::-1]
+        for deconvolution, norm, shortcut in zip(self.deconvolutions, self.decoder_norms, shortcuts, strict=False):
+            x = nn.functional.leaky_relu(norm(deconvolution(x) + shortcut), LEAKY_SLOPE)
+        last = self.deconvolutions[-1](x) + o
+        return nn.functional.leaky_relu(last, self.last_slope) if self.training else nn.functional.relu(last)

@@ -1,0 +1,385 @@
+"""The nodule table: what is measured of each nodule, one row a nodule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist, squareform
+from skimage.measure import find_contours, marching_cubes, mesh_surface_area
+
+from .ct import CT
+from .heterogeneity import HeterogeneityFigures, figures, grown_box, raw_ct_figures, reach, rim_mask
+
+# HU above which a voxel counts as solid, below which as (nearly) aerated, and above which as calcified.
+_SOLID_HU, _AERATED_HU, _CALCIFIED_HU = -300, -600, 200
+# The type is judged on the core, without this outer layer, mm: partial volume makes every edge look like ground glass.
+_TYPE_RIM_MM = 1.0
+_TYPE_CORE_VOXELS = 5
+# Shares of the core's voxels that part the types. On 780 nodules of LIDC-IDRI they call 650 of the 694 that readers
+# rate solid solid, and 35 of the 39 rated ground glass ground glass; of the 47 rated between, only 20 part-solid.
+_CALCIFIED_SHARE, _SOLID_SHARE, _GROUND_GLASS_SHARE = 0.5, 0.6, 0.1
+# The lung a nodule belongs to lies within this distance, mm.
+_SIDE_MM = 10.0
+# Tissue around the lungs this close to a nodule's surface is touched, mm: about one cell of the lung mask.
+_PLEURA_MM = 2.0
+# A vessel: a strand denser than this that begins this close to the nodule's surface and reaches this far from it, mm.
+_TISSUE_HU, _VESSEL_START_MM, _VESSEL_REACH_MM = -500, 1.0, 5.0
+
+
+def _column(header: str, unit: str = "", **more: Any) -> dict[str, Any]:
+    return {"header": header, "unit": unit, **more}
+
+
+@dataclass(frozen=True)
+class Nodule:
+    """One row of the table. Lengths are millimetres; NaN or None where a value does not exist.
+
+    Attributes:
+        id: the label.
+        status: `confirmed`, `detector only`, `seeded` or `edited`.
+        score: detector score, 0 to 1.
+        centre_r, centre_a, centre_s: mean position of the voxels, RAS.
+        slice: number k, from 0, of the axial slice with the largest area (of several, the one nearest the head).
+        instance_number: DICOM instance number of that slice.
+        side: `right`, `left`: the lung that holds most of its voxels, or the nearest within 10 mm; else `unknown`.
+        volume: voxels times the volume of one.
+        equivalent_diameter: of the sphere of the same volume.
+        long_axis, short_axis: on that slice, the largest distance of two points of the outline and the largest extent
+            across it; the outline runs midway between the centres of neighbouring voxels inside and outside.
+        mean_axis: mean of the two.
+        sphericity: surface of the sphere of equal volume over the surface, from one triangle mesh of the mask
+            smoothed by 0.7 voxels; a ball of voxels gets 0.91 to 0.99, the lower values where slices are thick.
+        hu_mean, hu_deviation: mean and standard deviation of its HU.
+        share_solid, share_aerated: shares of its voxels above -300 HU and below -600 HU.
+        type: by the HU of its core (all but the outer millimetre; the deepest third where that leaves under 5 voxels):
+            `calcified` if at least half of the core is above 200 HU; else `solid` if at least 60% is above -300 HU,
+            `ground glass` if under 10% is, `part-solid` between.
+        solid_diameter: mean axis of the solid part: of the whole nodule if solid or calcified, 0 if ground glass,
+            of the largest component above -300 HU if part-solid.
+        lung_rads: size class of `lung_rads_class`.
+        fleischner: size class of `fleischner_class`.
+        touches_pleura: whether tissue (above -500 HU) outside the lungs (chest wall, diaphragm, mediastinum) lies
+            within 2 mm of its surface. Fissures are not seen. None where no lungs are in the field of view.
+        touches_vessel: whether a strand above -500 HU inside the lungs, clear of the pleura by more than 2 mm, begins
+            within 1 mm of its surface and reaches 5 mm away; airway walls and scars count too. None as above.
+        whole, core, rim: figures of the heterogeneity map in the nodule, without its rim, in its rim.
+        raw_whole, raw_core, raw_rim: the same of the raw CT (`raw_ct_figures`).
+    """
+
+    id: int = field(metadata=_column("id"))
+    status: str = field(metadata=_column("status"))
+    score: float | None = field(metadata=_column("detector score"))
+    centre_r: float = field(metadata=_column("centre R", "mm"))
+    centre_a: float = field(metadata=_column("centre A", "mm"))
+    centre_s: float = field(metadata=_column("centre S", "mm"))
+    slice: int = field(metadata=_column("slice"))
+    instance_number: int | None = field(metadata=_column("instance number"))
+    side: str = field(metadata=_column("side"))
+    volume: float = field(metadata=_column("volume", "mm3"))
+    equivalent_diameter: float = field(metadata=_column("equivalent diameter", "mm"))
+    long_axis: float = field(metadata=_column("long axis", "mm"))
+    short_axis: float = field(metadata=_column("short axis", "mm"))
+    mean_axis: float = field(metadata=_column("mean of long and short axis", "mm"))
+    sphericity: float = field(metadata=_column("sphericity"))
+    hu_mean: float = field(metadata=_column("mean density", "HU"))
+    hu_deviation: float = field(metadata=_column("standard deviation of density", "HU"))
+    share_solid: float = field(metadata=_column("share above -300 HU"))
+    share_aerated: float = field(metadata=_column("share below -600 HU"))
+    type: str = field(metadata=_column("type"))
+    solid_diameter: float = field(metadata=_column("diameter of solid part", "mm"))
+    lung_rads: str = field(metadata=_column("Lung-RADS 2022 class by size and type only"))
+    fleischner: str = field(metadata=_column("Fleischner 2017 class by size and type only"))
+    touches_pleura: bool | None = field(metadata=_column("touches pleura"))
+    touches_vessel: bool | None = field(metadata=_column("touches vessel"))
+    whole: HeterogeneityFigures = field(metadata=_column("heterogeneity, whole", columns=HeterogeneityFigures))
+    core: HeterogeneityFigures = field(metadata=_column("heterogeneity, core", columns=HeterogeneityFigures))
+    rim: HeterogeneityFigures = field(metadata=_column("heterogeneity, rim", columns=HeterogeneityFigures))
+    raw_whole: HeterogeneityFigures = field(metadata=_column("raw CT, whole", "HU", columns=HeterogeneityFigures))
+    raw_core: HeterogeneityFigures = field(metadata=_column("raw CT, core", "HU", columns=HeterogeneityFigures))
+    raw_rim: HeterogeneityFigures = field(metadata=_column("raw CT, rim", "HU", columns=HeterogeneityFigures))
+
+    @property
+    def centre_ras(self) -> tuple[float, float, float]:
+        """Centre as one RAS point, mm."""
+        return self.centre_r, self.centre_a, self.centre_s
+
+
+def header() -> list[str]:
+    """The table's column titles with units, such as `volume (mm3)`, in the order of `as_row`."""
+    titles = []
+    for column in fields(Nodule):
+        name, unit = column.metadata["header"], column.metadata["unit"]
+        if "columns" not in column.metadata:
+            titles.append(_titled(name, unit))
+            continue
+        for part in fields(column.metadata["columns"]):
+            own = part.metadata["unit"]
+            titles.append(_titled(f"{name}: {part.metadata['header']}", unit if own is None else own))
+    return titles
+
+
+def _titled(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
+
+
+def as_row(nodule: Nodule) -> list[Any]:
+    """The nodule's values, one for each title of `header`; figures rounded to 4 places, missing ones empty."""
+    values: list[Any] = []
+    for column in fields(nodule):
+        value = getattr(nodule, column.name)
+        values += [getattr(value, part.name) for part in fields(value)] if is_dataclass(value) else [value]
+    return [_cell(value) for value in values]
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def measure_nodules(
+    ct: CT,
+    labels: np.ndarray,
+    heterogeneity: np.ndarray,
+    raw_ct: np.ndarray,
+    lungs: np.ndarray,
+    *,
+    statuses: Sequence[str],
+    scores: Sequence[float | None],
+    rim_mm: float,
+) -> tuple[Nodule, ...]:
+    """Measure each nodule. All arrays are `[slice, row, column]` on the grid of `ct`, which is in the axial view.
+
+    Args:
+        ct: the CT.
+        labels: integer, 0 and 1..N without gaps.
+        heterogeneity: the map, from `heterogeneity_map`.
+        raw_ct: the raw CT as such a map, from `raw_ct_in_same_colours` with the same options.
+        lungs: from `lung_regions`.
+        statuses, scores: of nodules 1..N.
+        rim_mm: thickness of the rim, mm.
+    """
+    boxes = ndimage.find_objects(labels)
+    if len(boxes) != len(statuses) or None in boxes:
+        raise ValueError(f"Labels must run from 1 to {len(statuses)} without gaps.")
+    margin = np.ceil(_SIDE_MM / np.array(ct.spacing[::-1])).astype(int).tolist()
+    with_lungs = bool(lungs.any())
+    rows = []
+    for number, (box, status, score) in enumerate(zip(boxes, statuses, scores, strict=True), 1):
+        around = grown_box(box, margin)
+        cut = _Cut(ct, around, labels[around] == number, ct.hu[around], lungs[around])
+        rows.append(
+            Nodule(
+                id=number,
+                status=status,
+                score=None if score is None else float(score),
+                **cut.position(),
+                **cut.size(),
+                **cut.density(),
+                **cut.neighbours(with_lungs),
+                **cut.evenness(heterogeneity[around], raw_ct[around], rim_mm),
+            )
+        )
+    return tuple(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """One nodule with at least 10 mm around it: the arrays are cut to the box `around`."""
+
+    ct: CT
+    around: tuple[slice, ...]
+    mask: np.ndarray
+    hu: np.ndarray
+    lungs: np.ndarray
+
+    def position(self) -> dict[str, Any]:
+        origin = np.array([one.start for one in self.around])
+        r, a, s = self.ct.to_ras((np.argwhere(self.mask).mean(0) + origin)[::-1]).tolist()
+        k = int(origin[0]) + _largest_slice(self.mask)
+        numbers = self.ct.instance_numbers
+        instance = None if numbers is None else numbers[k]
+        return {
+            "centre_r": r,
+            "centre_a": a,
+            "centre_s": s,
+            "slice": k,
+            "instance_number": instance,
+            "side": self._side(),
+        }
+
+    def size(self) -> dict[str, Any]:
+        volume = int(self.mask.sum()) * self.ct.voxel_volume
+        long_axis, short_axis = self._axes(self.mask)
+        return {
+            "volume": volume,
+            "equivalent_diameter": (6 * volume / math.pi) ** (1 / 3),
+            "long_axis": long_axis,
+            "short_axis": short_axis,
+            "mean_axis": (long_axis + short_axis) / 2,
+            "sphericity": sphericity(self.mask, self.ct.ijk_to_ras),
+        }
+
+    def density(self) -> dict[str, Any]:
+        hu = self.hu[self.mask]
+        kind = nodule_type(self._type_core())
+        diameter = float(np.mean(self._axes(self.mask)))
+        solid = self._solid_diameter(kind, diameter)
+        return {
+            "hu_mean": float(hu.mean()),
+            "hu_deviation": float(hu.std()),
+            "share_solid": float((hu > _SOLID_HU).mean()),
+            "share_aerated": float((hu < _AERATED_HU).mean()),
+            "type": kind,
+            "solid_diameter": solid,
+            "lung_rads": lung_rads_class(kind, diameter, solid),
+            "fleischner": fleischner_class(kind, diameter, solid),
+        }
+
+    def neighbours(self, with_lungs: bool) -> dict[str, Any]:
+        return {
+            "touches_pleura": self._touches_pleura() if with_lungs else None,
+            "touches_vessel": self._touches_vessel() if with_lungs else None,
+        }
+
+    def evenness(self, heterogeneity: np.ndarray, raw_ct: np.ndarray, rim_mm: float) -> dict[str, Any]:
+        rim = rim_mask(self.mask.astype(np.uint8), self.ct.spacing, rim_mm)
+        regions = {"whole": self.mask, "core": self.mask & ~rim, "rim": rim}
+        return {name: figures(heterogeneity[region]) for name, region in regions.items()} | {
+            f"raw_{name}": raw_ct_figures(self.hu[region], raw_ct[region]) for name, region in regions.items()
+        }
+
+    def _axes(self, mask: np.ndarray) -> tuple[float, float]:
+        return axes(mask[_largest_slice(mask)], self.ct.ijk_to_ras)
+
+    def _type_core(self) -> np.ndarray:
+        """HU of the voxels that decide the type."""
+        core = self.mask & ~rim_mask(self.mask.astype(np.uint8), self.ct.spacing, _TYPE_RIM_MM)
+        if core.sum() < _TYPE_CORE_VOXELS:
+            depth = ndimage.distance_transform_edt(np.pad(self.mask, 1), self.ct.spacing[::-1])[1:-1, 1:-1, 1:-1]
+            core = depth >= np.quantile(depth[self.mask], 2 / 3)
+        return self.hu[core]
+
+    def _solid_diameter(self, kind: str, diameter: float) -> float:
+        if kind != "part-solid":
+            return 0.0 if kind == "ground glass" else diameter
+        parts, _ = ndimage.label(self.mask & (self.hu > _SOLID_HU))
+        largest = parts == np.argmax(np.bincount(parts[parts > 0]))
+        return float(np.mean(self._axes(largest)))
+
+    def _side(self) -> str:
+        sides = self.lungs[self.mask]
+        if not sides.any():
+            far = ndimage.distance_transform_edt(~self.mask, self.ct.spacing[::-1]) > _SIDE_MM
+            sides = self.lungs[~far]
+        right, left = (sides == 1).sum(), (sides == 2).sum()
+        return "unknown" if right == left else "right" if right > left else "left"
+
+    def _wall(self) -> np.ndarray:
+        """Tissue outside the lungs."""
+        return (self.lungs == 0) & (self.hu > _TISSUE_HU) & ~self.mask
+
+    def _grown(self, mask: np.ndarray, mm: float) -> np.ndarray:
+        return ndimage.binary_dilation(mask, reach(self.ct.spacing, mm))
+
+    def _touches_pleura(self) -> bool:
+        return bool((self._grown(self.mask, _PLEURA_MM) & self._wall()).any())
+
+    def _touches_vessel(self) -> bool:
+        free = (self.lungs > 0) & ~self._grown(self._wall(), _PLEURA_MM) & ~self.mask
+        strands, _ = ndimage.label(free & (self.hu > _TISSUE_HU), np.ones((3, 3, 3)))
+        near = self._grown(self.mask, _VESSEL_START_MM)
+        far = ndimage.distance_transform_edt(~self.mask, self.ct.spacing[::-1]) >= _VESSEL_REACH_MM
+        return bool(np.setdiff1d(np.intersect1d(strands[near], strands[far]), 0).size)
+
+
+def _largest_slice(mask: np.ndarray) -> int:
+    """Index of the slice with most voxels; the last of equals."""
+    areas = mask.sum((1, 2))
+    return len(areas) - 1 - int(np.argmax(areas[::-1]))
+
+
+def axes(section: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[float, float]:
+    """Long and short axis (mm) of a section `[row, column]` of a slice: largest diameter and extent across it."""
+    column, row = ijk_to_ras[:3, 0], ijk_to_ras[:3, 1]
+    along = column / np.linalg.norm(column)
+    across = row - (row @ along) * along
+    across /= np.linalg.norm(across)
+    to_plane = np.array([[row @ along, row @ across], [column @ along, column @ across]])
+    outline = np.concatenate(find_contours(np.pad(section, 1).astype(np.float32), 0.5)) @ to_plane
+    hull = outline[ConvexHull(outline).vertices]
+    distances = squareform(pdist(hull))
+    first, second = np.unravel_index(np.argmax(distances), distances.shape)
+    direction = (hull[second] - hull[first]) / distances[first, second]
+    extent = hull @ np.array([-direction[1], direction[0]])
+    return float(distances[first, second]), float(np.ptp(extent))
+
+
+def sphericity(mask: np.ndarray, ijk_to_ras: np.ndarray) -> float:
+    """Surface of the sphere of equal volume over the surface: pi^(1/3) (6 V)^(2/3) / A, V and A of one triangle mesh.
+
+    The mask `[slice, row, column]` is smoothed by 0.7 voxels, which takes the staircase off its surface.
+    """
+    smooth = ndimage.gaussian_filter(np.pad(mask, 4).astype(np.float32), 0.7)
+    vertices, faces, _, _ = marching_cubes(smooth, min(0.5, float(smooth.max()) / 2))
+    vertices = vertices @ ijk_to_ras[:3, 2::-1].T
+    volume = abs(np.linalg.det(vertices[faces] - vertices.mean(0)).sum()) / 6
+    return float(math.pi ** (1 / 3) * (6 * volume) ** (2 / 3) / mesh_surface_area(vertices, faces))
+
+
+def nodule_type(core_hu: np.ndarray) -> str:
+    """`calcified`, `solid`, `part-solid` or `ground glass`: the rule in `Nodule`, from the HU of the core's voxels."""
+    if (core_hu > _CALCIFIED_HU).mean() >= _CALCIFIED_SHARE:
+        return "calcified"
+    solid = (core_hu > _SOLID_HU).mean()
+    return "solid" if solid >= _SOLID_SHARE else "part-solid" if solid >= _GROUND_GLASS_SHARE else "ground glass"
+
+
+def lung_rads_class(kind: str, diameter: float, solid_diameter: float) -> str:
+    """Class of Lung-RADS 2022 by size and type alone, as at a baseline screening; growth and shape are not judged.
+
+    `diameter` is the mean of long and short axis; diameters are rounded to 0.1 mm, as Lung-RADS asks.
+        solid: under 6 mm 2, under 8 mm 3, under 15 mm 4A, else 4B;
+        part-solid: under 6 mm 2; else by the solid part: under 6 mm 3, under 8 mm 4A, else 4B;
+        ground glass: under 30 mm 2, else 3;
+        calcified (at least half of the core): 1.
+    """
+    size, solid = round(diameter, 1), round(solid_diameter, 1)
+    if kind == "calcified":
+        return "1"
+    if kind == "ground glass":
+        return "2" if size < 30 else "3"
+    if size < 6:
+        return "2"
+    if kind == "part-solid":
+        return "3" if solid < 6 else "4A" if solid < 8 else "4B"
+    return "3" if size < 8 else "4A" if size < 15 else "4B"
+
+
+def fleischner_class(kind: str, diameter: float, solid_diameter: float) -> str:
+    """Size class of Fleischner 2017 by size and type alone, for an incidental nodule; number and risk are not judged.
+
+    `diameter` is the mean of long and short axis; diameters are rounded to whole mm, as the guideline asks.
+        solid: under 6 mm, 6 to 8 mm, over 8 mm;
+        ground glass: under 6 mm, 6 mm or more;
+        part-solid: under 6 mm; 6 mm or more, with a solid part under 6 mm or of 6 mm or more;
+        calcified: the guideline's sizes do not apply.
+    """
+    size, solid = math.floor(diameter + 0.5), math.floor(solid_diameter + 0.5)
+    if kind == "calcified":
+        return "calcified, not classed"
+    if size < 6:
+        return f"{kind}, under 6 mm"
+    if kind == "solid":
+        return "solid, 6 to 8 mm" if size <= 8 else "solid, over 8 mm"
+    if kind == "ground glass":
+        return "ground glass, 6 mm or more"
+    return "part-solid, 6 mm or more, solid part " + ("under 6 mm" if solid < 6 else "of 6 mm or more")

@@ -1,0 +1,68 @@
+"""Everything a person may choose about a run, written once.
+
+The command line, the Slicer module's parameter node and `lnhg.segment` are made from these fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+
+
+def _option(default: Any, help: str, *, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
+    return field(default=default, metadata={"help": help, "choices": choices, "minimum": minimum})
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of one run. Lengths are millimetres. None means: the value that the weights' manifest holds."""
+
+    weights: Path | None = _option(None, "folder with the weights and their manifests (default: the shipped ones)")
+    device: str = _option("auto", "where the networks run", choices=("auto", "cuda", "mps", "cpu"))
+    threads: int | None = _option(None, "CPU threads (default: all cores)", minimum=1)
+    batch_size: int | None = _option(None, "tiles or slices a batch (default: from free memory)", minimum=1)
+    triplets: str = _option(
+        "overlapping",
+        "volumes of three slices: overlapping, of which the middle slice is taken, or side by side as in the paper",
+        choices=("overlapping", "paper"),
+    )
+    fusion: str = _option(
+        "scan", "fusion rule: in 3D over the scan, or slice by slice as in the paper", choices=("scan", "paper")
+    )
+    generator_threshold: float | None = _option(None, "threshold on G(x) that bounds a nodule", minimum=0)
+    score_threshold: float | None = _option(None, "lowest detector score of a candidate", minimum=0)
+    minimum_diameter: float = _option(3.0, "smallest nodule kept: diameter of the sphere of equal volume, mm", minimum=0)
+    heterogeneity: str = _option(
+        "inverse", "map: 1 - normalised G(x), or normalised G(x) itself", choices=("inverse", "intensity")
+    )
+    normalisation: str = _option(
+        "scan",
+        "range of the map: over the scan's nodules, each nodule, or each whole slice as in the paper",
+        choices=("scan", "nodule", "slice"),
+    )
+    rim: float = _option(1.0, "outer layer of a nodule that is told apart from its core, mm", minimum=0)
+    roi: tuple[float, ...] | None = _option(None, "only nodules centred in this box: RAS bounds R0,R1,A0,A1,S0,S1 in mm")
+    slices: tuple[int, int] | None = _option(None, "only nodules centred on slices A to B of the CT as stored, from 0")
+    full_generator: bool = _option(False, "run the generator on every slice, not only around the candidates")
+    seeds_only: bool = _option(False, "skip the detector: segment only at the given points")
+
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            value = getattr(self, option.name)
+            choices, minimum = option.metadata["choices"], option.metadata["minimum"]
+            if choices and value not in choices:
+                raise InputError(f"Option {option.name} is {value!r}; choose one of {', '.join(choices)}.")
+            if minimum is not None and value is not None and not value >= minimum:
+                raise InputError(f"Option {option.name} is {value}; it must be at least {minimum:g}.")
+        if self.roi is not None and (len(self.roi) != 6 or any(a >= b for a, b in zip(self.roi[::2], self.roi[1::2]))):
+            raise InputError("The region needs six RAS bounds R0,R1,A0,A1,S0,S1 in mm, each pair rising.")
+        if self.slices is not None and not 0 <= self.slices[0] <= self.slices[1]:
+            raise InputError("The slice range needs two numbers A-B with 0 <= A <= B.")
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether the generator runs on every slice: asked for, or needed by the paper's rules."""
+        return self.full_generator or self.fusion == "paper" or self.normalisation == "slice"

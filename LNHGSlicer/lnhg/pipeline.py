@@ -1,0 +1,336 @@
+"""The way of one CT through the method; the one place that knows the order of the stages."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+
+from . import __version__
+from .axial import AxialView, axial_view
+from .candidates import Candidate
+from .compute import Compute
+from .ct import CT
+from .detection import detect
+from .errors import InputError
+from .fusion import FusionRule, Nodules, fuse_paper, fuse_scan
+from .generation import Region, generate
+from .grid import NetworkGrid
+from .heterogeneity import heterogeneity_map
+from .lungs import lung_regions
+from .networks.detector import DetectorArchitecture, NoduleDetector, build_detector
+from .networks.generator import Generator
+from .nodules import Nodule, measure_nodules
+from .options import Options
+from .progress import ProgressCallback, ProgressReporter
+from .resources import resource
+from .result import Result
+from .weights import Weights, load_weights
+
+# Expected parts of the run's time on a CPU, for the progress shown.
+_SHARES = {"lungs": 3.0, "detect": 60.0, "generate": 25.0, "fuse": 5.0, "measure": 7.0}
+
+# Slices that share one window around the lungs; fixed, so that results do not hang on the batch size.
+_SLICES_A_TIME = 8
+
+# A seed's boxes: within this distance, mm, the generator is run for it.
+_SEED_MM = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Models:
+    """The two networks with their manifests; `detector` is None where the run needs none."""
+
+    generator: Generator
+    detector: NoduleDetector | None
+    manifests: Mapping[str, Mapping[str, Any]]
+
+    def grid(self, kind: str) -> NetworkGrid:
+        return NetworkGrid.from_dict(self.manifests[kind]["grid"])
+
+    def threshold(self, kind: str, chosen: float | None) -> float:
+        """The person's choice, or the value in the manifest."""
+        return float(self.manifests[kind]["thresholds"]["score" if kind == "detector" else "g"]) if chosen is None else chosen
+
+
+def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Models:
+    """Check and load the weights of a folder (None: the shipped ones)."""
+    folder = folder or resource("Models")
+    found = {"generator": _of_kind(load_weights(folder, "generator"), "generator")}
+    generator = Generator(int(found["generator"].manifest["architecture"]["width"]))
+    found["generator"].load_into(generator)
+    detector = None
+    if with_detector:
+        found["detector"] = _of_kind(load_weights(folder, "detector"), "detector")
+        detector = build_detector(DetectorArchitecture.from_dict(found["detector"].manifest["architecture"]))
+        found["detector"].load_into(detector)
+    return Models(generator, detector, {kind: weights.manifest for kind, weights in found.items()})
+
+
+def segment(
+    ct: CT,
+    options: Options | None = None,
+    seeds: Sequence[Sequence[float]] | None = None,
+    progress: ProgressCallback | None = None,
+    models: Models | None = None,
+) -> Result:
+    """Find and segment the nodules of a chest CT and map their heterogeneity.
+
+    Args:
+        ct: the CT, in any orientation.
+        options: what to do; None: the defaults.
+        seeds: RAS points (mm) at which a nodule is to be segmented, whatever the detector says.
+        progress: called with each step's `Progress`; returning False cancels the run, which raises `Cancelled`.
+        models: networks loaded before, for many scans; None: loaded from the options' weights folder.
+
+    Raises InputError for a seed outside the CT or an unusable region, WeightsError for bad weights.
+    """
+    options = options or Options()
+    run = _Run(ct, options, models, progress)
+    with run.timed("lungs"):
+        lungs = run.lungs()
+    with run.timed("detect"):
+        candidates = [*run.detected(lungs), *run.seeded(seeds or ())]
+    with run.timed("generate"):
+        image = run.image(candidates)
+    with run.timed("fuse"):
+        nodules = run.fused(image, candidates)
+    with run.timed("measure"):
+        heterogeneity = heterogeneity_map(image, nodules.labels, options.heterogeneity, options.normalisation)
+        rows = run.measured(nodules, image, heterogeneity, lungs)
+    return run.result(nodules, image, heterogeneity, rows, candidates)
+
+
+class _Run:
+    """One run: the CT in the axial view, what it is computed with, and what is recorded on the way."""
+
+    def __init__(self, ct: CT, options: Options, models: Models | None, progress: ProgressCallback | None) -> None:
+        self.original, self.options = ct, options
+        self.models = models or load_models(options.weights, with_detector=not options.seeds_only)
+        self.view: AxialView = axial_view(ct)
+        self.ct = self.view.ct
+        self.compute = Compute(options.device, options.threads, options.batch_size)
+        self.report = ProgressReporter(_SHARES, progress)
+        self.warnings = list(ct.warnings)
+        self.seconds: dict[str, float] = {}
+        self.rule = FusionRule(self.models.threshold("generator", options.generator_threshold), options.minimum_diameter)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        self.report(stage, 0.0)
+        yield
+        self.report(stage, 1.0)
+        self.seconds[stage] = round(time.perf_counter() - began, 3)
+
+    def lungs(self) -> np.ndarray:
+        lungs = lung_regions(self.ct)
+        if not lungs.any():
+            self.warnings.append("No lungs were found in the field of view: sides are unknown and the whole CT was searched.")
+        return lungs
+
+    def detected(self, lungs: np.ndarray) -> tuple[Candidate, ...]:
+        if self.options.seeds_only or self.models.detector is None:
+            return ()
+        inside = self._region()
+        if inside is not None and lungs.any():
+            lungs = lungs * inside.any((1, 2))[:, None, None]
+            if not lungs.any():
+                return ()
+        found = detect(
+            self.ct,
+            _DetectorOnCompute(self.models.detector, self.compute),
+            self.models.grid("detector"),
+            device="cpu",
+            lungs=lungs,
+            batch_size=_SLICES_A_TIME,
+            score_threshold=self.models.threshold("detector", self.options.score_threshold),
+            report=lambda fraction: self.report("detect", fraction),
+        )
+        return tuple(c for c in found if inside is None or inside[self._voxel(c)])
+
+    def _voxel(self, candidate: Candidate) -> tuple[int, ...]:
+        last = np.array(self.ct.hu.shape) - 1
+        return tuple(np.clip(np.round(candidate.centre_ijk[::-1]).astype(int), 0, last))
+
+    def _region(self) -> np.ndarray | None:
+        """Voxels of the axial view inside the region and slice range asked for; None if neither was."""
+        if self.options.roi is None and self.options.slices is None:
+            return None
+        inside = np.ones(self.original.hu.shape, bool)
+        if self.options.slices is not None:
+            first, last = self.options.slices
+            if first >= len(inside):
+                raise InputError(f"The CT has slices 0 to {len(inside) - 1}; slice range {first}-{last} lies outside.")
+            inside[:first], inside[last + 1 :] = False, False
+        if self.options.roi is not None:
+            inside &= _inside_box(self.original, self.options.roi)
+            if not inside.any():
+                raise InputError("The region lies outside the CT; give RAS bounds (mm) that meet it.")
+        return self.view.forth(inside)
+
+    def seeded(self, seeds: Sequence[Sequence[float]]) -> list[Candidate]:
+        return [self._seed(np.asarray(seed, float)) for seed in seeds]
+
+    def _seed(self, ras: np.ndarray) -> Candidate:
+        if ras.shape != (3,) or not np.isfinite(ras).all():
+            raise InputError(f"Seed {ras.tolist()} is no point; give three numbers R,A,S in mm.")
+        ijk = np.round(self.ct.to_ijk(ras)).astype(int)
+        if (ijk < 0).any() or (ijk >= self.ct.hu.shape[::-1]).any():
+            raise InputError(f"Seed {_text(ras)} lies outside the CT; give RAS millimetres inside it.")
+        i, j, k = (int(index) for index in ijk)
+        x, y, z = (_SEED_MM / spacing for spacing in self.ct.spacing)
+        slices = range(max(0, int(np.ceil(k - z))), min(len(self.ct.hu) - 1, int(k + z)) + 1)
+        return Candidate({at: (i + 0.5 - x, j + 0.5 - y, i + 0.5 + x, j + 0.5 + y) for at in slices}, 1.0, (i, j, k))
+
+    def image(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """G(x) on the CT's grid, around the candidates or everywhere."""
+        network = self.models.generator
+        item_bytes = 64 * 64 * 3 * 4 * network.width * 16
+        return generate(
+            self.ct,
+            lambda batch: torch.stack(self.compute.run(network, _apply_generator, batch, item_bytes)),
+            self.models.grid("generator"),
+            None if self.options.everywhere else [_around(candidate) for candidate in candidates],
+            threshold=self.rule.threshold,
+            triplets=self.options.triplets,
+            report=lambda fraction: self.report("generate", fraction),
+        ).on_ct_grid()
+
+    def fused(self, image: np.ndarray, candidates: Sequence[Candidate]) -> Nodules:
+        fuse = fuse_paper if self.options.fusion == "paper" else fuse_scan
+        nodules = fuse(self.ct, image, candidates, self.rule)
+        for seed in nodules.not_found:
+            self.warnings.append(f"Nothing was found at seed {_text(self.ct.to_ras(np.array(seed)))} (RAS mm).")
+        return nodules
+
+    def measured(
+        self, nodules: Nodules, image: np.ndarray, heterogeneity: np.ndarray, lungs: np.ndarray
+    ) -> tuple[Nodule, ...]:
+        rows = measure_nodules(
+            self.ct, nodules.labels, image, heterogeneity, lungs, nodules.statuses, nodules.scores, self.options.rim
+        )
+        if self.view.axes[0] == 0 and self.view.flips[0]:  # slice numbers of the CT as stored
+            rows = tuple(replace(row, slice=len(self.ct.hu) - 1 - row.slice) for row in rows)
+        return rows
+
+    def result(
+        self,
+        nodules: Nodules,
+        image: np.ndarray,
+        heterogeneity: np.ndarray,
+        rows: tuple[Nodule, ...],
+        candidates: Sequence[Candidate],
+    ) -> Result:
+        back = self.view.back
+        return Result(
+            ct=self.original,
+            labels=back(nodules.labels),
+            heterogeneity=back(heterogeneity),
+            image=back(image),
+            unconfirmed=back(nodules.unconfirmed),
+            nodules=rows,
+            candidates=tuple(_plain(candidate, self.ct) for candidate in candidates),
+            options=self.options,
+            provenance=self._provenance(),
+            warnings=(*self.warnings, *self.compute.notes),
+        )
+
+    def _provenance(self) -> dict[str, object]:
+        return {
+            "lnhg": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "numpy": np.__version__,
+            "device": self.compute.description,
+            "precision": str(self.compute.precision).removeprefix("torch."),
+            "weights": {
+                kind: {"name": manifest["name"], "sha256": manifest["sha256"]}
+                for kind, manifest in self.models.manifests.items()
+            },
+            "grids": {kind: self.models.grid(kind).as_dict() for kind in self.models.manifests},
+            "fusion": asdict(self.rule),
+            "score_threshold": None
+            if self.models.detector is None
+            else self.models.threshold("detector", self.options.score_threshold),
+            "seconds": self.seconds,
+        }
+
+
+def _of_kind(weights: Weights, kind: str) -> Weights:
+    if weights.manifest["kind"] != kind:
+        raise InputError(f"{weights.name} holds weights of a {weights.manifest['kind']}, not of a {kind}; install them again.")
+    return weights
+
+
+class _DetectorOnCompute:
+    """The detector as the detect stage calls it, run by `Compute`."""
+
+    def __init__(self, detector: NoduleDetector, compute: Compute) -> None:
+        self.architecture = detector.architecture
+        self._detector, self._compute = detector, compute
+
+    def __call__(self, images: Sequence[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        item_bytes = max(image.numel() for image in images) * 4 * 200
+        return self._compute.run(self._detector, _apply_detector, images, item_bytes)
+
+
+def _apply_detector(network: torch.nn.Module, images: Sequence[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+    device = next(network.parameters()).device
+    results = network([image.to(device) for image in images])
+    return [{name: values.float().cpu() for name, values in result.items()} for result in results]
+
+
+def _apply_generator(network: torch.nn.Module, batch: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    device = next(network.parameters()).device
+    return list(network(torch.stack(list(batch)).to(device)).float().cpu())
+
+
+def _around(candidate: Candidate) -> Region:
+    boxes = np.array(list(candidate.boxes.values()))
+    return Region(
+        (min(candidate.boxes), max(candidate.boxes) + 1),
+        (int(np.floor(boxes[:, 1].min())), int(np.ceil(boxes[:, 3].max()))),
+        (int(np.floor(boxes[:, 0].min())), int(np.ceil(boxes[:, 2].max()))),
+    )
+
+
+def _inside_box(ct: CT, bounds: Sequence[float]) -> np.ndarray:
+    """Voxels `[slice, row, column]` whose centre lies in the RAS box."""
+    k, j, i = (np.arange(size) for size in ct.hu.shape)
+    inside = np.ones(ct.hu.shape, bool)
+    for axis in range(3):
+        a, b, c, offset = ct.ijk_to_ras[axis]
+        position = offset + c * k[:, None, None] + b * j[:, None] + a * i
+        inside &= (bounds[2 * axis] <= position) & (position <= bounds[2 * axis + 1])
+    return inside
+
+
+def _plain(candidate: Candidate, ct: CT) -> dict[str, object]:
+    """A candidate as values for display and files: centre, extent, and the corners of each slice's box."""
+    boxes = np.array(list(candidate.boxes.values()))
+    sides = (boxes[:, 2].max() - boxes[:, 0].min()) * ct.spacing[0], (boxes[:, 3].max() - boxes[:, 1].min()) * ct.spacing[1]
+    corners = [
+        ct.to_ras(np.array([[x0, y0, k], [x1, y0, k], [x1, y1, k], [x0, y1, k]]) - (0.5, 0.5, 0)).round(2).tolist()
+        for k, (x0, y0, x1, y1) in sorted(candidate.boxes.items())
+    ]
+    return {
+        "score": round(candidate.score, 4),
+        "origin": "detector" if candidate.seed is None else "seed",
+        "centre_ras": ct.to_ras(candidate.centre_ijk).round(2).tolist(),
+        "size_mm": [round(float(side), 2) for side in (*sides, len(candidate.boxes) * ct.spacing[2])],
+        "boxes_ras": corners,
+    }
+
+
+def _text(ras: np.ndarray) -> str:
+    return ",".join(f"{value:.1f}" for value in ras)

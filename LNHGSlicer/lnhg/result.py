@@ -1,0 +1,48 @@
+"""The result of one run, as it travels to files, to Python and to the Slicer scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .ct import CT
+from .nodules import Nodule
+from .options import Options
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What `lnhg.segment` returns. All arrays lie on the CT's own grid, `[slice, row, column]`.
+
+    Attributes:
+        ct: the CT that was read.
+        labels: uint16, 0 and 1..N; label n belongs to `nodules[n - 1]`.
+        heterogeneity: float32, the map h(x) in 0..1 inside the nodules and -1 outside.
+        image: float32, G(x) before fusion, linearly interpolated; NaN-free, 0 where the generator was not run.
+        unconfirmed: uint16, components of G(x) without a candidate, 0 and 1..M (all 0 unless the generator ran everywhere).
+        nodules: one row per nodule, in the order of the labels.
+        candidates: detector finds and seeds as plain values (score, centre_ras, size_mm, boxes_ras), for display.
+        options: what was asked for.
+        provenance: versions, weights with SHA-256, device, precision, thresholds used, timings in seconds per stage.
+        warnings: sentences a reader should see.
+    """
+
+    ct: CT
+    labels: np.ndarray
+    heterogeneity: np.ndarray
+    image: np.ndarray
+    unconfirmed: np.ndarray
+    nodules: tuple[Nodule, ...]
+    candidates: tuple[Mapping[str, object], ...]
+    options: Options
+    provenance: Mapping[str, object]
+    warnings: tuple[str, ...]
+
+    def save(self, folder: str | Path, *, with_identity: bool = False) -> dict[str, Path]:
+        """Write all result files into `folder` (made if absent), all or none; returns name -> path."""
+        from .outputs import save
+
+        return save(self, Path(folder), with_identity=with_identity)

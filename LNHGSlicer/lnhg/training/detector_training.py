@@ -1,0 +1,281 @@
+"""Training of the detector: samples made on the fly, then again with the false finds of the first phase (mining).
+
+    python -m lnhg.training.detector_training --data DATA --output RUN --minutes 45 30
+
+A run that is cut off goes on from its last checkpoint when it is started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from ..ct import CT
+from ..data.detector_samples import DetectorData, Host, Sampling, make_sample, read_detector_data
+from ..detection import detect
+from ..errors import LNHGError
+from ..grid import NetworkGrid
+from ..networks.detector import DetectorArchitecture, NoduleDetector, build_detector, load_imagenet_features
+
+_log = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class DetectorTraining:
+    """How the detector is trained.
+
+    Attributes:
+        architecture, grid, sampling: the network, what it sees, what its samples are made of.
+        optimiser: `adamw` or `adam`.
+        batch, rate, weight_decay: batch size, largest learning rate, weight decay.
+        warm_up: steps over which the rate rises; then it falls along a cosine to 1% over each phase.
+        clip: largest norm of the gradient.
+        minutes: training time of each phase (mining lies between phases), or
+        steps: steps of each phase, when given in place of minutes.
+        later_rate: factor on `rate` in phases after the first.
+        seed: of the network's start and the samples.
+        features: safetensors with ImageNet features for the backbone's start, or None.
+        checkpoint_seconds: time between checkpoints.
+    """
+
+    architecture: DetectorArchitecture = DetectorArchitecture()
+    grid: NetworkGrid = NetworkGrid("fixed", 0.7)
+    sampling: Sampling = Sampling()
+    optimiser: str = "adamw"
+    batch: int = 8
+    rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warm_up: int = 60
+    clip: float = 5.0
+    minutes: tuple[float, ...] = (45.0, 30.0)
+    steps: tuple[int, ...] | None = None
+    later_rate: float = 0.5
+    seed: int = 1
+    features: Path | None = None
+    checkpoint_seconds: float = 120.0
+
+    @classmethod
+    def paper(cls, samples_an_epoch: int) -> DetectorTraining:
+        """The paper's: ResNet-50, Adam at a fixed 1e-5, weight decay 5e-4, batch 20, 100 epochs of the given size."""
+        return cls(
+            DetectorArchitecture.paper(),
+            NetworkGrid("paper"),
+            Sampling(size=256),
+            optimiser="adam",
+            batch=20,
+            rate=1e-5,
+            weight_decay=5e-4,
+            minutes=(),
+            steps=(100 * samples_an_epoch // 20,),
+        )
+
+    @property
+    def phases(self) -> int:
+        """How many phases there are."""
+        return len(self.steps or self.minutes)
+
+
+@dataclass
+class _State:
+    """What a checkpoint holds beside the network and its optimiser."""
+
+    phase: int = 0
+    step: int = 0  # in all phases
+    phase_step: int = 0
+    phase_seconds: float = 0.0
+    mined: dict[str, np.ndarray] | None = None
+
+
+def train_detector(config: DetectorTraining, output: Path, data_folder: Path) -> NoduleDetector:
+    """Train, or go on training, in the folder `output`; returns the trained network in evaluation mode.
+
+    Writes `checkpoint.pt` (everything needed to go on), `phase-N.pt` (weights after each phase) and `log.csv`.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.seed)
+    detector = build_detector(config.architecture)
+    if config.features is not None:
+        load_imagenet_features(detector, config.features)
+    optimiser = _optimiser(config, detector)
+    state = _restore(output / CHECKPOINT, detector, optimiser)
+    data = read_detector_data(data_folder, config.grid, config.architecture)
+    while state.phase < config.phases:
+        if state.phase > 0 and state.mined is None:
+            state.mined = mine(detector, data)
+            _save(output / CHECKPOINT, config, detector, optimiser, state)
+        _train_phase(config, output, detector, optimiser, state, with_mined(data, state.mined))
+        _write(output / f"phase-{state.phase + 1}.pt", _weights(config, detector))
+        state.phase, state.phase_step, state.phase_seconds, state.mined = state.phase + 1, 0, 0.0, None
+        _save(output / CHECKPOINT, config, detector, optimiser, state)
+    return detector.eval()
+
+
+def _optimiser(config: DetectorTraining, detector: NoduleDetector) -> torch.optim.Optimizer:
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimiser]
+    return kind(detector.parameters(), lr=config.rate, weight_decay=config.weight_decay)
+
+
+def _train_phase(
+    config: DetectorTraining, output: Path, detector: NoduleDetector, optimiser: torch.optim.Optimizer,
+    state: _State, data: DetectorData,
+) -> None:
+    detector.train()
+    saved = time.monotonic()
+    while (done := _share_done(config, state)) < 1:
+        began = time.monotonic()
+        rate = _rate(config, state, done)
+        losses = _train_step(config, detector, optimiser, data, state.step, rate)
+        state.step, state.phase_step = state.step + 1, state.phase_step + 1
+        state.phase_seconds += time.monotonic() - began
+        _log_step(output / "log.csv", state, rate, losses)
+        if time.monotonic() - saved > config.checkpoint_seconds:
+            _save(output / CHECKPOINT, config, detector, optimiser, state)
+            saved = time.monotonic()
+
+
+def _share_done(config: DetectorTraining, state: _State) -> float:
+    if config.steps is not None:
+        return state.phase_step / config.steps[state.phase]
+    return state.phase_seconds / (60 * config.minutes[state.phase])
+
+
+def _rate(config: DetectorTraining, state: _State, done: float) -> float:
+    """Warm-up, then a cosine down to 1%; the paper's Adam keeps one rate."""
+    if config.optimiser == "adam":
+        return config.rate
+    top = config.rate * (config.later_rate if state.phase > 0 else 1.0)
+    rise = min(1.0, (state.phase_step + 1) / config.warm_up)
+    return float(top * rise * (0.01 + 0.99 * (1 + np.cos(np.pi * done)) / 2))
+
+
+def _train_step(
+    config: DetectorTraining, detector: NoduleDetector, optimiser: torch.optim.Optimizer, data: DetectorData,
+    step: int, rate: float,
+) -> dict[str, float]:
+    samples = [make_sample(data, config.sampling, config.seed, step * config.batch + n) for n in range(config.batch)]
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    losses = detector([sample.image for sample in samples], [sample.target for sample in samples])
+    total = torch.stack(list(losses.values())).sum()
+    if not torch.isfinite(total):
+        raise LNHGError(f"The loss is not finite at step {step}; go on from the last checkpoint with a lower rate.")
+    optimiser.zero_grad()
+    total.backward()
+    torch.nn.utils.clip_grad_norm_(detector.parameters(), config.clip)
+    optimiser.step()
+    return {name: float(loss.detach()) for name, loss in losses.items()}
+
+
+# Mining --------------------------------------------------------------------------------------------------------------
+
+# Lowest score of a false find that is trained on again.
+_MINED_SCORE = 0.1
+# In scans without readers a find this sure may be a nodule, so it is left out.
+_SURE_SCORE = 0.9
+
+
+def mine(detector: NoduleDetector, data: DetectorData) -> dict[str, np.ndarray]:
+    """False finds on the training scans: for each scan `[n, 3]` points (slice, y, x) away from anything a reader marked."""
+    detector.eval()
+    found = {host.name: _false_finds(detector, host, data.grid) for host in data.hosts}
+    _log.info("Mined %s", {name: len(points) for name, points in found.items()})
+    return found
+
+
+def _false_finds(detector: NoduleDetector, host: Host, grid: NetworkGrid) -> np.ndarray:
+    ct = CT(host.hu, np.diag([-grid.pixel_mm, -grid.pixel_mm, host.slice_mm, 1.0]))
+    candidates = detect(ct, detector, grid, device="cpu", lungs=host.lungs, score_threshold=_MINED_SCORE)
+    marked = ndimage.binary_dilation(host.nodules | host.doubtful, np.ones((3, 5, 5)), iterations=2)
+    points = []
+    for candidate in candidates:
+        k, y, x = np.round(candidate.centre_ijk[::-1]).astype(int)
+        unsure = not host.read and candidate.score >= _SURE_SCORE
+        if not marked[k, y, x] and not unsure:
+            points += [(slice_, y, x) for slice_ in candidate.boxes]
+    return np.array(points, int).reshape(-1, 3)
+
+
+def with_mined(data: DetectorData, mined: dict[str, np.ndarray] | None) -> DetectorData:
+    """The data with the places of the false finds."""
+    if mined is None:
+        return data
+    return replace(data, hosts=[replace(host, mined=mined[host.name]) for host in data.hosts])
+
+
+# Checkpoints ---------------------------------------------------------------------------------------------------------
+
+
+def _weights(config: DetectorTraining, detector: NoduleDetector) -> dict[str, Any]:
+    return {
+        "architecture": config.architecture.as_dict(),
+        "grid": config.grid.as_dict(),
+        "model": detector.state_dict(),
+    }
+
+
+def _save(
+    path: Path, config: DetectorTraining, detector: NoduleDetector, optimiser: torch.optim.Optimizer, state: _State
+) -> None:
+    rest = {"optimiser": optimiser.state_dict(), "state": asdict(state), "rng": torch.get_rng_state()}
+    _write(path, {**_weights(config, detector), **rest})
+
+
+def _restore(path: Path, detector: NoduleDetector, optimiser: torch.optim.Optimizer) -> _State:
+    if not path.is_file():
+        return _State()
+    saved = torch.load(path, weights_only=False)
+    detector.load_state_dict(saved["model"])
+    optimiser.load_state_dict(saved["optimiser"])
+    torch.set_rng_state(saved["rng"])
+    return _State(**saved["state"])
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    beside = path.with_suffix(".part")
+    torch.save(values, beside)
+    os.replace(beside, path)
+
+
+def _log_step(path: Path, state: _State, rate: float, losses: dict[str, float]) -> None:
+    row = {"step": state.step, "phase": state.phase + 1, "seconds": round(state.phase_seconds, 1), "rate": f"{rate:.3g}"}
+    row |= {name: f"{value:.4f}" for name, value in losses.items()}
+    new = not path.is_file()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def main(arguments: Sequence[str] | None = None, run: Callable[..., Any] = train_detector) -> None:
+    """`python -m lnhg.training.detector_training`."""
+    parser = argparse.ArgumentParser(description="Train the detector.")
+    parser.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules, lidc_scans, chest_scans")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the run; an earlier run there goes on")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[45.0, 30.0], help="training time of each phase")
+    parser.add_argument("--features", type=Path, help="ImageNet features of MobileNetV2, safetensors")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(chosen.threads)
+    config = DetectorTraining(minutes=tuple(chosen.minutes), features=chosen.features, seed=chosen.seed)
+    run(config, chosen.output, chosen.data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+# `make demo` sets up an environment and runs the method on a sample chest CT; `make test` sets up and runs the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint clean
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[host,train,dev]'
+	touch $@
+
+demo: $(VENV)/ready
+	$(BIN)/lnhg sample --output demo/sample
+	$(BIN)/lnhg segment demo/sample/ct.nrrd --output demo/result
+	$(BIN)/lnhg evaluate demo/result/labels.nrrd demo/sample/labels.nrrd
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) demo
