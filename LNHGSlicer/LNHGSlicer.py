@@ -1,5 +1,6 @@
 """LNHG Slicer: lung nodules and their heterogeneity on chest CT, as a module of 3D Slicer. Research use only."""
 
+# ruff: noqa: N802, N803, N806 - names in Slicer's own style
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -33,12 +34,13 @@ class LNHGSlicer(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["LNHGSlicer contributors"]
         parent.helpText = _(
-            "Finds and outlines lung nodules on a chest CT and maps the heterogeneity inside them: blue where it is weak, "
-            "red where it is strong. <b>For research use only</b>: not a medical device, not for diagnosis or treatment."
+            "Finds and outlines lung nodules on a chest CT and maps the heterogeneity inside them: blue where it is "
+            "weak, red where it is strong. <b>For research use only</b>: not a medical device, not for diagnosis or "
+            "treatment."
         )
         parent.acknowledgementText = _(
-            "After J. Song et al., Automatic Lung Nodule Segmentation and Intra-Nodular Heterogeneity Image Generation, "
-            "IEEE Journal of Biomedical and Health Informatics, 2022, "
+            "After J. Song et al., Automatic Lung Nodule Segmentation and Intra-Nodular Heterogeneity Image "
+            "Generation, IEEE Journal of Biomedical and Health Informatics, 2022, "
             '<a href="https://doi.org/10.1109/JBHI.2021.3135647">doi:10.1109/JBHI.2021.3135647</a>. '
             "Written independently of its authors."
         )
@@ -80,7 +82,9 @@ class LNHGSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.setEnabled(True)
 
     def _showProgress(self, progress: Progress) -> None:
-        left = "" if progress.seconds_left is None else _(", {seconds:.0f} s left").format(seconds=progress.seconds_left)
+        left = (
+            "" if progress.seconds_left is None else _(", {seconds:.0f} s left").format(seconds=progress.seconds_left)
+        )
         self.ui.statusLabel.setText(f"{progress.stage}: {progress.fraction:.0%}{left}")
         slicer.app.processEvents()
 

@@ -115,7 +115,7 @@ def test_touching_nodules_have_a_rim_between_them_but_the_end_of_the_scan_is_non
 
 
 def test_weak_is_blue_middle_green_and_strong_red() -> None:
-    blue, cyan, green, yellow, red = jet(np.array([0, 0.37, 0.5, 0.63, 1])).tolist()
+    blue, cyan, green, yellow, red = jet(np.array([0, 0.4, 0.5, 0.6, 1])).tolist()
     assert blue == [0, 0, 128] and red == [128, 0, 0]
     assert cyan[1] == 255 and cyan[2] > cyan[0]
     assert green[1] == 255 and abs(green[0] - green[2]) < 20

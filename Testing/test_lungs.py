@@ -13,8 +13,8 @@ from lnhg.lungs import lung_regions
 from scipy import ndimage
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-_SPACING = np.array([2.5, 1.6, 1.6])  # slice, row, column
-_SHAPE = (70, 180, 220)
+_SPACING = np.array([3.0, 2.2, 2.2])  # slice, row, column
+_SHAPE = (58, 132, 160)
 
 _MM = np.stack(
     np.meshgrid(*[(np.arange(n) - n // 2) * s for n, s in zip(_SHAPE, _SPACING, strict=True)], indexing="ij")
@@ -90,13 +90,29 @@ def test_nodules_at_the_pleura_and_a_mass_inside_belong_to_the_mask() -> None:
 
 
 def test_lungs_are_found_where_the_body_reaches_the_border_of_the_field_of_view() -> None:
-    hu = _chest()[:, 30:-30, 10:-10]
+    hu = _chest()[:, 22:-22, 14:-14]
     mask = lung_regions(_ct(hu))
-    assert _dice(mask > 0, (_RIGHT | _LEFT)[:, 30:-30, 10:-10]) > 0.96
+    assert _dice(mask > 0, (_RIGHT | _LEFT)[:, 22:-22, 14:-14]) > 0.96
+
+
+def test_the_sides_hold_in_a_field_of_view_that_is_not_centred_on_the_body() -> None:
+    cut = slice(0, 102)
+    mask = lung_regions(_ct(_chest()[..., cut]))
+    assert _dice(mask == 1, _RIGHT[..., cut]) > 0.96
+    assert _dice(mask == 2, _LEFT[..., cut]) > 0.9
+
+
+def test_the_foam_of_the_table_is_no_lung() -> None:
+    body = _ellipsoid((0, 0, 0), (1e6, 110, 150))
+    table = np.full(_SHAPE, -1000.0)
+    table[:, 110:128, 7:-7] = -100
+    table[:, 112:126, 9:-9] = -920
+    mask = lung_regions(_ct(np.where(body, _chest(), table)))
+    assert _dice(mask > 0, _RIGHT | _LEFT) > 0.96
 
 
 def test_a_single_slice_of_a_whole_chest_has_lungs() -> None:
-    middle = slice(35, 36)
+    middle = slice(29, 30)
     mask = lung_regions(_ct(_chest()[middle]))
     assert _dice(mask == 1, _RIGHT[middle]) > 0.95
 
@@ -113,7 +129,7 @@ def test_a_field_of_view_of_one_value_has_no_lungs(value: int) -> None:
 
 
 def test_a_cut_out_is_too_small_to_hold_lungs() -> None:
-    cut = _chest()[30:38, 80:124, 40:84]
+    cut = _chest()[25:33, 44:88, 30:74]
     assert (cut < -700).mean() > 0.5
     assert not lung_regions(_ct(cut)).any()
 

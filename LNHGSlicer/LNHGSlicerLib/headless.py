@@ -30,14 +30,16 @@ def headless_host() -> Iterator[Any]:
     """A fresh `vtkMRMLScene` with three slice views and a 3D view, as `slicer.mrmlScene`; cleared after the block."""
     before = getattr(slicer, "mrmlScene", None), getattr(slicer, "modules", None)
     scene = slicer.vtkMRMLScene()
+    application = slicer.vtkSlicerApplicationLogic()
     slicer.mrmlScene, slicer.modules = scene, SimpleNamespace()
     with tempfile.TemporaryDirectory(prefix="lnhg-scene-") as folder:
         try:
             _set_up_files(scene, folder)
-            _set_up_logics(scene)
+            _set_up_logics(scene, application)
             _set_up_views(scene)
             yield scene
         finally:
+            application.SetMRMLScene(None)
             scene.Clear(True)
             slicer.mrmlScene, slicer.modules = before
 
@@ -58,10 +60,9 @@ def _set_up_files(scene: Any, folder: str) -> None:
     scene.SetDataIOManager(files)
 
 
-def _set_up_logics(scene: Any) -> None:
+def _set_up_logics(scene: Any, application: Any) -> None:
     """Modules' logics, reached as `slicer.modules.<name>.logic()`; then colour tables, Slicer's own by default."""
     scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
-    application = slicer.vtkSlicerApplicationLogic()
     application.SetMRMLScene(scene)
     for name, class_name in _LOGICS.items():
         logic = getattr(slicer, class_name)()

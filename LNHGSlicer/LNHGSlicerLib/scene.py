@@ -5,7 +5,6 @@ All of it works on the current scene, `slicer.mrmlScene`: that of the applicatio
 
 from __future__ import annotations
 
-import colorsys
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from lnhg.ct import CT
 from lnhg.errors import InputError, LNHGError
 from lnhg.nodules import Nodule, as_row, header
 from lnhg.resources import resource
+from lnhg.segmentation_file import TERMINOLOGY, segment_color
 from vtk.util.numpy_support import numpy_to_vtk
 
 if TYPE_CHECKING:
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
 _LUNG_WINDOW, _LUNG_LEVEL = 1500, -600
 _FOREGROUND_OPACITY = 0.5
 _COLORS = "LNHG-Heterogeneity"
-# Lung nodule in the codes of DICOM's master lists, as Slicer writes them: context ~ category ~ type ~ modifier ~
-# context of the region ~ region ~ modifier.
-_TERMINOLOGY = (
-    "Segmentation category and type - DICOM master list"
-    "~SCT^49755003^Morphologically Altered Structure~SCT^27925004^Nodule~^^"
-    "~Anatomic codes - DICOM master list~SCT^39607008^Lung~^^"
-)
-_GOLDEN_RATIO = 0.618034
 
 
 @dataclass(frozen=True)
@@ -113,11 +105,6 @@ def jump_to_first_nodule(nodes: SceneNodes) -> None:
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
 
 
-def segment_color(label: int) -> tuple[float, float, float]:
-    """Outline colour (red, green, blue; 0 to 1) of nodule `label`: bright, and far from those of the next numbers."""
-    return colorsys.hsv_to_rgb((0.5 + _GOLDEN_RATIO * (label - 1)) % 1, 0.6, 1.0)
-
-
 def _add_volume(array: np.ndarray, ijk_to_ras: Any, name: str) -> Any:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetIJKToRASMatrix(ijk_to_ras)
@@ -136,7 +123,7 @@ def _add_segmentation(ct_node: Any, labels: np.ndarray, count: int) -> Any:
     for label in range(1, count + 1):
         segment_id = segmentation.AddEmptySegment(f"Nodule_{label}", f"Nodule {label}", segment_color(label))
         segment = segmentation.GetSegment(segment_id)
-        segment.SetTag(segment.GetTerminologyEntryTagName(), _TERMINOLOGY)
+        segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY)
         segment.SetLabelValue(label)
         segment.AddRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName(), image)
     node.CreateClosedSurfaceRepresentation()

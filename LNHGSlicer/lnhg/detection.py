@@ -45,7 +45,7 @@ def detect(
 
     Args:
         detector: in evaluation mode, on `device`.
-        lungs: `[slice, row, column]`, above 0 in the lungs. Slices without lung are skipped, and candidates whose centre
+        lungs: `[slice, row, column]`, above 0 in the lungs. Slices without lung are skipped, candidates whose centre
             lies more than 5 mm outside are dropped; all 0 (a crop): every slice is searched whole.
         score_threshold: lowest score of a candidate.
         report: called with the share done, 0 to 1.
@@ -73,8 +73,10 @@ def slice_boxes(
     found: list[list[ScoredBox]] = [[] for _ in ct.hu]
     for begin in range(0, len(wanted), batch_size):
         slices = wanted[begin : begin + batch_size]
-        rows, columns = _window(lungs[slices].any(0), ct.spacing)
-        images = slice_images(ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps)
+        rows, columns = _window(np.any(lungs[slices], axis=0), ct.spacing)
+        images = slice_images(
+            ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps
+        )
         with torch.inference_mode():
             results = detector([image.to(device) for image in images])
         origin, scale = np.array([columns.start, rows.start] * 2), np.array([steps[1], steps[0]] * 2)
@@ -128,7 +130,9 @@ class _Chain:
         return Candidate(kept, best)
 
 
-def link_boxes(boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float = _LOWEST_LINKED) -> list[Candidate]:
+def link_boxes(
+    boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float = _LOWEST_LINKED
+) -> list[Candidate]:
     """Candidates from the boxes of consecutive slices: a box goes to the candidate whose last box overlaps it most."""
     reach = max(2, round(_BRIDGE_MM / slice_mm))
     chains: list[_Chain] = []

@@ -5,6 +5,7 @@ All of it on the CT's own grid, in the axial view.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ class FusionRule:
         threshold: G(x) above this is nodule.
         minimum_diameter: smallest nodule kept, diameter of the sphere of equal volume, mm.
         seed_reach: a seed takes the component at it, or the nearest at most this far away, mm.
+        reach, seed_extent: how far a nodule may extend beyond a candidate's boxes, and from a seed, mm. What lies further
+            off is no part of it: a leak into a vessel or the chest wall ends there.
         gap: parts of one nodule that lie at most this far apart, mm, are one nodule.
         inside: further components at a candidate belong to it if at least this share of them lies in its boxes.
         neck: two candidates in one component are two nodules if the narrowest place between them is thinner than this share
@@ -38,9 +41,15 @@ class FusionRule:
     threshold: float
     minimum_diameter: float = 3.0
     seed_reach: float = 5.0
+    reach: float = 15.0
+    seed_extent: float = 40.0
     gap: float = 2.0
     inside: float = 0.5
     neck: float = 0.7
+
+    def limit(self, candidate: Candidate) -> float:
+        """How far the nodule of `candidate` may extend beyond its boxes, mm."""
+        return self.reach if candidate.seed is None else self.seed_extent
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,11 +98,12 @@ class _Found:
 def fuse_scan(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> Nodules:
     """The default rule, in 3D: a component of `image` (G(x) on the CT grid) stays if a candidate touches it.
 
-    The component with most voxels in a candidate's boxes is its nodule; fragments close to it or mostly in the boxes join.
+    Holes in a slice are filled. The component with most voxels in a candidate's boxes is its nodule; fragments close to it or mostly in the boxes join.
     A component that holds several candidates is parted where it has a neck. A candidate without a component gives a region
     grown inside its boxes (detector only). Components without a candidate are unconfirmed.
     """
-    components = _Components.of(image > rule.threshold)
+    above = image > rule.threshold
+    components = _Components.of(_filled(above & _allowed(ct, candidates, rule)))
     owned = {}
     regions: list[_Found] = []
     not_found = []
@@ -108,10 +118,11 @@ def fuse_scan(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: 
     groups = _groups(owned)
     found = [part for members, numbers in groups for part in _parted(components, members, numbers, ct, rule)]
     kept = [nodule for nodule in found + regions if _diameter(nodule, ct) >= rule.minimum_diameter]
-    free = np.arange(len(components.sizes))
-    free[[number for _, numbers in groups for number in numbers]] = 0
+    taken = np.zeros(len(components.sizes), bool)
+    taken[[number for _, numbers in groups for number in numbers]] = True
+    rest, _ = ndimage.label(above & ~taken[components.labels], _FACES)
     labels, statuses, scores = _numbered(kept, ct.hu.shape)
-    return Nodules(labels, statuses, scores, _large_enough(free[components.labels], ct, rule), tuple(not_found))
+    return Nodules(labels, statuses, scores, _large_enough(rest, ct, rule), tuple(not_found))
 
 
 def fuse_paper(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> Nodules:
@@ -150,6 +161,33 @@ def fuse_paper(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule:
     return Nodules(*numbered, _large_enough(rest, ct, rule), missed)
 
 
+def _allowed(ct: CT, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
+    """Voxels that a candidate's nodule may take."""
+    allowed = np.zeros(ct.hu.shape, bool)
+    for candidate in candidates:
+        allowed[around(candidate, ct, rule.limit(candidate))] = True
+    return allowed
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """The mask with the holes of each slice filled: cavities, and the middle of masses wider than the generator sees."""
+    for k in np.flatnonzero(mask.any((1, 2))):
+        mask[k] = ndimage.binary_fill_holes(mask[k])
+    return mask
+
+
+def around(candidate: Candidate, ct: CT, margin: float = 0.0) -> tuple[slice, slice, slice]:
+    """The box of all the candidate's boxes, wider by `margin` mm, as an index of the CT's arrays."""
+    boxes = np.array(list(candidate.boxes.values()))
+    low = (min(candidate.boxes), boxes[:, 1].min(), boxes[:, 0].min())
+    high = (max(candidate.boxes) + 1, boxes[:, 3].max(), boxes[:, 2].max())
+    k, j, i = (
+        slice(max(0, math.floor(a - margin / spacing)), min(size, math.ceil(b + margin / spacing)))
+        for a, b, spacing, size in zip(low, high, ct.spacing[::-1], ct.hu.shape, strict=True)
+    )
+    return k, j, i
+
+
 def _window(candidate: Candidate, k: int, ct: CT) -> tuple[int, slice, slice]:
     """Index of the voxels that a candidate's box on slice k covers, at least in part."""
     x0, y0, x1, y1 = candidate.boxes[k]
@@ -169,26 +207,15 @@ def _components_of(components: _Components, candidate: Candidate, ct: CT, rule: 
         return ()
     touched = np.flatnonzero(counts)
     main = int(touched[np.argmax(counts[touched])])
-    around = components.labels[_around(ct, candidate, rule.gap)]
+    near = components.labels[around(candidate, ct, rule.gap + max(ct.spacing))]
     fragments = [
         int(number)
         for number in touched
         if number != main
         and counts[number] >= rule.inside * components.sizes[number]
-        and _distance(around, main, int(number), ct) <= rule.gap
+        and _distance(near, main, int(number), ct) <= rule.gap
     ]
     return (main, *fragments)
-
-
-def _around(ct: CT, candidate: Candidate, margin: float) -> tuple[slice, ...]:
-    """The box of all the candidate's boxes, wider by `margin` mm."""
-    boxes = np.array(list(candidate.boxes.values()))
-    low = (min(candidate.boxes), boxes[:, 1].min(), boxes[:, 0].min())
-    high = (max(candidate.boxes) + 1, boxes[:, 3].max(), boxes[:, 2].max())
-    return tuple(
-        slice(max(0, int(a - margin / spacing) - 1), min(size, int(b + margin / spacing) + 2))
-        for a, b, spacing, size in zip(low, high, ct.spacing[::-1], ct.hu.shape, strict=True)
-    )
 
 
 def _distance(components: np.ndarray, one: int, other: int, ct: CT) -> float:
@@ -285,7 +312,7 @@ def _merge_without_neck(depth: np.ndarray, mask: np.ndarray, places: Sequence[tu
 
 def _grown(ct: CT, candidate: Candidate) -> _Found:
     """A region inside a candidate's boxes: the brighter part by Otsu's threshold, at the middle; all of them if none."""
-    box = _around(ct, candidate, 0.0)
+    box = around(candidate, ct)
     inside = np.zeros(ct.hu[box].shape, bool)
     for k in candidate.boxes:
         at, rows, columns = _window(candidate, k, ct)

@@ -20,18 +20,13 @@ from .networks.generator import REACH
 #: A tile on the network grid: slice (or triplet), tile row, tile column.
 Tile = tuple[int, int, int]
 
-# Inference in `work` pixels: more would not fill a device better, fewer cost too much surrounding.
+# Tile widths in pixels. A tile is read with 2 x 8 pixels around it: small ones waste that, large ones compute what is not asked.
 _TILE_AROUND_CANDIDATES = 24
 _TILE_EVERYWHERE = 128
 
 
-@dataclass(frozen=True, eq=False)
-class Region:
-    """Where G(x) is wanted: a box on the CT grid of the axial view, half-open ranges `(first, end)`."""
-
-    slices: tuple[int, int]
-    rows: tuple[int, int]
-    columns: tuple[int, int]
+#: A box on the CT grid of the axial view: slices, rows, columns.
+Region = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +69,7 @@ def generate(
     run: Callable[[torch.Tensor], torch.Tensor],
     grid: NetworkGrid,
     regions: Iterable[Region] | None,
+    limits: Iterable[Region] = (),
     *,
     threshold: float,
     triplets: str = "overlapping",
@@ -83,8 +79,8 @@ def generate(
     """G(x) of a CT in the axial view.
 
     With `regions` None the generator runs everywhere. Else it runs in tiles that cover the regions, and in further tiles
-    for as long as a component above `threshold` that touches a region reaches beyond the tiles known so far; every such
-    component is then the same as if the generator had run everywhere.
+    for as long as a component above `threshold` that touches a region reaches beyond the tiles known so far. Components are
+    followed inside `limits` only; there they are the same as if the generator had run everywhere.
 
     `triplets`: `overlapping` takes the middle slice of each three; `paper` puts triplets side by side from the first slice
     and repeats the last slice to fill. `run` applies the generator to many tiles `[n, 1, 3, y, x]` and returns the same shape
@@ -96,26 +92,30 @@ def generate(
         work.evaluate(work.all_tiles(), report)
         return work.image()
     wanted = work.mask(regions)
+    allowed = wanted | work.mask(limits)
     pending = work.tiles_of(wanted)
     rounds = 0
     while pending:
         first, span = 1 - 0.5**rounds, 0.5 ** (rounds + 1)
         work.evaluate(pending, lambda fraction, first=first, span=span: report(first + span * fraction))  # type: ignore[misc]
-        pending = work.tiles_of(_reached(work.values, wanted, threshold)) - work.done
+        pending = work.tiles_of(allowed & _reached(work.values, wanted, allowed, threshold)) - work.done
         rounds += 1
     return work.image()
 
 
-def _reached(values: np.ndarray, wanted: np.ndarray, threshold: float) -> np.ndarray:
+def _reached(values: np.ndarray, wanted: np.ndarray, allowed: np.ndarray, threshold: float) -> np.ndarray:
     """Pixels that must be known: components above the threshold that touch `wanted`, with what may join them.
 
     A CT voxel lies between 2 x 2 pixels, so components of CT voxels can bridge a gap of one pixel: hence the dilations.
     """
-    joined = ndimage.binary_dilation(values > threshold, np.ones((1, 3, 3)))
+    slices = np.flatnonzero(allowed.any((1, 2)))
+    part = slice(slices[0], slices[-1] + 1)
+    joined = ndimage.binary_dilation(values[part] > threshold, np.ones((1, 3, 3))) & allowed[part]
     labels, _ = ndimage.label(joined, np.ones((3, 3, 3)))
-    touched = np.unique(labels[wanted])
-    component = np.isin(labels, touched[touched > 0])
-    return ndimage.binary_dilation(component, np.ones((3, 3, 3)))
+    touched = np.unique(labels[wanted[part]])
+    reached = np.zeros(values.shape, bool)
+    reached[part] = ndimage.binary_dilation(np.isin(labels, touched[touched > 0]), np.ones((3, 3, 3)))
+    return reached
 
 
 class _Work:
@@ -143,9 +143,11 @@ class _Work:
         """The regions on the network grid, one pixel wider for interpolation."""
         mask = np.zeros(self.values.shape, bool)
         for region in regions:
-            y = (max(0, int(region.rows[0] / self.steps[0]) - 1), int(np.ceil(region.rows[1] / self.steps[0])) + 1)
-            x = (max(0, int(region.columns[0] / self.steps[1]) - 1), int(np.ceil(region.columns[1] / self.steps[1])) + 1)
-            mask[max(0, region.slices[0]) : region.slices[1], y[0] : y[1], x[0] : x[1]] = True
+            y, x = (
+                slice(max(0, int(part.start / step) - 1), int(np.ceil(part.stop / step)) + 1)
+                for part, step in zip(region[1:], self.steps, strict=True)
+            )
+            mask[region[0], y, x] = True
         return mask
 
     def tiles_of(self, mask: np.ndarray) -> set[Tile]:

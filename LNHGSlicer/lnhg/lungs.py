@@ -18,6 +18,8 @@ _AIR_HU, _OUTER_AIR_HU = -400.0, -950.0
 _GAS_HU = -940.0
 # The largest axial section of a lung is at least this large; the smaller lung has at least this share of the larger.
 _LUNG_SECTION_MM2, _LUNG_SHARE = 2000.0, 0.05
+# More than this share of all tissue lies in front of what is behind the body.
+_BEHIND_SHARE = 0.9
 # The windpipe: sections of gas up to this size, this close to the body's middle, over at least this length.
 _AIRWAY_HU, _AIRWAY_SECTION_MM2, _AIRWAY_OFFSET_MM, _AIRWAY_LENGTH_MM = -930.0, 900.0, 35.0, 30.0
 # Radius of the closing that takes nodules at the pleura and vessels of the hilum into the mask.
@@ -55,7 +57,8 @@ def lung_regions(ct: CT) -> np.ndarray:
         return np.zeros(ct.hu.shape, np.uint8)
     middle = float(np.average(np.arange(coarse.shape[2]), weights=(coarse > _AIR_HU).sum((0, 1))))
     air &= ~_airway(air, coarse, middle, cell)
-    lungs = _sides(_lung_components(air, coarse, cell), middle, cell)
+    components = _lung_components(air, coarse, cell)
+    lungs = _sides(components, _between_lungs(components, middle, cell), cell)
     return _to_fine(_closed(lungs, cell), steps, ct.hu.shape)
 
 
@@ -109,6 +112,7 @@ def _lung_components(air: np.ndarray, coarse: np.ndarray, cell: np.ndarray) -> n
     inner = ndimage.binary_erosion(air, _IN_PLANE, border_value=1)
     volumes = np.bincount(components.ravel()) * np.prod(cell)
     volumes[0] = 0
+    tissue = (coarse > _AIR_HU).sum((0, 2)).cumsum()
     found: list[int] = []
     for number in np.argsort(volumes)[::-1]:
         least = _LUNG_SHARE * volumes[found[0]] if found else _LUNG_SECTION_MM2 * cell[0]
@@ -117,11 +121,20 @@ def _lung_components(air: np.ndarray, coarse: np.ndarray, cell: np.ndarray) -> n
         inside = components == number
         section = inside.sum((1, 2)).max() * cell[1] * cell[2]
         values = coarse[inside & inner]
-        if section >= _LUNG_SECTION_MM2 and values.size and np.percentile(values, 75) > _GAS_HU:
+        # The table's foam lies behind the body.
+        behind = tissue[round(np.nonzero(inside)[1].mean())] > _BEHIND_SHARE * tissue[-1]
+        if section >= _LUNG_SECTION_MM2 and not behind and values.size and np.percentile(values, 75) > _GAS_HU:
             found.append(int(number))
     order = np.zeros(len(volumes), int)
     order[found] = np.arange(1, len(found) + 1)
     return order[components]
+
+
+def _between_lungs(components: np.ndarray, middle: float, cell: np.ndarray) -> float:
+    """Column midway between the two lungs if the largest components lie side by side, else the body's `middle`."""
+    columns = [float(np.nonzero(components == number)[2].mean()) for number in (1, 2) if (components == number).any()]
+    apart = len(columns) == 2 and abs(columns[0] - columns[1]) * cell[2] >= _PART_DISTANCE_MM
+    return sum(columns) / 2 if apart else middle
 
 
 def _sides(components: np.ndarray, middle: float, cell: np.ndarray) -> np.ndarray:

@@ -50,8 +50,8 @@ class Nodule:
         side: `right`, `left`: the lung that holds most of its voxels, or the nearest within 10 mm; else `unknown`.
         volume: voxels times the volume of one.
         equivalent_diameter: of the sphere of the same volume.
-        long_axis, short_axis: on that slice, the largest distance of two points of the outline and the largest extent
-            across it; the outline runs midway between the centres of neighbouring voxels inside and outside.
+        long_axis, short_axis: on that slice, the longest diameter and the longest chord at right angles to it; the
+            outline runs midway between the centres of neighbouring voxels inside and outside.
         mean_axis: mean of the two.
         sphericity: surface of the sphere of equal volume over the surface, from one triangle mesh of the mask
             smoothed by 0.7 voxels; a ball of voxels gets 0.91 to 0.99, the lower values where slices are thick.
@@ -308,19 +308,32 @@ def _largest_slice(mask: np.ndarray) -> int:
 
 
 def axes(section: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[float, float]:
-    """Long and short axis (mm) of a section `[row, column]` of a slice: largest diameter and extent across it."""
-    column, row = ijk_to_ras[:3, 0], ijk_to_ras[:3, 1]
-    along = column / np.linalg.norm(column)
-    across = row - (row @ along) * along
-    across /= np.linalg.norm(across)
-    to_plane = np.array([[row @ along, row @ across], [column @ along, column @ across]])
-    outline = np.concatenate(find_contours(np.pad(section, 1).astype(np.float32), 0.5)) @ to_plane
-    hull = outline[ConvexHull(outline).vertices]
+    """Long and short axis (mm) of a section `[row, column]` of a slice: longest diameter, longest chord across it.
+
+    Both are those of the convex hull of the outline.
+    """
+    hull = _hull(section, ijk_to_ras)
     distances = squareform(pdist(hull))
     first, second = np.unravel_index(np.argmax(distances), distances.shape)
     direction = (hull[second] - hull[first]) / distances[first, second]
-    extent = hull @ np.array([-direction[1], direction[0]])
-    return float(distances[first, second]), float(np.ptp(extent))
+    along, across = ((hull - hull[first]) @ np.array([direction, [-direction[1], direction[0]]]).T).T
+    order = np.argsort(along)
+    along, across = along[order], across[order]
+    # The diameter's ends are the hull's ends along it, so that it parts the hull into an upper and a lower line.
+    ends = (along == along[0]) | (along == along[-1])
+    upper, lower = (np.interp(along, along[side | ends], across[side | ends]) for side in (across > 0, across < 0))
+    return float(distances[first, second]), float((upper - lower).max())
+
+
+def _hull(section: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
+    """Convex hull of the outline, `[n, 2]` mm in the plane of the slice."""
+    column, row = ijk_to_ras[:3, 0], ijk_to_ras[:3, 1]
+    first = column / np.linalg.norm(column)
+    second = row - (row @ first) * first
+    second /= np.linalg.norm(second)
+    to_plane = np.array([[row @ first, row @ second], [column @ first, column @ second]])
+    outline = np.concatenate(find_contours(np.pad(section, 1).astype(np.float32), 0.5)) @ to_plane
+    return outline[ConvexHull(outline).vertices]
 
 
 def sphericity(mask: np.ndarray, ijk_to_ras: np.ndarray) -> float:

@@ -21,10 +21,10 @@ from .compute import Compute
 from .ct import CT
 from .detection import detect
 from .errors import InputError
-from .fusion import FusionRule, Nodules, fuse_paper, fuse_scan
-from .generation import Region, generate
+from .fusion import FusionRule, Nodules, around, fuse_paper, fuse_scan
+from .generation import generate
 from .grid import NetworkGrid
-from .heterogeneity import heterogeneity_map
+from .heterogeneity import heterogeneity_map, raw_ct_in_same_colours
 from .lungs import lung_regions
 from .networks.detector import DetectorArchitecture, NoduleDetector, build_detector
 from .networks.generator import Generator
@@ -105,7 +105,7 @@ def segment(
         nodules = run.fused(image, candidates)
     with run.timed("measure"):
         heterogeneity = heterogeneity_map(image, nodules.labels, options.heterogeneity, options.normalisation)
-        rows = run.measured(nodules, image, heterogeneity, lungs)
+        rows = run.measured(nodules, heterogeneity, lungs)
     return run.result(nodules, image, heterogeneity, rows, candidates)
 
 
@@ -189,7 +189,7 @@ class _Run:
         i, j, k = (int(index) for index in ijk)
         x, y, z = (_SEED_MM / spacing for spacing in self.ct.spacing)
         slices = range(max(0, int(np.ceil(k - z))), min(len(self.ct.hu) - 1, int(k + z)) + 1)
-        return Candidate({at: (i + 0.5 - x, j + 0.5 - y, i + 0.5 + x, j + 0.5 + y) for at in slices}, 1.0, (i, j, k))
+        return Candidate(dict.fromkeys(slices, (i + 0.5 - x, j + 0.5 - y, i + 0.5 + x, j + 0.5 + y)), 1.0, (i, j, k))
 
     def image(self, candidates: Sequence[Candidate]) -> np.ndarray:
         """G(x) on the CT's grid, around the candidates or everywhere."""
@@ -199,7 +199,8 @@ class _Run:
             self.ct,
             lambda batch: torch.stack(self.compute.run(network, _apply_generator, batch, item_bytes)),
             self.models.grid("generator"),
-            None if self.options.everywhere else [_around(candidate) for candidate in candidates],
+            None if self.options.everywhere else [around(candidate, self.ct) for candidate in candidates],
+            [around(candidate, self.ct, self.rule.limit(candidate)) for candidate in candidates],
             threshold=self.rule.threshold,
             triplets=self.options.triplets,
             report=lambda fraction: self.report("generate", fraction),
@@ -212,11 +213,17 @@ class _Run:
             self.warnings.append(f"Nothing was found at seed {_text(self.ct.to_ras(np.array(seed)))} (RAS mm).")
         return nodules
 
-    def measured(
-        self, nodules: Nodules, image: np.ndarray, heterogeneity: np.ndarray, lungs: np.ndarray
-    ) -> tuple[Nodule, ...]:
+    def measured(self, nodules: Nodules, heterogeneity: np.ndarray, lungs: np.ndarray) -> tuple[Nodule, ...]:
+        options = self.options
         rows = measure_nodules(
-            self.ct, nodules.labels, image, heterogeneity, lungs, nodules.statuses, nodules.scores, self.options.rim
+            self.ct,
+            nodules.labels,
+            heterogeneity,
+            raw_ct_in_same_colours(self.ct.hu, nodules.labels, options.heterogeneity, options.normalisation),
+            lungs,
+            statuses=nodules.statuses,
+            scores=nodules.scores,
+            rim_mm=options.rim,
         )
         if self.view.axes[0] == 0 and self.view.flips[0]:  # slice numbers of the CT as stored
             rows = tuple(replace(row, slice=len(self.ct.hu) - 1 - row.slice) for row in rows)
@@ -293,15 +300,6 @@ def _apply_detector(network: torch.nn.Module, images: Sequence[torch.Tensor]) ->
 def _apply_generator(network: torch.nn.Module, batch: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     device = next(network.parameters()).device
     return list(network(torch.stack(list(batch)).to(device)).float().cpu())
-
-
-def _around(candidate: Candidate) -> Region:
-    boxes = np.array(list(candidate.boxes.values()))
-    return Region(
-        (min(candidate.boxes), max(candidate.boxes) + 1),
-        (int(np.floor(boxes[:, 1].min())), int(np.ceil(boxes[:, 3].max()))),
-        (int(np.floor(boxes[:, 0].min())), int(np.ceil(boxes[:, 2].max()))),
-    )
 
 
 def _inside_box(ct: CT, bounds: Sequence[float]) -> np.ndarray:

@@ -8,26 +8,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from scipy import ndimage
 
+from ..ct import CT
 from ..grid import NetworkGrid, resize
 from ..lungs import lung_regions
 from ..networks.detector import DetectorArchitecture
 from .cutouts import read_cutouts
 from .images import read_ct_image, read_label_image
 from .insertion import (
-    Piece, View, Volume, blob, cut, match_noise, paste, sample_stack, soft, soft_square, volume_of, wall_direction,
+    Piece,
+    View,
+    Volume,
+    blob,
+    cut,
+    match_noise,
+    paste,
+    sample_stack,
+    soft,
+    soft_square,
+    volume_of,
+    wall_direction,
 )
 from .scans import LabelledScan, read_scan
 from .splits import list_of
+
+T = TypeVar("T")
 
 # Cut-outs of fewer readers are neither right nor wrong and are left out.
 _REFERENCE_READERS = 3
 # A section of a nodule smaller than this many pixels gets no box.
 _SMALLEST_SECTION = 6
+# Finds in scans without readers that look like nodules: voxel (i, j, k) and radius in mm. Never shown as background.
+_LOOKED_LIKE_NODULES = {
+    "LungFCP-01-0001": (((183, 286, 61), 15.0), ((344, 283, 66), 18.0)),
+    "4D-Lung-113_HM10395": (((366, 300, 59), 8.0), ((188, 311, 43), 15.0)),
+}
 # Places kept of each scan.
 _PLACES = 20000
 
@@ -47,7 +67,7 @@ class Sampling:
 
     size: int = 128
     mosaics: float = 0.4
-    mined: float = 0.4
+    mined: float = 0.5
     real: float = 0.1
     pasted: float = 0.65
     nodules: float = 0.5
@@ -102,7 +122,9 @@ class Sample:
         return {"boxes": self.boxes, "labels": torch.ones(len(self.boxes), dtype=torch.int64)}
 
 
-def read_detector_data(folder: Path, grid: NetworkGrid, architecture: DetectorArchitecture, part: str = "train") -> DetectorData:
+def read_detector_data(
+    folder: Path, grid: NetworkGrid, architecture: DetectorArchitecture, part: str = "train"
+) -> DetectorData:
     """The scans and cut-outs of one list of patients, from the folder of the development data."""
     scans = [_labelled(path) for path in sorted((folder / "chest_scans").iterdir()) if (path / "ct.nrrd").is_file()]
     scans += [read_scan(path) for path in sorted((folder / "lidc_scans").iterdir())]
@@ -117,7 +139,16 @@ def _labelled(folder: Path) -> LabelledScan:
     ct = read_ct_image(folder / "ct.nrrd")
     tumour = folder / "tumour.nrrd"
     doubtful = read_label_image(tumour, ct) > 0 if tumour.is_file() else np.zeros(ct.hu.shape, bool)
+    for voxel, radius in _LOOKED_LIKE_NODULES.get(folder.name, ()):
+        doubtful |= _ball(ct, voxel, radius)
     return LabelledScan(folder.name, ct, np.zeros(ct.hu.shape, np.uint8), doubtful)
+
+
+def _ball(ct: CT, voxel: tuple[int, int, int], radius_mm: float) -> np.ndarray:
+    """The voxels within `radius_mm` of a voxel (i, j, k)."""
+    axes = ((np.arange(size) - place) * mm for size, place, mm in zip(ct.hu.shape, voxel[::-1], ct.spacing[::-1], strict=True))
+    k, j, i = np.meshgrid(*axes, indexing="ij", sparse=True)
+    return k**2 + j**2 + i**2 <= radius_mm**2
 
 
 def host_of(scan: LabelledScan, grid: NetworkGrid) -> Host:
@@ -136,7 +167,9 @@ def host_of(scan: LabelledScan, grid: NetworkGrid) -> Host:
 
 
 def _resized(volume: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    return np.concatenate([resize(torch.from_numpy(part.astype(np.float32)), scale).numpy() for part in np.array_split(volume, 8)])
+    return np.concatenate(
+        [resize(torch.from_numpy(part.astype(np.float32)), scale).numpy() for part in np.array_split(volume, 8)]
+    )
 
 
 def _sections(nodules: np.ndarray) -> np.ndarray:
@@ -162,6 +195,10 @@ def make_sample(data: DetectorData, sampling: Sampling, seed: int, number: int) 
     if data.architecture.slices == 1:
         image = image[1:2].expand(3, -1, -1).contiguous()
     return Sample(image, torch.from_numpy(boxes_of(nodules[1] > 0.5)))
+
+
+def _any(things: Sequence[T], generator: np.random.Generator) -> T:
+    return things[int(generator.integers(len(things)))]
 
 
 def boxes_of(nodules: np.ndarray) -> np.ndarray:
@@ -201,27 +238,21 @@ def _scan_crop(data: DetectorData, sampling: Sampling, generator: np.random.Gene
 
 
 def _place(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[Host, np.ndarray]:
-    kind = generator.random()
-    groups = {"mined": sampling.mined, "nodule_places": sampling.real}
-    for _ in range(1000):
-        name = "places"
-        for group, share in groups.items():
-            if kind < share:
-                name = group
-                break
-            kind -= share
-        # Finds count one by one; scans without a nodule or find of the kind give way to any place.
-        counts = np.array([len(getattr(host, name)) for host in data.hosts], float)
+    """A scan and the middle (slice, y, x) of a crop of it, which shows no doubtful nodule."""
+    while True:
+        kind = generator.choice(3, p=[sampling.mined, sampling.real, 1 - sampling.mined - sampling.real])
+        lists = [(host.mined, host.nodule_places, host.places)[kind] for host in data.hosts]
+        counts = np.array([len(points) for points in lists], float)
         if not counts.any():
-            name, counts = "places", np.array([len(host.places) for host in data.hosts], float)
-        weights = counts if name == "mined" else counts > 0
-        host = data.hosts[generator.choice(len(data.hosts), p=weights / weights.sum())]
-        points = getattr(host, name)
-        place = points[generator.integers(len(points))] + [0, *generator.integers(-sampling.size // 4, sampling.size // 4 + 1, 2)]
+            continue
+        # Every find counts the same; of nodules and other places every scan does.
+        weights = counts if kind == 0 else (counts > 0).astype(float)
+        chosen = generator.choice(len(lists), p=weights / weights.sum())
+        host, points = data.hosts[chosen], lists[chosen]
+        reach = sampling.size // 4
+        place = points[generator.integers(len(points))] + [0, *generator.integers(-reach, reach + 1, 2)]
         if not _doubtful_near(host, place, sampling.size):
             return host, place
-        kind = generator.random()
-    raise RuntimeError("No place without a doubtful nodule was found in a thousand draws.")
 
 
 def _doubtful_near(host: Host, place: np.ndarray, size: int) -> bool:
@@ -235,9 +266,7 @@ def _doubtful_near(host: Host, place: np.ndarray, size: int) -> bool:
     return bool(volume.any() and section.sum() < 0.3 * volume.sum((1, 2)).max())
 
 
-def host_stack(
-    host: Host, place: np.ndarray, data: DetectorData, size: int, view: View
-) -> tuple[np.ndarray, np.ndarray]:
+def host_stack(host: Host, place: np.ndarray, data: DetectorData, size: int, view: View) -> tuple[np.ndarray, np.ndarray]:
     """HU `[3, size, size]` and masks `[2, 3, size, size]` (nodules, lungs) of a host about a place (slice, y, x)."""
     step = max(1, data.architecture.neighbour_step(host.slice_mm))
     k, y, x = place
@@ -257,12 +286,18 @@ def host_stack(
 
 
 def _paste_something(
-    data: DetectorData, sampling: Sampling, host: Host, hu: np.ndarray, nodules: np.ndarray, lungs: np.ndarray,
-    taken: np.ndarray, generator: np.random.Generator,
+    data: DetectorData,
+    sampling: Sampling,
+    host: Host,
+    hu: np.ndarray,
+    nodules: np.ndarray,
+    lungs: np.ndarray,
+    taken: np.ndarray,
+    generator: np.random.Generator,
 ) -> None:
-    """One paste, nodule or sham, at a free place in the lungs of the stack; `nodules` and `taken` are kept up to date."""
+    """One paste, nodule or sham, at a free place in the lungs of the stack; updates `hu`, `nodules` and `taken`."""
     is_nodule = generator.random() < sampling.nodules
-    volume = data.volumes[generator.integers(len(data.volumes))]
+    volume = _any(data.volumes, generator)
     wall = wall_direction(volume)
     at_wall = wall is not None and generator.random() < 0.6
     spot = _spot(hu, lungs, taken, at_wall, generator)
@@ -275,7 +310,7 @@ def _paste_something(
         towards = wall[0] if not view.mirrored else np.arctan2(np.sin(wall[0]), -np.cos(wall[0]))
         view = View(float(towards - normal + np.deg2rad(generator.uniform(-15, 15))), view.zoom, view.mirrored, view.reversed)
         depth = (wall[1] + 0.7) * view.zoom / data.grid.pixel_mm  # the nodule lies as deep as it did
-        row, column = int(round(row - np.sin(normal) * depth)), int(round(column - np.cos(normal) * depth))
+        row, column = round(row - np.sin(normal) * depth), round(column - np.cos(normal) * depth)
         if not _is_lung(hu[1], row, column):
             return
     piece = _piece(data, volume, host.slice_mm, view, generator)
@@ -313,12 +348,12 @@ def _piece(
 def _sham(
     data: DetectorData, host: Host, piece: Piece, whole_square: bool, edge: float, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A patch without a nodule and its weights: a cut-out's surroundings, or tissue of any scan as a square or a shape."""
+    """A patch without a nodule and its weights: a cut-out's surroundings, or plain tissue as a square or a shape."""
     size = piece.hu.shape[-1]
     if whole_square and generator.random() < 0.5:
         hole = soft(piece.nodule, 3.0, 3.0).max(0)
         return piece.hu, np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)) * (1 - hole), piece.hu.shape)
-    other = data.hosts[generator.integers(len(data.hosts))] if whole_square else host
+    other = _any(data.hosts, generator) if whole_square else host
     patch, masks = _plain_tissue(other, data, size, generator)
     if whole_square:
         weight = np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)), patch.shape)
@@ -329,9 +364,7 @@ def _sham(
     return patch, weight * (masks[0].max(0) == 0)
 
 
-def _plain_tissue(
-    host: Host, data: DetectorData, size: int, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _plain_tissue(host: Host, data: DetectorData, size: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A stack of a host at a random place, and its masks; doubtful places are not shown."""
     for _ in range(50):
         place = host.places[generator.integers(len(host.places))]
@@ -352,7 +385,11 @@ def _spot(
     else:
         dense = hu[1] > -400
         kind = generator.random()
-        near = ndimage.binary_dilation(dense, iterations=3) & ~dense if kind < 0.4 else ~ndimage.binary_dilation(dense, iterations=3)
+        near = (
+            ndimage.binary_dilation(dense, iterations=3) & ~dense
+            if kind < 0.4
+            else ~ndimage.binary_dilation(dense, iterations=3)
+        )
         free = inside & near & margin & ~taken
     points = np.argwhere(free)
     if not len(points):
@@ -390,10 +427,10 @@ def _tile(
     """HU and nodules `[3, height, width]` of one tile."""
     size = max(height, width)
     if generator.random() < 0.35 and count > 1:
-        host = data.hosts[generator.integers(len(data.hosts))]
+        host = _any(data.hosts, generator)
         hu, masks = _plain_tissue(host, data, size, generator)
         return hu[:, :height, :width], masks[0, :, :height, :width]
-    volume = data.volumes[generator.integers(len(data.volumes))]
+    volume = _any(data.volumes, generator)
     view = View.random(generator, 180.0)
     slice_mm = float(generator.choice([volume.spacing[2], 1.0, 2.5, 5.0], p=[0.55, 0.1, 0.2, 0.15]))
     slice_mm = max(slice_mm, volume.spacing[2])
@@ -417,3 +454,27 @@ def _joined(hu: np.ndarray, cuts: Sequence[Sequence[int]]) -> np.ndarray:
         return hu
     weight = np.clip(ndimage.gaussian_filter(near, 1.0) * 1.6, 0, 1)
     return hu + weight * (ndimage.gaussian_filter(hu, (0, 1.5, 1.5)) - hu)
+
+
+# Shams for evaluation ------------------------------------------------------------------------------------------------
+
+
+def sham_pair(data: DetectorData, seed: int, number: int, size: int = 128) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """A crop of a scan in the lungs, the same with a shape of plain tissue in its middle, and the shape's radius.
+
+    Both images are `[3, size, size]` in 0..1; the radius is in pixels.
+    """
+    generator = np.random.default_rng((seed, number))
+    while True:
+        host = _any(data.hosts, generator)
+        place = host.places[generator.integers(len(host.places))]
+        if host.lungs[tuple(place)] and not _doubtful_near(host, place, size):
+            break
+    before, _ = host_stack(host, place, data, size, View())
+    patch, masks = _plain_tissue(host, data, 64, generator)
+    width = float(generator.uniform(6, 24))
+    weight = soft(blob(generator, 64, width), 0.5, generator.uniform(1, 3)) * (masks[0].max(0) == 0)
+    after = before.copy()
+    paste(after, match_noise(patch, before, generator), weight, size // 2, size // 2)
+    first, second = (data.grid.normalise(torch.from_numpy(one)) for one in (before, after))
+    return first, second, width / 2 + 3

@@ -41,7 +41,7 @@ class Volume:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Three slices of a cut-out on the detector's grid: `hu` and `nodule` (0..1), float32 `[3, y, x]`, nodule in the middle."""
+    """Three slices of a cut-out on the detector's grid, float32 `[3, y, x]`: HU and nodule (0..1, in the middle)."""
 
     hu: np.ndarray
     nodule: np.ndarray
@@ -49,7 +49,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class View:
-    """How a stack is looked at: turned by `angle` (radians), magnified by `zoom`, mirrored left to right, slices reversed."""
+    """How a stack is seen: turned by `angle` (radians), magnified by `zoom`, mirrored sideways, slices reversed."""
 
     angle: float = 0.0
     zoom: float = 1.0
@@ -91,13 +91,19 @@ def without_nodule(hu: np.ndarray, nodule: np.ndarray) -> np.ndarray:
 
 
 def cut(
-    volume: Volume, middle: float, distance_mm: float, thickness_mm: float, pixel_mm: float, size: int, view: View,
+    volume: Volume,
+    middle: float,
+    distance_mm: float,
+    thickness_mm: float,
+    pixel_mm: float,
+    size: int,
+    view: View,
     centre: tuple[float, float] | None = None,
 ) -> Piece:
     """Three planes of a volume, `distance_mm` apart around slice `middle`, sampled to `size` pixels of `pixel_mm`.
 
-    `centre` (row, column, default: the nodule's) falls on the piece's centre. Thin slices are averaged to `thickness_mm`.
-    In the slice the volume is mirrored at its border.
+    `centre` (row, column; default: the nodule's) falls on the piece's centre. Thin slices are averaged to
+    `thickness_mm`. In the slice the volume is mirrored at its border.
     """
     planes = _plane_weights(volume, middle, distance_mm, thickness_mm)
     if view.reversed:
@@ -105,7 +111,9 @@ def cut(
     first, last = np.flatnonzero(planes.any(0))[[0, -1]]
     weights = planes[:, first : last + 1]
     both = np.stack([np.tensordot(weights, part[first : last + 1], 1) for part in (volume.hu, volume.nodule)])
-    hu, nodule = sample_stack(both.astype(np.float32), volume.spacing[:2], centre or volume.centre, pixel_mm, size, view)
+    hu, nodule = sample_stack(
+        both.astype(np.float32), volume.spacing[:2], centre or volume.centre, pixel_mm, size, view
+    )
     return Piece(hu, nodule)
 
 
@@ -125,9 +133,14 @@ def _plane_weights(volume: Volume, middle: float, distance_mm: float, thickness_
 
 
 def sample_stack(
-    images: np.ndarray, spacing: tuple[float, float], centre: tuple[float, float], pixel_mm: float, size: int, view: View
+    images: np.ndarray,
+    spacing: tuple[float, float],
+    centre: tuple[float, float],
+    pixel_mm: float,
+    size: int,
+    view: View,
 ) -> np.ndarray:
-    """Images `[..., row, column]` linearly sampled to `[..., size, size]` pixels of `pixel_mm` about `centre` (row, column)."""
+    """Images `[..., row, column]` linearly sampled to `[..., size, size]` pixels of `pixel_mm` about `centre`."""
     offsets = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * pixel_mm / view.zoom
     y, x = np.meshgrid(offsets, offsets, indexing="ij")
     sine, cosine = np.sin(view.angle), np.cos(view.angle)
@@ -144,7 +157,7 @@ def sample_stack(
 
 
 def wall_direction(volume: Volume) -> tuple[float, float] | None:
-    """Where the chest wall lies from the nodule: angle of (row, column) and distance in mm; None if there is none near."""
+    """Where the chest wall lies from the nodule: angle of (row, column) and distance in mm; None if none is near."""
     middle = int(np.median(volume.slices))
     dense = (volume.hu[middle] > _WALL_HU) & (volume.nodule.max(0) == 0)
     bodies, count = ndimage.label(dense)
@@ -159,8 +172,10 @@ def wall_direction(volume: Volume) -> tuple[float, float] | None:
 
 
 def soft(mask: np.ndarray, grow: float, edge: float) -> np.ndarray:
-    """Weights 0..1 `[3, y, x]`: 1 up to `grow` pixels around a mask, then down to 0 over `edge` pixels, slice by slice."""
-    outside = np.stack([ndimage.distance_transform_edt(one < 0.5) if (one >= 0.5).any() else np.full(one.shape, 1e3) for one in mask])
+    """Weights 0..1 `[3, y, x]`: 1 up to `grow` pixels around a mask, then down to 0 over `edge` pixels, by slice."""
+    outside = np.stack(
+        [ndimage.distance_transform_edt(one < 0.5) if (one >= 0.5).any() else np.full(one.shape, 1e3) for one in mask]
+    )
     return np.clip((grow + edge - outside) / edge, 0, 1).astype(np.float32)
 
 
@@ -171,7 +186,7 @@ def soft_square(size: int, side: float, edge: float) -> np.ndarray:
 
 
 def blob(generator: np.random.Generator, size: int, width: float) -> np.ndarray:
-    """A random shape about `width` pixels wide in the middle of three slices `[3, size, size]`; it may end in the outer ones."""
+    """A random shape about `width` pixels wide in the middle of `[3, size, size]`; it may end in the outer slices."""
     axis = np.arange(size) - (size - 1) / 2
     y, x = np.meshgrid(axis, axis, indexing="ij")
     rough = ndimage.gaussian_filter(generator.standard_normal((3, size, size)), (1, width / 4, width / 4), mode="wrap")
@@ -187,7 +202,11 @@ def paste(stack: np.ndarray, hu: np.ndarray, weight: np.ndarray, row: int, colum
     top, left = row - size // 2, column - size // 2
     rows, columns = slice(max(0, top), top + size), slice(max(0, left), left + size)
     target = stack[:, rows, columns]
-    inner = (slice(None), slice(rows.start - top, rows.start - top + target.shape[1]), slice(columns.start - left, columns.start - left + target.shape[2]))
+    inner = (
+        slice(None),
+        slice(rows.start - top, rows.start - top + target.shape[1]),
+        slice(columns.start - left, columns.start - left + target.shape[2]),
+    )
     target += weight[inner] * (hu[inner] - target)
 
 
@@ -202,5 +221,5 @@ def match_noise(hu: np.ndarray, host: np.ndarray, generator: np.random.Generator
     own, wanted = noise_level(hu), noise_level(host)
     if own < wanted:
         return hu + generator.standard_normal(hu.shape, np.float32) * np.float32(np.sqrt(wanted**2 - own**2))
-    width = 0.35 * min(1.0, own / max(wanted, 1.0) - 1)
+    width = 0.5 * min(1.0, own / max(wanted, 1.0) - 1)
     return ndimage.gaussian_filter(hu, (0, width, width)) if width > 0.1 else hu

@@ -28,9 +28,10 @@ KINDS = ("solid", "cavitary", "ground glass", "juxta-vascular", "juxta-pleural")
 
 _FIELD_MM = 360.0  # width and height of the field of view
 _LENGTH_MM = 300.0  # length of the chest, feet to head
-_STEP = 2.5  # cell of the coarse grid, mm
+_STEP = 3.0  # cell of the coarse grid, mm
 _FAR = 30.0  # distance given to cells that no shape reaches, mm
 _PSF_SIGMA_MM = 0.45
+_LAYER_HEIGHTS, _SUBSLICES = 2, 3  # heights within a slice at which layers and fine structures are drawn
 _AIR, _LUNG, _FAT, _BLOOD, _SOFT = -1000.0, -865.0, -103.0, 150.0, 45.0
 
 Array = np.ndarray
@@ -143,7 +144,8 @@ class _Grid:
         lengths = (_LENGTH_MM, _FIELD_MM, _FIELD_MM)
         step = tuple(length / size for length, size in zip(lengths, shape, strict=True))
         axes = [(np.arange(n) + 0.5) * h - n * h / 2 for n, h in zip(shape, step, strict=True)]
-        return cls(*(axis.astype(np.float32) for axis in axes), step)  # type: ignore[arg-type]
+        z, y, x = (axis.astype(np.float32) for axis in axes)
+        return cls(z, y, x, (step[0], step[1], step[2]))
 
     @property
     def ijk_to_ras(self) -> Array:
@@ -368,6 +370,7 @@ _CAGE_BACK = (78, 84, 89, 92, 88, 79, 67, 60)
 _BODY_HALF = (156, 158, 160, 165, 171, 175, 176, 172)
 _BODY_FRONT = (-113, -114, -114, -110, -99, -84, -70, -60)
 _BODY_BACK = (119, 120, 121, 122, 121, 118, 111, 102)
+_EGG = 0.12
 _TABLE_Y = 118.5
 _VERTEBRA_PITCH, _FIRST_VERTEBRA_Z = 23.5, 135.0
 
@@ -385,14 +388,16 @@ def _chest(rng: np.random.Generator) -> _Chest:
     space = _Space(rng)
     middle = (space.knots(_HEIGHTS, _CAGE_FRONT) + space.knots(_HEIGHTS, _CAGE_BACK)) / 2
     depth = (space.knots(_HEIGHTS, _CAGE_BACK) - space.knots(_HEIGHTS, _CAGE_FRONT)) / 2
-    cage = _superellipse(space.x, space.y - middle, space.knots(_HEIGHTS, _CAGE_HALF), depth)
+    # The chest is narrower in front than behind.
+    egg = 1 + _EGG * np.clip((space.y - middle) / depth, -1, 1)
+    cage = _superellipse(space.x / egg, space.y - middle, space.knots(_HEIGHTS, _CAGE_HALF), depth)
     bones = _bones(space)
     organs = _mediastinum(space)
     diaphragm = _diaphragm(space)
     lung = _lungs(space, cage, diaphragm, bones, organs)
     oblique, horizontal = _fissures(space)
     layers = [
-        *_wall_layers(space, cage, lung, rng),
+        *_wall_layers(space, cage, lung, bones.back, rng),
         *_abdomen_layers(space, cage, diaphragm),
         *_mediastinum_layers(space, organs),
         *_bone_layers(space, bones),
@@ -402,7 +407,7 @@ def _chest(rng: np.random.Generator) -> _Chest:
     return _Chest(space, layers, lung, cage, diaphragm, oblique, horizontal)
 
 
-def _wall_layers(space: _Space, cage: Array, lung: Array, rng: np.random.Generator) -> list[_Layer]:
+def _wall_layers(space: _Space, cage: Array, lung: Array, back: Array, rng: np.random.Generator) -> list[_Layer]:
     """Table, skin, fat, muscles parted by fat planes, and the fat that fills the inside of the chest."""
     body_middle = (space.knots(_HEIGHTS, _BODY_FRONT) + space.knots(_HEIGHTS, _BODY_BACK)) / 2
     body_depth = (space.knots(_HEIGHTS, _BODY_BACK) - space.knots(_HEIGHTS, _BODY_FRONT)) / 2
@@ -428,15 +433,17 @@ def _wall_layers(space: _Space, cage: Array, lung: Array, rng: np.random.Generat
             vessels.ball((side * 126, y, z), (5, 8, 5))
     inside = cage + 0.5
     # Above the lungs the ring of the first ribs holds the muscles and vessels of the neck.
-    neck = np.maximum(np.maximum(inside, 105 + 0.35 * space.y + 0.3 * planes - space.z), np.maximum(4 - lung, 1.2 - np.abs(planes)))
+    neck = np.maximum(inside, 105 + 0.35 * space.y + 0.3 * planes - space.z)
+    neck = np.maximum(neck, 4 - lung)
+    beside_spine = np.maximum(np.maximum(back + 1.5, inside), body + thickness)
     return [
         *_table_layers(space),
         _layer(body, 15.0),
         _layer(body + 2.0, _FAT + 5 * space.grain),
-        _layer(muscle, 56 + 5 * space.grain),
+        _layer(muscle, 54 + 5 * space.grain),
         _layer(vessels.distance, 120.0),
         _layer(inside, _FAT + 6 * space.grain),
-        _layer(neck, 54 + 5 * space.grain),
+        _layer(np.maximum(np.minimum(neck, beside_spine), 1.2 - np.abs(planes)), 54 + 5 * space.grain),
     ]
 
 
@@ -453,13 +460,14 @@ def _table_layers(space: _Space) -> list[_Layer]:
 class _Bones:
     hard: Array  # ribs, spine, sternum, shoulder: distance to their surface
     spine: Array  # the vertebral column alone, with its discs
+    back: Array  # canal, arches and the muscles beside them
     gristle: Array  # discs and the cartilages of the ribs
     canal: Array
 
 
 def _bones(space: _Space) -> _Bones:
     hard, gristle = _Body(space), _Body(space)
-    spine, canal = _spine(space, hard, gristle)
+    spine, back, canal = _spine(space, hard, gristle)
     hard.distance = np.maximum(hard.distance, -canal)
     for number in range(1, 13):
         for side in (-1.0, 1.0):
@@ -467,13 +475,13 @@ def _bones(space: _Space) -> _Bones:
     _sternum(space, hard)
     for side in (-1.0, 1.0):
         _shoulder(hard, side)
-    return _Bones(hard.distance, spine, gristle.distance, canal)
+    return _Bones(hard.distance, spine, back, gristle.distance, canal)
 
 
-def _spine(space: _Space, hard: _Body, gristle: _Body) -> tuple[Array, Array]:
-    """Draw vertebrae and discs; returns the distances to the column without processes and to the canal."""
+def _spine(space: _Space, hard: _Body, gristle: _Body) -> tuple[Array, Array, Array]:
+    """Draw vertebrae and discs; returns the distances to the column, to all that lies behind it, and to the canal."""
     heights = np.arange(-170, 171, 10)
-    middle = np.interp(space.z, heights, [_spine_y(z) for z in heights]).astype(np.float32)
+    middle = np.interp(space.z, heights, [_spine_y(float(z)) for z in heights]).astype(np.float32)
     size = space.knots((-150, 150), (1.12, 0.86))
     phase = (space.z - _FIRST_VERTEBRA_Z + _VERTEBRA_PITCH / 2) % _VERTEBRA_PITCH - _VERTEBRA_PITCH / 2
     waist = 1 - 0.09 * np.cos(phase * (np.pi / 20))
@@ -484,7 +492,8 @@ def _spine(space: _Space, hard: _Body, gristle: _Body) -> tuple[Array, Array]:
     for number in range(14):
         _vertebral_arch(hard, _FIRST_VERTEBRA_Z + _VERTEBRA_PITCH * (1 - number))
     canal = np.sqrt((space.x / 1.15) ** 2 + (space.y - middle - 23.5) ** 2) - 7.6
-    return column, canal
+    back = _superellipse(space.x, space.y - middle - 47, np.full_like(size, 60), np.full_like(size, 26))
+    return column, back, canal
 
 
 def _vertebral_arch(hard: _Body, z: float) -> None:
@@ -504,8 +513,9 @@ def _on_cage(angle_degrees: float, z: float, side: float, out: float) -> Point:
     angle = np.deg2rad(angle_degrees)
     a = _at(z, _CAGE_HALF) + out
     front, back = _at(z, _CAGE_FRONT) - out, _at(z, _CAGE_BACK) + out
-    x = a * np.sin(angle) ** (0.8)
-    y = (back - front) / 2 * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** (0.8)
+    behind = np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.8
+    x = a * np.sin(angle) ** 0.8 * (1 + _EGG * behind)
+    y = (back - front) / 2 * behind
     return side * float(x), float((back + front) / 2 + y), z
 
 
@@ -630,17 +640,29 @@ def _mediastinum(space: _Space) -> _Mediastinum:
     airway.tube([(-2, 13, 42), (20, 19, 24), _BRONCHUS_END[1]], [8.0, 7.4, 6.4], 3)
     nodes = _Body(space)
     for centre, radii in (
-        ((-16, 4, 50), (5, 4, 7)), ((12, 8, 38), (4, 3.5, 5)), ((2, 22, 22), (9, 4, 6)), ((-12, -30, 72), (4, 3, 5)),
-        ((22, -34, 44), (4, 3, 5)), ((-34, 14, 26), (4, 5, 5)), ((36, 18, 14), (4, 4, 5)),
+        ((-16, 4, 50), (5, 4, 7)),
+        ((12, 8, 38), (4, 3.5, 5)),
+        ((2, 22, 22), (9, 4, 6)),
+        ((-12, -30, 72), (4, 3, 5)),
+        ((22, -34, 44), (4, 3, 5)),
+        ((-34, 14, 26), (4, 5, 5)),
+        ((36, 18, 14), (4, 4, 5)),
     ):
         nodes.ball(centre, radii)
     thyroid = _Body(space)
-    for side in (-1.0, 1.0):
+    for side in (-1, 1):
         thyroid.ball((side * 15, -6, 146), (8, 10, 20))
     heart, chambers = _heart(space)
     return _Mediastinum(
-        heart, chambers, aorta.distance, pulmonary.distance, veins.distance, gullet.distance, airway.distance,
-        nodes.distance, thyroid.distance,
+        heart,
+        chambers,
+        aorta.distance,
+        pulmonary.distance,
+        veins.distance,
+        gullet.distance,
+        airway.distance,
+        nodes.distance,
+        thyroid.distance,
     )
 
 
@@ -689,8 +711,14 @@ def _lungs(space: _Space, cage: Array, diaphragm: Array, bones: _Bones, organs: 
     """Inside the cage, above the diaphragm, below the apical domes, and outside of the mediastinum and its fat."""
     core = organs.heart - 3.5
     for organ, fat in (
-        (organs.aorta, 2.2), (organs.pulmonary, 1.8), (organs.veins, 2.2), (organs.gullet, 2.0), (organs.airway, 2.0),
-        (organs.nodes, 2.0), (bones.spine, 3.0),
+        (organs.aorta, 2.2),
+        (organs.pulmonary, 1.8),
+        (organs.veins, 2.2),
+        (organs.gullet, 2.0),
+        (organs.airway, 2.0),
+        (organs.nodes, 2.0),
+        (bones.spine, 3.0),
+        (bones.back, 1.0),
     ):
         core = _smooth_min(core, organ - fat, 9)
     front = space.knots(_HEIGHTS, _CAGE_FRONT)
@@ -788,7 +816,7 @@ def _lung_layers(
 
 # --- vessels and airways ------------------------------------------------------------------------------------------
 
-_TIP_RADIUS_MM, _MURRAY = 0.55, 2.5  # radius of a last branch; r^2.5 of a parent is the sum over its children
+_TIP_RADIUS_MM, _MURRAY = 0.7, 2.8  # radius of a last branch; r^2.8 of a parent is the sum over its children
 _ARTERY_CELL_MM, _VEIN_CELL_MM = 11.5, 13.5  # one last branch in a cube of this side
 _AIRWAY_LEAVES = 8  # an airway is drawn down to branches that feed this many tips
 
@@ -809,7 +837,7 @@ class _Tree:
 
     @property
     def radii(self) -> Array:
-        """Murray's law with a low exponent: r = tip * leaves^(1 / 2.5)."""
+        """Murray's law with a low exponent: r = tip * leaves^(1 / 2.8)."""
         return _TIP_RADIUS_MM * self.leaves ** (1 / _MURRAY)
 
 
@@ -863,7 +891,7 @@ def _grow(chest: _Chest, root: Point, groups: Sequence[Array], rng: np.random.Ge
             end = points[0]
         else:
             length = float(np.linalg.norm(way))
-            direction = way / (length + 1e-6) + 0.45 * heading + 0.12 * rng.standard_normal(3)
+            direction = way / (length + 1e-6) + 0.6 * heading + 0.07 * rng.standard_normal(3)
             direction /= np.linalg.norm(direction)
             end = start + direction * max(2.5, length * rng.uniform(0.32, 0.5))
         nodes.append(end)
@@ -970,9 +998,6 @@ def _cone_shares(grid: _Grid, pieces: Array) -> Iterator[tuple[tuple[slice, slic
             yield box, np.maximum(share, 0).reshape(len(z) // _SUBSLICES, _SUBSLICES, *share.shape[1:]).mean(1)
 
 
-_SUBSLICES = 3  # heights at which fine structures are drawn within a slice
-
-
 def _within_voxels(grid: _Grid, box: tuple[slice, slice, slice]) -> tuple[Array, Array, Array]:
     """Coordinates z, y, x (broadcastable) of a box, with several heights within each slice."""
     z = _heights(grid.z[box[0]], grid.step[0], _SUBSLICES)
@@ -1063,7 +1088,7 @@ def _candidates(chest: _Chest, vessels: _Vessels, kind: str, radius: float, rng:
         along = vessels.blood[fit, 3:6] - vessels.blood[fit, :3]
         across = np.cross(along, rng.standard_normal(along.shape))
         across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-6
-        return (vessels.blood[fit, :3] + vessels.blood[fit, 3:6]) / 2 + across * (widths[fit, None] + 0.72 * radius)
+        return (vessels.blood[fit, :3] + vessels.blood[fit, 3:6]) / 2 + across * (widths[fit, None] + 0.6 * radius)
     low, high = (-140, -100, -100), (140, 110, 100)
     points = rng.uniform(low, high, (60000, 3))
     depth = -chest.space.sample(chest.lung, points)
@@ -1115,8 +1140,8 @@ def _draw_nodule(hu: Array, labels: Array, label: int, grid: _Grid, chest: _Ches
 
     whole, here = per_slice(share), hu[box]
     painted = here + per_slice(share * tissue) - whole * here
-    # Vessels stay visible through ground glass, and replace no tissue elsewhere.
-    hu[box] = np.maximum(here, painted) if nodule.kind == "ground glass" else painted
+    # Vessels show through ground glass, and the one that a nodule hangs on runs past it; others end at the nodule.
+    hu[box] = np.maximum(here, painted) if nodule.kind in ("ground glass", "juxta-vascular") else painted
     labels[box][whole >= 0.5] = label
 
 
@@ -1153,7 +1178,7 @@ class _Painter:
         hits = field < 1.5 * _STEP
         if not hits.any():
             return
-        rows, columns = self._span(hits.any(1), 0), self._span(hits.any(0), 1)
+        rows, columns = self._span(np.any(hits, 1), 0), self._span(np.any(hits, 0), 1)
         along, across = self._cut(0, rows), self._cut(1, columns)
 
         def fine(coarse: Array) -> Array:
@@ -1198,17 +1223,16 @@ def _weighted(field: Array, weights: Array) -> Array:
 def _render(layers: Sequence[_Layer], grid: _Grid) -> Array:
     """All layers on the CT grid, float32 HU `[slice, row, column]`: the mean over heights within each slice."""
     coarse = _Grid.over_chest((round(_LENGTH_MM / _STEP), round(_FIELD_MM / _STEP), round(_FIELD_MM / _STEP)))
-    count = max(1, round(grid.step[0] / 1.25))
-    heights = _heights(grid.z, grid.step[0], count)
+    heights = _heights(grid.z, grid.step[0], _LAYER_HEIGHTS)
     painters = [_Painter(layer, coarse, grid, heights) for layer in layers]
     hu = np.zeros((len(grid.z), len(grid.y), len(grid.x)), np.float32)
     for k, total in enumerate(hu):
-        for number in range(k * count, (k + 1) * count):
+        for number in range(k * _LAYER_HEIGHTS, (k + 1) * _LAYER_HEIGHTS):
             plane = np.full_like(total, _AIR)
             for painter in painters:
                 painter.paint(plane, number)
             total += plane
-        total /= count
+        total /= _LAYER_HEIGHTS
     return hu
 
 
@@ -1242,7 +1266,7 @@ def _add_noise(hu: Array, grid: _Grid, rng: np.random.Generator) -> None:
         along_y = ndimage.gaussian_filter1d(dense.sum(0) * grid.step[1], 6)
         spectrum = rng.standard_normal((rows, columns // 2 + 1, 2), np.float32).view(np.complex64)[..., 0]
         for weights, path in zip(filters, (along_x, along_y), strict=True):
-            plane += fft.irfft2(spectrum * weights, (rows, columns)) * (5.0 * np.exp(0.0055 * path))
+            plane += fft.irfft2(spectrum * weights, (rows, columns)) * (5.6 * np.exp(0.0043 * path))
 
 
 def _deviation(weights: Array, columns: int) -> float:

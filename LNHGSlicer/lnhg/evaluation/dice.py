@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ..data.cutouts import Cutout
 from ..errors import InputError
-from ..generation import Region, generate
+from ..generation import generate
 from ..grid import NetworkGrid
 from ..networks.generator import Generator
 
@@ -50,9 +50,10 @@ def seeded_dice(cutout: Cutout, generator: Generator, grid: NetworkGrid, thresho
     reference = cutout.consensus
     i, j, k = centre_of(reference)
     x, y, z = (_SEED_REACH_MM / spacing for spacing in cutout.ct.spacing)
-    around = Region(*((int(at - reach), int(at + reach) + 1) for at, reach in ((k, z), (j, y), (i, x))))
+    around = tuple(slice(max(0, int(at - reach)), int(at + reach) + 1) for at, reach in ((k, z), (j, y), (i, x)))
+    everything = tuple(slice(0, size) for size in cutout.ct.hu.shape)
     with torch.inference_mode():
-        image = generate(cutout.ct, generator, grid, [around], threshold=threshold).on_ct_grid()
+        image = generate(cutout.ct, generator, grid, [around], [everything], threshold=threshold).on_ct_grid()
     return dice(reference, component_at(image > threshold, (i, j, k), (x, y, z)))
 
 

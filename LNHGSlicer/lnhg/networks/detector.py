@@ -25,6 +25,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, con
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, generalized_box_iou_loss
 
 from ..errors import WeightsError
+from ..grid import NetworkGrid
 
 Boxes = tuple[tuple[float, ...], ...]
 
@@ -43,23 +44,28 @@ def anchors_for_nodules(pixel_mm: float) -> Boxes:
     return tuple(widths[:3]), tuple(widths[3:6]), tuple(widths[6:])
 
 
+#: What the shipped detector sees: 0.7 mm pixels at any field of view.
+DETECTOR_GRID = NetworkGrid("fixed", 0.7)
+_NODULE_ANCHORS = anchors_for_nodules(DETECTOR_GRID.pixel_mm)
+
+
 @dataclass(frozen=True)
 class DetectorArchitecture:
     """What the detector is made of; the weights' manifest holds it.
 
     Attributes:
-        backbone: `mobilenet_v2` (feature pyramid at strides 4, 8, 16) or `resnet50` (one map at stride 16, as in the paper).
+        backbone: `mobilenet_v2` (pyramid at strides 4, 8, 16) or `resnet50` (one map at stride 16, as in the paper).
         anchors_px: anchor widths in pixels for each map of the backbone.
         anchor_ratios: height over width of the anchors.
         pyramid_width: channels of the feature pyramid.
         head_width: neurons of each of the box head's two layers.
-        slices: 3: the slice and one neighbour on either side as channels; 1: the slice alone, as in the authors' scripts.
+        slices: 3: the slice and a neighbour on either side as channels; 1: the slice alone, as in the authors' scripts.
         neighbour_mm: how far the neighbours lie, rounded to whole slices and at least one.
         context: the box head looks at each box grown by this factor.
     """
 
     backbone: str = "mobilenet_v2"
-    anchors_px: Boxes = anchors_for_nodules(0.7)
+    anchors_px: Boxes = _NODULE_ANCHORS
     anchor_ratios: tuple[float, ...] = (1.0,)
     pyramid_width: int = 64
     head_width: int = 256
@@ -73,7 +79,7 @@ class DetectorArchitecture:
         return cls("resnet50", ((32.0, 64.0, 128.0),), (0.5, 1.0, 2.0), head_width=512, slices=1, context=1.0)
 
     def neighbour_step(self, slice_mm: float) -> int:
-        """Slices between a slice and its neighbours for a CT whose slices lie `slice_mm` apart; 0 without neighbours."""
+        """Slices from a slice to its neighbours, in a CT whose slices lie `slice_mm` apart; 0 without neighbours."""
         return max(1, round(self.neighbour_mm / slice_mm)) if self.slices == 3 else 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -144,7 +150,9 @@ def load_imagenet_features(detector: NoduleDetector, path: Path) -> None:
     wanted = body.state_dict().keys()
     missing = [name for name in wanted if name not in tensors]
     if missing:
-        raise WeightsError(f"{path.name} has no tensor {missing[0]}; give MobileNetV2 features with torchvision's names.")
+        raise WeightsError(
+            f"{path.name} has no tensor {missing[0]}; give MobileNetV2 features with torchvision's names."
+        )
     body.load_state_dict({name: tensors[name] for name in wanted})
 
 
@@ -186,7 +194,7 @@ class _ExactAnchors(AnchorGenerator):
 
 
 class _ContextAlign(MultiScaleRoIAlign):
-    """Pools each box grown about its centre by `context`, so that the head sees whether a disc is a vessel's section."""
+    """Pools each box grown about its centre by `context`: what lies around tells a vessel's section from a nodule."""
 
     def __init__(self, maps: list[str], context: float) -> None:
         super().__init__(maps, output_size=7, sampling_ratio=2, canonical_scale=64, canonical_level=3)
@@ -219,16 +227,14 @@ class _GIoURegionProposalNetwork(RegionProposalNetwork):
         anchors_per_map = [level[0].numel() for level in logits]
         objectness, flat_deltas = concat_box_prediction_layers(logits, deltas)
         boxes = self.box_coder.decode(flat_deltas, anchors).view(len(anchors), -1, 4)
-        proposals, scores = self.filter_proposals(boxes.detach(), objectness, images.image_sizes, anchors_per_map)
+        proposals, _ = self.filter_proposals(boxes.detach(), objectness, images.image_sizes, anchors_per_map)
         if not self.training:
             return proposals, {}
         assert targets is not None
         labels, truth = self.assign_targets_to_anchors(anchors, targets)
         return proposals, self.losses(objectness.flatten(), boxes.flatten(0, 1), labels, truth)
 
-    def losses(
-        self, objectness: Tensor, boxes: Tensor, labels: list[Tensor], truth: list[Tensor]
-    ) -> dict[str, Tensor]:
+    def losses(self, objectness: Tensor, boxes: Tensor, labels: list[Tensor], truth: list[Tensor]) -> dict[str, Tensor]:
         """Cross entropy on sampled anchors, GIoU on the sampled positive ones.
 
         Args:
@@ -262,7 +268,12 @@ class _GIoURoIHeads(RoIHeads):
         return [{"boxes": box, "scores": score, "labels": kind} for box, score, kind in found], {}
 
     def losses(
-        self, logits: Tensor, deltas: Tensor, proposals: list[Tensor], labels: list[Tensor], to_truth: tuple[Tensor, ...]
+        self,
+        logits: Tensor,
+        deltas: Tensor,
+        proposals: list[Tensor],
+        labels: list[Tensor],
+        to_truth: tuple[Tensor, ...],
     ) -> dict[str, Tensor]:
         """Cross entropy on all sampled proposals, GIoU on those that hold a nodule.
 

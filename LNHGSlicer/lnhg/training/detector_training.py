@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import csv
 import logging
-import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,18 @@ from ..data.detector_samples import DetectorData, Host, Sampling, make_sample, r
 from ..detection import detect
 from ..errors import LNHGError
 from ..grid import NetworkGrid
-from ..networks.detector import DetectorArchitecture, NoduleDetector, build_detector, load_imagenet_features
+from ..networks.detector import (
+    DETECTOR_GRID,
+    DetectorArchitecture,
+    NoduleDetector,
+    build_detector,
+    load_imagenet_features,
+)
+from ..weights import save_weights
 
 _log = logging.getLogger(__name__)
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,9 @@ class DetectorTraining:
         checkpoint_seconds: time between checkpoints.
     """
 
-    architecture: DetectorArchitecture = DetectorArchitecture()
-    grid: NetworkGrid = NetworkGrid("fixed", 0.7)
-    sampling: Sampling = Sampling()
+    architecture: DetectorArchitecture = field(default_factory=DetectorArchitecture)
+    grid: NetworkGrid = DETECTOR_GRID
+    sampling: Sampling = field(default_factory=Sampling)
     optimiser: str = "adamw"
     batch: int = 8
     rate: float = 1e-3
@@ -100,6 +106,11 @@ class _State:
 
 
 def train_detector(config: DetectorTraining, output: Path, data_folder: Path) -> NoduleDetector:
+    """Train on the `train` patients of the development data; see `train_on`."""
+    return train_on(config, output, read_detector_data(data_folder, config.grid, config.architecture))
+
+
+def train_on(config: DetectorTraining, output: Path, data: DetectorData) -> NoduleDetector:
     """Train, or go on training, in the folder `output`; returns the trained network in evaluation mode.
 
     Writes `checkpoint.pt` (everything needed to go on), `phase-N.pt` (weights after each phase) and `log.csv`.
@@ -111,7 +122,7 @@ def train_detector(config: DetectorTraining, output: Path, data_folder: Path) ->
         load_imagenet_features(detector, config.features)
     optimiser = _optimiser(config, detector)
     state = _restore(output / CHECKPOINT, detector, optimiser)
-    data = read_detector_data(data_folder, config.grid, config.architecture)
+    _forget_after(output / LOG, state.step)
     while state.phase < config.phases:
         if state.phase > 0 and state.mined is None:
             state.mined = mine(detector, data)
@@ -129,8 +140,12 @@ def _optimiser(config: DetectorTraining, detector: NoduleDetector) -> torch.opti
 
 
 def _train_phase(
-    config: DetectorTraining, output: Path, detector: NoduleDetector, optimiser: torch.optim.Optimizer,
-    state: _State, data: DetectorData,
+    config: DetectorTraining,
+    output: Path,
+    detector: NoduleDetector,
+    optimiser: torch.optim.Optimizer,
+    state: _State,
+    data: DetectorData,
 ) -> None:
     detector.train()
     saved = time.monotonic()
@@ -140,7 +155,7 @@ def _train_phase(
         losses = _train_step(config, detector, optimiser, data, state.step, rate)
         state.step, state.phase_step = state.step + 1, state.phase_step + 1
         state.phase_seconds += time.monotonic() - began
-        _log_step(output / "log.csv", state, rate, losses)
+        _log_step(output / LOG, state, rate, losses)
         if time.monotonic() - saved > config.checkpoint_seconds:
             _save(output / CHECKPOINT, config, detector, optimiser, state)
             saved = time.monotonic()
@@ -162,8 +177,12 @@ def _rate(config: DetectorTraining, state: _State, done: float) -> float:
 
 
 def _train_step(
-    config: DetectorTraining, detector: NoduleDetector, optimiser: torch.optim.Optimizer, data: DetectorData,
-    step: int, rate: float,
+    config: DetectorTraining,
+    detector: NoduleDetector,
+    optimiser: torch.optim.Optimizer,
+    data: DetectorData,
+    step: int,
+    rate: float,
 ) -> dict[str, float]:
     samples = [make_sample(data, config.sampling, config.seed, step * config.batch + n) for n in range(config.batch)]
     for group in optimiser.param_groups:
@@ -188,7 +207,7 @@ _SURE_SCORE = 0.9
 
 
 def mine(detector: NoduleDetector, data: DetectorData) -> dict[str, np.ndarray]:
-    """False finds on the training scans: for each scan `[n, 3]` points (slice, y, x) away from anything a reader marked."""
+    """False finds on the training scans: for each `[n, 3]` points (slice, y, x) away from anything a reader marked."""
     detector.eval()
     found = {host.name: _false_finds(detector, host, data.grid) for host in data.hosts}
     _log.info("Mined %s", {name: len(points) for name, points in found.items()})
@@ -247,11 +266,16 @@ def _write(path: Path, values: dict[str, Any]) -> None:
     """Whole or not at all."""
     beside = path.with_suffix(".part")
     torch.save(values, beside)
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def _log_step(path: Path, state: _State, rate: float, losses: dict[str, float]) -> None:
-    row = {"step": state.step, "phase": state.phase + 1, "seconds": round(state.phase_seconds, 1), "rate": f"{rate:.3g}"}
+    row = {
+        "step": state.step,
+        "phase": state.phase + 1,
+        "seconds": round(state.phase_seconds, 1),
+        "rate": f"{rate:.3g}",
+    }
     row |= {name: f"{value:.4f}" for name, value in losses.items()}
     new = not path.is_file()
     with path.open("a", newline="") as file:
@@ -261,7 +285,32 @@ def _log_step(path: Path, state: _State, rate: float, losses: dict[str, float]) 
         writer.writerow(row)
 
 
-def main(arguments: Sequence[str] | None = None, run: Callable[..., Any] = train_detector) -> None:
+def _forget_after(path: Path, step: int) -> None:
+    """Drop the log's rows of steps that were done after the last checkpoint and are done again."""
+    if path.is_file():
+        header, *rows = path.read_text().splitlines(keepends=True)
+        kept = [row for row in rows if int(row.split(",")[0]) <= step]
+        path.write_text("".join([header, *kept]))
+
+
+def pack_detector(run: Path, folder: Path, score: float, description: dict[str, Any]) -> Path:
+    """The weights of the checkpoint `run` as `detector.safetensors` and its manifest in `folder`.
+
+    `score` is the threshold for candidates, chosen on the `select` patients; `description` says how the weights were
+    trained and what was measured, and goes into the manifest as it is.
+    """
+    saved = torch.load(run, weights_only=False, map_location="cpu")
+    manifest = {
+        "kind": "detector",
+        "architecture": saved["architecture"],
+        "grid": saved["grid"],
+        "thresholds": {"score": score},
+        **description,
+    }
+    return save_weights(folder, "detector", saved["model"], manifest)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """`python -m lnhg.training.detector_training`."""
     parser = argparse.ArgumentParser(description="Train the detector.")
     parser.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules, lidc_scans, chest_scans")
@@ -274,7 +323,7 @@ def main(arguments: Sequence[str] | None = None, run: Callable[..., Any] = train
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(chosen.threads)
     config = DetectorTraining(minutes=tuple(chosen.minutes), features=chosen.features, seed=chosen.seed)
-    run(config, chosen.output, chosen.data)
+    train_detector(config, chosen.output, chosen.data)
 
 
 if __name__ == "__main__":

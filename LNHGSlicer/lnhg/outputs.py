@@ -1,0 +1,159 @@
+"""The result files of one run, written all or none."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .nodules import as_row, header
+from .nrrd_file import write_nrrd
+from .pictures import nodule_planes, write_sheet
+from .report import report_html
+from .result import Result
+from .segmentation_file import write_segmentation
+
+#: Every result by its name, and its file; the scene is written only where Slicer's library is installed.
+FILES = {
+    "labels": "labels.nrrd",
+    "segmentation": "nodules.seg.nrrd",
+    "heterogeneity": "heterogeneity.nrrd",
+    "table": "nodules.csv",
+    "scene": "scene.mrb",
+    "record": "result.json",
+    "report": "report.html",
+    "picture": "picture.png",
+}
+
+
+def save(result: Result, folder: Path, *, with_identity: bool = False) -> dict[str, Path]:
+    """Write all result files into `folder`; returns name -> path for the names of `FILES` that were written.
+
+    They are made in a temporary folder beside it and moved in at the end: after an error `folder` is as it was before.
+    Results of an earlier run are replaced, other files left alone.
+
+    Args:
+        result: what to write.
+        folder: where; made if absent.
+        with_identity: whether to write `result.ct.identity` into the record and the report.
+
+    Raises InputError when the folder cannot be written.
+    """
+    folder = folder.absolute()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; choose a folder for the results.")
+    beside = next(parent for parent in folder.parents if parent.is_dir())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=beside) as temporary:
+            made = Path(temporary) / "results"
+            made.mkdir()
+            _write_all(result, made, with_identity)
+            names = {name: file for name, file in FILES.items() if (made / file).exists()}
+            _move_in(made, folder, Path(temporary))
+    except OSError as error:
+        raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
+    return {name: folder / file for name, file in names.items()}
+
+
+def _write_all(result: Result, folder: Path, with_identity: bool) -> None:
+    files = {name: folder / file for name, file in FILES.items()}
+    grid = result.ct.ijk_to_ras
+    labels = result.labels.astype(np.uint8 if len(result.nodules) < 256 else np.uint16)
+    write_nrrd(files["labels"], labels, grid)
+    write_segmentation(files["segmentation"], labels, grid)
+    write_nrrd(files["heterogeneity"], result.heterogeneity.astype(np.float32, copy=False), grid)
+    _write_table(files["table"], result)
+    scene = _write_scene(files["scene"], result)
+    record = run_record(result, scene, with_identity)
+    files["record"].write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    planes = nodule_planes(result)
+    files["report"].write_text(report_html(result, planes, record), encoding="utf-8")
+    write_sheet(files["picture"], result, planes)
+
+
+def _write_table(path: Path, result: Result) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header(), *map(as_row, result.nodules)])
+
+
+def _write_scene(path: Path, result: Result) -> str:
+    """Write the scene where it can be; returns what the record says of it."""
+    if importlib.util.find_spec("slicer_core") is None:
+        return "not written: Slicer's library is not installed (pip install 'lnhg[host]')"
+    if importlib.util.find_spec("LNHGSlicerLib") is None:
+        return "not written: this installation of lnhg comes without its Slicer part (LNHGSlicerLib)"
+    from LNHGSlicerLib.scene_file import write_scene
+
+    write_scene(result, path)
+    return path.name
+
+
+def run_record(result: Result, scene: str, with_identity: bool) -> dict[str, Any]:
+    """What `result.json` holds, as plain values: what went in, what was done with what, what came out.
+
+    Nothing in it names a person or a path, unless `with_identity`.
+    """
+    ct = result.ct
+    options = asdict(result.options)
+    if options["weights"] is not None and not with_identity:
+        options["weights"] = options["weights"].name  # a path may hold a person's name
+    record = {
+        "format": "lnhg-result-1",
+        "use": "research use only, not for diagnosis",
+        "input": {
+            **ct.source,
+            "size (columns, rows, slices)": ct.hu.shape[::-1],
+            "spacing (columns, rows, slices; mm)": ct.spacing,
+            "ijk to RAS": ct.ijk_to_ras,
+        },
+        **({"identity": ct.identity} if with_identity else {}),
+        "options": options,
+        "provenance": result.provenance,
+        "warnings": result.warnings,
+        "scene": scene,
+        "nodules": [
+            {title: None if value == "" else value for title, value in zip(header(), as_row(nodule), strict=True)}
+            for nodule in result.nodules
+        ],
+        "candidates": result.candidates,
+        "unconfirmed components": result.unconfirmed.max(initial=0),
+    }
+    return _plain(record)
+
+
+def _plain(value: Any) -> Any:
+    """`value` in types of JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _move_in(made: Path, folder: Path, temporary: Path) -> None:
+    """Move the files of `made` to `folder`, those of an earlier run aside into `temporary`; on an error move them back."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(folder)
+        return
+    moves = [(folder / file, temporary / f"earlier-{file}") for file in FILES.values() if (folder / file).exists()]
+    moves += [(path, folder / path.name) for path in made.iterdir()]
+    done = []
+    try:
+        for source, target in moves:
+            source.rename(target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
+        raise

@@ -1,0 +1,248 @@
+"""Pictures of nodules: three planes through each, with square pixels, and one sheet of all nodules.
+
+Planes follow the slices as they were acquired: axial is the slice of largest area itself, never a mix of two; coronal
+and sagittal stand upright on it. So on an oblique or tilted grid they lean with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+from skimage.measure import find_contours
+
+from .axial import AxialView, axial_view
+from .ct import CT
+from .heterogeneity import OUTSIDE, jet, raw_ct_in_same_colours, rim_mask
+from .nodules import Nodule
+from .result import Result
+from .segmentation_file import segment_color
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: HU shown black and white: the usual lung window.
+WINDOW_HU = (-1350.0, 150.0)
+#: Width and height of every picture, pixels.
+PIXELS = 240
+_FIELD_MM = 60.0
+_MARGIN = 1.5  # a nodule too large for the usual field gets a field this many times as wide
+_SHEET_COLUMNS = 3
+
+#: For each plane the frame's axes (0 to the left, 1 to the back, 2 to the head) and their signs along which a
+#: picture's x and y run, and the patient's directions at its left and top edge.
+_PLANES = {
+    "axial": ((0, 1), (1, 1), "RA"),
+    "coronal": ((0, 2), (1, -1), "RS"),
+    "sagittal": ((1, 2), (1, -1), "AS"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One plane through a nodule; arrays are `[y, x]`, PIXELS wide and high.
+
+    Attributes:
+        name: `axial`, `coronal` or `sagittal`.
+        edges: the patient's directions at the left and top edge of the picture, such as `RA`.
+        pixel_mm: width and height of a pixel.
+        grey: the CT in the lung window, uint8; black outside the CT.
+        heterogeneity: the map, 0..1 inside the nodules and -1 outside.
+        raw_ct: the raw CT in the same colours, likewise.
+        outlines: for each label in view its outlines, each `[n, 2]` as (x, y) pixels.
+        core: outlines of the cores, without the rim; likewise.
+    """
+
+    name: str
+    edges: str
+    pixel_mm: float
+    grey: np.ndarray
+    heterogeneity: np.ndarray
+    raw_ct: np.ndarray
+    outlines: Mapping[int, list[np.ndarray]]
+    core: list[np.ndarray]
+
+
+def nodule_planes(result: Result) -> list[tuple[Plane, ...]]:
+    """For each nodule of `result` its axial, coronal and sagittal plane, about 60 mm wide."""
+    scan = _Scan(result, axial_view(result.ct))
+    boxes = ndimage.find_objects(scan.labels)
+    return [scan.planes(number, box) for number, box in enumerate(boxes, 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """A result in the axial view, ready to be cut into planes."""
+
+    result: Result
+    view: AxialView
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        return self.view.forth(self.result.labels)
+
+    @cached_property
+    def heterogeneity(self) -> np.ndarray:
+        return self.view.forth(self.result.heterogeneity)
+
+    @cached_property
+    def raw_ct(self) -> np.ndarray:
+        options = self.result.options
+        return raw_ct_in_same_colours(self.view.ct.hu, self.labels, options.heterogeneity, options.normalisation)
+
+    @cached_property
+    def core(self) -> np.ndarray:
+        return (self.labels > 0) & ~rim_mask(self.labels, self.view.ct.spacing, self.result.options.rim)
+
+    @cached_property
+    def frame(self) -> np.ndarray:
+        """Unit vectors (RAS, one a row) to the left, to the back and to the head, two of them in the slice."""
+        column, row = self.view.ct.ijk_to_ras[:3, 0], self.view.ct.ijk_to_ras[:3, 1]
+        left = column / np.linalg.norm(column)
+        back = row - (row @ left) * left
+        back /= np.linalg.norm(back)
+        return np.array([left, back, np.cross(left, back)])
+
+    def planes(self, number: int, box: tuple[slice, ...]) -> tuple[Plane, ...]:
+        mask = self.labels[box] == number
+        largest = len(mask) - 1 - int(np.argmax(mask.sum((1, 2))[::-1]))
+        start = np.array([one.start for one in box])
+        k, j, i = start + ndimage.center_of_mass(mask)
+        centre = self.view.ct.to_ras(np.array([i, j, start[0] + largest]))
+        corners = self.view.ct.to_ras(np.argwhere(np.ones((2, 2, 2))) * mask.shape[::-1])
+        wide = float(np.ptp(corners @ self.frame.T, axis=0).max())
+        return tuple(self._plane(name, centre, max(_FIELD_MM, wide * _MARGIN) / PIXELS) for name in _PLANES)
+
+    def _plane(self, name: str, centre: np.ndarray, pixel_mm: float) -> Plane:
+        axes, signs, edges = _PLANES[name]
+        x, y = (self.frame[axis] * sign for axis, sign in zip(axes, signs, strict=True))
+        step = (np.arange(PIXELS) - (PIXELS - 1) / 2) * pixel_mm
+        ras = centre + step[None, :, None] * x + step[:, None, None] * y
+        cut = _Cut.around(np.moveaxis(self.view.ct.to_ijk(ras)[..., ::-1], -1, 0), self.labels.shape)
+        labels = self.labels[cut.box]
+        low, high = WINDOW_HU
+        grey = ((cut.sample(self.view.ct.hu[cut.box]) - low) / (high - low) * 255).clip(0, 255)
+        return Plane(
+            name,
+            edges,
+            pixel_mm,
+            (grey * cut.inside).astype(np.uint8),
+            cut.sample_inside(self.heterogeneity[cut.box], labels > 0),
+            cut.sample_inside(self.raw_ct[cut.box], labels > 0),
+            {int(label): cut.outlines(labels == label) for label in np.unique(labels[labels > 0])},
+            cut.outlines(self.core[cut.box]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """Where a plane's pixels lie: `box` of the volume around them, their positions in it, which lie in the volume."""
+
+    box: tuple[slice, ...]
+    positions: np.ndarray
+    inside: np.ndarray
+
+    @classmethod
+    def around(cls, kji: np.ndarray, shape: tuple[int, ...]) -> _Cut:
+        """For pixels at `kji` `[3, y, x]`, voxels of a volume of `shape`."""
+        last = np.array(shape) - 1
+        low = np.floor(kji.min((1, 2))).clip(0, last).astype(int)
+        high = np.ceil(kji.max((1, 2))).clip(0, last).astype(int)
+        # A pixel counts as inside up to the face of the outermost voxel; the small part forgives rounding.
+        inside = (np.abs(kji - (last / 2)[:, None, None]) <= (last / 2 + 0.5 + 1e-6)[:, None, None]).all(0)
+        box = tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))
+        return cls(box, kji - low[:, None, None], inside)
+
+    def sample(self, values: np.ndarray) -> np.ndarray:
+        """Linear interpolation of `values` (cut to the box) at the pixels."""
+        return ndimage.map_coordinates(values, self.positions, np.float32, order=1, mode="nearest")
+
+    def sample_mask(self, mask: np.ndarray) -> np.ndarray:
+        return self.sample(mask.astype(np.float32)) * self.inside
+
+    def sample_inside(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The same from the voxels of `mask` alone, so that nothing from outside blends in; -1 outside the mask."""
+        weight = self.sample_mask(mask)
+        inside = weight >= 0.5
+        total = self.sample(np.where(mask, values, np.float32(0)))
+        return np.where(inside, total / np.where(inside, weight, 1), np.float32(OUTSIDE))
+
+    def outlines(self, mask: np.ndarray) -> list[np.ndarray]:
+        """Lines of (x, y) pixels around `mask`."""
+        return [line[:, ::-1] for line in find_contours(self.sample_mask(mask), 0.5)]
+
+
+def write_sheet(path: Path, result: Result, planes: Sequence[tuple[Plane, ...]]) -> None:
+    """Write one PNG with each nodule's axial CT and outline beside its heterogeneity map (`nodule_planes`).
+
+    Without a nodule it shows the middle slice and says so.
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(_SHEET_COLUMNS, max(1, len(planes)))
+    rows = max(1, -(-len(planes) // columns))
+    figure = Figure((max(7.0, 4.2 * columns), 2.4 * rows + 1.2), dpi=110, layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for place in places:
+        place.set_axis_off()
+    for place, nodule, (axial, *_) in zip(places, result.nodules, planes, strict=False):
+        place.set_title(_caption(nodule), loc="left", fontsize=9)
+        _show_pair(place, axial)
+    if planes:
+        _show_colours(figure, places, result.options.heterogeneity)
+    else:
+        _show_middle_slice(places[0], axial_view(result.ct).ct)
+    figure.suptitle(f"{found_text(len(planes))}. Research use only, not for diagnosis.", fontsize=10)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def found_text(count: int) -> str:
+    """The result in words: `No nodule found`, `1 nodule`, `2 nodules`."""
+    return "No nodule found" if count == 0 else "1 nodule" if count == 1 else f"{count} nodules"
+
+
+def legend_ends(kind: str) -> tuple[str, str]:
+    """What the blue and the red end of the colours mean, for a map of `kind` (`Options.heterogeneity`)."""
+    if kind == "inverse":
+        return "weak: G(x) near its maximum", "strong: G(x) far below its maximum"
+    return "G(x) near its minimum", "G(x) near its maximum"
+
+
+def _caption(nodule: Nodule) -> str:
+    side = "" if nodule.side == "unknown" else f", {nodule.side}"
+    return f"{nodule.id}: {nodule.type}{side}, {nodule.long_axis:.1f} x {nodule.short_axis:.1f} mm"
+
+
+def _show_pair(place: Axes, axial: Plane) -> None:
+    """CT with outlines, and beside it CT with the map, as one image."""
+    grey = np.repeat(axial.grey[..., None], 3, 2)
+    mapped = np.where(axial.heterogeneity[..., None] >= 0, jet(axial.heterogeneity), grey)
+    gap = np.full((PIXELS, 6, 3), 255, np.uint8)
+    place.imshow(np.concatenate([grey, gap, mapped], axis=1))
+    for label, lines in axial.outlines.items():
+        for line in lines:
+            place.plot(*line.T, color=segment_color(label), linewidth=1.3)
+
+
+def _show_colours(figure: Figure, places: np.ndarray, kind: str) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap
+
+    colours = ScalarMappable(cmap=ListedColormap(jet(np.linspace(0, 1, 256)) / 255))
+    bar = figure.colorbar(colours, ax=list(places), orientation="horizontal", aspect=50, fraction=0.03, pad=0.02)
+    bar.set_ticks([0, 1], labels=legend_ends(kind), fontsize=8)
+    first, last = bar.ax.get_xticklabels()
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")
+
+
+def _show_middle_slice(place: Axes, ct: CT) -> None:
+    middle, (low, high) = ct.hu[len(ct.hu) // 2], WINDOW_HU
+    place.imshow(middle, "gray", vmin=low, vmax=high, aspect=ct.spacing[1] / ct.spacing[0])
+    place.set_title("middle slice", fontsize=9)

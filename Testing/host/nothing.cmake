@@ -1,0 +1,1 @@
+# Stands for Slicer's files that an extension includes.

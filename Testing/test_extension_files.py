@@ -1,0 +1,123 @@
+"""The files that make this repository an extension of Slicer."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+from lnhg.errors import LNHGError
+from lnhg.resources import resource
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULE = ROOT / "LNHGSlicer"
+
+
+def described() -> dict[str, str]:
+    """The keywords of the `.s4ext` file; every other line must be a comment."""
+    lines = (ROOT / "LNHGSlicer.s4ext").read_text(encoding="utf-8").splitlines()
+    return dict([*line.split(maxsplit=1), ""][:2] for line in lines if line and not line.startswith("#"))
+
+
+def catalogued() -> dict[str, object]:
+    return json.loads((ROOT / "LNHGSlicer.json").read_text(encoding="utf-8"))
+
+
+def metadata(name: str) -> str:
+    found = re.search(rf'^set\({name} "(.*)"\)$', (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found, f"CMakeLists.txt does not set {name}"
+    return found[1]
+
+
+def test_the_catalogue_entry_has_the_fields_of_the_extension_index_and_no_others():
+    entry = catalogued()
+    assert re.fullmatch(r"https://.+/slicer-extension-catalog-entry-schema-v1\.0\.2\.json#", entry["$schema"])
+    assert {"$schema", "category", "scm_url"} <= set(entry)
+    optional = {"scm_revision", "scm_type", "build_dependencies", "build_subdirectory", "enabled", "tier"}
+    assert set(entry) <= {"$schema", "category", "scm_url", "dicom_support_rule", *optional}
+    assert entry["category"] == "Segmentation"
+    assert 1 <= entry["tier"] <= 5
+    assert entry["build_dependencies"] == ["PyTorch"]
+
+
+def test_the_extension_description_has_every_keyword():
+    keywords = (
+        "scm scmurl scmrevision depends build_subdirectory homepage contributors category iconurl status tier "
+        "description screenshoturls enabled"
+    )
+    assert set(described()) == set(keywords.split())
+    assert "research use only" in described()["description"]
+
+
+def test_the_three_descriptions_of_the_extension_agree():
+    assert described()["scmurl"] == catalogued()["scm_url"]
+    assert described()["scmrevision"] == catalogued()["scm_revision"]
+    assert described()["category"] == catalogued()["category"]
+    assert int(described()["tier"]) == catalogued()["tier"]
+    assert described()["depends"] == metadata("EXTENSION_DEPENDS") == " ".join(catalogued()["build_dependencies"])
+    assert described()["homepage"] == metadata("EXTENSION_HOMEPAGE")
+    assert described()["iconurl"] == metadata("EXTENSION_ICONURL")
+    assert described()["contributors"] == metadata("EXTENSION_CONTRIBUTORS")
+    assert described()["description"] == metadata("EXTENSION_DESCRIPTION")
+
+
+def test_the_icon_is_the_file_that_the_address_names_and_of_the_catalogues_size():
+    icon = ROOT / metadata("EXTENSION_ICONURL").rpartition("/main/")[2]
+    for file in (icon, MODULE / "Resources" / "Icons" / "LNHGSlicer.png"):
+        assert matplotlib.image.imread(file).shape == (128, 128, 4)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder of modules of the extension, configured, built and installed by CMake with a double of Slicer."""
+    if any(shutil.which(tool) is None for tool in ("cmake", "c++", "make")):
+        pytest.skip("needs CMake, make and a C++ compiler")
+    build, prefix = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("installed")
+    options = [f"-DSlicer_DIR={ROOT / 'Testing' / 'host'}", f"-DCMAKE_INSTALL_PREFIX={prefix}", "-DBUILD_TESTING=ON"]
+    for command in (["-S", ROOT, "-B", build, *options], ["--build", build], ["--install", build]):
+        ended = subprocess.run(["cmake", *map(str, command)], capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
+    return prefix / "lib" / "Slicer" / "qt-scripted-modules"
+
+
+def files(folder: Path, pattern: str) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.glob(pattern)
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_an_installed_extension_holds_every_python_file(installed):
+    assert {"LNHGSlicer.py", "lnhg/pipeline.py", "LNHGSlicerLib/scene.py"} <= files(installed, "**/*.py")
+    assert files(installed, "**/*.py") == files(MODULE, "**/*.py")
+
+
+def test_an_installed_extension_holds_panel_and_icon(installed):
+    assert "UI/LNHGSlicer.ui" in files(installed / "Resources", "**/*")
+    assert files(installed / "Resources", "**/*") == files(MODULE / "Resources", "**/*")
+
+
+def test_an_installed_extension_holds_weights_and_colours_where_the_method_looks(installed):
+    for folder in ("Models", "Colors"):
+        assert files(installed / "lnhg" / "resources" / folder, "**/*") == files(ROOT / "Resources" / folder, "**/*")
+    program = "from lnhg.resources import resource; print(resource('Colors', 'LNHG-Heterogeneity.ctbl'))"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=installed, capture_output=True, text=True, check=True)
+    found = Path(ended.stdout.strip())
+    assert found == installed / "lnhg" / "resources" / "Colors" / "LNHG-Heterogeneity.ctbl"
+    assert found.read_bytes() == resource("Colors", "LNHG-Heterogeneity.ctbl").read_bytes()
+
+
+def test_in_a_checkout_the_resources_are_the_top_level_ones():
+    assert resource("Colors", "LNHG-Heterogeneity.ctbl").parents[1] == ROOT / "Resources"
+    assert resource("Models") == ROOT / "Resources" / "Models"
+
+
+def test_a_missing_resource_is_named_in_one_sentence():
+    with pytest.raises(LNHGError, match=r"^The file Models/none\.json that comes with LNHG is missing; .+\.$"):
+        resource("Models", "none.json")

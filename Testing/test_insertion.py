@@ -1,0 +1,279 @@
+"""Training samples of the detector: real nodules and shams pasted into scans."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lnhg.ct import CT
+from lnhg.data.cutouts import Cutout
+from lnhg.data.detector_samples import (
+    DetectorData,
+    Host,
+    Sampling,
+    _place,
+    boxes_of,
+    make_sample,
+    sham_pair,
+)
+from lnhg.data.insertion import (
+    View,
+    blob,
+    cut,
+    match_noise,
+    noise_level,
+    paste,
+    sample_stack,
+    soft,
+    volume_of,
+    wall_direction,
+    without_nodule,
+)
+from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, build_detector
+from lnhg.training import detector_training
+from lnhg.training.detector_training import DetectorTraining, mine, pack_detector, train_on
+from lnhg.weights import load_weights
+from scipy import ndimage
+
+
+def a_cutout(wall: bool = False) -> Cutout:
+    """A ball of 40 HU, 8 mm wide, in lung of -850 HU; 0.7 x 0.7 x 2 mm; at will with chest wall in the last columns."""
+    k, j, i = np.meshgrid(np.arange(5) - 2, np.arange(44) - 21.5, np.arange(44) - 21.5, indexing="ij")
+    ball = np.hypot(np.hypot(j * 0.7, i * 0.7), k * 2.0) <= 4
+    hu = np.where(ball, 40, -850).astype(np.int16)
+    if wall:
+        hu[:, :, 34:] = 60
+    ct = CT(hu, np.diag([-0.7, -0.7, 2.0, 1.0]))
+    return Cutout("ball", "LIDC-IDRI-0001", ct, ball.astype(np.uint8), 1, {})
+
+
+def a_host(nodule: bool = False) -> Host:
+    """A lung of -850 HU with noise and a few vessels, in a wall of 50 HU."""
+    generator = np.random.default_rng(3)
+    hu = generator.normal(-850, 20, (8, 200, 200))
+    hu[:, :, 90:93] = 0
+    hu[:, 130:133, :] = 0
+    lungs = np.zeros(hu.shape, bool)
+    lungs[:, 20:180, 20:180] = True
+    hu[~lungs] = 50
+    nodules = np.zeros(hu.shape, bool)
+    if nodule:
+        nodules[2:5, 60:70, 60:70] = True
+        hu[nodules] = 30
+    places = np.argwhere(lungs)[::997]
+    found = np.array([(3, 65, 65)]) if nodule else np.zeros((0, 3), int)
+    return Host("host", hu.astype(np.int16), 2.5, lungs, nodules, np.zeros_like(lungs), places, found, True)
+
+
+@pytest.fixture(scope="module")
+def data() -> DetectorData:
+    volumes = [volume_of(a_cutout()), volume_of(a_cutout(wall=True))]
+    return DetectorData([a_host(), a_host(nodule=True)], volumes, DETECTOR_GRID, DetectorArchitecture())
+
+
+def test_an_inserted_nodule_keeps_its_hu_and_changes_nothing_beyond_its_soft_edge() -> None:
+    volume = volume_of(a_cutout())
+    piece = cut(volume, float(np.median(volume.slices)), 2.0, 2.0, 0.7, 64, View())
+    stack = np.full((3, 128, 128), -700, np.float32)
+    weight = soft(piece.nodule, grow=1.0, edge=3.0)
+    paste(stack, piece.hu, weight, 60, 70)
+    assert stack[1, 60, 70] == pytest.approx(40, abs=1)
+    rows, columns = np.nonzero(stack[1] != -700)
+    assert rows.min() >= 60 - 6 - 4 and rows.max() <= 60 + 6 + 4
+    assert columns.min() >= 70 - 6 - 4 and columns.max() <= 70 + 6 + 4
+    assert (stack[:, :50] == -700).all() and (stack[:, :, 90:] == -700).all()
+    # Around the nodule its own surroundings (-850) pass softly into the host's (-700).
+    assert ((stack[1] > -849) & (stack[1] < -701)).sum() > 20
+
+
+def test_a_paste_at_the_border_is_cut_there() -> None:
+    stack = np.zeros((3, 20, 20), np.float32)
+    paste(stack, np.ones((3, 10, 10), np.float32), np.ones((3, 10, 10), np.float32), 0, 18)
+    assert stack.sum() == 3 * 5 * 7
+
+
+def test_planes_beyond_the_nodule_show_its_surroundings_without_it() -> None:
+    volume = volume_of(a_cutout())
+    middle = float(np.median(volume.slices))
+    piece = cut(volume, middle, 8.0, 2.0, 0.7, 44, View())
+    assert piece.hu[1, 22, 22] == pytest.approx(40, abs=1)
+    assert piece.hu[0].max() < -800 and piece.hu[2].max() < -800
+    assert not piece.nodule[[0, 2]].any()
+
+
+def test_turning_a_cutout_turns_its_nodule_with_it() -> None:
+    hu = np.full((1, 40, 40), -800.0, np.float32)
+    hu[0, 19:21, 30:34] = 100  # to the right of the middle
+    nodule = (hu > 0).astype(np.float32)
+    both = np.stack([hu, nodule])
+    straight = sample_stack(both, (0.7, 0.7), (19.5, 19.5), 0.7, 40, View())
+    np.testing.assert_allclose(straight, both, atol=1e-2)
+    turned = sample_stack(both, (0.7, 0.7), (19.5, 19.5), 0.7, 40, View(angle=np.pi / 2))
+    row, column = ndimage.center_of_mass(turned[1, 0])
+    assert (abs(row - 19.5), abs(column - 19.5)) == (pytest.approx(12, abs=0.1), pytest.approx(0, abs=0.1))
+    zoomed = sample_stack(both, (0.7, 0.7), (19.5, 19.5), 0.7, 40, View(zoom=1.25, mirrored=True))
+    assert 19.5 - ndimage.center_of_mass(zoomed[1, 0])[1] == pytest.approx(15, abs=0.1)
+
+
+def test_the_wall_is_found_where_it_is() -> None:
+    angle, distance = wall_direction(volume_of(a_cutout(wall=True)))
+    assert abs(angle) < 0.1  # to the right: along the columns
+    assert distance == pytest.approx(12.5 * 0.7, abs=0.5)
+    assert wall_direction(volume_of(a_cutout())) is None
+
+
+def test_noise_is_matched_to_the_host() -> None:
+    generator = np.random.default_rng(0)
+    host = generator.normal(-800, 40, (3, 64, 64)).astype(np.float32)
+    assert noise_level(host) == pytest.approx(40, rel=0.1)
+    smooth = np.full((3, 64, 64), -800, np.float32)
+    assert noise_level(match_noise(smooth, host, generator)) == pytest.approx(40, rel=0.1)
+    noisy = generator.normal(-800, 90, (3, 64, 64)).astype(np.float32)
+    assert noise_level(match_noise(noisy, host, generator)) < 70
+
+
+def test_a_filled_nodule_leaves_its_surroundings_as_they_were() -> None:
+    cutout = a_cutout()
+    hu, ball = cutout.ct.hu[2].astype(np.float32), cutout.readers[2] > 0
+    filled = without_nodule(hu, ball)
+    assert filled.max() == pytest.approx(-850, abs=1)
+    untouched = ~ndimage.binary_dilation(ball)
+    assert (filled[untouched] == hu[untouched]).all()
+
+
+def test_blobs_differ_and_are_about_as_wide_as_asked_for() -> None:
+    generator = np.random.default_rng(0)
+    shapes = [blob(generator, 64, 16) for _ in range(20)]
+    widths = [np.sqrt(shape[1].sum() * 4 / np.pi) for shape in shapes]
+    assert 10 < np.mean(widths) < 22
+    assert len({shape.tobytes() for shape in shapes}) == 20
+
+
+def test_boxes_enclose_each_nodule_and_specks_get_none() -> None:
+    mask = np.zeros((40, 40), bool)
+    mask[5:9, 10:20] = True
+    mask[30, 30] = True
+    assert boxes_of(mask).tolist() == [[10, 5, 20, 9]]
+    assert boxes_of(np.zeros((4, 4), bool)).shape == (0, 4)
+
+
+def test_the_same_seed_and_number_give_the_same_sample(data: DetectorData) -> None:
+    for number in range(6):
+        one, other = (make_sample(data, Sampling(), 5, number) for _ in range(2))
+        assert torch.equal(one.image, other.image) and torch.equal(one.boxes, other.boxes)
+    assert not torch.equal(make_sample(data, Sampling(), 5, 0).image, make_sample(data, Sampling(), 6, 0).image)
+
+
+def test_samples_are_images_with_boxes_inside(data: DetectorData) -> None:
+    samples = [make_sample(data, Sampling(), 1, number) for number in range(30)]
+    assert all(sample.image.shape == (3, 128, 128) for sample in samples)
+    assert all(sample.image.min() >= 0 and sample.image.max() <= 1 for sample in samples)
+    boxes = torch.cat([sample.boxes for sample in samples])
+    assert len(boxes) > 30
+    assert (boxes[:, 2:] > boxes[:, :2]).all() and boxes.min() >= 0 and boxes.max() <= 128
+
+
+def test_nodules_are_pasted_with_a_box_and_shams_without(data: DetectorData) -> None:
+    plain = DetectorData(data.hosts[:1], data.volumes, data.grid, data.architecture)
+    only = {"mosaics": 0.0, "real": 0.0, "mined": 0.0, "pasted": 1.0}
+    shams = [make_sample(plain, Sampling(**only, nodules=0.0), 2, number) for number in range(20)]
+    nodules = [make_sample(plain, Sampling(**only, nodules=1.0), 2, number) for number in range(20)]
+    assert sum(len(sample.boxes) for sample in shams) == 0
+    assert sum(len(sample.boxes) for sample in nodules) > 15
+
+
+def test_a_sham_changes_the_middle_of_a_crop_and_nothing_far_from_it(data: DetectorData) -> None:
+    changed = 0
+    for number in range(10):
+        before, after, radius = sham_pair(data, 0, number)
+        rows, columns = torch.where((before != after).any(0))
+        changed += len(rows) > 0
+        if len(rows):
+            assert torch.hypot(rows - 64.0, columns - 64.0).max() <= 2.5 * radius
+    assert changed >= 8
+
+
+def test_places_near_doubtful_nodules_are_never_shown(data: DetectorData) -> None:
+    host = a_host()
+    host.doubtful[3, 100, 100] = True
+    host = Host(**{**vars(host), "places": np.array([(3, 110, 110), (6, 60, 60)])})
+    doubtful = DetectorData([host], data.volumes, data.grid, data.architecture)
+    generator = np.random.default_rng(0)
+    shown = {int(_place(doubtful, Sampling(mined=0, real=0), generator)[1][0]) for _ in range(30)}
+    assert shown == {6}
+
+
+# Training -------------------------------------------------------------------------------------------------------------
+
+
+def a_short_training(**changes: object) -> DetectorTraining:
+    small = DetectorArchitecture(pyramid_width=16, head_width=32)
+    values = {
+        "architecture": small,
+        "sampling": Sampling(size=64),
+        "batch": 2,
+        "steps": (3, 2),
+        "checkpoint_seconds": 0.0,
+    }
+    return DetectorTraining(**{**values, **changes})
+
+
+def losses_of(run: Path) -> list[dict[str, str]]:
+    with (run / "log.csv").open(newline="") as file:
+        return [{name: text for name, text in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_training_that_was_cut_off_goes_on_as_if_nothing_had_happened(
+    data: DetectorData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_on(a_short_training(), tmp_path / "straight", data)
+
+    made = 0
+
+    def cut_off_at_the_fourth_step(*arguments: object) -> object:
+        nonlocal made
+        made += 1
+        if made > 7:
+            raise KeyboardInterrupt
+        return make_sample(*arguments)
+
+    monkeypatch.setattr(detector_training, "make_sample", cut_off_at_the_fourth_step)
+    with pytest.raises(KeyboardInterrupt):
+        train_on(a_short_training(), tmp_path / "cut", data)
+    monkeypatch.undo()
+    assert len(losses_of(tmp_path / "cut")) == 3
+    train_on(a_short_training(), tmp_path / "cut", data)
+    assert losses_of(tmp_path / "cut") == losses_of(tmp_path / "straight")
+    assert [row["phase"] for row in losses_of(tmp_path / "cut")] == ["1", "1", "1", "2", "2"]
+
+
+class FindsTheSameEverywhere(torch.nn.Module):
+    """A detector that finds a box on the nodule of the second host and one away from it, in every slice."""
+
+    architecture = DetectorArchitecture()
+
+    def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        boxes = torch.tensor([[60.0, 60, 70, 70], [100, 20, 110, 30]])  # the lungs' window begins at pixel 0
+        return [{"boxes": boxes, "scores": torch.tensor([0.8, 0.8])} for _ in images]
+
+
+def test_false_finds_are_mined_away_from_nodules(data: DetectorData) -> None:
+    with_nodule = DetectorData(data.hosts[1:], data.volumes, data.grid, data.architecture)
+    mined = mine(FindsTheSameEverywhere(), with_nodule)["host"]
+    assert {int(k) for k in mined[:, 0]} == set(range(8))
+    assert np.unique(mined[:, 1:], axis=0).tolist() == [[24, 104]]
+
+
+def test_packed_weights_hold_what_is_needed_to_build_the_detector(data: DetectorData, tmp_path: Path) -> None:
+    trained = train_on(a_short_training(steps=(1,)), tmp_path / "run", data)
+    pack_detector(tmp_path / "run" / "checkpoint.pt", tmp_path / "packed", 0.4, {"training": "one step"})
+    weights = load_weights(tmp_path / "packed", "detector")
+    assert weights.manifest["thresholds"] == {"score": 0.4}
+    again = weights.load_into(build_detector(DetectorArchitecture.from_dict(weights.manifest["architecture"])))
+    image = torch.rand(3, 64, 64)
+    with torch.inference_mode():
+        (one,), (other,) = trained([image]), again([image])
+    torch.testing.assert_close(one["scores"][:5], other["scores"][:5], atol=0.02, rtol=0)

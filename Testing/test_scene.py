@@ -1,0 +1,303 @@
+"""scene.mrb: what Slicer's library finds in the file, node by node."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lnhg.errors import LNHGError
+from lnhg.nodules import as_row, header
+from lnhg.segmentation_file import segment_color, write_segmentation
+
+slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
+
+import vtk  # noqa: E402
+from host.handmade import BALLS, GRIDS, handmade_result  # noqa: E402
+from LNHGSlicerLib import scene as lnhg_scene  # noqa: E402
+from LNHGSlicerLib.headless import headless_host  # noqa: E402
+from LNHGSlicerLib.scene_file import write_scene  # noqa: E402
+from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
+
+
+@pytest.fixture(scope="module", params=GRIDS)
+def opened(request, tmp_path_factory):
+    """The result that was written, while the scene read back from its file is the current one."""
+    result = handmade_result(GRIDS[request.param])
+    path = tmp_path_factory.mktemp(request.param) / "scene.mrb"
+    write_scene(result, path)
+    with headless_host() as scene:
+        assert scene.ReadFromMRB(str(path), True)
+        yield result
+
+
+def node(name, class_name):
+    found = slicer.util.getFirstNodeByClassByName(class_name, name)
+    assert found is not None, f"no {class_name} named {name}"
+    return found
+
+
+def ijk_to_ras(volume):
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def terminology(segment):
+    codes = vtk.reference("")
+    segment.GetTag(segment.GetTerminologyEntryTagName(), codes)
+    return str(codes)
+
+
+def ct_node():
+    return node("CT", "vtkMRMLScalarVolumeNode")
+
+
+def heterogeneity_node():
+    return node("Heterogeneity", "vtkMRMLScalarVolumeNode")
+
+
+def segmentation_node():
+    return node("Nodules", "vtkMRMLSegmentationNode")
+
+
+def test_the_ct_comes_back_voxel_for_voxel_on_its_grid_under_the_lung_window(opened):
+    ct = ct_node()
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(ct), opened.ct.hu)
+    np.testing.assert_allclose(ijk_to_ras(ct), opened.ct.ijk_to_ras, atol=1e-3)
+    assert (ct.GetDisplayNode().GetWindow(), ct.GetDisplayNode().GetLevel()) == (1500, -600)
+
+
+def test_the_map_comes_back_on_the_grid_of_the_ct(opened):
+    heterogeneity = heterogeneity_node()
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(heterogeneity), opened.heterogeneity)
+    np.testing.assert_allclose(ijk_to_ras(heterogeneity), opened.ct.ijk_to_ras, atol=1e-3)
+
+
+def test_the_map_is_hidden_outside_the_nodules_and_coloured_from_0_to_1_inside(opened):
+    display = heterogeneity_node().GetDisplayNode()
+    assert display.GetApplyThreshold()
+    assert (display.GetLowerThreshold(), display.GetUpperThreshold()) == (0, 1)
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0, 1)
+    assert not display.GetAutoWindowLevel()
+    assert not display.GetInterpolate()
+
+
+def test_the_colours_of_the_map_run_from_blue_to_red(opened):
+    colors = heterogeneity_node().GetDisplayNode().GetColorNode()
+    assert colors.GetName() == "LNHG-Heterogeneity"
+    assert colors.GetNumberOfColors() == 256
+    table = vtk_to_numpy(colors.GetLookupTable().GetTable())
+    assert table[0].tolist() == [0, 0, 128, 255]
+    assert table[128, 1] == 255
+    assert table[255].tolist() == [128, 0, 0, 255]
+
+
+def test_a_legend_says_which_map_the_colours_show(opened):
+    legend = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")[0]
+    assert legend.GetTitleText() == "Heterogeneity (inverse)"
+    assert legend.GetPrimaryDisplayNode() is heterogeneity_node().GetDisplayNode()
+
+
+def test_every_nodule_is_a_segment_with_its_voxels_name_colour_and_codes(opened):
+    segmentation = segmentation_node().GetSegmentation()
+    assert tuple(segmentation.GetSegmentIDs()) == ("Nodule_1", "Nodule_2")
+    for label, segment_id in enumerate(segmentation.GetSegmentIDs(), 1):
+        segment = segmentation.GetSegment(segment_id)
+        assert segment.GetName() == f"Nodule {label}"
+        np.testing.assert_allclose(segment.GetColor(), segment_color(label), atol=1 / 255)
+        for code in ("SCT^49755003^", "SCT^27925004^Nodule", "SCT^39607008^Lung"):
+            assert code in terminology(segment)
+        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node(), segment_id, ct_node())
+        np.testing.assert_array_equal(voxels, opened.labels == label)
+
+
+def test_the_grid_of_the_segments_is_that_of_the_ct(opened):
+    segmentation = segmentation_node()
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    assert segmentation.GetNodeReference(role) is ct_node()
+    matrix, image = vtk.vtkMatrix4x4(), slicer.vtkOrientedImageData()
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    geometry = segmentation.GetSegmentation().GetConversionParameter(name)
+    assert slicer.vtkSegmentationConverter.DeserializeImageGeometry(geometry, image)
+    image.GetImageToWorldMatrix(matrix)
+    np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrix), opened.ct.ijk_to_ras, atol=1e-3)
+    assert image.GetDimensions() == opened.labels.shape[::-1]
+
+
+def test_every_nodule_has_a_closed_surface_where_its_voxels_are(opened):
+    for label, segment_id in enumerate(segmentation_node().GetSegmentation().GetSegmentIDs(), 1):
+        surface = vtk.vtkPolyData()
+        assert segmentation_node().GetClosedSurfaceRepresentation(segment_id, surface)
+        edges = vtk.vtkFeatureEdges()
+        edges.SetInputData(surface)
+        edges.FeatureEdgesOff()
+        edges.Update()
+        assert edges.GetOutput().GetNumberOfCells() == 0  # no hole, no seam
+        centre = opened.ct.to_ras(np.argwhere(opened.labels == label).mean(0)[::-1])
+        np.testing.assert_allclose(surface.GetCenter(), centre, atol=0.5)
+
+
+def test_the_slices_show_the_map_half_transparent_over_the_ct_at_the_first_nodule(opened):
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert sorted(view.GetLayoutName() for view in views) == ["Green", "Red", "Yellow"]
+    for view in views:
+        assert view.GetBackgroundVolumeID() == ct_node().GetID()
+        assert view.GetForegroundVolumeID() == heterogeneity_node().GetID()
+        assert view.GetForegroundOpacity() == 0.5
+    assert not segmentation_node().GetDisplayNode().GetVisibility2DFill()
+    red = node("Red", "vtkMRMLSliceNode")
+    assert red.GetSliceOffset() == pytest.approx(opened.ct.to_ras(np.array(BALLS[0][0][::-1]))[2], abs=2)
+
+
+def test_the_red_view_paints_the_middle_of_a_nodule_blue_its_edge_red_and_the_lung_dark_grey(opened):
+    red, green, blue = np.moveaxis(painted("Red").astype(int), -1, 0)
+    colourful = np.maximum(abs(red - green), abs(green - blue)) > 60
+    rows, columns = np.nonzero(colourful)
+    assert 20 < rows.size < 0.1 * colourful.size
+    middle = round(rows.mean()), round(columns.mean())
+    assert blue[middle] > red[middle] + 40
+    assert (red > blue + 60).any()
+    grey = (red == green) & (green == blue) & (abs(red - 93) < 40)  # -800 HU under the lung window
+    assert grey.sum() > 0.2 * grey.size
+
+
+def painted(view_name):
+    """What a slice view shows: `[y, x, rgb]`."""
+    logic = slicer.vtkMRMLSliceLogic()
+    logic.SetMRMLScene(slicer.mrmlScene)
+    logic.SetSliceNode(node(view_name, "vtkMRMLSliceNode"))
+    logic.UpdatePipeline()
+    logic.GetBlend().Update()
+    output = logic.GetBlend().GetOutput()
+    width, height, _ = output.GetDimensions()
+    return vtk_to_numpy(output.GetPointData().GetScalars()).reshape(height, width, -1)[..., :3]
+
+
+def test_the_table_has_every_figure_under_its_name_and_unit(opened):
+    table = node("Nodule table", "vtkMRMLTableNode").GetTable()
+    assert [table.GetColumnName(index) for index in range(table.GetNumberOfColumns())] == header()
+    assert table.GetNumberOfRows() == len(opened.nodules)
+    for row, nodule in enumerate(opened.nodules):
+        for name, value in zip(header(), as_row(nodule), strict=True):
+            cell = table.GetValueByName(row, name)
+            if isinstance(value, (int, float)):
+                assert cell.ToDouble() == pytest.approx(value, rel=1e-5), name  # the file keeps six digits
+            else:
+                assert cell.ToString() in ((value,) if value else ("", "nan")), name
+
+
+def test_numbers_of_the_table_stay_numbers(opened):
+    table = node("Nodule table", "vtkMRMLTableNode").GetTable()
+    assert table.GetColumnByName("id").GetDataTypeAsString() == "int"
+    assert table.GetColumnByName("volume (mm3)").GetDataTypeAsString() == "double"
+    assert table.GetColumnByName("detector score").GetDataTypeAsString() == "double"
+    assert table.GetColumnByName("type").GetDataTypeAsString() == "string"
+
+
+def test_the_result_nodes_say_what_made_them(opened):
+    for made in (segmentation_node(), heterogeneity_node(), node("Nodule table", "vtkMRMLTableNode")):
+        assert made.GetAttribute("LNHG.Use") == "research use only"
+        assert made.GetAttribute("LNHG.Warnings") == "Slices are thick."
+        assert json.loads(made.GetAttribute("LNHG.Provenance")) == opened.provenance
+        assert json.loads(made.GetAttribute("LNHG.Source")) == opened.ct.source
+        assert json.loads(made.GetAttribute("LNHG.Options"))["fusion"] == "scan"
+
+
+def test_nothing_in_the_file_names_the_patient(tmp_path):
+    result = handmade_result(GRIDS["axial"], patient="DOE^JANE", path="/home/jane/scan.nrrd")
+    write_scene(result, tmp_path / "scene.mrb")
+    with zipfile.ZipFile(tmp_path / "scene.mrb") as bundle:
+        contents = b"".join(name.encode() + bundle.read(name) for name in bundle.namelist()).lower()
+    assert b"ct.nrrd" in contents
+    assert b"doe" not in contents
+    assert b"jane" not in contents
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_the_segmentation_file_opens_as_the_same_segments_as_the_scene(grid, tmp_path):
+    result = handmade_result(GRIDS[grid])
+    write_segmentation(tmp_path / "nodules.seg.nrrd", result.labels, result.ct.ijk_to_ras)
+    with headless_host() as scene:
+        made = lnhg_scene.add_result(lnhg_scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, "CT"), result)
+        opened = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+        storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+        storage.SetFileName(str(tmp_path / "nodules.seg.nrrd"))
+        assert storage.ReadData(opened)
+        assert opened.GetSegmentation().GetSegmentIDs() == made.segmentation.GetSegmentation().GetSegmentIDs()
+        for segment_id in opened.GetSegmentation().GetSegmentIDs():
+            one, other = (node.GetSegmentation().GetSegment(segment_id) for node in (opened, made.segmentation))
+            assert one.GetName() == other.GetName()
+            np.testing.assert_allclose(one.GetColor(), other.GetColor(), atol=1e-5)
+            assert terminology(one) == terminology(other) != ""
+            voxels = slicer.util.arrayFromSegmentBinaryLabelmap(opened, segment_id, made.ct)
+            np.testing.assert_array_equal(voxels, result.labels == other.GetLabelValue())
+
+
+def test_the_ct_is_named_as_asked(tmp_path):
+    write_scene(handmade_result(GRIDS["axial"]), tmp_path / "scene.mrb", ct_name="Doe chest")
+    with headless_host() as scene:
+        assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
+        assert node("Doe chest", "vtkMRMLScalarVolumeNode").GetImageData() is not None
+
+
+def test_a_mirrored_grid_keeps_every_nodule_at_its_place_in_the_body(tmp_path):
+    mirrored = GRIDS["oblique"] @ np.diag([-1, 1, 1, 1])
+    result = handmade_result(mirrored)
+    write_scene(result, tmp_path / "scene.mrb")
+    with headless_host() as scene:
+        assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
+        for label in (1, 2):
+            expected = result.ct.to_ras(np.argwhere(result.labels == label)[:, ::-1]).mean(0)
+            voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node(), f"Nodule_{label}", ct_node())
+            assert voxels.sum() == (result.labels == label).sum()
+            for volume in (ct_node(), heterogeneity_node()):
+                ijk = np.argwhere(voxels)[:, ::-1].mean(0)
+                np.testing.assert_allclose((ijk_to_ras(volume) @ [*ijk, 1])[:3], expected, atol=1e-3)
+            bright = slicer.util.arrayFromVolume(ct_node())[voxels > 0]
+            assert (bright == 40).all()
+
+
+def test_a_scan_without_nodules_gives_an_empty_segmentation_and_an_empty_table(tmp_path):
+    write_scene(handmade_result(GRIDS["axial"], balls=()), tmp_path / "scene.mrb")
+    with headless_host() as scene:
+        assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
+        assert segmentation_node().GetSegmentation().GetNumberOfSegments() == 0
+        assert node("Nodule table", "vtkMRMLTableNode").GetNumberOfRows() == 0
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "scene.mrb"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(lnhg_scene, "resource", lambda *parts: tmp_path / "no such colours.ctbl")
+    with pytest.raises(LNHGError, match="colour table"):
+        write_scene(handmade_result(GRIDS["axial"]), path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_slicers_library_one_sentence_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(LNHGError, match=r"pip install 'lnhg\[host\]'"):
+        write_scene(handmade_result(GRIDS["axial"]), tmp_path / "scene.mrb")
+
+
+def test_a_plain_process_writes_two_scenes_and_ends_quietly(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from host.handmade import *\n"
+        "from LNHGSlicerLib.scene_file import write_scene\n"
+        "for grid in ('axial', 'oblique'): write_scene(handmade_result(GRIDS[grid]), Path(sys.argv[1]) / f'{grid}.mrb')"
+    )
+    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    paths = os.pathsep.join(str(root / folder) for folder in ("LNHGSlicer", "Testing"))
+    ended = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["axial.mrb", "oblique.mrb"]
