@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+
+from .errors import InputError
+
+AIR_HU = -1024
+_MOST_HU = 32767
+
+# Values that span less are not HU: air and tissue lie 1000 apart, even fat and muscle 100.
+_LEAST_SPAN_HU = 100
+_LUNG_HU = -200
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +29,7 @@ class CT:
         ijk_to_ras: 4 x 4, maps voxel `(i, j, k, 1)` = (column, row, slice) to RAS millimetres; may be oblique or sheared.
         instance_numbers: DICOM instance number of each slice k, where the CT came from DICOM.
         warnings: sentences on what a reader should know of this CT (gantry tilt, thick slices, ...).
-        source: where it came from; free of a person's identity (format, series description, contrast, SHA-256 of voxels).
+        source: where it came from; free of a person's identity (format, scanner, contrast, SHA-256 of voxels and grid).
         identity: what may name a person (path, UIDs, patient); written to results only on request.
     """
 
@@ -28,6 +39,12 @@ class CT:
     warnings: tuple[str, ...] = ()
     source: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     identity: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if self.hu.ndim != 3 or not self.hu.size:
+            raise InputError(f"A CT needs three axes with voxels; this one has the shape {self.hu.shape}.")
+        if self.ijk_to_ras.shape != (4, 4) or not abs(np.linalg.det(self.ijk_to_ras[:3, :3])) > 0:
+            raise InputError("The CT's grid has no volume: two of its axes run the same way; export the CT again.")
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -47,3 +64,47 @@ class CT:
     def to_ijk(self, ras: np.ndarray) -> np.ndarray:
         """RAS millimetres `(..., 3)` to (fractional) voxel positions (i, j, k)."""
         return (np.asarray(ras, float) - self.ijk_to_ras[:3, 3]) @ np.linalg.inv(self.ijk_to_ras[:3, :3]).T
+
+
+def read_ct(path: str | Path, series: str | None = None) -> CT:
+    """Read a chest CT from a folder of DICOM files, or from one DICOM, NRRD, MHA or NIfTI file.
+
+    Args:
+        path: the folder or file.
+        series: which DICOM series, where there are several: its UID, its number, or part of its description. Without it
+            the thin axial CT is taken and named in the warnings.
+
+    Raises InputError, with a sentence on what to do, for anything that is no CT in HU on one regular grid.
+    """
+    from . import dicom_series, image_file
+
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give a DICOM folder or an image file.")
+    if path.is_dir():
+        return dicom_series.read(sorted(file for file in path.rglob("*") if file.is_file()), path, series)
+    if dicom_series.is_dicom(path):
+        return dicom_series.read([path], path, series)
+    return image_file.read(path)
+
+
+def in_hu(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Values of a stored image as HU (int16, padding below -1024 made air), and warnings.
+
+    Raises InputError where the values cannot be HU: not finite, none below 0 (MR, PET, photographs, CT without its rescale),
+    or spanning less than 100.
+    """
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise InputError(f"{name} holds values that are not finite numbers; export the CT again.")
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 or high - low < _LEAST_SPAN_HU:
+        raise InputError(f"{name} is not in HU (its values run from {low:g} to {high:g}); give a CT, with its rescale applied.")
+    warnings = () if low < _LUNG_HU else (f"No voxel lies below {_LUNG_HU} HU: there is no lung in this image.",)
+    return np.clip(np.rint(values), AIR_HU, _MOST_HU).astype(np.int16), warnings
+
+
+def fingerprint(hu: np.ndarray, ijk_to_ras: np.ndarray) -> str:
+    """SHA-256 of voxels and grid: tells whether two inputs are the same without naming anybody."""
+    digest = hashlib.sha256(np.ascontiguousarray(hu).data)
+    digest.update(np.round(ijk_to_ras, 6).astype("<f8").tobytes())
+    return digest.hexdigest()

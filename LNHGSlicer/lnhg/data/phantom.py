@@ -528,7 +528,7 @@ def _rib(hard: _Body, gristle: _Body, number: int, side: float) -> None:
     """Rib `number` (1 to 12) from its vertebra down and round to the front, and its cartilage to the sternum."""
     z = _FIRST_VERTEBRA_Z - _VERTEBRA_PITCH * (number - 1) + 8
     y = _spine_y(z)
-    angles = np.linspace(30, _RIB_END[number - 1], 40)
+    angles = np.linspace(30, _RIB_END[number - 1], 32)
     share = (angles - 30) / (146 - 30)
     heights = z - 4 - _RIB_DROP[number - 1] * (share / share[-1]) ** 1.15
     path = [_on_cage(angle, height, side, 5.2) for angle, height in zip(angles, heights, strict=True)]
@@ -541,7 +541,7 @@ def _rib(hard: _Body, gristle: _Body, number: int, side: float) -> None:
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
     for point, forward, normal in zip(points, along, outward, strict=True):
         frame = np.stack([normal, forward, np.cross(normal, forward)])
-        hard.ball(tuple(point), (3.7, 11.0, 6.6), frame)
+        hard.ball(tuple(point), (3.7, 13.0, 6.6), frame)
     if number <= len(_CARTILAGE_Z):
         bend = np.linspace(0, 1, 6)
         target = _CARTILAGE_Z[number - 1]
@@ -800,9 +800,7 @@ def _bone_layers(space: _Space, bones: _Bones) -> list[_Layer]:
     ]
 
 
-def _lung_layers(
-    space: _Space, lung: Array, oblique: Array, horizontal: Array, rng: np.random.Generator
-) -> list[_Layer]:
+def _lung_layers(space: _Space, lung: Array, oblique: Array, horizontal: Array, rng: np.random.Generator) -> list[_Layer]:
     """Parenchyma, denser towards the back, and the thin sheets of the fissures."""
     gravity = 0.22 * (space.y + 10)
     texture = 9 * space.noise(rng, 30) + 13 * space.noise(rng, 6)
@@ -936,7 +934,7 @@ def _pieces(tree: _Tree, radii: Array, used: Array | None = None) -> Array:
             bend = incoming / (np.linalg.norm(incoming) + 1e-6) * length * 0.35
         else:
             bend = (end - start) * 0.35
-        count = max(1, round(length / 4.5))
+        count = max(1, round(length / 6))
         t = np.linspace(0, 1, count + 1)[:, None]
         curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * (start + bend) + t**2 * end
         wide = min(radii[parent], 1.25 * radii[node])
@@ -1065,9 +1063,7 @@ def _plan_nodules(chest: _Chest, vessels: _Vessels, rng: np.random.Generator) ->
     return tuple(nodules[number] for number in range(len(kinds)))
 
 
-def _place(
-    chest: _Chest, vessels: _Vessels, kind: str, radius: float, placed: Placed, rng: np.random.Generator
-) -> Array:
+def _place(chest: _Chest, vessels: _Vessels, kind: str, radius: float, placed: Placed, rng: np.random.Generator) -> Array:
     """A centre (LPS mm) that suits the kind, away from the other nodules and in the lung with fewer of them."""
     points = _candidates(chest, vessels, kind, radius, rng)
     keep = np.abs(points[:, 2]) < 95
