@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from lnhg.heterogeneity import (
     figures,
     heterogeneity_map,

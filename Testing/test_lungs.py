@@ -7,18 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK
+from scipy import ndimage
+
 from lnhg.axial import axial_view
 from lnhg.ct import CT
 from lnhg.lungs import lung_regions
-from scipy import ndimage
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _SPACING = np.array([3.0, 2.2, 2.2])  # slice, row, column
 _SHAPE = (58, 132, 160)
 
-_MM = np.stack(
-    np.meshgrid(*[(np.arange(n) - n // 2) * s for n, s in zip(_SHAPE, _SPACING, strict=True)], indexing="ij")
-)
+_MM = np.stack(np.meshgrid(*[(np.arange(n) - n // 2) * s for n, s in zip(_SHAPE, _SPACING, strict=True)], indexing="ij"))
 
 
 def _ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, float]) -> np.ndarray:

@@ -30,13 +30,17 @@ class AxialView:
     axes: tuple[int, int, int]
     flips: tuple[bool, bool, bool]
 
+    @property
+    def _flipped(self) -> tuple[int, ...]:
+        return tuple(axis for axis in range(3) if self.flips[axis])
+
     def forth(self, array: np.ndarray) -> np.ndarray:
         """An array `[slice, row, column]` on the original grid, reordered to the view."""
-        return np.flip(array.transpose(self.axes), [axis for axis in range(3) if self.flips[axis]])
+        return np.flip(array.transpose(self.axes), self._flipped)
 
     def back(self, array: np.ndarray) -> np.ndarray:
         """An array `[slice, row, column]` of the view, reordered to the original grid."""
-        unflipped = np.flip(array, [axis for axis in range(3) if self.flips[axis]])
+        unflipped = np.flip(array, self._flipped)
         return np.ascontiguousarray(unflipped.transpose(np.argsort(self.axes)))
 
 
@@ -55,7 +59,8 @@ def axial_view(ct: CT) -> AxialView:
         view_to_original[source[axis], 3] = 0 if signs[axis] > 0 else size - 1
     axes = (2 - int(source[2]), 2 - int(source[1]), 2 - int(source[0]))
     flips = (bool(signs[2] < 0), bool(signs[1] < 0), bool(signs[0] < 0))
-    reordered = np.ascontiguousarray(np.flip(ct.hu.transpose(axes), [axis for axis in range(3) if flips[axis]]))
+    flipped = tuple(axis for axis in range(3) if flips[axis])
+    reordered = np.ascontiguousarray(np.flip(ct.hu.transpose(axes), flipped))
     numbers = ct.instance_numbers
     if numbers is not None:
         numbers = None if axes[0] != 0 else tuple(reversed(numbers)) if flips[0] else numbers

@@ -97,7 +97,8 @@ def _add_option(parser: argparse.ArgumentParser, option: Field) -> None:
     if kind == "bool":
         parser.add_argument(flag, action="store_true", help=text)
     elif option.metadata["choices"]:
-        parser.add_argument(flag, choices=option.metadata["choices"], default=option.default, help=f"{text} (default: %(default)s)")
+        shown = f"{text} (default: %(default)s)"
+        parser.add_argument(flag, choices=option.metadata["choices"], default=option.default, help=shown)
     else:
         shown = text if option.default is None else f"{text} (default: %(default)s)"
         parser.add_argument(flag, type=_READERS[kind.removesuffix(" | None")], default=option.default, help=shown)

@@ -94,7 +94,7 @@ def _device(name: str) -> torch.device:
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(kind for kind, there in available.items() if there)
-    if not available[name]:
+    if not available.get(name):
         raise InputError(f"Device {name} is not available here; choose auto or cpu.")
     return torch.device(name)
 
@@ -120,7 +120,10 @@ def _seconds(precision: torch.dtype) -> float:
     return min(times)
 
 
+# What PyTorch says in a plain RuntimeError: on MPS, and on the CPU of Linux and of Windows.
+_MEMORY_COMPLAINTS = ("out of memory", "can't allocate memory", "not enough memory")
+
+
 def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in str(error).lower() or (
-        "can't allocate memory" in str(error).lower()
-    )
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or any(complaint in str(error).lower() for complaint in _MEMORY_COMPLAINTS)

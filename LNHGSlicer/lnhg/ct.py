@@ -19,6 +19,9 @@ _MOST_HU = 32767
 _LEAST_SPAN_HU = 100
 _LUNG_HU = -200
 
+_TILT_DEGREES = 1.0
+_THICK_MM = 5.0
+
 
 @dataclass(frozen=True, eq=False)
 class CT:
@@ -79,28 +82,52 @@ def read_ct(path: str | Path, series: str | None = None) -> CT:
     from . import dicom_series, image_file
 
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist; give a DICOM folder or an image file.")
-    if path.is_dir():
-        return dicom_series.read(sorted(file for file in path.rglob("*") if file.is_file()), path, series)
-    if dicom_series.is_dicom(path):
-        return dicom_series.read([path], path, series)
-    return image_file.read(path)
+    try:
+        if path.is_dir():
+            return dicom_series.read(sorted(file for file in path.rglob("*") if file.is_file()), path, series)
+        return dicom_series.read([path], path, series) if dicom_series.is_dicom(path) else image_file.read(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; give a DICOM folder or an image file.") from error
+    except PermissionError as error:
+        raise InputError(f"{error.filename} may not be read; ask for the right to read it.") from error
 
 
 def in_hu(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Values of a stored image as HU (int16, padding below -1024 made air), and warnings.
+    """Values `[slice, row, column]` of a stored image as HU (int16, padding below -1024 made air), and warnings.
 
-    Raises InputError where the values cannot be HU: not finite, none below 0 (MR, PET, photographs, CT without its rescale),
-    or spanning less than 100.
+    Raises InputError where the values cannot be HU: not real numbers, not finite, none but padding below 0 (MR, PET,
+    photographs, CT without its rescale), or spanning less than 100.
     """
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    if values.dtype.kind not in "iuf":
+        raise InputError(f"{name} holds no plain numbers ({values.dtype}); give a CT with one HU value a voxel.")
+    if not np.isfinite(values).all():
         raise InputError(f"{name} holds values that are not finite numbers; export the CT again.")
-    low, high = float(values.min()), float(values.max())
+    low = float(values.min(where=values >= AIR_HU, initial=_MOST_HU))
+    high = float(values.max())
     if low >= 0 or high - low < _LEAST_SPAN_HU:
-        raise InputError(f"{name} is not in HU (its values run from {low:g} to {high:g}); give a CT, with its rescale applied.")
+        raise InputError(
+            f"{name} is not in HU (its values run from {values.min():g} to {high:g}); give a CT with its rescale applied."
+        )
+    hu = np.empty(values.shape, np.int16)
+    for one, stored in zip(hu, values, strict=True):  # slice by slice: large CTs do not fit into memory thrice
+        one[:] = np.clip(np.rint(stored), AIR_HU, _MOST_HU)
     warnings = () if low < _LUNG_HU else (f"No voxel lies below {_LUNG_HU} HU: there is no lung in this image.",)
-    return np.clip(np.rint(values), AIR_HU, _MOST_HU).astype(np.int16), warnings
+    return hu, warnings
+
+
+def grid_warnings(ijk_to_ras: np.ndarray, thickness: float = 0.0) -> tuple[str, ...]:
+    """What a reader should know of a grid: sheared by a tilted gantry, slices (`thickness` mm, 0: unknown) thick or far apart."""
+    lengths = np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
+    directions = ijk_to_ras[:3, :3] / lengths
+    cosines = np.abs(directions.T @ directions)[np.triu_indices(3, 1)]
+    tilt = float(np.degrees(np.arcsin(np.clip(cosines.max(), 0, 1))))
+    thick = max(float(lengths.max()), thickness)
+    warnings = []
+    if tilt > _TILT_DEGREES:
+        warnings.append(f"The gantry was tilted by {tilt:.1f} degrees; results keep the tilted grid.")
+    if thick > _THICK_MM + 1e-3:
+        warnings.append(f"Slices are {thick:.3g} mm thick or apart: small nodules can be missed and volumes are rough.")
+    return tuple(warnings)
 
 
 def fingerprint(hu: np.ndarray, ijk_to_ras: np.ndarray) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ import torch
 from .candidates import Candidate
 from .ct import CT
 from .grid import NetworkGrid, resize
-from .networks.detector import NoduleDetector
+from .networks.detector import DetectorArchitecture
 
 #: Box `(x0, y0, x1, y1)` in CT pixels (column c covers c to c + 1) and its score.
 ScoredBox = tuple[tuple[float, float, float, float], float]
@@ -30,9 +31,18 @@ _LINK_IOU = 0.2
 _BRIDGE_MM = 3.0
 
 
+class SliceDetector(Protocol):
+    """What the detect stage needs of a detector: `NoduleDetector` has it."""
+
+    @property
+    def architecture(self) -> DetectorArchitecture: ...
+
+    def __call__(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]: ...
+
+
 def detect(
     ct: CT,
-    detector: NoduleDetector,
+    detector: SliceDetector,
     grid: NetworkGrid,
     *,
     device: torch.device | str,
@@ -58,7 +68,7 @@ def detect(
 
 def slice_boxes(
     ct: CT,
-    detector: NoduleDetector,
+    detector: SliceDetector,
     grid: NetworkGrid,
     *,
     device: torch.device | str,

@@ -61,7 +61,8 @@ class NoduleImage:
 
 def _covered(first: int, last: int, step: float, size: int) -> tuple[int, int]:
     """Half-open range of CT rows (or columns) on or beside network pixels `first` to `last`."""
-    return max(0, int(np.floor((first - 0.5) * step))), min(size, int(np.ceil((last + 1.5) * step)) + 1)
+    # To the edge of the next pixel, so that rows of a dropped partial last pixel are among them.
+    return max(0, int(np.floor((first - 0.5) * step))), min(size, int(np.ceil((last + 2) * step)))
 
 
 def generate(

@@ -19,9 +19,7 @@ OUTSIDE = -1.0
 _ENTROPY_BINS = 32
 
 
-def heterogeneity_map(
-    image: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan"
-) -> np.ndarray:
+def heterogeneity_map(image: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan") -> np.ndarray:
     """h(x) = 1 - (G(x) - min) / (max - min) inside the nodules, clipped to 0..1.
 
     Args:
@@ -47,9 +45,7 @@ def raw_ct_in_same_colours(
     return _map(hu, labels, kind, normalisation, scan_minimum=None)
 
 
-def _map(
-    image: np.ndarray, labels: np.ndarray, kind: str, normalisation: str, scan_minimum: float | None
-) -> np.ndarray:
+def _map(image: np.ndarray, labels: np.ndarray, kind: str, normalisation: str, scan_minimum: float | None) -> np.ndarray:
     if kind not in ("inverse", "intensity"):
         raise ValueError(f"Unknown kind of map: {kind!r}.")
     inside = labels > 0

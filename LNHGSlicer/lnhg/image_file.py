@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import SimpleITK as sitk
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
-from .ct import CT, fingerprint, in_hu
+from .ct import CT, fingerprint, grid_warnings, in_hu
 from .errors import InputError
 
 _ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_NO_CONTRAST = "Whether contrast was given is unknown: the file does not say."
+_NO_SPACE = "The file does not say how the patient lay: left, right, front and back may be mixed up."
 
 
 def read(path: Path) -> CT:
     """The CT of one file; its values must be HU. Raises InputError as `read_ct` says."""
     name = path.name.lower()
     if name.endswith(_NIFTI_ENDINGS):
-        values, ijk_to_ras = _read_nifti(path)
+        values, ijk_to_ras, placed = _read_nifti(path)
     elif name.endswith(_ITK_ENDINGS):
-        values, ijk_to_ras = _read_itk(path)
+        values, ijk_to_ras, placed = _read_itk(path)
     else:
         raise InputError(f"{path.name} is no CT that can be read; give a DICOM folder, NRRD, MHA or NIfTI.")
     hu, warnings = in_hu(values, path.name)
@@ -33,11 +38,12 @@ def read(path: Path) -> CT:
         "contrast": "unknown",
         "sha256": fingerprint(hu, ijk_to_ras),
     }
-    unknown = "Whether contrast was given is unknown: the file does not say."
-    return CT(hu, ijk_to_ras, warnings=(*warnings, unknown), source=source, identity={"path": str(path.absolute())})
+    remarks = (*warnings, *grid_warnings(ijk_to_ras), *(() if placed else (_NO_SPACE,)), _NO_CONTRAST)
+    return CT(hu, ijk_to_ras, warnings=remarks, source=source, identity={"path": str(path.absolute())})
 
 
-def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Voxels, grid, and whether the file names its space (only NRRD can leave it out)."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -50,18 +56,31 @@ def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
     # Direction times spacing keeps shear; the directions alone need not be orthogonal.
     lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     lps[:3, 3] = image.GetOrigin()
-    return sitk.GetArrayFromImage(image), _LPS_TO_RAS @ lps
+    placed = not path.name.lower().endswith((".nrrd", ".nhdr")) or image.HasMetaDataKey("NRRD_space")
+    return sitk.GetArrayFromImage(image), _LPS_TO_RAS @ lps, placed
 
 
-def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Through nibabel, whose affine keeps shear; ITK refuses it."""
+def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Voxels, grid, and whether the file holds one; through nibabel, whose affine keeps shear that ITK refuses."""
     try:
+        if path.name.lower().endswith(".gz"):
+            _check_gzip(path)
         image = nibabel.load(path)
-        _check_axes(path, len(image.shape), 3 if image.get_data_dtype().names else 1)
-        values = np.asanyarray(image.dataobj)
-    except (ImageFileError, OSError, EOFError, ValueError) as error:
+        assert isinstance(image, nibabel.Nifti1Image)
+        shape = image.shape[:3] if set(image.shape[3:]) == {1} else image.shape
+        _check_axes(path, len(shape), 3 if image.get_data_dtype().names else 1)
+        values = np.asanyarray(image.dataobj).reshape(shape)
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(f"{path.name} is damaged, cut off or no image; copy it again.") from error
-    return values.transpose(2, 1, 0), np.asarray(image.affine, float)
+    placed = bool(image.header["sform_code"] or image.header["qform_code"])
+    return values.transpose(2, 1, 0), np.asarray(image.affine, float), placed
+
+
+def _check_gzip(path: Path) -> None:
+    """Unpack to the end, where the checksum is; nibabel stops before it and returns damaged voxels."""
+    with gzip.open(path) as file:
+        while file.read(1 << 24):
+            pass
 
 
 def _check_axes(path: Path, axes: int, components: int) -> None:

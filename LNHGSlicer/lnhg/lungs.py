@@ -47,8 +47,7 @@ def lung_regions(ct: CT) -> np.ndarray:
         return np.zeros(ct.hu.shape, np.uint8)
 
     steps = tuple(
-        min(max(1, round(_CELL_MM / spacing)), size)
-        for spacing, size in zip(ct.spacing[::-1], ct.hu.shape, strict=True)
+        min(max(1, round(_CELL_MM / spacing)), size) for spacing, size in zip(ct.spacing[::-1], ct.hu.shape, strict=True)
     )
     coarse = _block_mean(ct.hu, steps)
     cell = np.multiply(steps, ct.spacing[::-1])  # mm along (slice, row, column)

@@ -142,7 +142,7 @@ class _Run:
             return ()
         inside = self._region()
         if inside is not None and lungs.any():
-            lungs = lungs * inside.any((1, 2))[:, None, None]
+            lungs = np.where(inside.any((1, 2))[:, None, None], lungs, 0)
             if not lungs.any():
                 return ()
         found = detect(
@@ -197,7 +197,7 @@ class _Run:
         item_bytes = 64 * 64 * 3 * 4 * network.width * 16
         return generate(
             self.ct,
-            lambda batch: torch.stack(self.compute.run(network, _apply_generator, batch, item_bytes)),
+            lambda tiles: torch.stack(self.compute.run(network, _apply_generator, list(tiles), item_bytes)),
             self.models.grid("generator"),
             None if self.options.everywhere else [around(candidate, self.ct) for candidate in candidates],
             [around(candidate, self.ct, self.rule.limit(candidate)) for candidate in candidates],

@@ -89,12 +89,20 @@ def read_manifest(folder: Path, name: str) -> dict[str, Any]:
         manifest = json.loads(path.read_text())
     except ValueError as error:
         raise WeightsError(f"The manifest {path.name} is not readable JSON; install the weights again.") from error
-    needed = {"format", "kind", "architecture", "grid", "thresholds", "sha256", "bytes"}
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not needed <= manifest.keys():
+    if not _well_formed(manifest):
         raise WeightsError(f"{path.name} is not a manifest of LNHG weights; choose a folder with weights of this project.")
     if manifest["kind"] not in KINDS:
         raise WeightsError(f"{path.name} names the unknown kind {manifest['kind']!r}; choose weights of this project.")
     return manifest
+
+
+def _well_formed(manifest: Any) -> bool:
+    needed = {"format": str, "kind": str, "architecture": dict, "grid": dict, "thresholds": dict, "sha256": str, "bytes": int}
+    return (
+        isinstance(manifest, dict)
+        and manifest.get("format") == FORMAT
+        and all(isinstance(manifest.get(key), kind) for key, kind in needed.items())
+    )
 
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:

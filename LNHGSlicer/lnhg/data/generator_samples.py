@@ -13,6 +13,7 @@ import torch
 from scipy import ndimage
 
 from ..ct import CT
+from ..errors import InputError
 from ..grid import NetworkGrid, resize
 from .cutouts import Cutout
 
@@ -138,6 +139,8 @@ def _target(cutout: Cutout, kind: str) -> np.ndarray:
     mask = cutout.consensus.astype(np.float32)
     if kind == "binary":
         return mask
+    if kind != "intensity":
+        raise InputError(f"The target {kind!r} is not known; choose binary, share or intensity.")
     return mask * NetworkGrid().normalise(torch.from_numpy(cutout.ct.hu.astype(np.float32))).numpy()
 
 

@@ -105,7 +105,7 @@ def write_sample(folder: Path, seed: int = 0, shape: tuple[int, int, int] = (120
 
 
 def _write_nrrd(array: Array, ct: CT, path: Path) -> None:
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(array)
     ijk_to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ct.ijk_to_ras
@@ -153,14 +153,18 @@ class _Grid:
         matrix[:3, 3] = -self.x[0], -self.y[0], self.z[0]
         return matrix
 
+    def ranges(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """First voxels, and those after the last (z, y, x), between points `[..., (x, y, z)]`; equal outside of the grid."""
+        first = np.array([self.z[0], self.y[0], self.x[0]], float)
+        size = (len(self.z), len(self.y), len(self.x))
+        starts = np.ceil((low[..., ::-1] - first) / self.step).astype(int)
+        stops = np.floor((high[..., ::-1] - first) / self.step).astype(int) + 1
+        return np.clip(starts, 0, size), np.clip(stops, 0, size)
+
     def box(self, low: Array, high: Array) -> tuple[slice, slice, slice]:
-        """Slices (z, y, x) of the voxels between two points (x, y, z); empty if the box lies outside."""
-        ranges = []
-        for axis, h, a, b in zip((self.z, self.y, self.x), self.step, low[::-1], high[::-1], strict=True):
-            start = int(np.ceil((a - axis[0]) / h))
-            stop = int(np.floor((b - axis[0]) / h)) + 1
-            ranges.append(slice(max(start, 0), max(min(stop, len(axis)), 0)))
-        return tuple(ranges)  # type: ignore[return-value]
+        """The same for one pair of points, as slices."""
+        (k0, j0, i0), (k1, j1, i1) = (ends.tolist() for ends in self.ranges(low, high))
+        return slice(k0, k1), slice(j0, j1), slice(i0, i1)
 
 
 class _Space:
@@ -981,25 +985,21 @@ def _draw_vessels(hu: Array, grid: _Grid, chest: _Chest, vessels: _Vessels) -> N
 
 def _cone_shares(grid: _Grid, pieces: Array) -> Iterator[tuple[tuple[slice, slice, slice], Array]]:
     """Each cone's box on the grid and the share of each voxel that it fills."""
-    margin = np.array(grid.step[::-1], np.float32)
-    lows = np.minimum(pieces[:, :3], pieces[:, 3:6]) - pieces[:, 6:].max(1, keepdims=True) - margin
-    highs = np.maximum(pieces[:, :3], pieces[:, 3:6]) + pieces[:, 6:].max(1, keepdims=True) + margin
-    for piece, low, high in zip(pieces, lows, highs, strict=True):
-        box = grid.box(low, high)
-        if all(part.stop > part.start for part in box):
-            z, y, x = _within_voxels(grid, box)
-            outside = _cone_distance(x, y, z, piece[:3], piece[3:6], piece[6], piece[7])
-            # A vessel thinner than a voxel fills only its diameter's part of it.
-            depth = outside + max(float(piece[6]), 0.1)
-            radius, half = float(piece[6]), grid.step[2] / 2
-            share = (np.minimum(radius - depth, half) + np.minimum(radius + depth, half)) / (2 * half)
-            yield box, np.maximum(share, 0).reshape(len(z) // _SUBSLICES, _SUBSLICES, *share.shape[1:]).mean(1)
-
-
-def _within_voxels(grid: _Grid, box: tuple[slice, slice, slice]) -> tuple[Array, Array, Array]:
-    """Coordinates z, y, x (broadcastable) of a box, with several heights within each slice."""
-    z = _heights(grid.z[box[0]], grid.step[0], _SUBSLICES)
-    return z[:, None, None], grid.y[box[1], None], grid.x[box[2]]
+    heights, half = _heights(grid.z, grid.step[0], _SUBSLICES), grid.step[2] / 2
+    reach = pieces[:, 6:].max(1, keepdims=True) + np.array(grid.step[::-1], np.float32)
+    starts, stops = grid.ranges(
+        np.minimum(pieces[:, :3], pieces[:, 3:6]) - reach, np.maximum(pieces[:, :3], pieces[:, 3:6]) + reach
+    )
+    for piece, (k0, j0, i0), (k1, j1, i1) in zip(pieces, starts.tolist(), stops.tolist(), strict=True):
+        if k1 <= k0 or j1 <= j0 or i1 <= i0:
+            continue
+        z = heights[k0 * _SUBSLICES : k1 * _SUBSLICES, None, None]
+        radius = float(piece[6])
+        depth = _cone_distance(grid.x[i0:i1], grid.y[j0:j1, None], z, piece[:3], piece[3:6], radius, float(piece[7])) + radius
+        # A vessel thinner than a voxel fills only its diameter's part of it.
+        share = (np.minimum(radius - depth, half) + np.minimum(radius + depth, half)) / (2 * half)
+        share = np.maximum(share, 0).reshape(k1 - k0, _SUBSLICES, j1 - j0, i1 - i0).sum(1) / _SUBSLICES
+        yield (slice(k0, k1), slice(j0, j1), slice(i0, i1)), share
 
 
 # --- nodules ------------------------------------------------------------------------------------------------------
@@ -1113,7 +1113,8 @@ def _unit(vectors: Array) -> Array:
 def _draw_nodule(hu: Array, labels: Array, label: int, grid: _Grid, chest: _Chest, nodule: _Nodule) -> None:
     span = 2.3 * nodule.radius + np.array(grid.step[::-1])
     box = grid.box(nodule.centre - span, nodule.centre + span)
-    z, y, x = _within_voxels(grid, box)
+    z = _heights(grid.z[box[0]], grid.step[0], _SUBSLICES)
+    x, y, z = grid.x[box[2]], grid.y[box[1], None], z[:, None, None]
     points = np.stack(np.broadcast_arrays(x, y, z), -1).astype(np.float64)
     offset = points - nodule.centre
     distance = np.linalg.norm(offset, axis=-1)
@@ -1262,7 +1263,7 @@ def _add_noise(hu: Array, grid: _Grid, rng: np.random.Generator) -> None:
         along_y = ndimage.gaussian_filter1d(dense.sum(0) * grid.step[1], 6)
         spectrum = rng.standard_normal((rows, columns // 2 + 1, 2), np.float32).view(np.complex64)[..., 0]
         for weights, path in zip(filters, (along_x, along_y), strict=True):
-            plane += fft.irfft2(spectrum * weights, (rows, columns)) * (5.6 * np.exp(0.0043 * path))
+            plane += fft.irfft2(spectrum * weights, (rows, columns)) * (3.4 * np.exp(0.0063 * path))
 
 
 def _deviation(weights: Array, columns: int) -> float:

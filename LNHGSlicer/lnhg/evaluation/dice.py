@@ -52,8 +52,11 @@ def seeded_dice(cutout: Cutout, generator: Generator, grid: NetworkGrid, thresho
     x, y, z = (_SEED_REACH_MM / spacing for spacing in cutout.ct.spacing)
     around = tuple(slice(max(0, int(at - reach)), int(at + reach) + 1) for at, reach in ((k, z), (j, y), (i, x)))
     everything = tuple(slice(0, size) for size in cutout.ct.hu.shape)
+    device = next(generator.parameters()).device
     with torch.inference_mode():
-        image = generate(cutout.ct, generator, grid, [around], [everything], threshold=threshold).on_ct_grid()
+        image = generate(
+            cutout.ct, lambda o: generator(o.to(device)).cpu(), grid, [around], [everything], threshold=threshold
+        ).on_ct_grid()
     return dice(reference, component_at(image > threshold, (i, j, k), (x, y, z)))
 
 

@@ -29,10 +29,12 @@ class PerceptualFeatures(nn.Module):
 
     def __init__(self, weights: Path | None = None) -> None:
         super().__init__()
-        network = vgg19(weights=None if weights else VGG19_Weights.IMAGENET1K_V1)
+        # On "meta" nothing is allocated: VGG-19's unused classifier alone would take half a gigabyte.
+        with torch.device("meta" if weights else "cpu"):
+            network = vgg19(weights=None if weights else VGG19_Weights.IMAGENET1K_V1)
         self.features = network.features[: _SIXTEENTH_CONVOLUTION + 1]
         if weights:
-            self.features.load_state_dict(_dequantised(weights))
+            _put(_dequantised(weights), self.features, weights.name)
             mean, deviation = torch.tensor(_OXFORD_MEAN) / 255, torch.ones(3) / 255
         else:
             mean, deviation = torch.tensor(_TORCHVISION_MEAN), torch.tensor(_TORCHVISION_DEVIATION)
@@ -47,6 +49,13 @@ class PerceptualFeatures(nn.Module):
         """
         slices = images.transpose(1, 2).flatten(0, 1)
         return self.features((slices.expand(-1, 3, -1, -1) - self.mean) / self.deviation)
+
+
+def _put(tensors: dict[str, torch.Tensor], features: nn.Module, name: str) -> None:
+    try:
+        features.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise WeightsError(f"{name} does not hold VGG-19's 16 convolution layers; give another file.") from error
 
 
 def _dequantised(path: Path) -> dict[str, torch.Tensor]:

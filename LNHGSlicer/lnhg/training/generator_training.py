@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -91,25 +92,33 @@ PATCHES = GeneratorConfig(
 PRESETS = {"paper": PAPER, "patches": PATCHES}
 
 
+VARIANTS: dict[str, dict[str, Any]] = {
+    "lnhg": {},
+    "l-mse": {"vgg": 0.0, "adversarial": 0.0},
+    "l-vgg": {"mse": 0.0, "adversarial": 0.0},
+}
+
+
 def variant(config: GeneratorConfig, name: str) -> GeneratorConfig:
     """The paper's variants: `lnhg` (hybrid loss), `l-mse` and `l-vgg` (one loss only, no discriminator)."""
-    if name == "l-mse":
-        return replace(config, vgg=0.0, adversarial=0.0)
-    if name == "l-vgg":
-        return replace(config, mse=0.0, adversarial=0.0)
-    return config
+    if name not in VARIANTS:
+        raise InputError(f"The variant {name!r} is not known; choose one of {', '.join(VARIANTS)}.")
+    return replace(config, **VARIANTS[name])
 
 
 def changed(config: GeneratorConfig, changes: Sequence[str]) -> GeneratorConfig:
     """The configuration with values replaced, each given as NAME=VALUE; `pixel_mm=1.4` sets a fixed network grid."""
     for change in changes:
         name, _, text = change.partition("=")
-        if name == "pixel_mm":
-            config = replace(config, grid=NetworkGrid("fixed", float(text)))
-            continue
-        if not hasattr(config, name) or name == "grid":
+        if name != "pixel_mm" and (name not in asdict(config) or name == "grid"):
             raise InputError(f"The configuration has no value {name!r}; see GeneratorConfig for the names.")
-        config = replace(config, **{name: type(getattr(config, name))(text)})
+        try:
+            if name == "pixel_mm":
+                config = replace(config, grid=NetworkGrid("fixed", float(text)))
+            else:
+                config = replace(config, **{name: type(getattr(config, name))(text)})
+        except ValueError as error:
+            raise InputError(f"{text!r} is no value for {name} of the configuration; give a number.") from error
     return config
 
 
@@ -148,7 +157,8 @@ class GeneratorTraining:
         else:
             (folder / "config.json").write_text(json.dumps(config.as_dict(), indent=2))
             if start is not None:
-                self.generator.load_state_dict(read_checkpoint(start)["generator"])
+                self._start_from(start)
+        _drop_rows_after(folder / "log.csv", self.step)
 
     def run(
         self,
@@ -167,7 +177,7 @@ class GeneratorTraining:
         while self.step < self.config.steps and not (minutes and time.monotonic() - began > 60 * minutes):
             losses = self._train_step()
             if not all(math.isfinite(value) for value in losses.values()):
-                raise LNHGError(f"A loss is not finite at step {self.step}; lower the learning rate and start again.")
+                raise self._not_finite()
             dead = dead + 1 if losses["brightest"] <= 0 else 0
             if dead >= _DEAD_STEPS:
                 raise LNHGError("G(x) is zero everywhere, the last ReLU has died; lower the rate or set last_slope.")
@@ -177,7 +187,7 @@ class GeneratorTraining:
                 losses["select_dice"] = validate(self.generator)
                 logger.info("step %d: select Dice %.4f", self.step, losses["select_dice"])
             self._log(losses)
-            if self.step % save_every == 0:
+            if self.step % save_every == 0 and not dead:
                 self._save()
         self._save()
 
@@ -217,8 +227,8 @@ class GeneratorTraining:
         o, r = self._batch(turn)
         with torch.no_grad():
             g = self.generator(o)
-        random = torch.Generator().manual_seed(hash((self.config.seed, self.step, turn)))
-        share = torch.rand((len(r), 1, 1, 1, 1), generator=random).to(self.device)
+        random = np.random.default_rng((self.config.seed, self.step, turn, 3))  # 1 and 2 draw the samples
+        share = torch.from_numpy(random.random((len(r), 1, 1, 1, 1), np.float32)).to(self.device)
         loss = discriminator_loss(self.discriminator, r, g, share, self.config.penalty)
         self.critic_optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -254,7 +264,13 @@ class GeneratorTraining:
             values = {"step": self.step, **losses}
             writer.writerow([f"{values[name]:.6g}" if name in values else "" for name in names])
 
+    def _not_finite(self) -> LNHGError:
+        return LNHGError(f"The training is no longer finite at step {self.step}; lower the learning rate and start again.")
+
     def _save(self) -> None:
+        # A gradient can overflow after a loss that was finite.
+        if not all(bool(value.isfinite().all()) for value in self.generator.state_dict().values()):
+            raise self._not_finite()
         networks = {"generator": self.generator, "discriminator": self.discriminator}
         optimisers = {"optimiser": self.optimiser, "critic_optimiser": self.critic_optimiser}
         state: dict[str, Any] = {"step": self.step, "config": self.config.as_dict()}
@@ -270,7 +286,14 @@ class GeneratorTraining:
         if self.discriminator is not None and self.critic_optimiser is not None:
             self.discriminator.load_state_dict(state["discriminator"])
             self.critic_optimiser.load_state_dict(state["critic_optimiser"])
-        _drop_rows_after(self.folder / "log.csv", self.step)
+
+    def _start_from(self, checkpoint: Path) -> None:
+        try:
+            self.generator.load_state_dict(read_checkpoint(checkpoint)["generator"])
+        except (KeyError, RuntimeError) as error:
+            raise LNHGError(
+                f"{checkpoint.name} holds no generator of width {self.config.width}; start from another checkpoint."
+            ) from error
 
 
 def learning_rate(config: GeneratorConfig, step: int) -> float:
@@ -290,4 +313,6 @@ def _drop_rows_after(log: Path, step: int) -> None:
     if log.exists():
         with log.open() as file:
             kept = list(itertools.takewhile(lambda line: not line[0].isdigit() or int(line.split(",")[0]) <= step, file))
-        log.write_text("".join(kept))
+        partial = log.with_suffix(".partial")
+        partial.write_text("".join(kept))
+        os.replace(partial, log)

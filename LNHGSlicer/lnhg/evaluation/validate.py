@@ -1,0 +1,122 @@
+"""The measured figures of the model cards: Dice of seeded nodules, detection, and whole scans, for one patient list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..data.cutouts import Cutout, read_cutouts
+from ..data.scans import LabelledScan, read_scan
+from ..data.splits import list_of
+from ..errors import InputError
+from ..fusion import CONFIRMED
+from ..pipeline import Models, load_models, segment
+from .dice import match_nodules, seeded_dice
+from .froc import RATES, ScanFinds, cutout_score, scan_finds, sensitivity_at
+
+_SIZES = (("under 6 mm", 0.0, 6.0), ("6 to 10 mm", 6.0, 10.0), ("over 10 mm", 10.0, np.inf))
+# Mean of the readers' ratings: 1 is ground glass, 5 is solid.
+_TEXTURES = (("ground glass", 0.0, 2.0), ("part-solid", 2.0, 4.0), ("solid", 4.0, np.inf))
+
+
+def validate(data: Path, weights: Path | None, patients: str) -> str:
+    """Markdown tables for the list `patients` (`select` or `report`) of a data folder, and for all its labelled scans.
+
+    Whole scans of patients in the training list are measured too and marked as such.
+    """
+    models = load_models(weights)
+    assert models.detector is not None
+    cutouts = [cutout for cutout in read_cutouts(data / "lidc_nodules") if list_of(cutout.patient) == patients]
+    folders = sorted(folder for folder in (data / "lidc_scans").iterdir() if folder.is_dir())
+    if not cutouts or not folders:
+        raise InputError(f"{data} holds no nodules or scans of the {patients} patients; give the development data.")
+    scans = [read_scan(folder) for folder in folders]
+    held_out = [scan for scan in scans if list_of(scan.patient) != "train"]
+    finds = [scan_finds(scan, models.detector, models.grid("detector")) for scan in held_out]
+    return "\n".join(
+        [
+            f"Patients of the `{patients}` list: {len({c.patient for c in cutouts})} patients, {len(cutouts)} nodules.\n",
+            *_dice_table(models, cutouts),
+            "",
+            *_detection_table(models, cutouts, held_out, finds),
+            "",
+            *_scan_table(models, scans),
+            "",
+        ]
+    )
+
+
+def _dice_table(models: Models, cutouts: Sequence[Cutout]) -> Iterable[str]:
+    """Dice against the 50% consensus, seeded at its centre, on the CT's own grid."""
+    threshold = models.threshold("generator", None)
+    values = np.array([seeded_dice(c, models.generator, models.grid("generator"), threshold) for c in cutouts])
+    sizes = np.array([_diameter(cutout) for cutout in cutouts])
+    textures = np.array([cutout.ratings["texture"] for cutout in cutouts])
+    yield f"Dice per nodule, seeded at the centre, threshold {threshold:g} on G(x):\n"
+    yield "| nodules | n | mean Dice | standard deviation | median | below 0.5 |"
+    yield "|---|---|---|---|---|---|"
+    yield _dice_row("all", values)
+    for groups, measure in ((_SIZES, sizes), (_TEXTURES, textures)):
+        for name, low, high in groups:
+            yield _dice_row(name, values[(measure >= low) & (measure < high)])
+
+
+def _dice_row(name: str, values: np.ndarray) -> str:
+    if not len(values):
+        return f"| {name} | 0 | | | | |"
+    return (
+        f"| {name} | {len(values)} | {values.mean():.3f} | {values.std():.3f} | {np.median(values):.3f} "
+        f"| {np.count_nonzero(values < 0.5)} |"
+    )
+
+
+def _diameter(cutout: Cutout) -> float:
+    return float(np.cbrt(6 * np.count_nonzero(cutout.consensus) * cutout.ct.voxel_volume / np.pi))
+
+
+def _detection_table(
+    models: Models, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], finds: Sequence[ScanFinds]
+) -> Iterable[str]:
+    """Sensitivity where the false finds come from the whole scans that were not trained on."""
+    assert models.detector is not None
+    grid = models.grid("detector")
+    scores = [cutout_score(cutout, models.detector, grid) for cutout in cutouts]
+    false = [score for scan in finds for score in scan.false_scores]
+    real = [score for scan in finds for score in scan.nodule_scores]
+    found = sensitivity_at(scores, false, len(scans))
+    on_scans = sensitivity_at(real, false, len(scans))
+    yield f"Detector alone; false finds counted on {', '.join(scan.patient for scan in scans)}:\n"
+    yield "| false finds per scan | nodules in their own surroundings found | nodules of the whole scans found |"
+    yield "|---|---|---|"
+    for rate in RATES:
+        count = round(on_scans[rate] * len(real))
+        yield f"| {rate:g} | {found[rate]:.3f} of {len(scores)} | {count} of {len(real)} |"
+
+
+def _scan_table(models: Models, scans: Sequence[LabelledScan]) -> Iterable[str]:
+    """The whole way on each scan with the default options."""
+    yield "Whole scans, default options; reference: nodules of three or more readers:\n"
+    yield "| scan | list | reference nodule: label, status, Dice | other confirmed | detector only |"
+    yield "|---|---|---|---|---|"
+    for scan in scans:
+        yield _scan_row(scan, models)
+
+
+def _scan_row(scan: LabelledScan, models: Models) -> str:
+    result = segment(scan.ct, models=models)
+    matches = match_nodules(scan.reference, result.labels)
+    statuses = {nodule.id: nodule.status for nodule in result.nodules}
+    texts = [
+        f"{match.reference}: {match.label}, {statuses[match.label]}, {match.dice:.2f}"
+        if match.label
+        else f"{match.reference}: missed"
+        for match in matches
+    ]
+    matched = {match.label for match in matches}
+    unsure = {label for label in statuses if scan.doubtful[result.labels == label].any()}
+    others = {label for label in statuses if label not in matched | unsure}
+    confirmed = sum(statuses[label] == CONFIRMED for label in others)
+    cells = (scan.patient, list_of(scan.patient), "; ".join(texts) or "none", confirmed, len(others) - confirmed)
+    return "| " + " | ".join(map(str, cells)) + " |"
