@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import box_iou
+
 from lnhg.ct import CT
 from lnhg.detection import detect, link_boxes, slice_boxes
 from lnhg.errors import WeightsError
@@ -18,8 +21,6 @@ from lnhg.networks.detector import (
     build_detector,
     giou_loss,
 )
-from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import box_iou
 
 NO_LUNGS = np.zeros((1, 1, 1), np.uint8)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
+
 from lnhg.ct import CT
 from lnhg.data.cutouts import Cutout
 from lnhg.data.detector_samples import (
@@ -36,7 +38,6 @@ from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, build_de
 from lnhg.training import detector_training
 from lnhg.training.detector_training import DetectorTraining, mine, pack_detector, train_on
 from lnhg.weights import load_weights
-from scipy import ndimage
 
 
 def a_cutout(wall: bool = False) -> Cutout:

@@ -81,6 +81,11 @@ def test_each_kind_of_nodule_is_planted(phantom: Phantom) -> None:
     assert np.array_equal(np.unique(phantom.labels), np.arange(len(phantom.kinds) + 1))
 
 
+def test_no_nodule_gets_lost_on_a_coarse_grid() -> None:
+    coarse = chest_phantom(7, (48, 128, 128))  # seed 7 plants a juxta-pleural nodule of 6 mm
+    assert set(np.unique(coarse.labels)) == set(range(len(coarse.kinds) + 1))
+
+
 def test_each_nodule_is_one_piece_of_5_to_22_mm(phantom: Phantom) -> None:
     for nodule in nodules(phantom, *KINDS):
         _, pieces = ndimage.label(nodule, np.ones((3, 3, 3)))

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
 from .errors import Cancelled, InputError, LNHGError
@@ -58,8 +58,15 @@ def _joined(words: list[str]) -> list[str]:
     return joined
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the arguments, without the page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(InputError.exit_code, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lnhg", description=_DESCRIPTION)
+    parser = _Parser(prog="lnhg", description=_DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"lnhg {__version__}")
     parser.add_argument("--verbose", action="store_true", help="say what is being done")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -137,8 +144,10 @@ _READERS: dict[str, Callable[[str], Any]] = {
 def _segment(arguments: argparse.Namespace) -> None:
     options = Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
     from .ct import read_ct
+    from .outputs import check_folder
     from .pipeline import segment
 
+    check_folder(arguments.output)
     ct = read_ct(arguments.ct, series=arguments.series)
     with _shown(arguments.json_progress) as progress:
         result = segment(ct, options, arguments.seed, progress)
@@ -150,16 +159,18 @@ def _segment(arguments: argparse.Namespace) -> None:
 
 
 def _print_summary(result: Result, paths: dict[str, Path]) -> None:
+    from .pictures import found_text
+
     for warning in result.warnings:
         print(f"Note: {warning}")
     seconds = result.provenance["seconds"]
     assert isinstance(seconds, dict)
-    print(f"{len(result.nodules)} nodules in {sum(seconds.values()):.0f} s on {result.provenance['device']}")
+    print(f"{found_text(len(result.nodules))} in {sum(seconds.values()):.0f} s on {result.provenance['device']}")
     for nodule in result.nodules:
         r, a, s = nodule.centre_r, nodule.centre_a, nodule.centre_s
         score = "" if nodule.score is None else f", score {nodule.score:.2f}"
         print(
-            f"  {nodule.id}: {nodule.status}{score}, {nodule.type}, {nodule.side}, "
+            f"  {nodule.id}: {nodule.status}{score}, {nodule.type}, side {nodule.side}, "
             f"{nodule.equivalent_diameter:.1f} mm, at R,A,S {r:.1f},{a:.1f},{s:.1f} mm"
         )
     for name, path in paths.items():

@@ -86,7 +86,7 @@ def read_ct(path: str | Path, series: str | None = None) -> CT:
         if path.is_dir():
             return dicom_series.read(sorted(file for file in path.rglob("*") if file.is_file()), path, series)
         return dicom_series.read([path], path, series) if dicom_series.is_dicom(path) else image_file.read(path)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{path} does not exist; give a DICOM folder or an image file.") from error
     except PermissionError as error:
         raise InputError(f"{error.filename} may not be read; ask for the right to read it.") from error
@@ -102,9 +102,9 @@ def in_hu(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
         raise InputError(f"{name} holds no plain numbers ({values.dtype}); give a CT with one HU value a voxel.")
     if not np.isfinite(values).all():
         raise InputError(f"{name} holds values that are not finite numbers; export the CT again.")
-    low = float(values.min(where=values >= AIR_HU, initial=_MOST_HU))
-    high = float(values.max())
-    if low >= 0 or high - low < _LEAST_SPAN_HU:
+    high = values.max()
+    low = values.min(where=values >= AIR_HU, initial=high)
+    if low >= 0 or float(high) - float(low) < _LEAST_SPAN_HU:
         raise InputError(
             f"{name} is not in HU (its values run from {values.min():g} to {high:g}); give a CT with its rescale applied."
         )
@@ -116,7 +116,7 @@ def in_hu(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def grid_warnings(ijk_to_ras: np.ndarray, thickness: float = 0.0) -> tuple[str, ...]:
-    """What a reader should know of a grid: sheared by a tilted gantry, slices (`thickness` mm, 0: unknown) thick or far apart."""
+    """What a reader should know of a grid: sheared by a tilted gantry, slices thick (`thickness` mm, 0: unknown) or apart."""
     lengths = np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
     directions = ijk_to_ras[:3, :3] / lengths
     cosines = np.abs(directions.T @ directions)[np.triu_indices(3, 1)]

@@ -84,9 +84,7 @@ def slice_boxes(
     for begin in range(0, len(wanted), batch_size):
         slices = wanted[begin : begin + batch_size]
         rows, columns = _window(np.any(lungs[slices], axis=0), ct.spacing)
-        images = slice_images(
-            ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps
-        )
+        images = slice_images(ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps)
         with torch.inference_mode():
             results = detector([image.to(device) for image in images])
         origin, scale = np.array([columns.start, rows.start] * 2), np.array([steps[1], steps[0]] * 2)
@@ -140,9 +138,7 @@ class _Chain:
         return Candidate(kept, best)
 
 
-def link_boxes(
-    boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float = _LOWEST_LINKED
-) -> list[Candidate]:
+def link_boxes(boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float = _LOWEST_LINKED) -> list[Candidate]:
     """Candidates from the boxes of consecutive slices: a box goes to the candidate whose last box overlaps it most."""
     reach = max(2, round(_BRIDGE_MM / slice_mm))
     chains: list[_Chain] = []

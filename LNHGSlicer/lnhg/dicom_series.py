@@ -1,32 +1,54 @@
-"""Reading a CT from DICOM files: choosing the series, checking its slices, decoding them."""
+"""Reading a CT from DICOM files: choosing the series, checking and sorting its slices."""
 
 from __future__ import annotations
 
+import itertools
 import re
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
-from pydicom.errors import InvalidDicomError
 
-from .ct import AIR_HU, CT, fingerprint, in_hu
+from .ct import CT, fingerprint, grid_warnings, in_hu
+from .dicom_pixels import decoded
 from .errors import InputError
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.2")
+_CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 _ENHANCED_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
-_NEEDED = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns")
+
+# What every slice needs, and how many values of it.
+_NEEDED = {"ImageOrientationPatient": 6, "ImagePositionPatient": 3, "PixelSpacing": 2, "Rows": 1, "Columns": 1}
+_NUMBERS = (*_NEEDED, "RescaleSlope", "RescaleIntercept", "SliceThickness", "InstanceNumber", "NumberOfFrames")
+_HU_SCALE = ("RescaleSlope", "RescaleIntercept", "RescaleType")
+_PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit", "PixelRepresentation", "BitsAllocated")
+_IMAGE = ("SOPClassUID", "Modality", "ImageType", "NumberOfFrames", "PhotometricInterpretation", "InstanceNumber")
+_SERIES = ("SeriesInstanceUID", "SeriesNumber", "SeriesDescription")
+_SCANNER = ("Manufacturer", "ConvolutionKernel", "SliceThickness", "KVP", "ContrastBolusAgent")
+_PERSON = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyInstanceUID", "AccessionNumber")
+_TAGS = [*_NEEDED, *_HU_SCALE, *_PADDING, *_IMAGE, *_SERIES, *_SCANNER, *_PERSON]
+
+# Image types that are no slices though they are stored as CT.
+_NOT_SLICES = ("LOCALIZER", "PROJECTION IMAGE", "MIP", "MINIP", "MAX_IP", "MIN_IP", "SCREEN SAVE", "DOSE_INFO")
+# First bytes of DICOM files that lack the preamble.
+_BARE = (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x02\x00\x00\x00")
 
 # Slices are axial when their normal lies this close to head-foot (cosine).
 _AXIAL_COSINE = 0.8
-_TILT_DEGREES = 1.0
-_THICK_MM = 5.0
-# Positions may stray from even spacing by this share of it; more is a missing slice or one too many.
-_UNEVEN = 0.1
+# A series of fewer slices comes after longer ones, however thin.
+_FEW = 10
+# Orientation (cosines) and pixel spacing (mm) within one series may differ by rounding.
+_SAME_PLANE = 1e-3
+# Slices closer than this are the same slice twice.
+_SAME_MM = 0.01
+# Slice distances may stray by this share, and by the rounding of positions to a tenth of a millimetre.
+_UNEVEN, _ROUNDING_MM = 0.1, 0.11
+# A slice's corner may lie this far from the straight stack.
+_ASTRAY_MM = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,224 +68,214 @@ class _Series:
         return f"series {number} ({text or 'no description'}, {len(self.files)} slices)"
 
     @property
-    def normal(self) -> np.ndarray:
+    def upward(self) -> np.ndarray:
+        """Unit normal of the slices (LPS), along the patient axis it lies closest to: to the head where axial."""
         along = np.array(self.first.ImageOrientationPatient, float)
-        return np.cross(along[:3], along[3:])
+        normal = np.cross(along[:3], along[3:])
+        return normal * np.sign(normal[np.argmax(np.abs(normal))])
 
     @property
     def axial(self) -> bool:
-        return bool(abs(self.normal[2]) > _AXIAL_COSINE)
+        return bool(abs(self.upward[2]) > _AXIAL_COSINE)
 
     @property
-    def thickness(self) -> float:
-        return float(self.first.get("SliceThickness") or np.inf)
+    def thickness(self) -> float | None:
+        """Slice thickness in mm; None where the header does not say."""
+        value = self.first.get("SliceThickness")
+        return float(value) if value else None
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file starts as DICOM files do."""
+    """Whether a file starts as DICOM files do, with or without preamble; raises OSError where it cannot be read."""
     with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+        start = file.read(132)
+    return start[128:] == b"DICM" or start[:4] in _BARE
 
 
 def read(files: Sequence[Path], place: Path, wanted: str | None) -> CT:
-    """The CT in these files; `place` is the folder or file that a person gave."""
-    series = _chosen(_by_series(files, place), place, wanted)
-    chosen, others = series[0], series[1:]
-    ordered, positions = _sorted(chosen)
-    ijk_to_ras = _matrix(ordered, positions)
-    hu, warnings = in_hu(_decoded(ordered), place.name)
-    if others:
-        warnings = (f"Of {len(series)} CT series {chosen.name} was taken; choose another with its number.", *warnings)
-    return CT(
-        hu,
-        ijk_to_ras,
-        tuple(int(header.get("InstanceNumber") or 0) for header in ordered.headers),
-        (*warnings, *_warnings(ordered.first, ijk_to_ras)),
-        _source(ordered.first, hu, ijk_to_ras),
-        _identity(ordered.first, place),
-    )
+    """The CT in these files; `place` is the folder or file that a person gave, `wanted` the series as `read_ct` says."""
+    place = place.absolute()
+    # Odd values that can be read all the same are no news to a reader of the CT.
+    with warnings.catch_warnings(), pydicom.config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        series = _chosen(_by_series(files, place), place, wanted)
+        ordered, corners = _sorted(series[0])
+        values = decoded(ordered.files, ordered.headers)
+    first, ijk_to_ras = ordered.first, _matrix(ordered, corners)
+    hu, remarks = in_hu(values, place.name)
+    if len(series) > 1:
+        remarks = (f"Of {len(series)} CT series {ordered.name} was taken; choose another with its number.", *remarks)
+    ct = CT(hu, ijk_to_ras, _instance_numbers(ordered), source=_source(first, hu, ijk_to_ras), identity=_identity(first, place))
+    if _contrast(first) == "unknown":
+        remarks = (*remarks, "Whether contrast was given is unknown: the header does not say.")
+    if len(ordered.files) == 1 and ordered.thickness is None:
+        remarks = (*remarks, "The thickness of the only slice is unknown: volumes take it for 1 mm.")
+    return replace(ct, warnings=(*remarks, *grid_warnings(ijk_to_ras, ordered.thickness or 0.0)))
 
 
 def _by_series(files: Sequence[Path], place: Path) -> list[_Series]:
     """CT series with image planes; refuses a folder that holds none, saying what it holds."""
-    groups: dict[tuple, list[tuple[Path, pydicom.Dataset]]] = {}
-    refused: list[str] = []
-    seen = False
-    for file in files:
-        header = _header(file)
-        if header is None:
-            continue
-        seen = True
-        problem = _problem(header)
-        if problem:
-            refused.append(problem)
-            continue
-        orientation = tuple(np.round(np.array(header.ImageOrientationPatient, float), 3))
-        key = (header.SeriesInstanceUID, orientation, header.Rows, header.Columns)
-        groups.setdefault(key, []).append((file, header))
-    if not seen:
+    headers = [(file, header) for file in files if (header := _header(file)) is not None]
+    if not headers:
         raise InputError(f"{place.name} holds no DICOM file; give a folder with a CT series, or an image file.")
-    if not groups:
-        raise InputError(f"{place.name} holds no CT that can be used: {refused[0]}; give a CT series in HU.")
-    return [_Series(*(tuple(part) for part in zip(*group, strict=True))) for group in groups.values()]
+    slices = [(file, header) for file, header in headers if not _kind(header)]
+    whole = [(file, header) for file, header in slices if not _defect(header)]
+    if not whole:
+        problems = ", ".join(dict.fromkeys(_kind(header) or _defect(header) for _, header in headers))
+        raise InputError(f"{place.name} holds no CT that can be used ({problems}); give a CT series in HU.")
+    uids = {header.SeriesInstanceUID for _, header in whole}
+    for file, header in slices:
+        if _defect(header) and header.SeriesInstanceUID in uids:
+            raise InputError(f"{file.name} is damaged or cut off ({_defect(header)}); copy the series again.")
+    groups: list[list[tuple[Path, pydicom.Dataset]]] = []
+    for one in whole:
+        group = next((group for group in groups if _same_plane(group[0][1], one[1])), None)
+        if group is None:
+            groups.append(group := [])
+        group.append(one)
+    return [_Series(*(tuple(part) for part in zip(*group, strict=True))) for group in groups]
+
+
+def _same_plane(one: pydicom.Dataset, other: pydicom.Dataset) -> bool:
+    """Whether two slices can belong to one stack: same series, matrix, orientation and pixel spacing."""
+    names = ("SeriesInstanceUID", "Rows", "Columns")
+    vectors = ("ImageOrientationPatient", "PixelSpacing")
+    return all(one[name].value == other[name].value for name in names) and all(
+        np.allclose(one[name].value, other[name].value, rtol=0, atol=_SAME_PLANE) for name in vectors
+    )
 
 
 def _header(file: Path) -> pydicom.Dataset | None:
-    """The header of a DICOM image or other instance; None for files that are no DICOM."""
-    if file.name == "DICOMDIR" or not is_dicom(file):
+    """The header of a DICOM image or other instance, its numbers readable; None for files that are no DICOM."""
+    if file.name.upper() == "DICOMDIR" or file.name.startswith("."):
         return None
+    if not is_dicom(file):
+        return _unreadable(file) if file.suffix.lower() in (".dcm", ".dicom", ".ima") else None
     try:
-        header = pydicom.dcmread(file, stop_before_pixels=True)
-        return header if "SeriesInstanceUID" in header else _unreadable(file)
-    except (InvalidDicomError, OSError, EOFError, ValueError, AttributeError):
+        header = pydicom.dcmread(file, defer_size=1024, force=True, specific_tags=[*_TAGS, "PixelData"])
+        for name in _NUMBERS:
+            np.array(header.get(name) or 0, float)
+    except Exception:  # pydicom raises many kinds on damaged files
         return _unreadable(file)
+    # pydicom takes a cut off header, even a cut off value, for a whole one: the pixels that follow are the proof.
+    cut_off = not header.get("SeriesInstanceUID") or (header.get("SOPClassUID") == _CT_CLASS and "PixelData" not in header)
+    return _unreadable(file) if cut_off else header
 
 
 def _unreadable(file: Path) -> pydicom.Dataset:
     raise InputError(f"{file.name} is damaged or cut off; copy the series again.")
 
 
-def _problem(header: pydicom.Dataset) -> str:
-    """Why an instance is no slice of a CT; empty if it is one."""
-    modality = header.get("Modality", "")
+def _kind(header: pydicom.Dataset) -> str:
+    """What an instance is, if no slice of a CT; empty if it is one."""
+    modality = header.get("Modality")
     if modality != "CT":
         return f"its modality is {modality or 'not given'}, not CT"
-    if header.SOPClassUID in _ENHANCED_CLASSES or int(header.get("NumberOfFrames") or 1) > 1:
-        return "it is a multi-frame CT, which is not supported (convert it to single slices)"
-    if header.SOPClassUID not in _CT_CLASSES:
+    if header.get("SOPClassUID") in _ENHANCED_CLASSES or int(header.get("NumberOfFrames") or 1) > 1:
+        return "it is a multi-frame CT, which must be converted to single slices first"
+    if header.get("SOPClassUID") != _CT_CLASS:
         return "it is a secondary capture or other derived object, not CT slices"
-    if not str(header.get("PhotometricInterpretation", "")).startswith("MONOCHROME"):
+    if not header.get("PhotometricInterpretation", "MONOCHROME").startswith("MONOCHROME"):
         return "its pictures are in colour"
-    if "LOCALIZER" in header.get("ImageType", []):
-        return "it is a localizer"
-    missing = [name for name in _NEEDED if name not in header]
-    if missing:
-        return f"its slices have no {missing[0]}"
-    if "RescaleSlope" not in header or "RescaleIntercept" not in header:
-        return "it has no HU scale (rescale slope and intercept)"
-    if header.get("RescaleType", "HU") not in ("HU", "US", ""):
+    types = str(header.get("ImageType") or "").upper()
+    return next((f"its images are {name.lower()}, not slices" for name in _NOT_SLICES if name in types), "")
+
+
+def _defect(header: pydicom.Dataset) -> str:
+    """What a slice of a CT lacks; empty if nothing."""
+    for name, count in _NEEDED.items():
+        if np.size(header.get(name) or ()) != count:
+            return f"its slices have no {name}"
+    if not header.get("RescaleSlope") or header.get("RescaleIntercept") is None:
+        return "it has no HU scale, rescale slope and intercept"
+    if (header.get("RescaleType") or "HU") not in ("HU", "US"):
         return f"its values are in {header.RescaleType}, not HU"
     return ""
 
 
 def _chosen(series: list[_Series], place: Path, wanted: str | None) -> list[_Series]:
-    """All CT series, the one to read first."""
-    listed = "; ".join(one.name for one in series)
+    """The CT series that fit, the one to read first: axial, not just a few slices, thin."""
     if wanted is not None:
-        matching = [one for one in series if _matches(one, wanted)]
-        if len({one.first.SeriesInstanceUID for one in matching}) != 1:
-            count = "No" if not matching else "More than one"
-            raise InputError(f"{count} CT series in {place.name} fits {wanted!r}; there are: {listed}.")
-        return [max(matching, key=lambda one: len(one.files))]
-    return sorted(series, key=lambda one: (not one.axial, len(one.files) < 10, one.thickness, -len(one.files)))
+        fitting = [one for one in series if _is(one, wanted)] or [one for one in series if _describes(one, wanted)]
+        if not fitting:
+            listed = "; ".join(one.name for one in series)
+            raise InputError(f"No CT series in {place.name} fits {wanted!r}; give one of these: {listed}.")
+        if len({one.first.SeriesInstanceUID for one in fitting}) > 1:
+            listed = "; ".join(f"{one.name}, UID {one.first.SeriesInstanceUID}" for one in fitting)
+            raise InputError(f"More than one CT series in {place.name} fits {wanted!r}; give the UID of one: {listed}.")
+        series = fitting
+    return sorted(series, key=lambda one: (not one.axial, len(one.files) < _FEW, one.thickness or np.inf, -len(one.files)))
 
 
-def _matches(series: _Series, wanted: str) -> bool:
-    first = series.first
-    exact = wanted in (str(first.SeriesInstanceUID), str(first.get("SeriesNumber")))
-    return exact or (not wanted.isdigit() and wanted.lower() in str(first.get("SeriesDescription", "")).lower())
+def _is(series: _Series, wanted: str) -> bool:
+    return wanted in (str(series.first.get(name, "")).strip() for name in _SERIES)
+
+
+def _describes(series: _Series, wanted: str) -> bool:
+    return not wanted.isdigit() and wanted.lower() in str(series.first.get("SeriesDescription", "")).lower()
 
 
 def _sorted(series: _Series) -> tuple[_Series, np.ndarray]:
-    """The series by position along its normal, from foot to head where axial, and the positions in mm."""
-    normal = series.normal
-    up = normal * (np.sign(normal[np.argmax(np.abs(normal))]) or 1)
-    positions = np.array([np.dot(up, np.array(header.ImagePositionPatient, float)) for header in series.headers])
+    """The series from foot to head (where axial), and the corner of each slice as LPS mm `[slice, 3]`."""
+    corners = np.array([header.ImagePositionPatient for header in series.headers], float)
+    positions = corners @ series.upward
     order = np.argsort(positions, kind="stable")
-    positions = positions[order]
+    _check_even(positions[order])
+    _check_straight(corners[order])
+    return _Series(tuple(series.files[i] for i in order), tuple(series.headers[i] for i in order)), corners[order]
+
+
+def _check_even(positions: np.ndarray) -> None:
+    """Refuse duplicate, missing and unevenly placed slices, given their rising positions along the normal in mm."""
     gaps = np.diff(positions)
-    if len(gaps):
-        usual = float(np.median(gaps))
-        same = positions[:-1][gaps < max(1e-3, _UNEVEN * usual)]
-        if len(same):
-            raise InputError(f"The CT has more than one slice at {_mm(same)}; remove the duplicates or choose a series.")
-        wide = [f"between {a:.1f} and {b:.1f} mm" for a, b, gap in zip(positions, positions[1:], gaps, strict=False)
-                if gap > (1 + _UNEVEN) * usual]
-        if wide:
-            raise InputError(f"Slices of the CT are missing {', '.join(wide[:5])}; export the whole series again.")
-    return _Series(tuple(series.files[i] for i in order), tuple(series.headers[i] for i in order)), positions
+    if not len(gaps):
+        return
+    if (gaps < _SAME_MM).any():
+        same = _few([f"{position:.1f}" for position in np.unique(positions[1:][gaps < _SAME_MM])])
+        raise InputError(f"The CT has more than one slice at {same} mm; remove the duplicates or choose a series.")
+    usual = float(np.quantile(gaps, 0.5, method="lower"))
+    spans = [f"{a:.1f} and {b:.1f}" for a, b in itertools.pairwise(positions)]
+    wide = [span for span, gap in zip(spans, gaps, strict=True) if gap > 1.5 * usual]
+    if wide:
+        raise InputError(f"Slices of the CT are missing between {_few(wide)} mm; export the whole series again.")
+    allowed = max(_UNEVEN * usual, _ROUNDING_MM)
+    uneven = [span for span, gap in zip(spans, gaps, strict=True) if abs(gap - usual) > allowed]
+    if uneven:
+        raise InputError(
+            f"The CT's slices lie {usual:.2f} mm apart, but not between {_few(uneven)} mm; export them evenly spaced."
+        )
 
 
-def _mm(positions: np.ndarray) -> str:
-    return ", ".join(f"{position:.1f} mm" for position in positions[:5])
+def _check_straight(corners: np.ndarray) -> None:
+    even = np.linspace(corners[0], corners[-1], len(corners))
+    astray = float(np.linalg.norm(corners - even, axis=1).max())
+    if astray > _ASTRAY_MM:
+        raise InputError(f"The CT's slices lie up to {astray:.1f} mm off a straight stack; export them as one straight series.")
 
 
-def _matrix(series: _Series, positions: np.ndarray) -> np.ndarray:
+def _few(texts: list[str]) -> str:
+    return ", ".join(texts[:5]) + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")
+
+
+def _matrix(series: _Series, corners: np.ndarray) -> np.ndarray:
     """Voxel (column, row, slice) to RAS; the slice step runs from the first slice's corner to the last's, tilt included."""
-    first, last = series.headers[0], series.headers[-1]
-    along = np.array(first.ImageOrientationPatient, float)
-    down, across = (float(value) for value in first.PixelSpacing)
-    origin = np.array(first.ImagePositionPatient, float)
-    if len(positions) > 1:
-        step = (np.array(last.ImagePositionPatient, float) - origin) / (len(positions) - 1)
-    else:
-        thickness = float(first.get("SliceThickness") or 1.0)
-        step = series.normal * (np.sign(series.normal[np.argmax(np.abs(series.normal))]) or 1) * thickness
+    along = np.array(series.first.ImageOrientationPatient, float)
+    down, across = (float(value) for value in series.first.PixelSpacing)
+    step = (corners[-1] - corners[0]) / (len(corners) - 1) if len(corners) > 1 else series.upward * (series.thickness or 1.0)
     lps = np.eye(4)
     lps[:3, :3] = np.column_stack([along[:3] * across, along[3:] * down, step])
-    lps[:3, 3] = origin
+    lps[:3, 3] = corners[0]
     return _LPS_TO_RAS @ lps
 
 
-def _decoded(series: _Series) -> np.ndarray:
-    """Slices `[slice, row, column]` with rescale applied; padding is air. Every transfer syntax that GDCM or pydicom decodes."""
-    slices = np.empty((len(series.files), series.first.Rows, series.first.Columns), np.float32)
-    for image, file, header in zip(slices, series.files, series.headers, strict=True):
-        stored = _stored_values(file)
-        if stored.shape != image.shape:
-            raise InputError(f"{file.name} is damaged or cut off; copy the series again.")
-        image[:] = stored * float(header.RescaleSlope) + float(header.RescaleIntercept)
-        padding = _padding(header, stored)
-        if padding is not None:
-            image[padding] = AIR_HU
-    return slices
-
-
-def _stored_values(file: Path) -> np.ndarray:
-    try:
-        return pydicom.dcmread(file).pixel_array
-    except Exception:
-        return _through_gdcm(file)
-
-
-def _through_gdcm(file: Path) -> np.ndarray:
-    """Stored values of a syntax that pydicom has no decoder for here; the rescale that GDCM applies is taken back."""
-    header = pydicom.dcmread(file, stop_before_pixels=True)
-    try:
-        values = sitk.GetArrayFromImage(sitk.ReadImage(str(file), sitk.sitkFloat64, "GDCMImageIO"))[0]
-    except RuntimeError as error:
-        raise InputError(f"{file.name} is damaged, cut off or in an unknown compression; copy the series again.") from error
-    return np.rint((values - float(header.RescaleIntercept)) / float(header.RescaleSlope))
-
-
-def _padding(header: pydicom.Dataset, stored: np.ndarray) -> np.ndarray | None:
-    """Pixels that the header names as padding, by a value or a range."""
-    value = header.get("PixelPaddingValue")
-    if value is None:
-        return None
-    limit = header.get("PixelPaddingRangeLimit", value)
-    return (stored >= min(value, limit)) & (stored <= max(value, limit))
-
-
-def _warnings(first: pydicom.Dataset, ijk_to_ras: np.ndarray) -> list[str]:
-    warnings = []
-    i, j, k = (ijk_to_ras[:3, axis] / np.linalg.norm(ijk_to_ras[:3, axis]) for axis in range(3))
-    tilt = float(np.degrees(np.arccos(np.clip(abs(np.dot(np.cross(i, j), k)), 0, 1))))
-    if tilt > _TILT_DEGREES:
-        warnings.append(f"The gantry was tilted by {tilt:.1f} degrees; results keep the tilted grid.")
-    spacing = float(np.linalg.norm(ijk_to_ras[:3, 2]))
-    thick = max(spacing, float(first.get("SliceThickness") or 0))
-    if thick > _THICK_MM:
-        warnings.append(f"Slices are {thick:g} mm thick or apart: small nodules can be missed and volumes are rough.")
-    if _contrast(first) == "unknown":
-        warnings.append("Whether contrast was given is unknown: the header does not say.")
-    return warnings
+def _instance_numbers(series: _Series) -> tuple[int, ...] | None:
+    numbers = [header.get("InstanceNumber") for header in series.headers]
+    return None if None in numbers else tuple(int(number) for number in numbers)
 
 
 def _contrast(header: pydicom.Dataset) -> str:
-    if "ContrastBolusAgent" not in header:
-        return "unknown"
-    return "yes" if str(header.ContrastBolusAgent).strip().lower() not in ("", "none", "no") else "no"
+    agent = str(header.get("ContrastBolusAgent") or "").strip().lower()
+    return "unknown" if not agent else "no" if agent in ("none", "no") else "yes"
 
 
 def _source(first: pydicom.Dataset, hu: np.ndarray, ijk_to_ras: np.ndarray) -> dict[str, Any]:
@@ -283,14 +295,4 @@ def _source(first: pydicom.Dataset, hu: np.ndarray, ijk_to_ras: np.ndarray) -> d
 
 
 def _identity(first: pydicom.Dataset, place: Path) -> dict[str, str]:
-    names = (
-        "PatientName",
-        "PatientID",
-        "PatientBirthDate",
-        "StudyDate",
-        "StudyInstanceUID",
-        "SeriesInstanceUID",
-        "SeriesDescription",
-        "AccessionNumber",
-    )
-    return {"path": str(place.absolute()), **{name: str(first.get(name, "")) for name in names}}
+    return {"path": str(place), **{name: str(first.get(name, "")) for name in (*_PERSON, *_SERIES)}}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 from scipy import ndimage
@@ -98,9 +99,12 @@ class _Found:
 def fuse_scan(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> Nodules:
     """The default rule, in 3D: a component of `image` (G(x) on the CT grid) stays if a candidate touches it.
 
-    Holes in a slice are filled. The component with most voxels in a candidate's boxes is its nodule; fragments close to it or mostly in the boxes join.
-    A component that holds several candidates is parted where it has a neck. A candidate without a component gives a region
-    grown inside its boxes (detector only). Components without a candidate are unconfirmed.
+    Holes in a slice are filled. The component with most voxels in a candidate's boxes is its nodule; fragments close to it
+    that lie mostly in the boxes join. A component that holds several candidates is parted where it has a neck. A candidate
+    without a component gives a region grown inside its boxes (detector only). Components without a candidate are
+    unconfirmed. A slice without a candidate adds only to components that a candidate touches elsewhere.
+
+    Labels: confirmed nodules by falling score, seeded ones, then those of the detector alone by falling score.
     """
     above = image > rule.threshold
     components = _Components.of(_filled(above & _allowed(ct, candidates, rule)))
@@ -117,11 +121,10 @@ def fuse_scan(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: 
             regions.append(_grown(ct, candidate))
     groups = _groups(owned)
     found = [part for members, numbers in groups for part in _parted(components, members, numbers, ct, rule)]
-    kept = [nodule for nodule in found + regions if _diameter(nodule, ct) >= rule.minimum_diameter]
     taken = np.zeros(len(components.sizes), bool)
     taken[[number for _, numbers in groups for number in numbers]] = True
     rest, _ = ndimage.label(above & ~taken[components.labels], _FACES)
-    labels, statuses, scores = _numbered(kept, ct.hu.shape)
+    labels, statuses, scores = _numbered(found + regions, ct, rule)
     return Nodules(labels, statuses, scores, _large_enough(rest, ct, rule), tuple(not_found))
 
 
@@ -129,21 +132,21 @@ def fuse_paper(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule:
     """The paper's rule, slice by slice.
 
     Components that share a voxel with a candidate's box stay, others go; a slice without candidates keeps the generator's
-    image; where the generator has nothing on a slice, the boxes, filled, stand. Nodules are the 3D components of what
-    stands. Seeds act as candidates on their own slices.
+    image; where the generator has nothing on a slice, the detector's boxes, filled, stand. Nodules are the 3D components of
+    what stands, numbered as in `fuse_scan`. A seed acts as a candidate on the slices around it, but its box is never filled.
     """
     above = image > rule.threshold
+    found_boxes, seed_boxes = (
+        _boxes([c for c in candidates if (c.seed is not None) == seeded], ct) for seeded in (False, True)
+    )
+    boxes = found_boxes | seed_boxes
     stands = np.zeros(above.shape, bool)
-    boxes = np.zeros(above.shape, bool)
-    for candidate in candidates:
-        for k in candidate.boxes:
-            boxes[_window(candidate, k, ct)] = True
     filled = np.zeros(above.shape, bool)
     for k in range(len(above)):
         if not boxes[k].any():
             stands[k] = above[k]
         elif not above[k].any():
-            filled[k] = boxes[k]
+            filled[k] = found_boxes[k]
         else:
             parts, _ = ndimage.label(above[k])
             stands[k] = np.isin(parts, np.setdiff1d(parts[boxes[k]], 0))
@@ -154,11 +157,17 @@ def fuse_paper(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule:
         holders = [c for c in candidates if any((labels[_window(c, k, ct)] == number).any() for k in c.boxes)]
         status = _status(holders) if stands[box][mask].any() else DETECTOR_ONLY
         found.append(_Found(box, mask, status, _score(holders)))
-    kept = [nodule for nodule in found if _diameter(nodule, ct) >= rule.minimum_diameter]
-    numbered = _numbered(kept, ct.hu.shape)
+    numbered = _numbered(found, ct, rule)
     rest, _ = ndimage.label(above & ~stands, _FACES)
     missed = tuple(c.seed for c in candidates if c.seed is not None and not any(labels[_window(c, k, ct)].any() for k in c.boxes))
     return Nodules(*numbered, _large_enough(rest, ct, rule), missed)
+
+
+def only(nodules: Nodules, wanted: Sequence[bool]) -> Nodules:
+    """The nodules whose place (label n at n - 1) says so, numbered anew in the same order."""
+    numbers = np.concatenate([[0], np.cumsum(wanted) * np.asarray(wanted)]).astype(nodules.labels.dtype)
+    statuses, scores = tuple(compress(nodules.statuses, wanted)), tuple(compress(nodules.scores, wanted))
+    return replace(nodules, labels=numbers[nodules.labels], statuses=statuses, scores=scores)
 
 
 def _allowed(ct: CT, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
@@ -186,6 +195,15 @@ def around(candidate: Candidate, ct: CT, margin: float = 0.0) -> tuple[slice, sl
         for a, b, spacing, size in zip(low, high, ct.spacing[::-1], ct.hu.shape, strict=True)
     )
     return k, j, i
+
+
+def _boxes(candidates: Sequence[Candidate], ct: CT) -> np.ndarray:
+    """Voxels `[slice, row, column]` that the candidates' boxes cover, at least in part."""
+    covered = np.zeros(ct.hu.shape, bool)
+    for candidate in candidates:
+        for k in candidate.boxes:
+            covered[_window(candidate, k, ct)] = True
+    return covered
 
 
 def _window(candidate: Candidate, k: int, ct: CT) -> tuple[int, slice, slice]:
@@ -219,10 +237,11 @@ def _components_of(components: _Components, candidate: Candidate, ct: CT, rule: 
 
 
 def _distance(components: np.ndarray, one: int, other: int, ct: CT) -> float:
-    """Smallest free distance of two components, mm; 0 where voxels are neighbours."""
-    distances = ndimage.distance_transform_edt(components != one, sampling=ct.spacing[::-1])
-    apart = distances[components == other]
-    return float(apart.min()) - min(ct.spacing) if apart.size else np.inf
+    """Smallest free distance of two components, between the faces of voxels, mm; 0 where voxels are neighbours."""
+    # From one voxel further out on all sides, distances between centres are those between faces.
+    beside = ndimage.binary_dilation(components == one, np.ones((3, 3, 3)))
+    apart = ndimage.distance_transform_edt(~beside, sampling=ct.spacing[::-1])[components == other]
+    return float(apart.min()) if apart.size else np.inf
 
 
 def _nearest_component(components: np.ndarray, seed: tuple[int, int, int], ct: CT, reach: float) -> int:
@@ -263,7 +282,7 @@ def _parted(
     depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=ct.spacing[::-1])[1:-1, 1:-1, 1:-1]
     places = [_deepest(depth, member, box, ct) for member in members]
     merged = _merge_without_neck(depth, mask, places, rule.neck)
-    parts = _watershed(depth, mask, places)
+    parts = _watershed(depth, mask, places, ct)
     found = []
     for group in sorted(set(merged)):
         holders = [member for member, own in zip(members, merged, strict=True) if own == group]
@@ -273,26 +292,25 @@ def _parted(
 
 
 def _deepest(depth: np.ndarray, member: Candidate, box: tuple[slice, ...], ct: CT) -> tuple[int, ...]:
-    """The voxel deepest inside the component among those at a candidate; index within `box`."""
-    allowed = np.zeros(ct.hu.shape, bool)
-    if member.seed is not None:
-        allowed[member.seed[::-1]] = True
-    else:
-        for k in member.boxes:
-            allowed[_window(member, k, ct)] = True
-    here = np.where(allowed[box], depth, 0)
-    if not here.any():  # a seed beside its component
-        corner = np.array([part.start for part in box])
-        voxels = np.argwhere(depth > 0)
-        return tuple(voxels[np.argmin(((voxels + corner - np.round(member.centre_ijk[::-1])) ** 2).sum(1))])
-    return tuple(int(index) for index in np.unravel_index(np.argmax(here), here.shape))
+    """A member's place: the voxel deepest inside the component in its boxes, or nearest to its seed; index within `box`."""
+    if member.seed is None:
+        here = depth * _boxes([member], ct)[box]
+        return tuple(int(index) for index in np.unravel_index(np.argmax(here), here.shape))
+    voxels = np.argwhere(depth > 0)
+    corner = np.array([part.start for part in box])
+    offsets = (voxels + corner - member.seed[::-1]) * ct.spacing[::-1]
+    return tuple(int(index) for index in voxels[np.argmin((offsets**2).sum(1))])
 
 
-def _watershed(depth: np.ndarray, mask: np.ndarray, places: Sequence[tuple[int, ...]]) -> np.ndarray:
+def _watershed(depth: np.ndarray, mask: np.ndarray, places: Sequence[tuple[int, ...]], ct: CT) -> np.ndarray:
+    """For each voxel of the mask the number (from 1) of the place it belongs to."""
     markers = np.zeros(mask.shape, np.int32)
     for number, place in enumerate(places, 1):
         markers[place] = number
-    return watershed(-depth, markers, mask=mask)
+    parts = watershed(-depth, markers, mask=mask)
+    # Fragments without a place of their own go with the nearest part.
+    nearest = ndimage.distance_transform_edt(parts == 0, ct.spacing[::-1], return_distances=False, return_indices=True)
+    return np.where(mask, parts[tuple(nearest)], 0)
 
 
 def _merge_without_neck(depth: np.ndarray, mask: np.ndarray, places: Sequence[tuple[int, ...]], neck: float) -> list[int]:
@@ -311,26 +329,15 @@ def _merge_without_neck(depth: np.ndarray, mask: np.ndarray, places: Sequence[tu
 
 
 def _grown(ct: CT, candidate: Candidate) -> _Found:
-    """A region inside a candidate's boxes: the brighter part by Otsu's threshold, at the middle; all of them if none."""
+    """A region inside a candidate's boxes: the brighter part by Otsu's threshold, nearest the middle; all where HU are even."""
     box = around(candidate, ct)
-    inside = np.zeros(ct.hu[box].shape, bool)
-    for k in candidate.boxes:
-        at, rows, columns = _window(candidate, k, ct)
-        inside[
-            at - box[0].start,
-            rows.start - box[1].start : rows.stop - box[1].start,
-            columns.start - box[2].start : columns.stop - box[2].start,
-        ] = True
-    hu = ct.hu[box]
+    inside, hu = _boxes([candidate], ct)[box], ct.hu[box]
     bright = inside & (hu > threshold_otsu(hu[inside])) if np.ptp(hu[inside]) else inside
     parts, _ = ndimage.label(bright, _FACES)
     middle = candidate.centre_ijk[::-1] - [part.start for part in box]
-    voxels = np.argwhere(bright) if bright.any() else np.argwhere(inside)
-    if bright.any():
-        offsets = (voxels - middle) * ct.spacing[::-1]
-        nearest = voxels[np.argmin((offsets**2).sum(1))]
-        inside = parts == parts[tuple(nearest)]
-    return _Found(box, inside, DETECTOR_ONLY, candidate.score)
+    voxels = np.argwhere(bright)
+    nearest = voxels[np.argmin((((voxels - middle) * ct.spacing[::-1]) ** 2).sum(1))]
+    return _Found(box, parts == parts[tuple(nearest)], DETECTOR_ONLY, candidate.score)
 
 
 def _status(holders: Sequence[Candidate]) -> str:
@@ -343,22 +350,21 @@ def _score(holders: Sequence[Candidate]) -> float | None:
     return max((candidate.score for candidate in holders if candidate.seed is None), default=None)
 
 
-def _diameter(nodule: _Found, ct: CT) -> float:
-    return _sphere_diameter(np.count_nonzero(nodule.mask) * ct.voxel_volume)
+def _diameters(voxels: np.ndarray, ct: CT) -> np.ndarray:
+    """Diameters of the spheres of the same volume as so many voxels, mm."""
+    return np.cbrt(6 * voxels * ct.voxel_volume / np.pi)
 
 
-def _sphere_diameter(volume: float) -> float:
-    return float(np.cbrt(6 * volume / np.pi))
-
-
-def _numbered(found: Sequence[_Found], shape: tuple[int, ...]) -> tuple[np.ndarray, tuple[str, ...], tuple[float | None, ...]]:
-    """Labels 1..N: finds of the detector by falling score, then the others."""
+def _numbered(
+    found: Sequence[_Found], ct: CT, rule: FusionRule
+) -> tuple[np.ndarray, tuple[str, ...], tuple[float | None, ...]]:
+    """Labels 1..N of those large enough, with their statuses and scores; a voxel goes to the first that claims it."""
     ordered = sorted(found, key=lambda nodule: (nodule.status == DETECTOR_ONLY, -(nodule.score or 0.0)))
-    labels = np.zeros(shape, np.uint16)
-    kept = []
+    labels = np.zeros(ct.hu.shape, np.uint16)
+    kept: list[_Found] = []
     for nodule in ordered:
         free = nodule.mask & (labels[nodule.box] == 0)
-        if free.any():
+        if free.any() and _diameters(free.sum(), ct) >= rule.minimum_diameter:
             kept.append(nodule)
             labels[nodule.box][free] = len(kept)
     return labels, tuple(nodule.status for nodule in kept), tuple(nodule.score for nodule in kept)
@@ -366,8 +372,7 @@ def _numbered(found: Sequence[_Found], shape: tuple[int, ...]) -> tuple[np.ndarr
 
 def _large_enough(components: np.ndarray, ct: CT, rule: FusionRule) -> np.ndarray:
     """Components of at least the minimum diameter, numbered 1..M."""
-    volumes = np.bincount(components.ravel()) * ct.voxel_volume
-    keep = np.cbrt(6 * volumes / np.pi) >= rule.minimum_diameter
+    keep = _diameters(np.bincount(components.ravel()), ct) >= rule.minimum_diameter
     keep[0] = False
     numbers = np.where(keep, np.cumsum(keep), 0)
     return numbers[components].astype(np.uint16)

@@ -20,10 +20,9 @@ from .networks.generator import REACH
 #: A tile on the network grid: slice (or triplet), tile row, tile column.
 Tile = tuple[int, int, int]
 
-# Tile widths in pixels. A tile is read with 2 x 8 pixels around it: small ones waste that, large ones compute what is not asked.
+# Tile widths in pixels. A tile is read with 8 pixels around it: small ones waste that, large ones compute what is not asked.
 _TILE_AROUND_CANDIDATES = 24
 _TILE_EVERYWHERE = 128
-
 
 #: A box on the CT grid of the axial view: slices, rows, columns.
 Region = tuple[slice, slice, slice]
@@ -180,7 +179,7 @@ class _Work:
             slices = slice(unit, unit + 3) if self.paper else unit
             known[slices, y * self.tile : (y + 1) * self.tile, x * self.tile : (x + 1) * self.tile] = True
         inside = np.s_[:, : self.shape[1], : self.shape[2]]
-        return NoduleImage(self.values[inside], known[inside], self.steps, self.ct.hu.shape)  # type: ignore[arg-type]
+        return NoduleImage(self.values[inside], known[inside], self.steps, self.ct.hu.shape)
 
     def _input(self, tile: Tile) -> torch.Tensor:
         """Three slices of one tile with `REACH` pixels around, `[3, tile + 2 reach, tile + 2 reach]`."""

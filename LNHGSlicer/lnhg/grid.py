@@ -76,12 +76,8 @@ def resize(images: torch.Tensor, scale: tuple[float, float]) -> torch.Tensor:
     )[:, 0]
 
 
-def to_ct_grid(
-    image: np.ndarray, steps: tuple[float, float], rows: tuple[int, int], columns: tuple[int, int]
-) -> np.ndarray:
+def to_ct_grid(image: np.ndarray, steps: tuple[float, float], rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
     """An image `[y, x]` on a network grid, linearly interpolated at CT rows and columns (half-open ranges)."""
     offset = [(rows[0] + 0.5) / steps[0] - 0.5, (columns[0] + 0.5) / steps[1] - 0.5]
     shape = (rows[1] - rows[0], columns[1] - columns[0])
-    return ndimage.affine_transform(
-        image, [1 / steps[0], 1 / steps[1]], offset, shape, np.float32, order=1, mode="nearest"
-    )
+    return ndimage.affine_transform(image, [1 / steps[0], 1 / steps[1]], offset, shape, np.float32, order=1, mode="nearest")

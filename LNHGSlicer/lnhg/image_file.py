@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -38,8 +39,8 @@ def read(path: Path) -> CT:
         "contrast": "unknown",
         "sha256": fingerprint(hu, ijk_to_ras),
     }
-    remarks = (*warnings, *grid_warnings(ijk_to_ras), *(() if placed else (_NO_SPACE,)), _NO_CONTRAST)
-    return CT(hu, ijk_to_ras, warnings=remarks, source=source, identity={"path": str(path.absolute())})
+    ct = CT(hu, ijk_to_ras, source=source, identity={"path": str(path.absolute())})
+    return replace(ct, warnings=(*warnings, *grid_warnings(ijk_to_ras), *(() if placed else (_NO_SPACE,)), _NO_CONTRAST))
 
 
 def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -66,7 +67,8 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, bool]:
         if path.name.lower().endswith(".gz"):
             _check_gzip(path)
         image = nibabel.load(path)
-        assert isinstance(image, nibabel.Nifti1Image)
+        if not isinstance(image, nibabel.Nifti1Image):
+            raise ImageFileError("a .nii file, but of another kind (CIFTI)")
         shape = image.shape[:3] if set(image.shape[3:]) == {1} else image.shape
         _check_axes(path, len(shape), 3 if image.get_data_dtype().names else 1)
         values = np.asanyarray(image.dataobj).reshape(shape)

@@ -1,4 +1,4 @@
-"""Writing NRRD files whose grid is exact, also where slices are sheared, which SimpleITK cannot hold."""
+"""Writing NRRD files: any grid, oblique or sheared, in full precision, and fields of one's own in the header."""
 
 from __future__ import annotations
 

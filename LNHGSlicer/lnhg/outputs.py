@@ -37,7 +37,8 @@ FILES = {
 def save(result: Result, folder: Path, *, with_identity: bool = False) -> dict[str, Path]:
     """Write all result files into `folder`; returns name -> path for the names of `FILES` that were written.
 
-    They are made in a temporary folder beside it and moved in at the end: after an error `folder` is as it was before.
+    They are made in a temporary folder in it, or beside it where it is new, and moved into place at the end: after an
+    error `folder` is as it was before.
     Results of an earlier run are replaced, other files left alone.
 
     Args:
@@ -48,11 +49,8 @@ def save(result: Result, folder: Path, *, with_identity: bool = False) -> dict[s
     Raises InputError when the folder cannot be written.
     """
     folder = folder.absolute()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; choose a folder for the results.")
-    beside = next(parent for parent in folder.parents if parent.is_dir())
     try:
-        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=beside) as temporary:
+        with _temporary_folder(folder) as temporary:
             made = Path(temporary) / "results"
             made.mkdir()
             _write_all(result, made, with_identity)
@@ -61,6 +59,24 @@ def save(result: Result, folder: Path, *, with_identity: bool = False) -> dict[s
     except OSError as error:
         raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
     return {name: folder / file for name, file in names.items()}
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InputError if results cannot be written into `folder`, before a run is made for it; leaves nothing behind."""
+    folder = folder.absolute()
+    try:
+        with _temporary_folder(folder):
+            pass
+    except OSError as error:
+        raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
+
+
+def _temporary_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder on the same disk as `folder`: in it if it exists (its parent may be read-only), else beside it."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; choose a folder for the results.")
+    existing = next(place for place in (folder, *folder.parents) if place.is_dir())
+    return tempfile.TemporaryDirectory(prefix=".lnhg-", dir=existing)
 
 
 def _write_all(result: Result, folder: Path, with_identity: bool) -> None:

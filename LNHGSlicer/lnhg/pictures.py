@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 #: HU shown black and white: the usual lung window.
 WINDOW_HU = (-1350.0, 150.0)
 #: Width and height of every picture, pixels.
-PIXELS = 240
-_FIELD_MM = 60.0
-_MARGIN = 1.5  # a nodule too large for the usual field gets a field this many times as wide
+PIXELS = 320
+# The field of view, and the part around the nodule that the map is shown in; wider for a nodule that needs it.
+_FIELD_MM, _FIELD_PER_NODULE = 60.0, 1.5
+_CLOSE_MM, _CLOSE_PER_NODULE = 18.0, 2.0
 _SHEET_COLUMNS = 3
 
 #: For each plane the frame's axes (0 to the left, 1 to the back, 2 to the head) and their signs along which a
@@ -52,6 +53,7 @@ class Plane:
         name: `axial`, `coronal` or `sagittal`.
         edges: the patient's directions at the left and top edge of the picture, such as `RA`.
         pixel_mm: width and height of a pixel.
+        close: first pixel and number of pixels (in x as in y) of the part around the nodule, for a closer look.
         grey: the CT in the lung window, uint8; black outside the CT.
         heterogeneity: the map, 0..1 inside the nodules and -1 outside.
         raw_ct: the raw CT in the same colours, likewise.
@@ -62,6 +64,7 @@ class Plane:
     name: str
     edges: str
     pixel_mm: float
+    close: tuple[float, float]
     grey: np.ndarray
     heterogeneity: np.ndarray
     raw_ct: np.ndarray
@@ -117,9 +120,12 @@ class _Scan:
         centre = self.view.ct.to_ras(np.array([i, j, start[0] + largest]))
         corners = self.view.ct.to_ras(np.argwhere(np.ones((2, 2, 2))) * mask.shape[::-1])
         wide = float(np.ptp(corners @ self.frame.T, axis=0).max())
-        return tuple(self._plane(name, centre, max(_FIELD_MM, wide * _MARGIN) / PIXELS) for name in _PLANES)
+        return tuple(self._plane(name, centre, wide) for name in _PLANES)
 
-    def _plane(self, name: str, centre: np.ndarray, pixel_mm: float) -> Plane:
+    def _plane(self, name: str, centre: np.ndarray, wide: float) -> Plane:
+        """The plane `name` through `centre` (RAS) of a nodule `wide` mm wide."""
+        pixel_mm = max(_FIELD_MM, wide * _FIELD_PER_NODULE) / PIXELS
+        close = min(PIXELS, max(_CLOSE_MM, wide * _CLOSE_PER_NODULE) / pixel_mm)
         axes, signs, edges = _PLANES[name]
         x, y = (self.frame[axis] * sign for axis, sign in zip(axes, signs, strict=True))
         step = (np.arange(PIXELS) - (PIXELS - 1) / 2) * pixel_mm
@@ -132,6 +138,7 @@ class _Scan:
             name,
             edges,
             pixel_mm,
+            ((PIXELS - close) / 2, close),
             (grey * cut.inside).astype(np.uint8),
             cut.sample_inside(self.heterogeneity[cut.box], labels > 0),
             cut.sample_inside(self.raw_ct[cut.box], labels > 0),
@@ -155,7 +162,7 @@ class _Cut:
         low = np.floor(kji.min((1, 2))).clip(0, last).astype(int)
         high = np.ceil(kji.max((1, 2))).clip(0, last).astype(int)
         # A pixel counts as inside up to the face of the outermost voxel; the small part forgives rounding.
-        inside = (np.abs(kji - (last / 2)[:, None, None]) <= (last / 2 + 0.5 + 1e-6)[:, None, None]).all(0)
+        inside = np.all(np.abs(kji - (last / 2)[:, None, None]) <= (last / 2 + 0.5 + 1e-6)[:, None, None], axis=0)
         box = tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))
         return cls(box, kji - low[:, None, None], inside)
 
@@ -187,19 +194,18 @@ def write_sheet(path: Path, result: Result, planes: Sequence[tuple[Plane, ...]])
 
     columns = min(_SHEET_COLUMNS, max(1, len(planes)))
     rows = max(1, -(-len(planes) // columns))
-    figure = Figure((max(7.0, 4.2 * columns), 2.4 * rows + 1.2), dpi=110, layout="constrained")
-    places = figure.subplots(rows, columns, squeeze=False).ravel()
-    for place in places:
-        place.set_axis_off()
-    for place, nodule, (axial, *_) in zip(places, result.nodules, planes, strict=False):
-        place.set_title(_caption(nodule), loc="left", fontsize=9)
-        _show_pair(place, axial)
-    if planes:
-        _show_colours(figure, places, result.options.heterogeneity)
-    else:
-        _show_middle_slice(places[0], axial_view(result.ct).ct)
+    figure = Figure((4.4 * columns, 2.5 * rows + 0.9), dpi=110, layout="compressed")
     figure.suptitle(f"{found_text(len(planes))}. Research use only, not for diagnosis.", fontsize=10)
-    figure.savefig(path, metadata={"Software": None})
+    if planes:
+        pairs = figure.subplots(rows, 2 * columns, squeeze=False).reshape(-1, 2)
+        for place in pairs.ravel():
+            place.set_axis_off()
+        for pair, nodule, (axial, *_) in zip(pairs, result.nodules, planes, strict=False):
+            _show_pair(pair, nodule, axial)
+        _show_colours(figure, pairs, result.options.heterogeneity)
+    else:
+        _show_middle_slice(figure.subplots(), axial_view(result.ct).ct)
+    figure.savefig(path, metadata={"Software": None}, bbox_inches="tight")
 
 
 def found_text(count: int) -> str:
@@ -219,23 +225,28 @@ def _caption(nodule: Nodule) -> str:
     return f"{nodule.id}: {nodule.type}{side}, {nodule.long_axis:.1f} x {nodule.short_axis:.1f} mm"
 
 
-def _show_pair(place: Axes, axial: Plane) -> None:
-    """CT with outlines, and beside it CT with the map, as one image."""
-    grey = np.repeat(axial.grey[..., None], 3, 2)
-    mapped = np.where(axial.heterogeneity[..., None] >= 0, jet(axial.heterogeneity), grey)
-    gap = np.full((PIXELS, 6, 3), 255, np.uint8)
-    place.imshow(np.concatenate([grey, gap, mapped], axis=1))
+def _show_pair(pair: np.ndarray, nodule: Nodule, axial: Plane) -> None:
+    """Left the CT with outlines and a frame, right the map over the CT inside that frame."""
+    left, right = pair
+    left.set_title(_caption(nodule), loc="left", fontsize=9)
+    left.imshow(axial.grey, "gray", vmin=0, vmax=255)
     for label, lines in axial.outlines.items():
         for line in lines:
-            place.plot(*line.T, color=segment_color(label), linewidth=1.3)
+            left.plot(*line.T, color=segment_color(label), linewidth=1.3)
+    start, size = axial.close
+    left.plot(*(start - 0.5 + size * np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])).T, color="white", linewidth=0.6)
+    shown = axial.heterogeneity[..., None] >= 0
+    right.imshow(np.where(shown, jet(axial.heterogeneity), axial.grey[..., None]))
+    right.set_xlim(start - 0.5, start + size - 0.5)
+    right.set_ylim(start + size - 0.5, start - 0.5)
 
 
-def _show_colours(figure: Figure, places: np.ndarray, kind: str) -> None:
+def _show_colours(figure: Figure, pairs: np.ndarray, kind: str) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap
 
     colours = ScalarMappable(cmap=ListedColormap(jet(np.linspace(0, 1, 256)) / 255))
-    bar = figure.colorbar(colours, ax=list(places), orientation="horizontal", aspect=50, fraction=0.03, pad=0.02)
+    bar = figure.colorbar(colours, ax=list(pairs.ravel()), orientation="horizontal", aspect=60, fraction=0.03, pad=0.02)
     bar.set_ticks([0, 1], labels=legend_ends(kind), fontsize=8)
     first, last = bar.ax.get_xticklabels()
     first.set_horizontalalignment("left")

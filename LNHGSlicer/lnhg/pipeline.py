@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
+from scipy import ndimage
 
 from . import __version__
 from .axial import AxialView, axial_view
@@ -21,7 +22,7 @@ from .compute import Compute
 from .ct import CT
 from .detection import detect
 from .errors import InputError
-from .fusion import FusionRule, Nodules, around, fuse_paper, fuse_scan
+from .fusion import SEEDED, FusionRule, Nodules, around, fuse_paper, fuse_scan, only
 from .generation import generate
 from .grid import NetworkGrid
 from .heterogeneity import heterogeneity_map, raw_ct_in_same_colours
@@ -91,18 +92,20 @@ def segment(
         progress: called with each step's `Progress`; returning False cancels the run, which raises `Cancelled`.
         models: networks loaded before, for many scans; None: loaded from the options' weights folder.
 
-    Raises InputError for a seed outside the CT or an unusable region, WeightsError for bad weights.
+    Raises InputError for a seed outside the CT, an unusable region, or a run of seeds alone without any; WeightsError for
+    bad weights.
     """
     options = options or Options()
     run = _Run(ct, options, models, progress)
+    region, seeded = run.region(), run.seeded(seeds or ())
     with run.timed("lungs"):
         lungs = run.lungs()
     with run.timed("detect"):
-        candidates = [*run.detected(lungs), *run.seeded(seeds or ())]
+        candidates = [*run.detected(lungs, region), *seeded]
     with run.timed("generate"):
         image = run.image(candidates)
     with run.timed("fuse"):
-        nodules = run.fused(image, candidates)
+        nodules = run.fused(image, candidates, region)
     with run.timed("measure"):
         heterogeneity = heterogeneity_map(image, nodules.labels, options.heterogeneity, options.normalisation)
         rows = run.measured(nodules, heterogeneity, lungs)
@@ -137,12 +140,11 @@ class _Run:
             self.warnings.append("No lungs were found in the field of view: sides are unknown and the whole CT was searched.")
         return lungs
 
-    def detected(self, lungs: np.ndarray) -> tuple[Candidate, ...]:
+    def detected(self, lungs: np.ndarray, region: np.ndarray | None) -> tuple[Candidate, ...]:
         if self.options.seeds_only or self.models.detector is None:
             return ()
-        inside = self._region()
-        if inside is not None and lungs.any():
-            lungs = np.where(inside.any((1, 2))[:, None, None], lungs, 0)
+        if region is not None and lungs.any():
+            lungs = np.where(np.any(region, axis=(1, 2))[:, None, None], lungs, 0)
             if not lungs.any():
                 return ()
         found = detect(
@@ -155,13 +157,13 @@ class _Run:
             score_threshold=self.models.threshold("detector", self.options.score_threshold),
             report=lambda fraction: self.report("detect", fraction),
         )
-        return tuple(c for c in found if inside is None or inside[self._voxel(c)])
+        return tuple(c for c in found if region is None or self._holds(region, c.centre_ijk[::-1]))
 
-    def _voxel(self, candidate: Candidate) -> tuple[int, ...]:
+    def _holds(self, region: np.ndarray, kji: np.ndarray) -> bool:
         last = np.array(self.ct.hu.shape) - 1
-        return tuple(np.clip(np.round(candidate.centre_ijk[::-1]).astype(int), 0, last))
+        return bool(region[tuple(np.clip(np.round(kji).astype(int), 0, last))])
 
-    def _region(self) -> np.ndarray | None:
+    def region(self) -> np.ndarray | None:
         """Voxels of the axial view inside the region and slice range asked for; None if neither was."""
         if self.options.roi is None and self.options.slices is None:
             return None
@@ -174,10 +176,12 @@ class _Run:
         if self.options.roi is not None:
             inside &= _inside_box(self.original, self.options.roi)
             if not inside.any():
-                raise InputError("The region lies outside the CT; give RAS bounds (mm) that meet it.")
+                raise InputError("The region holds no voxel of the CT (or of its slices asked for); give other RAS bounds (mm).")
         return self.view.forth(inside)
 
     def seeded(self, seeds: Sequence[Sequence[float]]) -> list[Candidate]:
+        if self.options.seeds_only and not len(seeds):
+            raise InputError("Only seeds were asked for and none was given; give a seed or let the detector run.")
         return [self._seed(np.asarray(seed, float)) for seed in seeds]
 
     def _seed(self, ras: np.ndarray) -> Candidate:
@@ -206,12 +210,19 @@ class _Run:
             report=lambda fraction: self.report("generate", fraction),
         ).on_ct_grid()
 
-    def fused(self, image: np.ndarray, candidates: Sequence[Candidate]) -> Nodules:
+    def fused(self, image: np.ndarray, candidates: Sequence[Candidate], region: np.ndarray | None) -> Nodules:
         fuse = fuse_paper if self.options.fusion == "paper" else fuse_scan
         nodules = fuse(self.ct, image, candidates, self.rule)
+        if region is not None:
+            nodules = only(nodules, [self._wanted(nodules, label, region) for label in range(1, len(nodules.statuses) + 1)])
         for seed in nodules.not_found:
             self.warnings.append(f"Nothing was found at seed {_text(self.ct.to_ras(np.array(seed)))} (RAS mm).")
         return nodules
+
+    def _wanted(self, nodules: Nodules, label: int, region: np.ndarray) -> bool:
+        """Whether a nodule is centred in the region, or was pointed at."""
+        centre = np.array(ndimage.center_of_mass(nodules.labels == label))
+        return nodules.statuses[label - 1] == SEEDED or self._holds(region, centre)
 
     def measured(self, nodules: Nodules, heterogeneity: np.ndarray, lungs: np.ndarray) -> tuple[Nodule, ...]:
         options = self.options

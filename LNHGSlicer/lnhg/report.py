@@ -46,6 +46,9 @@ th, td { padding: 4px 9px; text-align: left; vertical-align: top; border-bottom:
 th { font-weight: 600; }
 thead th { color: var(--soft); font-size: 12px; }
 .wide { overflow-x: auto; margin-bottom: 20px; }
+.full { font-size: 12px; }
+.full th, .full td { padding: 2px 9px; }
+.full th { font-weight: 400; }
 .glance { width: 100%; }
 .glance a { color: inherit; }
 .number { text-align: right; }
@@ -60,10 +63,13 @@ thead th { color: var(--soft); font-size: 12px; }
 .pictures svg { display: block; width: 100%; background: #000; }
 .pictures b { font-size: 12px; font-weight: 400; color: var(--soft); text-align: center; }
 .pictures b.row { writing-mode: vertical-rl; transform: rotate(180deg); }
-.outline { fill: none; stroke-width: 1.6; }
-.core { fill: none; stroke: #fff; stroke-width: 1.1; stroke-dasharray: 3 2.4; }
-.letter, .other { font: 11px sans-serif; fill: #fff; }
-.bar { stroke: #fff; stroke-width: 1.5; }
+.pictures path, .pictures rect { fill: none; stroke: #fff; vector-effect: non-scaling-stroke; }
+.pictures text { font-family: sans-serif; fill: #fff; stroke: #000a; stroke-width: 0.15em; paint-order: stroke; }
+.pictures .outline { stroke: var(--of); stroke-width: 1.3; }
+.pictures .frame { stroke-width: 0.6; }
+.pictures .core { stroke-width: 1.2; stroke-dasharray: 4 3; }
+.pictures .bar { stroke-width: 1.6; }
+.pictures .bar, .pictures .frame { filter: drop-shadow(0 0 1px #000); }
 .legend { display: flex; gap: 10px; align-items: center; font-size: 12px; color: var(--soft); }
 .legend svg { flex: 1; min-width: 60px; max-width: 320px; height: 11px; }
 .card .legend { grid-column: 1; margin-left: 22px; }
@@ -132,7 +138,9 @@ def _summary(result: Result) -> str:
         parts.append(f"{sum(seconds.values()):.0f} s")
     notes = len(result.warnings)
     parts.append("no warnings" if notes == 0 else "1 warning" if notes == 1 else f"{notes} warnings")
-    return f'<p class="summary"><strong>{found_text(len(result.nodules))}</strong> <span>· {escape(" · ".join(parts))}</span></p>'
+    return (
+        f'<p class="summary"><strong>{found_text(len(result.nodules))}</strong> <span>· {escape(" · ".join(parts))}</span></p>'
+    )
 
 
 def _warnings(warnings: Sequence[str]) -> str:
@@ -205,30 +213,38 @@ def _pictures(label: int, planes: Sequence[Plane]) -> str:
 
 
 def _ct_picture(label: int, plane: Plane) -> str:
+    """The CT with the outlines of all nodules in view, and a frame around what `_map_picture` shows."""
     outlines = "".join(
-        f'<path class="outline" stroke="{_hex(other)}" d="{_path(lines)}"/>' + ("" if other == label else _name(other, lines))
+        f'<path class="outline" style="--of:{_hex(other)}" d="{_path(lines)}"/>'
+        + ("" if other == label else _name(other, lines))
         for other, lines in plane.outlines.items()
     )
-    left, top = plane.edges
-    letters = f'<text class="letter" x="4" y="{PIXELS / 2 + 4}">{left}</text><text class="letter" x="{PIXELS / 2 - 4}" y="13">{top}</text>'
-    image = _image(Image.fromarray(plane.grey), "JPEG", f'id="{_picture_id(label, plane)}"', quality=88)
-    return _svg(f"CT, {plane.name}, nodule {label} outlined", image + outlines + letters + _scale_bar(plane.pixel_mm))
+    start, size = plane.close
+    frame = f'<rect class="frame" x="{start:.1f}" y="{start:.1f}" width="{size:.1f}" height="{size:.1f}"/>'
+    middle = PIXELS / 2
+    letters = _letters(6, middle + 5, plane.edges[0]) + _letters(middle - 5, 17, plane.edges[1])
+    image = _image(Image.fromarray(plane.grey), "JPEG", f'id="{_picture_id(label, plane)}"', quality=85)
+    body = image + outlines + frame + letters + _scale_bar(0, PIXELS, plane.pixel_mm, 10)
+    return _svg(f"CT, {plane.name}, nodule {label} outlined", 0, PIXELS, body)
 
 
 def _map_picture(label: int, plane: Plane, values: np.ndarray, what: str) -> str:
-    """The CT that `_ct_picture` drew, under the colours of `values`; dashed: where the rim ends."""
+    """The nodule close, under the colours of `values`, over the CT of `_ct_picture`; dashed: where the rim ends."""
     clear = np.where(values >= 0, 255, 0).astype(np.uint8)
     colours = _image(Image.fromarray(np.dstack([jet(values), clear])), "PNG", optimize=True)
     core = f'<path class="core" d="{_path(plane.core)}"/>'
-    return _svg(f"{what}, {plane.name}, nodule {label}", f'<use href="#{_picture_id(label, plane)}"/>{colours}{core}')
+    body = f'<use href="#{_picture_id(label, plane)}"/>{colours}{core}{_scale_bar(*plane.close, plane.pixel_mm, 5)}'
+    return _svg(f"{what}, {plane.name}, nodule {label}", *plane.close, body)
 
 
 def _picture_id(label: int, plane: Plane) -> str:
     return f"ct-{label}-{plane.name}"
 
 
-def _svg(description: str, body: str) -> str:
-    return f'<svg viewBox="0 0 {PIXELS} {PIXELS}" role="img" aria-label="{escape(description)}">{body}</svg>'
+def _svg(description: str, start: float, size: float, body: str) -> str:
+    """A picture of the pixels from `start` on, `size` of them in x as in y."""
+    box = f"{start:.1f} {start:.1f} {size:.1f} {size:.1f}"
+    return f'<svg viewBox="{box}" role="img" aria-label="{escape(description)}">{body}</svg>'
 
 
 def _image(image: Image.Image, form: str, attributes: str = "", **how: Any) -> str:
@@ -244,21 +260,25 @@ def _path(lines: Iterable[np.ndarray]) -> str:
 
 
 def _name(label: int, lines: Sequence[np.ndarray]) -> str:
-    """The number of a neighbouring nodule, right of its outline."""
-    points = np.concatenate(lines) if lines else np.zeros((0, 2))
-    if not len(points):
+    """The number of a neighbouring nodule, right of its outline; nothing where the plane does not cut it."""
+    if not lines:
         return ""
+    points = np.concatenate(lines)
     x, y = points[np.argmax(points[:, 0])]
-    return f'<text class="other" x="{x + 3:.0f}" y="{y + 4:.0f}">{label}</text>'
+    return _letters(x + 4, y + 5, str(label))
 
 
-def _scale_bar(pixel_mm: float) -> str:
-    """10 mm, at the lower right."""
-    end, y = PIXELS - 8, PIXELS - 8
-    start = end - 10 / pixel_mm
-    return (
-        f'<path class="bar" d="M{start:.1f},{y}H{end}M{start:.1f},{y - 3}v6M{end},{y - 3}v6"/>'
-        f'<text class="letter" x="{start:.1f}" y="{y - 6}">10 mm</text>'
+def _letters(x: float, y: float, text: str, size: float = 15) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}">{text}</text>'
+
+
+def _scale_bar(start: float, size: float, pixel_mm: float, mm: int) -> str:
+    """A bar of `mm` at the lower right of a picture of the pixels from `start` on, `size` of them."""
+    unit = size / PIXELS
+    right = bottom = start + size - 10 * unit
+    left = right - mm / pixel_mm
+    return f'<path class="bar" d="M{left:.1f},{bottom:.1f}H{right:.1f}"/>' + _letters(
+        left, bottom - 7 * unit, f"{mm} mm", 15 * unit
     )
 
 
@@ -299,7 +319,7 @@ def _evenness(nodule: Nodule) -> str:
         rows.append(f"<tr><th>{escape(part.metadata['header'])}{f' ({unit})' if unit else ''}</th>{cells}</tr>")
     regions = '<th class="number">whole</th><th class="number">core</th><th class="number">rim</th>' * 2
     return (
-        '<table class="evenness"><thead><tr><th></th><th colspan="3">Heterogeneity map</th>'
+        '<table class="evenness"><thead><tr><th></th><th colspan="3">Heterogeneity</th>'
         f'<th colspan="3">Raw CT (HU)</th></tr><tr><th></th>{regions}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
 
@@ -331,11 +351,12 @@ def _reading(result: Result) -> str:
 <p>The heterogeneity map is {formula}, where G(x) is the generator's image of the nodules (kind
 <em>{options.heterogeneity}</em>), min and max taken {_RANGES[options.normalisation]}
 (normalisation <em>{options.normalisation}</em>{minimum}). The third row shows the raw CT inside the nodule in the same
-colours, to compare: what both rows show alike is in the CT itself.</p>
+colours, HU in place of G(x), to compare: what both rows show alike is in the CT itself.</p>
 <p>The dashed line bounds the core. Outside it lies a rim of {options.rim:g} mm, where partial volume and interpolation alone
 change the values: do not read it as biology.</p>
-<p class="soft">Lung window, {_number(low, 0)} to {_number(high, 0)} HU. Axial is the slice of the nodule's largest area; coronal and
-sagittal pass through the nodule's centre. Letters: R right, A front, S head. Linear interpolation.</p>"""
+<p class="soft">The first row shows the CT in the lung window ({_number(low, 0)} to {_number(high, 0)} HU) with the outline; the thin frame
+is what the rows below show larger. Axial is the slice of the nodule's largest area; coronal and sagittal pass through the
+nodule's centre. Letters: R right, A front, S head. Linear interpolation.</p>"""
 
 
 def _method(result: Result) -> str:
@@ -351,7 +372,11 @@ def _method(result: Result) -> str:
         else "A component of the generator's image counts as a nodule where a 3D candidate touches it."
     )
     others = int(result.unconfirmed.max(initial=0))
-    apart = f"<p>{others} components of the generator's image have no candidate; they are not shown as nodules.</p>" if others else ""
+    apart = (
+        f"<p>{others} components of the generator's image have no candidate; they are not shown as nodules.</p>"
+        if others
+        else ""
+    )
     return f"""<p>After Song and others, IEEE Journal of Biomedical and Health Informatics, 2022. {finder} A generator, trained against a
 critic (WGAN-GP), draws the nodules from volumes of three slices. {fused} Nodules under {options.minimum_diameter:g} mm (sphere of
 equal volume) are left out.</p>{apart}
@@ -367,11 +392,11 @@ def _tables(nodules: Sequence[Nodule]) -> Iterable[str]:
         some = [as_row(nodule) for nodule in nodules[first : first + _TABLE_COLUMNS]]
         lines = "".join(
             f"<tr><th>{escape(title)}</th>"
-            + "".join(f'<td class="number">{escape(str(value)) or _MISSING}</td>' for value in values)
+            + "".join(f'<td class="number">{_MISSING if value == "" else _text(value)}</td>' for value in values)
             + "</tr>"
             for title, *values in zip(header(), *some, strict=True)
         )
-        yield f'<div class="wide"><table><tbody>{lines}</tbody></table></div>'
+        yield f'<div class="wide"><table class="full"><tbody>{lines}</tbody></table></div>'
 
 
 def _definitions(values: Mapping[str, Any]) -> str:
@@ -387,5 +412,5 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_text(one) for one in value)
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:.1f}"
     return _MISSING if value is None else escape(str(value))

@@ -27,12 +27,14 @@ from .insertion import (
     blob,
     cut,
     match_noise,
+    noise_level,
     paste,
     sample_stack,
     soft,
     soft_square,
     volume_of,
     wall_direction,
+    without_nodule,
 )
 from .scans import LabelledScan, read_scan
 from .splits import list_of
@@ -48,6 +50,8 @@ _LOOKED_LIKE_NODULES = {
     "LungFCP-01-0001": (((183, 286, 61), 15.0), ((344, 283, 66), 18.0)),
     "4D-Lung-113_HM10395": (((366, 300, 59), 8.0), ((188, 311, 43), 15.0)),
 }
+# Lung without much in it is below this.
+_LUNG_HU = -500.0
 # Places kept of each scan.
 _PLACES = 20000
 
@@ -63,6 +67,7 @@ class Sampling:
         real: share of them that show a real nodule of a scan.
         pasted: share of them into which something is pasted, one to three times.
         nodules: share of the pastes that are nodules; the others are shams.
+        emptied: share of the mosaics' cut-outs whose nodule is filled in.
     """
 
     size: int = 128
@@ -71,6 +76,7 @@ class Sampling:
     real: float = 0.1
     pasted: float = 0.65
     nodules: float = 0.5
+    emptied: float = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,7 +336,7 @@ def _paste_something(
 
 
 def _is_lung(hu: np.ndarray, row: int, column: int) -> bool:
-    return 0 <= row < hu.shape[0] and 0 <= column < hu.shape[1] and bool(hu[row, column] < -500)
+    return 0 <= row < hu.shape[0] and 0 <= column < hu.shape[1] and bool(hu[row, column] < _LUNG_HU)
 
 
 def _piece(
@@ -353,15 +359,13 @@ def _sham(
     if whole_square and generator.random() < 0.5:
         hole = soft(piece.nodule, 3.0, 3.0).max(0)
         return piece.hu, np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)) * (1 - hole), piece.hu.shape)
-    other = _any(data.hosts, generator) if whole_square else host
-    patch, masks = _plain_tissue(other, data, size, generator)
     if whole_square:
+        patch, masks = _plain_tissue(_any(data.hosts, generator), data, size, generator)
         weight = np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)), patch.shape)
-    elif generator.random() < 0.5:
-        weight = soft(piece.nodule, generator.uniform(0.5, 2.5), edge)
-    else:
-        weight = soft(blob(generator, size, generator.uniform(5, 24)), generator.uniform(0.5, 2.5), edge)
-    return patch, weight * (masks[0].max(0) == 0)
+        return patch, weight * (masks[0].max(0) == 0)
+    shape = piece.nodule if generator.random() < 0.5 else blob(generator, size, generator.uniform(5, 24))
+    weight = soft(shape, generator.uniform(0.5, 2.5), edge)
+    return _plain_lung(host, data, weight, generator), weight
 
 
 def _plain_tissue(host: Host, data: DetectorData, size: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -371,6 +375,15 @@ def _plain_tissue(host: Host, data: DetectorData, size: int, generator: np.rando
         if not _doubtful_near(host, place, size):
             break
     return host_stack(host, place, data, size, View.random(generator, 180.0))
+
+
+def _plain_lung(host: Host, data: DetectorData, weight: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A stack of a host that shows no nodule and little but air where `weight` is large: a patch of wall would be one."""
+    while True:
+        patch, masks = _plain_tissue(host, data, weight.shape[-1], generator)
+        shown = weight > 0.5
+        if np.percentile(patch[shown], 90) < _LUNG_HU and not masks[0][weight > 0].any():
+            return patch
 
 
 def _spot(
@@ -440,7 +453,17 @@ def _tile(
     shift = generator.uniform(-room, room, 2) * 0.8 / np.array(volume.spacing[1::-1])
     centre = (volume.centre[0] + shift[0], volume.centre[1] + shift[1])
     piece = cut(volume, middle, distance, slice_mm, data.grid.pixel_mm, size, view, centre)
+    if generator.random() < sampling.emptied:
+        piece = _emptied(piece, generator)
     return piece.hu[:, :height, :width], piece.nodule[:, :height, :width]
+
+
+def _emptied(piece: Piece, generator: np.random.Generator) -> Piece:
+    """The surroundings of a nodule without it, filled in with noise, so that surroundings alone say nothing."""
+    noise = generator.standard_normal(piece.hu.shape, np.float32) * np.float32(noise_level(piece.hu))
+    nodule = piece.nodule > 0.1
+    filled = np.stack([without_nodule(hu, mask) for hu, mask in zip(piece.hu, nodule, strict=True)])
+    return Piece(np.where(filled != piece.hu, filled + noise, piece.hu), np.zeros_like(piece.nodule))
 
 
 def _joined(hu: np.ndarray, cuts: Sequence[Sequence[int]]) -> np.ndarray:
@@ -471,9 +494,9 @@ def sham_pair(data: DetectorData, seed: int, number: int, size: int = 128) -> tu
         if host.lungs[tuple(place)] and not _doubtful_near(host, place, size):
             break
     before, _ = host_stack(host, place, data, size, View())
-    patch, masks = _plain_tissue(host, data, 64, generator)
     width = float(generator.uniform(6, 24))
-    weight = soft(blob(generator, 64, width), 0.5, generator.uniform(1, 3)) * (masks[0].max(0) == 0)
+    weight = soft(blob(generator, 64, width), 0.5, generator.uniform(1, 3))
+    patch = _plain_lung(host, data, weight, generator)
     after = before.copy()
     paste(after, match_noise(patch, before, generator), weight, size // 2, size // 2)
     first, second = (data.grid.normalise(torch.from_numpy(one)) for one in (before, after))

@@ -78,7 +78,7 @@ def _sample(
     slices = np.clip([middle - 1, middle, middle + 1], 0, len(place.hu) - 1)
     if generator.random() < 0.5:
         slices = slices[::-1]
-    pixel = grid.pixel(place.hu.shape[1:], place.spacing)  # type: ignore[arg-type]
+    pixel = grid.pixel(place.hu.shape[1:], place.spacing)
     both = torch.from_numpy(np.stack([place.hu[slices], place.target[slices]]).astype(np.float32))
     turned = _turned(both, place, pixel, size, augmentation, generator)
     hu = _other_scanner(turned[0], augmentation, generator)

@@ -111,9 +111,7 @@ def cut(
     first, last = np.flatnonzero(planes.any(0))[[0, -1]]
     weights = planes[:, first : last + 1]
     both = np.stack([np.tensordot(weights, part[first : last + 1], 1) for part in (volume.hu, volume.nodule)])
-    hu, nodule = sample_stack(
-        both.astype(np.float32), volume.spacing[:2], centre or volume.centre, pixel_mm, size, view
-    )
+    hu, nodule = sample_stack(both.astype(np.float32), volume.spacing[:2], centre or volume.centre, pixel_mm, size, view)
     return Piece(hu, nodule)
 
 

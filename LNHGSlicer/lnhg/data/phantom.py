@@ -46,7 +46,8 @@ class Phantom:
     Attributes:
         ct: the CT, in the axial view (columns to the left, rows to the back, slices to the head).
         labels: uint16 `[slice, row, column]` on the CT's grid: 0, and n where nodule n fills at least half of
-            the voxel; a cavity belongs to its nodule, the chest wall does not.
+            the voxel (its fullest voxel, on a grid too coarse for that); a cavity belongs to its nodule, the chest
+            wall does not.
         kinds: kind of nodule n at `kinds[n - 1]`, one of `KINDS`.
     """
 
@@ -1139,7 +1140,7 @@ def _draw_nodule(hu: Array, labels: Array, label: int, grid: _Grid, chest: _Ches
     painted = here + per_slice(share * tissue) - whole * here
     # Vessels show through ground glass, and the one that a nodule hangs on runs past it; others end at the nodule.
     hu[box] = np.maximum(here, painted) if nodule.kind in ("ground glass", "juxta-vascular") else painted
-    labels[box][whole >= 0.5] = label
+    labels[box][whole >= min(0.5, whole.max())] = label
 
 
 # --- from anatomy to an image -------------------------------------------------------------------------------------

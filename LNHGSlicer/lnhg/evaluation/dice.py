@@ -50,14 +50,19 @@ def seeded_dice(cutout: Cutout, generator: Generator, grid: NetworkGrid, thresho
     reference = cutout.consensus
     i, j, k = centre_of(reference)
     x, y, z = (_SEED_REACH_MM / spacing for spacing in cutout.ct.spacing)
-    around = tuple(slice(max(0, int(at - reach)), int(at + reach) + 1) for at, reach in ((k, z), (j, y), (i, x)))
-    everything = tuple(slice(0, size) for size in cutout.ct.hu.shape)
+    around = (_within(k, z), _within(j, y), _within(i, x))
+    slices, rows, columns = cutout.ct.hu.shape
+    everything = (slice(0, slices), slice(0, rows), slice(0, columns))
     device = next(generator.parameters()).device
     with torch.inference_mode():
         image = generate(
             cutout.ct, lambda o: generator(o.to(device)).cpu(), grid, [around], [everything], threshold=threshold
         ).on_ct_grid()
     return dice(reference, component_at(image > threshold, (i, j, k), (x, y, z)))
+
+
+def _within(at: int, reach: float) -> slice:
+    return slice(max(0, int(at - reach)), int(at + reach) + 1)
 
 
 def read_labels(path: Path) -> np.ndarray:

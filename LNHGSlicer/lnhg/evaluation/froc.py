@@ -116,8 +116,7 @@ def sham_rate(detector: NoduleDetector, data: DetectorData, threshold: float, co
         for number in range(count):
             before, after, radius = sham_pair(data, seed, number)
             without, with_sham = (
-                _best_near_middle(result, before.shape[-1] / 2, radius, threshold)
-                for result in detector([before, after])
+                _best_near_middle(result, before.shape[-1] / 2, radius, threshold) for result in detector([before, after])
             )
             fired += with_sham and not without
     return fired / count

@@ -150,9 +150,7 @@ def load_imagenet_features(detector: NoduleDetector, path: Path) -> None:
     wanted = body.state_dict().keys()
     missing = [name for name in wanted if name not in tensors]
     if missing:
-        raise WeightsError(
-            f"{path.name} has no tensor {missing[0]}; give MobileNetV2 features with torchvision's names."
-        )
+        raise WeightsError(f"{path.name} has no tensor {missing[0]}; give MobileNetV2 features with torchvision's names.")
     body.load_state_dict({name: tensors[name] for name in wanted})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -18,9 +20,7 @@ class Discriminator(nn.Module):
     def __init__(self, shape: tuple[int, int, int] = (3, 256, 256), width: int = 32) -> None:
         super().__init__()
         channels = [1, width, 2 * width, 4 * width]
-        self.convolutions = nn.ModuleList(
-            nn.Conv3d(before, after, 3, padding=1) for before, after in zip(channels, channels[1:], strict=False)
-        )
+        self.convolutions = nn.ModuleList(nn.Conv3d(before, after, 3, padding=1) for before, after in pairwise(channels))
         self.connected = nn.Linear(channels[-1] * shape[0] * shape[1] * shape[2], 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -28,13 +30,11 @@ class Generator(nn.Module):
         self.width = width
         self.last_slope = last_slope
         encoder = [1, width, 2 * width, 4 * width, 8 * width]
-        self.convolutions = nn.ModuleList(
-            nn.Conv3d(before, after, 3, padding=1) for before, after in zip(encoder, encoder[1:], strict=False)
-        )
+        self.convolutions = nn.ModuleList(nn.Conv3d(before, after, 3, padding=1) for before, after in pairwise(encoder))
         self.encoder_norms = nn.ModuleList(nn.BatchNorm3d(channels) for channels in encoder[1:])
         decoder = encoder[::-1]
         self.deconvolutions = nn.ModuleList(
-            nn.ConvTranspose3d(before, after, 3, padding=1) for before, after in zip(decoder, decoder[1:], strict=False)
+            nn.ConvTranspose3d(before, after, 3, padding=1) for before, after in pairwise(decoder)
         )
         self.decoder_norms = nn.ModuleList(nn.BatchNorm3d(channels) for channels in decoder[1:-1])
 

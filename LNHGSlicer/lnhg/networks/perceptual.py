@@ -27,6 +27,9 @@ class PerceptualFeatures(nn.Module):
     torchvision's own download. Images are scaled to the convention of the weights in use.
     """
 
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
     def __init__(self, weights: Path | None = None) -> None:
         super().__init__()
         # On "meta" nothing is allocated: VGG-19's unused classifier alone would take half a gigabyte.

@@ -174,7 +174,8 @@ class GeneratorTraining:
         """
         began = time.monotonic()
         dead = 0
-        while self.step < self.config.steps and not (minutes and time.monotonic() - began > 60 * minutes):
+        limit = math.inf if minutes is None else 60 * minutes
+        while self.step < self.config.steps and time.monotonic() - began < limit:
             losses = self._train_step()
             if not all(math.isfinite(value) for value in losses.values()):
                 raise self._not_finite()

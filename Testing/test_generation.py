@@ -1,0 +1,236 @@
+"""The generate stage: tiles around regions give what the whole CT would give, for every component that touches a region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from lnhg.ct import CT
+from lnhg.generation import NoduleImage, Region, generate
+from lnhg.grid import NetworkGrid
+from lnhg.networks.generator import Generator
+
+_GRID = NetworkGrid("fixed", 1.0)
+_EVERYWHERE: Region = (slice(0, 9999), slice(0, 9999), slice(0, 9999))
+_CORNERS = np.ones((3, 3, 3))
+
+Run = Callable[[torch.Tensor], torch.Tensor]
+
+
+def _ct(hu: np.ndarray, spacing: float = 0.7) -> CT:
+    return CT(hu.astype(np.int16), np.diag([-spacing, -spacing, 2.5, 1.0]))
+
+
+def _cloudy(shape: tuple[int, int, int]) -> CT:
+    """Soft blobs of many sizes."""
+    noise = np.random.default_rng(3).standard_normal(shape)
+    cloud = ndimage.gaussian_filter(noise, (0.7, 2.5, 2.5)) + ndimage.gaussian_filter(noise, (0.4, 1, 1)) / 4
+    return _ct(-500 + 350 * cloud / cloud.std())
+
+
+@pytest.fixture(scope="module")
+def cloudy() -> CT:
+    return _cloudy((8, 61, 74))
+
+
+@pytest.fixture(scope="module")
+def network() -> Run:
+    """A random generator whose batch norm has seen the data."""
+    torch.manual_seed(5)
+    generator = Generator(width=3)
+    with torch.no_grad():
+        for _ in range(4):
+            generator.train()(torch.rand(4, 1, 3, 24, 24))
+    generator.eval()
+
+    def run(tiles: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return generator(tiles)
+
+    return run
+
+
+def _middle(tiles: torch.Tensor) -> torch.Tensor:
+    """A stand-in for the generator: every slice as it is."""
+    return tiles
+
+
+def _touching(image: np.ndarray, threshold: float, region: Region) -> np.ndarray:
+    """Voxels of the components above the threshold with a voxel in the region."""
+    labels, _ = ndimage.label(image > threshold, _CORNERS)
+    touched = np.unique(labels[region])
+    return np.isin(labels, touched[touched > 0])
+
+
+@pytest.fixture(scope="module", params=["overlapping", "paper"])
+def whole(request: pytest.FixtureRequest, cloudy: CT, network: Run) -> tuple[str, np.ndarray, float]:
+    """The kind of triplets, G(x) computed everywhere, and a threshold that leaves separate components."""
+    image = generate(cloudy, network, _GRID, None, threshold=0.5, triplets=request.param).on_ct_grid()
+    return request.param, image, float(np.quantile(image, 0.93))
+
+
+@pytest.mark.parametrize("tile", [7, 24, 128])
+def test_tiles_around_a_region_give_the_components_of_the_whole_ct(
+    cloudy: CT, network: Run, whole: tuple[str, np.ndarray, float], tile: int
+) -> None:
+    triplets, everywhere, threshold = whole
+    regions: list[Region] = [
+        (slice(2, 4), slice(20, 28), slice(30, 40)),
+        (slice(6, 8), slice(50, 61), slice(64, 74)),
+        (slice(0, 1), slice(0, 6), slice(44, 52)),
+    ]
+    expected = np.logical_or.reduce([_touching(everywhere, threshold, region) for region in regions])
+    assert 100 < expected.sum() < (everywhere > threshold).sum()
+    image = generate(
+        cloudy, network, _GRID, regions, [_EVERYWHERE], threshold=threshold, triplets=triplets, tile=tile
+    ).on_ct_grid()
+    found = np.logical_or.reduce([_touching(image, threshold, region) for region in regions])
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(image[expected], everywhere[expected], atol=1e-5)
+    # Where anything is shown at all, it is what the whole CT shows.
+    np.testing.assert_allclose(image[image > 0], everywhere[image > 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("triplets", ["overlapping", "paper"])
+def test_the_tile_width_does_not_change_the_image(cloudy: CT, network: Run, triplets: str) -> None:
+    one, other = (
+        generate(cloudy, network, _GRID, None, threshold=0.5, triplets=triplets, tile=tile).values for tile in (24, 128)
+    )
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_away_from_its_edge_the_image_is_the_networks_on_the_whole_slice(cloudy: CT, network: Run) -> None:
+    values = generate(cloudy, network, _GRID, None, threshold=0.5, tile=20).values
+    triplet = _GRID.sample(cloudy.hu[2:5], cloudy.spacing[:2])
+    np.testing.assert_allclose(values[3, 8:-8, 8:-8], network(triplet[None, None])[0, 0, 1, 8:-8, 8:-8], atol=1e-5)
+
+
+# A component that winds through many tiles ------------------------------------------------------------------------------
+
+
+def _winding() -> np.ndarray:
+    """One thread, four voxels thick, back and forth over the slice and up through all slices; bool `[6, 104, 90]`."""
+    thread = np.zeros((6, 104, 90), bool)
+    for turn, row in enumerate(range(8, 98, 22)):
+        thread[turn, row : row + 4, 8:80] = True
+        if row + 22 < 98:
+            column = 76 if turn % 2 == 0 else 8
+            thread[turn, row : row + 26, column : column + 4] = True
+    return thread
+
+
+_START: Region = (slice(0, 1), slice(6, 14), slice(6, 14))
+
+
+def test_a_thread_through_many_tiles_is_followed_to_its_end_and_nothing_else_is_run() -> None:
+    thread = _winding()
+    other = np.zeros_like(thread)
+    other[1, 84:88, 40:44] = True
+    ct = _ct(np.where(thread | other, 400, -1000))
+    image = generate(ct, _middle, _GRID, [_START], [_EVERYWHERE], threshold=0.4, tile=9)
+    everywhere = generate(ct, _middle, _GRID, None, threshold=0.4).on_ct_grid()
+    expected = _touching(everywhere, 0.4, _START)
+    assert ndimage.label(everywhere > 0.4, _CORNERS)[1] == 2
+    np.testing.assert_array_equal(image.on_ct_grid() > 0.4, expected)
+    assert 0.2 < image.known.mean() < 0.9
+    assert not image.known[1, 59:61, 28:31].any()
+
+
+def test_a_thread_is_followed_inside_the_limits_only() -> None:
+    ct = _ct(np.where(_winding(), 400, -1000))
+    limit: Region = (slice(0, 6), slice(0, 50), slice(0, 90))
+    image = generate(ct, _middle, _GRID, [_START], [limit], threshold=0.4, tile=9)
+    everywhere = generate(ct, _middle, _GRID, None, threshold=0.4).on_ct_grid()
+    np.testing.assert_array_equal(image.on_ct_grid()[:, :50] > 0.4, everywhere[:, :50] > 0.4)
+    assert not image.known[:, 45:].any() and everywhere[:, 66:].any()  # 50 rows are 35 pixels; tiles are 9 wide
+
+
+# Triplets ---------------------------------------------------------------------------------------------------------------
+
+
+def _levels(*values: float) -> CT:
+    """Flat slices of these values on the network's scale 0..1."""
+    levels = 1400 * np.array(values) - 1000
+    return _ct(np.repeat(levels, 20 * 20).reshape(-1, 20, 20), spacing=1.0)
+
+
+def _values(ct: CT, run: Run, triplets: str) -> list[float]:
+    image = generate(ct, run, _GRID, None, threshold=0.5, triplets=triplets, tile=6).values
+    assert np.ptp(image, axis=(1, 2)).max() < 1e-5
+    return [round(float(value), 4) for value in image[:, 10, 10]]
+
+
+def _numbered(tiles: torch.Tensor) -> torch.Tensor:
+    """Each slice tells its triplet: 100 x first + 10 x middle + last, plus 1000 x its place (0, 1, 2)."""
+    code = 100 * tiles[:, :, 0] + 10 * tiles[:, :, 1] + tiles[:, :, 2]
+    return torch.stack([code, code + 1000, code + 2000], dim=2)
+
+
+def test_overlapping_triplets_give_the_middle_slice_and_repeat_the_ends() -> None:
+    assert _values(_levels(0.1, 0.2, 0.3, 0.4), _numbered, "overlapping") == [1011.2, 1012.3, 1023.4, 1034.4]
+
+
+def test_the_papers_triplets_lie_side_by_side_and_repeat_the_last_slice() -> None:
+    assert _values(_levels(0.1, 0.2, 0.3, 0.4, 0.5), _numbered, "paper") == [12.3, 1012.3, 2012.3, 45.5, 1045.5]
+    assert _values(_levels(0.1, 0.2, 0.3, 0.4), _numbered, "paper") == [12.3, 1012.3, 2012.3, 44.4]
+
+
+def test_a_ct_of_one_slice_is_a_triplet_of_itself() -> None:
+    assert _values(_levels(0.3), _numbered, "overlapping") == [1033.3]
+    assert _values(_levels(0.3), _numbered, "paper") == [33.3]
+
+
+# The rest ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_paper_triplets_of_a_region_are_known_as_a_whole(cloudy: CT) -> None:
+    region: Region = (slice(4, 5), slice(30, 34), slice(40, 44))
+    image = generate(cloudy, _middle, _GRID, [region], threshold=2, triplets="paper", tile=8)
+    assert image.known.any((1, 2)).tolist() == [False, False, False, True, True, True, False, False]
+
+
+def test_without_a_region_nothing_is_run(cloudy: CT) -> None:
+    def fail(tiles: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("the generator was run")
+
+    image = generate(cloudy, fail, _GRID, [], [_EVERYWHERE], threshold=0.5)
+    assert not image.known.any() and not image.on_ct_grid().any()
+
+
+def test_run_everywhere_every_voxel_has_a_value_though_the_grid_drops_a_partial_pixel() -> None:
+    ct = _ct(np.full((2, 47, 45), 400), spacing=0.125)  # eight voxels a pixel; seven rows and five columns left over
+    np.testing.assert_allclose(generate(ct, _middle, _GRID, None, threshold=0.5).on_ct_grid(), 1, atol=1e-6)
+
+
+def test_a_voxel_whose_pixels_are_not_all_known_is_zero() -> None:
+    known = np.zeros((1, 8, 8), bool)
+    known[0, 2:5, 3:6] = True
+    shown = NoduleImage(known.astype(np.float32), known, (2.0, 2.0), (1, 16, 16)).on_ct_grid()
+    expected = np.zeros((1, 16, 16), np.float32)
+    expected[0, 5:9, 7:11] = 1  # pixel p lies at voxel 2 p + 0.5, so 2..4 hold what lies between 4.5 and 8.5
+    np.testing.assert_array_equal(shown, expected)
+
+
+def test_few_voxels_are_in_the_networks_hands_at_a_time() -> None:
+    largest = []
+
+    def watched(tiles: torch.Tensor) -> torch.Tensor:
+        largest.append(tiles.numel())
+        return tiles
+
+    generate(_ct(np.zeros((40, 256, 256)), spacing=1.0), watched, _GRID, None, threshold=0.5)
+    assert len(largest) > 1 and max(largest) <= 2**21
+
+
+def test_progress_rises_to_one(cloudy: CT) -> None:
+    shares: list[float] = []
+    generate(cloudy, _middle, _GRID, None, threshold=0.5, report=shares.append, tile=8)
+    assert shares == sorted(shares) and shares[-1] == 1
+    shares.clear()
+    region: Region = (slice(0, 8), slice(40, 44), slice(40, 44))
+    generate(cloudy, _middle, _GRID, [region], [_EVERYWHERE], threshold=0.4, report=shares.append, tile=8)
+    assert shares == sorted(shares) and 0.5 <= shares[-1] <= 1
