@@ -100,11 +100,11 @@ def _assert_same_state(one: object, other: object) -> None:
 
 
 def test_a_short_training_learns_to_show_the_nodule(tmp_path: Path) -> None:
-    config = replace(_MSE_ONLY, width=4, steps=90, learning_rate=2e-2, batch=4)
+    config = replace(_MSE_ONLY, width=2, steps=60, learning_rate=3e-2, batch=4)
     training = _training(tmp_path, config)
     training.run()
     losses = [float(row["mse"]) for row in _rows(tmp_path)]
-    assert len(losses) == 90
+    assert len(losses) == 60
     assert np.mean(losses[-10:]) < 0.4 * np.mean(losses[:5])
     o, r = batch(_PLACES, config.grid, 16, Augmentation(), [0, 1, 2, 3], (99,))
     with torch.no_grad():
@@ -202,8 +202,8 @@ def _write_data(folder: Path) -> None:
     (cutouts / "nodules.csv").write_text("\n".join(lines) + "\n")
 
 
-_CHANGES = ["width=2", "discriminator_width=2", "patch=12", "batch=2", "vgg=0", "critic_steps=1", "background=0", "steps=110"]
-_VALIDATE = 40
+_CHANGES = ["width=2", "discriminator_width=2", "patch=12", "batch=2", "vgg=0", "critic_steps=1", "background=0", "steps=70"]
+_VALIDATE = 30
 
 
 def _command(data: Path, output: Path) -> subprocess.Popen[bytes]:
@@ -223,7 +223,7 @@ def test_a_killed_training_started_again_ends_as_if_nothing_had_happened(tmp_pat
     process.send_signal(signal.SIGKILL)
     process.wait()
     steps = read_checkpoint(killed / "last.pt")["step"]
-    assert 50 <= steps < 110 and len(_rows(killed)) != steps
+    assert 50 <= steps < 70 and len(_rows(killed)) != steps
 
     assert _command(data, killed).wait() == 0
     train_generator(changed(PATCHES, _CHANGES), data, whole, validate_every=_VALIDATE)
@@ -232,8 +232,8 @@ def test_a_killed_training_started_again_ends_as_if_nothing_had_happened(tmp_pat
     one, other = _rows(killed), _rows(whole)
     for row in one + other:
         del row["minutes"]
-    assert one == other and [int(row["step"]) for row in one] == list(range(1, 111))
-    assert [int(row["step"]) for row in one if row["select_dice"]] == [40, 80]
+    assert one == other and [int(row["step"]) for row in one] == list(range(1, 71))
+    assert [int(row["step"]) for row in one if row["select_dice"]] == [30, 60]
 
 
 def test_a_training_killed_before_its_first_checkpoint_logs_no_step_twice(tmp_path: Path) -> None:
@@ -296,15 +296,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(t
 
 def test_a_gradient_that_is_not_finite_is_never_saved(tmp_path: Path) -> None:
     class Roots(nn.Module):
-        """Its gradient at 0 is infinite, its value is not."""
+        """The root of 0: its value is finite, its gradient is not."""
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return images.clamp(min=0).sqrt()
+            return (images - images.detach()).abs().sqrt()
 
-    config = replace(variant(_SMALL, "l-vgg"), vgg=1.0, last_slope=0.0)
-    training = _training(tmp_path, config, features=Roots())
-    with torch.no_grad():
-        training.generator.deconvolutions[3].bias.fill_(-0.3)
+    training = _training(tmp_path, replace(_MSE_ONLY, vgg=1.0), features=Roots())
     training.run(minutes=0)
     _broken_run(training, r"no longer finite at step 1")
 

@@ -433,16 +433,35 @@ def test_positions_rounded_to_a_tenth_of_a_millimetre_are_no_gaps(tmp_path: Path
 @pytest.mark.filterwarnings("error")
 def test_a_truncated_slice_is_refused(tmp_path: Path, syntax: str, share: float) -> None:
     needs_encoder(syntax)
-    path = write_series(tmp_path, HU, AXIAL, syntax)[3]
+    path = write_series(tmp_path, HU[:3], AXIAL, syntax)[1]
     cut(path, share)
+    refusal(tmp_path, path.name)
+
+
+@pytest.mark.parametrize("syntax", COMPRESSED, ids=str)
+def test_a_truncated_slice_is_refused_where_pydicom_has_no_decoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str
+) -> None:
+    needs_encoder(syntax)
+    path = write_series(tmp_path, HU[:3], AXIAL, syntax)[1]
+    cut(path, 0.7)
+    monkeypatch.setattr(get_decoder(syntax), "_available", {})
+    refusal(tmp_path, path.name)
+
+
+def test_pixels_damaged_inside_are_refused(tmp_path: Path) -> None:
+    path = write_series(tmp_path, HU[:3], AXIAL, RLELossless)[1]
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = pydicom.encaps.encapsulate([pydicom.encaps.get_frame(dataset.PixelData, 0)[:600]])
+    dataset.save_as(path)
     refusal(tmp_path, path.name)
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_last_slice_cut_off_anywhere_is_never_dropped_in_silence(tmp_path: Path) -> None:
-    path = write_series(tmp_path, HU, AXIAL)[-1]
+    path = write_series(tmp_path, HU[:2], AXIAL)[-1]
     content = path.read_bytes()
-    for size in range(1, len(content), 41):
+    for size in range(1, len(content), 61):
         path.write_bytes(content[:size])
         refusal(tmp_path, path.name)
 

@@ -98,6 +98,12 @@ def test_the_colours_of_the_map_run_from_blue_to_red(opened):
     assert table[255].tolist() == [128, 0, 0, 255]
 
 
+def test_the_raw_ct_in_the_same_colours_is_a_layer_to_compare(opened):
+    raw_ct = node("Raw CT in the same colours", "vtkMRMLScalarVolumeNode")
+    np.testing.assert_allclose(slicer.util.arrayFromVolume(raw_ct), opened.raw_ct_map(), atol=1e-6)
+    assert raw_ct.GetDisplayNode().GetColorNode() is heterogeneity_node().GetDisplayNode().GetColorNode()
+
+
 def test_a_legend_says_which_map_the_colours_show(opened):
     legend = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")[0]
     assert legend.GetTitleText() == "Heterogeneity (inverse)"

@@ -34,11 +34,12 @@ _COLORS = "LNHG-Heterogeneity"
 
 @dataclass(frozen=True)
 class SceneNodes:
-    """The nodes of one result: the CT it was made from and the three that were added."""
+    """The nodes of one result: the CT it was made from and the four that were added."""
 
     ct: Any
     segmentation: Any
     heterogeneity: Any
+    raw_ct: Any
     table: Any
 
 
@@ -76,15 +77,16 @@ def add_result(ct_node: Any, result: Result) -> SceneNodes:
     nodes = SceneNodes(
         ct_node,
         _add_segmentation(ct_node, result.labels, len(result.nodules)),
-        _add_heterogeneity(ct_node, result.heterogeneity, result.options.heterogeneity),
+        _add_map(ct_node, result.heterogeneity, "Heterogeneity", f"Heterogeneity ({result.options.heterogeneity})"),
+        _add_map(ct_node, result.raw_ct_map(), "Raw CT in the same colours", "Raw CT"),
         _add_table(result.nodules),
     )
     provenance = _provenance(result)
-    for node in (nodes.segmentation, nodes.heterogeneity, nodes.table):
+    for node in (nodes.segmentation, nodes.heterogeneity, nodes.raw_ct, nodes.table):
         _place_beside(ct_node, node)
         for key, value in provenance.items():
             node.SetAttribute(f"LNHG.{key}", value)
-    for node in (nodes.segmentation, nodes.heterogeneity):
+    for node in (nodes.segmentation, nodes.heterogeneity, nodes.raw_ct):
         node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
     return nodes
 
@@ -149,9 +151,9 @@ def _label_image(labels: np.ndarray, ijk_to_ras: Any) -> Any:
     return image
 
 
-def _add_heterogeneity(ct_node: Any, heterogeneity: np.ndarray, kind: str) -> Any:
-    """The map in its own colours from 0 to 1; the lower threshold hides the -1 outside the nodules."""
-    node = _add_volume(heterogeneity, _ijk_to_ras(ct_node), "Heterogeneity")
+def _add_map(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
+    """A map in the colours of heterogeneity from 0 to 1; the lower threshold hides the -1 outside the nodules."""
+    node = _add_volume(values, _ijk_to_ras(ct_node), name)
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(_heterogeneity_colors().GetID())
     display.AutoWindowLevelOff()
@@ -162,7 +164,7 @@ def _add_heterogeneity(ct_node: Any, heterogeneity: np.ndarray, kind: str) -> An
     # Interpolating with the -1 outside would shrink the map and turn its edge blue.
     display.InterpolateOff()
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
-    legend.SetTitleText(f"Heterogeneity ({kind})")
+    legend.SetTitleText(title)
     return node
 
 

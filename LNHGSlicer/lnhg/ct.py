@@ -79,13 +79,13 @@ def read_ct(path: str | Path, series: str | None = None) -> CT:
 
     Raises InputError, with a sentence on what to do, for anything that is no CT in HU on one regular grid.
     """
-    from . import dicom_series, image_file
+    from . import dicom_headers, dicom_series, image_file
 
     path = Path(path)
     try:
         if path.is_dir():
             return dicom_series.read(sorted(file for file in path.rglob("*") if file.is_file()), path, series)
-        return dicom_series.read([path], path, series) if dicom_series.is_dicom(path) else image_file.read(path)
+        return dicom_series.read([path], path, series) if dicom_headers.is_dicom(path) else image_file.read(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{path} does not exist; give a DICOM folder or an image file.") from error
     except PermissionError as error:

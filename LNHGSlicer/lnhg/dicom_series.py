@@ -14,29 +14,11 @@ import numpy as np
 import pydicom
 
 from .ct import CT, fingerprint, grid_warnings, in_hu
+from .dicom_headers import PERSON, SERIES, defect, kind, read_header
 from .dicom_pixels import decoded
 from .errors import InputError
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
-_ENHANCED_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
-
-# What every slice needs, and how many values of it.
-_NEEDED = {"ImageOrientationPatient": 6, "ImagePositionPatient": 3, "PixelSpacing": 2, "Rows": 1, "Columns": 1}
-_NUMBERS = (*_NEEDED, "RescaleSlope", "RescaleIntercept", "SliceThickness", "InstanceNumber", "NumberOfFrames")
-_HU_SCALE = ("RescaleSlope", "RescaleIntercept", "RescaleType")
-_PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit", "PixelRepresentation", "BitsAllocated")
-_IMAGE = ("SOPClassUID", "Modality", "ImageType", "NumberOfFrames", "PhotometricInterpretation", "InstanceNumber")
-_SERIES = ("SeriesInstanceUID", "SeriesNumber", "SeriesDescription")
-_SCANNER = ("Manufacturer", "ConvolutionKernel", "SliceThickness", "KVP", "ContrastBolusAgent")
-_PERSON = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyInstanceUID", "AccessionNumber")
-_TAGS = [*_NEEDED, *_HU_SCALE, *_PADDING, *_IMAGE, *_SERIES, *_SCANNER, *_PERSON]
-
-# Image types that are no slices though they are stored as CT.
-_NOT_SLICES = ("LOCALIZER", "PROJECTION IMAGE", "MIP", "MINIP", "MAX_IP", "MIN_IP", "SCREEN SAVE", "DOSE_INFO")
-# First bytes of DICOM files that lack the preamble.
-_BARE = (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x02\x00\x00\x00")
-
 # Slices are axial when their normal lies this close to head-foot (cosine).
 _AXIAL_COSINE = 0.8
 # A series of fewer slices comes after longer ones, however thin.
@@ -85,13 +67,6 @@ class _Series:
         return float(value) if value else None
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file starts as DICOM files do, with or without preamble; raises OSError where it cannot be read."""
-    with path.open("rb") as file:
-        start = file.read(132)
-    return start[128:] == b"DICM" or start[:4] in _BARE
-
-
 def read(files: Sequence[Path], place: Path, wanted: str | None) -> CT:
     """The CT in these files; `place` is the folder or file that a person gave, `wanted` the series as `read_ct` says."""
     place = place.absolute()
@@ -115,18 +90,18 @@ def read(files: Sequence[Path], place: Path, wanted: str | None) -> CT:
 
 def _by_series(files: Sequence[Path], place: Path) -> list[_Series]:
     """CT series with image planes; refuses a folder that holds none, saying what it holds."""
-    headers = [(file, header) for file in files if (header := _header(file)) is not None]
+    headers = [(file, header) for file in files if (header := read_header(file)) is not None]
     if not headers:
         raise InputError(f"{place.name} holds no DICOM file; give a folder with a CT series, or an image file.")
-    slices = [(file, header) for file, header in headers if not _kind(header)]
-    whole = [(file, header) for file, header in slices if not _defect(header)]
+    slices = [(file, header) for file, header in headers if not kind(header)]
+    whole = [(file, header) for file, header in slices if not defect(header)]
     if not whole:
-        problems = ", ".join(dict.fromkeys(_kind(header) or _defect(header) for _, header in headers))
+        problems = ", ".join(dict.fromkeys(kind(header) or defect(header) for _, header in headers))
         raise InputError(f"{place.name} holds no CT that can be used ({problems}); give a CT series in HU.")
     uids = {header.SeriesInstanceUID for _, header in whole}
     for file, header in slices:
-        if _defect(header) and header.SeriesInstanceUID in uids:
-            raise InputError(f"{file.name} is damaged or cut off ({_defect(header)}); copy the series again.")
+        if defect(header) and header.SeriesInstanceUID in uids:
+            raise InputError(f"{file.name} is damaged or cut off ({defect(header)}); copy the series again.")
     groups: list[list[tuple[Path, pydicom.Dataset]]] = []
     for one in whole:
         group = next((group for group in groups if _same_plane(group[0][1], one[1])), None)
@@ -145,54 +120,6 @@ def _same_plane(one: pydicom.Dataset, other: pydicom.Dataset) -> bool:
     )
 
 
-def _header(file: Path) -> pydicom.Dataset | None:
-    """The header of a DICOM image or other instance, its numbers readable; None for files that are no DICOM."""
-    if file.name.upper() == "DICOMDIR" or file.name.startswith("."):
-        return None
-    if not is_dicom(file):
-        return _unreadable(file) if file.suffix.lower() in (".dcm", ".dicom", ".ima") else None
-    try:
-        header = pydicom.dcmread(file, defer_size=1024, force=True, specific_tags=[*_TAGS, "PixelData"])
-        for name in _NUMBERS:
-            np.array(header.get(name) or 0, float)
-    except Exception:  # pydicom raises many kinds on damaged files
-        return _unreadable(file)
-    # pydicom takes a cut off header, even a cut off value, for a whole one: the pixels that follow are the proof.
-    cut_off = not header.get("SeriesInstanceUID") or (header.get("SOPClassUID") == _CT_CLASS and "PixelData" not in header)
-    return _unreadable(file) if cut_off else header
-
-
-def _unreadable(file: Path) -> pydicom.Dataset:
-    raise InputError(f"{file.name} is damaged or cut off; copy the series again.")
-
-
-def _kind(header: pydicom.Dataset) -> str:
-    """What an instance is, if no slice of a CT; empty if it is one."""
-    modality = header.get("Modality")
-    if modality != "CT":
-        return f"its modality is {modality or 'not given'}, not CT"
-    if header.get("SOPClassUID") in _ENHANCED_CLASSES or int(header.get("NumberOfFrames") or 1) > 1:
-        return "it is a multi-frame CT, which must be converted to single slices first"
-    if header.get("SOPClassUID") != _CT_CLASS:
-        return "it is a secondary capture or other derived object, not CT slices"
-    if not header.get("PhotometricInterpretation", "MONOCHROME").startswith("MONOCHROME"):
-        return "its pictures are in colour"
-    types = str(header.get("ImageType") or "").upper()
-    return next((f"its images are {name.lower()}, not slices" for name in _NOT_SLICES if name in types), "")
-
-
-def _defect(header: pydicom.Dataset) -> str:
-    """What a slice of a CT lacks; empty if nothing."""
-    for name, count in _NEEDED.items():
-        if np.size(header.get(name) or ()) != count:
-            return f"its slices have no {name}"
-    if not header.get("RescaleSlope") or header.get("RescaleIntercept") is None:
-        return "it has no HU scale, rescale slope and intercept"
-    if (header.get("RescaleType") or "HU") not in ("HU", "US"):
-        return f"its values are in {header.RescaleType}, not HU"
-    return ""
-
-
 def _chosen(series: list[_Series], place: Path, wanted: str | None) -> list[_Series]:
     """The CT series that fit, the one to read first: axial, not just a few slices, thin."""
     if wanted is not None:
@@ -208,7 +135,7 @@ def _chosen(series: list[_Series], place: Path, wanted: str | None) -> list[_Ser
 
 
 def _is(series: _Series, wanted: str) -> bool:
-    return wanted in (str(series.first.get(name, "")).strip() for name in _SERIES)
+    return wanted in (str(series.first.get(name, "")).strip() for name in SERIES)
 
 
 def _describes(series: _Series, wanted: str) -> bool:
@@ -295,4 +222,4 @@ def _source(first: pydicom.Dataset, hu: np.ndarray, ijk_to_ras: np.ndarray) -> d
 
 
 def _identity(first: pydicom.Dataset, place: Path) -> dict[str, str]:
-    return {"path": str(place), **{name: str(first.get(name, "")) for name in (*_PERSON, *_SERIES)}}
+    return {"path": str(place), **{name: str(first.get(name, "")) for name in (*PERSON, *SERIES)}}

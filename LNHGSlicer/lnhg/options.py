@@ -44,6 +44,7 @@ class Options:
         choices=("scan", "nodule", "slice"),
     )
     rim: float = _option(1.0, "outer layer of a nodule that is told apart from its core, mm", minimum=0)
+    hide_rim: bool = _option(False, "leave the rim out of the map; the table keeps its figures")
     roi: tuple[float, ...] | None = _option(None, "only nodules centred in this box: RAS bounds R0,R1,A0,A1,S0,S1 in mm")
     slices: tuple[int, int] | None = _option(None, "only nodules centred on slices A to B of the CT as stored, from 0")
     full_generator: bool = _option(False, "run the generator on every slice, not only around the candidates")

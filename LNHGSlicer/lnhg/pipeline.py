@@ -25,7 +25,7 @@ from .errors import InputError
 from .fusion import SEEDED, FusionRule, Nodules, around, fuse_paper, fuse_scan, only
 from .generation import generate
 from .grid import NetworkGrid
-from .heterogeneity import heterogeneity_map, raw_ct_in_same_colours
+from .heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
 from .lungs import lung_regions
 from .networks.detector import DetectorArchitecture, NoduleDetector, build_detector
 from .networks.generator import Generator
@@ -109,6 +109,8 @@ def segment(
     with run.timed("measure"):
         heterogeneity = heterogeneity_map(image, nodules.labels, options.heterogeneity, options.normalisation)
         rows = run.measured(nodules, heterogeneity, lungs)
+        if options.hide_rim:
+            heterogeneity[rim_mask(nodules.labels, run.ct.spacing, options.rim)] = OUTSIDE
     return run.result(nodules, image, heterogeneity, rows, candidates)
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .axial import axial_view
 from .ct import CT
+from .heterogeneity import raw_ct_in_same_colours
 from .nodules import Nodule
 from .options import Options
 
@@ -40,6 +42,14 @@ class Result:
     options: Options
     provenance: Mapping[str, object]
     warnings: tuple[str, ...]
+
+    def raw_ct_map(self) -> np.ndarray:
+        """The raw CT rendered as the map is, to compare: float32 on the CT's grid, 0..1 inside the nodules and -1 outside."""
+        view = axial_view(self.ct)
+        labels = view.forth(self.labels)
+        return view.back(
+            raw_ct_in_same_colours(view.ct.hu, labels, self.options.heterogeneity, self.options.normalisation)
+        )
 
     def save(self, folder: str | Path, *, with_identity: bool = False) -> dict[str, Path]:
         """Write all result files into `folder` (made if absent), all or none; returns name -> path."""
