@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from host.handmade import BALLS, GRIDS, handmade_result
 from lnhg import outputs
 from lnhg.errors import InputError
@@ -177,6 +178,7 @@ def test_slicer_opens_the_segmentation_file(saved):
     result, paths = saved
     import slicer
     import vtk
+
     from LNHGSlicerLib.headless import headless_host
 
     with headless_host() as scene:
@@ -223,6 +225,7 @@ def test_slicer_reads_the_map_on_the_same_grid(saved):
     result, paths = saved
     import slicer
     import vtk
+
     from LNHGSlicerLib.headless import headless_host
 
     with headless_host() as scene:

@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from host.handmade import BALLS, GRIDS, SHAPE, handmade_result
 from lnhg.axial import axial_view
 from lnhg.heterogeneity import jet
@@ -18,11 +20,10 @@ from lnhg.options import Options
 from lnhg.outputs import run_record
 from lnhg.pictures import PIXELS, nodule_planes, write_sheet
 from lnhg.report import report_html
-from PIL import Image
 
 
-def report_of(result, with_identity=False):
-    return report_html(result, nodule_planes(result), run_record(result, "scene.mrb", with_identity))
+def report_of(result, planes, with_identity=False):
+    return report_html(result, planes, run_record(result, "scene.mrb", with_identity))
 
 
 class Page(HTMLParser):
@@ -61,8 +62,13 @@ def result():
 
 
 @pytest.fixture(scope="module")
-def html(result):
-    return report_of(result)
+def planes(result):
+    return nodule_planes(result)
+
+
+@pytest.fixture(scope="module")
+def html(result, planes):
+    return report_of(result, planes)
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +125,8 @@ def test_every_column_of_the_table_is_on_the_page(page):
         (Options(heterogeneity="intensity", normalisation="slice"), "G(x) near its minimum", "over each whole axial slice"),
     ],
 )
-def test_the_legend_says_which_map_it_is_and_over_what_range(result, options, ends, normalisation):
-    text = Page(report_of(replace(result, options=options))).text
+def test_the_legend_says_which_map_it_is_and_over_what_range(result, planes, options, ends, normalisation):
+    text = Page(report_of(replace(result, options=options), planes)).text
     assert ends in text
     assert normalisation in text
     assert options.heterogeneity in text
@@ -134,26 +140,26 @@ def test_the_bar_of_the_legend_has_the_colours_of_the_map(page):
     assert (stops[0]["offset"], stops[-1]["offset"]) == ("0.0000", "1.0000")
 
 
-def test_text_from_outside_cannot_become_markup(result):
+def test_text_from_outside_cannot_become_markup(result, planes):
     bad = "<script>alert('&\"')</script>"
     source = {**result.ct.source, "description": bad}
     ct = replace(result.ct, source=source, identity={"PatientName": bad})
     provenance = {**result.provenance, "device": bad}
-    text = report_of(replace(result, ct=ct, warnings=(bad,), provenance=provenance), with_identity=True)
+    text = report_of(replace(result, ct=ct, warnings=(bad,), provenance=provenance), planes, with_identity=True)
     page = Page(text)
     assert "<script" not in text
     assert page.unbalanced == []
     assert page.text.count(bad) == 5  # warning, source, identity, device in summary and provenance
 
 
-def test_the_identity_is_shown_only_when_the_record_holds_it(result, html):
+def test_the_identity_is_shown_only_when_the_record_holds_it(result, planes, html):
     assert "JANE" not in html
-    assert "DOE^JANE" in report_of(result, with_identity=True)
+    assert "DOE^JANE" in report_of(result, planes, with_identity=True)
 
 
 def test_without_a_nodule_the_page_says_so(tmp_path):
     empty = handmade_result(GRIDS["axial"], balls=())
-    page = Page(report_of(empty))
+    page = Page(report_of(empty, []))
     assert "No nodule found" in page.text
     assert not page.all("article") and not page.all("image")
     assert page.unbalanced == []
@@ -178,8 +184,8 @@ def first_picture(html, label, plane):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
-def test_the_ct_in_the_page_is_the_one_of_the_plane(result, html):
-    for label, views in enumerate(nodule_planes(result), 1):
+def test_the_ct_in_the_page_is_the_one_of_the_plane(planes, html):
+    for label, views in enumerate(planes, 1):
         for plane in views:
             shown = first_picture(html, label, plane.name)
             assert shown.shape == (PIXELS, PIXELS)
@@ -196,10 +202,9 @@ def test_the_nodule_lies_in_the_middle_of_each_plane(grid):
             assert np.abs((outline.min(0) + outline.max(0)) / 2 - (PIXELS - 1) / 2).max() * plane.pixel_mm < 1.3
 
 
-def test_a_millimetre_is_as_long_up_as_across_in_every_plane():
-    result = handmade_result(GRIDS["axial"])
+def test_a_millimetre_is_as_long_up_as_across_in_every_plane(result, planes):
     radius, (across, _, along) = BALLS[1][1], result.ct.spacing
-    for plane in nodule_planes(result)[1]:
+    for plane in planes[1]:
         outline = np.concatenate(plane.outlines[2]) * plane.pixel_mm
         # The outline runs half a voxel beyond the outermost voxel centres.
         height = across if plane.name == "axial" else along
@@ -233,8 +238,7 @@ def reordered(result):
     return replace(result, ct=ct, labels=moved(result.labels), heterogeneity=moved(result.heterogeneity))
 
 
-def test_the_axial_picture_has_the_patients_right_at_its_left_and_front_at_its_top():
-    result = handmade_result(GRIDS["axial"])
+def test_the_axial_picture_has_the_patients_right_at_its_left_and_front_at_its_top(result):
     k, j, i = BALLS[0][0]
     hu = np.full(SHAPE, -1000, np.int16)
     hu[k - 2 : k + 3, j - 1 : j + 2, :i] = 100  # columns run to the left, so these lie to the right of the nodule
@@ -248,8 +252,7 @@ def test_the_axial_picture_has_the_patients_right_at_its_left_and_front_at_its_t
     assert 100 < sagittal.grey[middle, middle - reach] < 200 and sagittal.grey[middle, middle + reach] < 100
 
 
-def test_upright_pictures_have_the_head_at_the_top():
-    result = handmade_result(GRIDS["axial"])
+def test_upright_pictures_have_the_head_at_the_top(result):
     hu = np.full(SHAPE, -1000, np.int16)
     hu[BALLS[0][0][0] + 2 :] = 100  # slices run to the head
     _, coronal, sagittal = nodule_planes(replace(result, ct=replace(result.ct, hu=hu)))[0]
@@ -259,8 +262,7 @@ def test_upright_pictures_have_the_head_at_the_top():
         assert plane.grey[middle + reach, middle] < 100
 
 
-def test_the_map_keeps_its_values_up_to_the_outline_and_is_hidden_beyond():
-    result = handmade_result(GRIDS["axial"])
+def test_the_map_keeps_its_values_up_to_the_outline_and_is_hidden_beyond(result):
     flat = replace(result, heterogeneity=np.where(result.labels > 0, np.float32(0.8), np.float32(-1)))
     for plane in nodule_planes(flat)[0]:
         inside = plane.heterogeneity >= 0
@@ -270,9 +272,8 @@ def test_the_map_keeps_its_values_up_to_the_outline_and_is_hidden_beyond():
         assert 15 < area < 200
 
 
-def test_the_core_line_is_gone_where_the_nodule_is_all_rim():
-    result = handmade_result(GRIDS["axial"])
-    assert all(plane.core for plane in nodule_planes(result)[1])
+def test_the_core_line_is_gone_where_the_nodule_is_all_rim(result, planes):
+    assert all(plane.core for plane in planes[1])
     thick = replace(result, options=Options(rim=4))
     assert not any(plane.core for plane in nodule_planes(thick)[1])
 
@@ -289,8 +290,7 @@ def test_a_large_mass_fits_into_its_pictures():
         assert start <= outline.min() and outline.max() <= start + size
 
 
-def test_a_single_small_slice_can_be_pictured():
-    result = handmade_result(GRIDS["axial"])
+def test_a_single_small_slice_can_be_pictured(result):
     k = BALLS[0][0][0]
 
     def one(array):
@@ -309,8 +309,8 @@ def test_a_single_small_slice_can_be_pictured():
     assert (coronal.grey > 0).any(axis=1).sum() * coronal.pixel_mm == pytest.approx(2.5, abs=0.3)
 
 
-def test_the_sheet_shows_every_nodule_in_outline_and_in_colours(tmp_path, result):
-    write_sheet(tmp_path / "picture.png", result, nodule_planes(result))
+def test_the_sheet_shows_every_nodule_in_outline_and_in_colours(tmp_path, result, planes):
+    write_sheet(tmp_path / "picture.png", result, planes)
     picture = np.asarray(Image.open(tmp_path / "picture.png").convert("RGB")).astype(int)
     assert picture.shape[1] > picture.shape[0] > 150
     coloured = np.ptp(picture, axis=2) > 60

@@ -251,7 +251,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _add_train(commands: Any) -> None:
-    parser = _command(commands, "train", _train, "train one of the two networks")
+    parser = commands.add_parser("train", help="train one of the two networks")
     networks = parser.add_subparsers(required=True, metavar="NETWORK")
     generator = _command(networks, "generator", _train_generator, "train the WGAN-GP generator")
     _add_data(generator)
@@ -265,10 +265,13 @@ def _add_train(commands: Any) -> None:
     generator.add_argument("--validate-every", type=int, default=1000, help="steps between Dice on the select patients")
     generator.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     generator.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
-
-
-def _train(arguments: argparse.Namespace) -> None:
-    raise InputError("Choose the network to train: lnhg train generator.")
+    detector = _command(networks, "detector", _train_detector, "train the Faster R-CNN detector with the GIoU loss")
+    _add_data(detector)
+    detector.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
+    detector.add_argument("--minutes", type=float, nargs="+", default=[45.0, 30.0], help="of each phase; mining lies between")
+    detector.add_argument("--features", type=Path, help="ImageNet features of MobileNetV2, safetensors")
+    detector.add_argument("--random-seed", type=int, default=1, help="of the start and the samples (default: 1)")
+    detector.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -295,6 +298,19 @@ def _train_generator(arguments: argparse.Namespace) -> None:
     )
 
 
+def _train_detector(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from .training.detector_training import DetectorTraining, train_detector
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    config = DetectorTraining(
+        minutes=tuple(arguments.minutes), features=arguments.features, seed=arguments.random_seed
+    )
+    train_detector(config, arguments.output, arguments.data)
+
+
 def _add_validate(commands: Any) -> None:
     parser = _command(commands, "validate", _validate, "measure the weights on patients they were not trained on")
     _add_data(parser)
@@ -313,14 +329,14 @@ def _validate(arguments: argparse.Namespace) -> None:
 
 
 def _add_weights(commands: Any) -> None:
-    parser = _command(commands, "weights", _verify, "pack a checkpoint into shipped weights, or verify weights")
+    parser = commands.add_parser("weights", help="pack a checkpoint into shipped weights, or verify weights")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     verify = _command(actions, "verify", _verify, "check weights files against their manifests")
     verify.add_argument("folder", type=Path, nargs="?", help="folder with the weights (default: the shipped ones)")
-    pack = _command(actions, "pack", _pack, "turn a generator's checkpoint into weights with a manifest")
-    pack.add_argument("checkpoint", type=Path, help="last.pt of a run")
+    pack = _command(actions, "pack", _pack, "turn a checkpoint into weights with a manifest")
+    pack.add_argument("checkpoint", type=Path, help="last.pt of a generator's run, or phase-N.pt of a detector's")
     pack.add_argument("--output", type=Path, required=True, help="folder for the weights")
-    pack.add_argument("--threshold", type=float, default=0.5, help="threshold on G(x) (default: 0.5)")
+    pack.add_argument("--threshold", type=float, default=0.5, help="on G(x), or the lowest detector score (default: 0.5)")
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -334,9 +350,9 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 
 def _pack(arguments: argparse.Namespace) -> None:
-    from .training.packing import pack_generator
+    from .training.packing import pack
 
-    print(pack_generator(arguments.checkpoint, arguments.output, arguments.threshold))
+    print(pack(arguments.checkpoint, arguments.output, arguments.threshold))
 
 
 if __name__ == "__main__":

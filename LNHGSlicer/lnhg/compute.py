@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -99,6 +100,7 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
+@cache
 def _bf16_is_faster(device: torch.device) -> bool:
     """On a CPU by a short timing: without bf16 instructions bf16 is many times slower than float32."""
     if device.type == "cuda":

@@ -116,7 +116,7 @@ class _Scan:
         mask = self.labels[box] == number
         largest = len(mask) - 1 - int(np.argmax(mask.sum((1, 2))[::-1]))
         start = np.array([one.start for one in box])
-        k, j, i = start + ndimage.center_of_mass(mask)
+        _, j, i = start + ndimage.center_of_mass(mask)
         centre = self.view.ct.to_ras(np.array([i, j, start[0] + largest]))
         corners = self.view.ct.to_ras(np.argwhere(np.ones((2, 2, 2))) * mask.shape[::-1])
         wide = float(np.ptp(corners @ self.frame.T, axis=0).max())

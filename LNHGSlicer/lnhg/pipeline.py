@@ -126,6 +126,7 @@ class _Run:
         self.report = ProgressReporter(_SHARES, progress)
         self.warnings = list(ct.warnings)
         self.seconds: dict[str, float] = {}
+        self.points: dict[tuple[int, int, int], np.ndarray] = {}  # the seeds as given (RAS) by their voxel
         self.rule = FusionRule(self.models.threshold("generator", options.generator_threshold), options.minimum_diameter)
 
     @contextmanager
@@ -193,6 +194,7 @@ class _Run:
         if (ijk < 0).any() or (ijk >= self.ct.hu.shape[::-1]).any():
             raise InputError(f"Seed {_text(ras)} lies outside the CT; give RAS millimetres inside it.")
         i, j, k = (int(index) for index in ijk)
+        self.points[i, j, k] = ras
         x, y, z = (_SEED_MM / spacing for spacing in self.ct.spacing)
         slices = range(max(0, int(np.ceil(k - z))), min(len(self.ct.hu) - 1, int(k + z)) + 1)
         return Candidate(dict.fromkeys(slices, (i + 0.5 - x, j + 0.5 - y, i + 0.5 + x, j + 0.5 + y)), 1.0, (i, j, k))
@@ -218,7 +220,7 @@ class _Run:
         if region is not None:
             nodules = only(nodules, [self._wanted(nodules, label, region) for label in range(1, len(nodules.statuses) + 1)])
         for seed in nodules.not_found:
-            self.warnings.append(f"Nothing was found at seed {_text(self.ct.to_ras(np.array(seed)))} (RAS mm).")
+            self.warnings.append(f"Nothing was found at seed {_text(self.points[seed])} (RAS mm).")
         return nodules
 
     def _wanted(self, nodules: Nodules, label: int, region: np.ndarray) -> bool:

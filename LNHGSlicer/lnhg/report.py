@@ -352,11 +352,11 @@ def _reading(result: Result) -> str:
 <em>{options.heterogeneity}</em>), min and max taken {_RANGES[options.normalisation]}
 (normalisation <em>{options.normalisation}</em>{minimum}). The third row shows the raw CT inside the nodule in the same
 colours, HU in place of G(x), to compare: what both rows show alike is in the CT itself.</p>
-<p>The dashed line bounds the core. Outside it lies a rim of {options.rim:g} mm, where partial volume and interpolation alone
-change the values: do not read it as biology.</p>
-<p class="soft">The first row shows the CT in the lung window ({_number(low, 0)} to {_number(high, 0)} HU) with the outline; the thin frame
-is what the rows below show larger. Axial is the slice of the nodule's largest area; coronal and sagittal pass through the
-nodule's centre. Letters: R right, A front, S head. Linear interpolation.</p>"""
+<p>The dashed line bounds the core. Outside it lies a rim of {options.rim:g} mm, where partial volume and interpolation
+alone change the values: do not read it as biology.</p>
+<p class="soft">The first row shows the CT in the lung window ({_number(low, 0)} to {_number(high, 0)} HU) with the
+outline; the thin frame is what the rows below show larger. Axial is the slice of the nodule's largest area; coronal
+and sagittal pass through the nodule's centre. Letters: R right, A front, S head. Linear interpolation.</p>"""
 
 
 def _method(result: Result) -> str:
@@ -364,7 +364,7 @@ def _method(result: Result) -> str:
     finder = (
         "Nodules were segmented at points that a person gave; no detector was run."
         if options.seeds_only
-        else "A Faster R-CNN with the GIoU loss looks for nodules slice by slice; its finds are linked over neighbouring slices."
+        else "A Faster R-CNN with the GIoU loss looks for nodules slice by slice; finds of neighbouring slices are linked."
     )
     fused = (
         "Generator and detector were fused slice by slice, by the paper's rule."
@@ -377,9 +377,9 @@ def _method(result: Result) -> str:
         if others
         else ""
     )
-    return f"""<p>After Song and others, IEEE Journal of Biomedical and Health Informatics, 2022. {finder} A generator, trained against a
-critic (WGAN-GP), draws the nodules from volumes of three slices. {fused} Nodules under {options.minimum_diameter:g} mm (sphere of
-equal volume) are left out.</p>{apart}
+    return f"""<p>After Song and others, IEEE Journal of Biomedical and Health Informatics, 2022. {finder} A generator,
+trained against a critic (WGAN-GP), draws the nodules from volumes of three slices. {fused} Nodules under
+{options.minimum_diameter:g} mm (sphere of equal volume) are left out.</p>{apart}
 <p class="soft">Size classes use size and type alone, and no other part of Lung-RADS or of the Fleischner guideline.</p>"""
 
 

@@ -7,17 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-import torch
-from scipy import ndimage
 
 from ..data.cutouts import Cutout
 from ..errors import InputError
-from ..generation import generate
-from ..grid import NetworkGrid
-from ..networks.generator import Generator
+from ..options import Options
+from ..pipeline import Models, segment
 
-# A seed takes the component at it, or the nearest within this distance.
-_SEED_REACH_MM = 5.0
+_SEEDS_ONLY = Options(seeds_only=True)
 
 
 def dice(reference: np.ndarray, found: np.ndarray) -> float:
@@ -32,37 +28,11 @@ def centre_of(nodule: np.ndarray) -> tuple[int, int, int]:
     return int(i), int(j), int(k)
 
 
-def component_at(mask: np.ndarray, seed: tuple[int, int, int], reach: tuple[float, float, float]) -> np.ndarray:
-    """The component of `mask` at the seed (i, j, k), or the nearest within `reach` voxels (i, j, k); empty where none is."""
-    labels, count = ndimage.label(mask)
-    if not count:
-        return np.zeros_like(mask)
-    voxels = np.argwhere(mask)
-    distances = np.linalg.norm((voxels - seed[::-1]) / np.maximum(reach[::-1], 1e-6), axis=1)
-    nearest = int(np.argmin(distances))
-    if distances[nearest] > 1:
-        return np.zeros_like(mask)
-    return labels == labels[tuple(voxels[nearest])]
-
-
-def seeded_dice(cutout: Cutout, generator: Generator, grid: NetworkGrid, threshold: float) -> float:
-    """Dice of one cut-out's nodule against the 50% consensus on the CT's own grid, seeded at its centre."""
+def seeded_dice(cutout: Cutout, models: Models, options: Options = _SEEDS_ONLY) -> float:
+    """Dice of one cut-out's nodule against the 50% consensus on the CT's own grid, segmented from a seed at its centre."""
     reference = cutout.consensus
-    i, j, k = centre_of(reference)
-    x, y, z = (_SEED_REACH_MM / spacing for spacing in cutout.ct.spacing)
-    around = (_within(k, z), _within(j, y), _within(i, x))
-    slices, rows, columns = cutout.ct.hu.shape
-    everything = (slice(0, slices), slice(0, rows), slice(0, columns))
-    device = next(generator.parameters()).device
-    with torch.inference_mode():
-        image = generate(
-            cutout.ct, lambda o: generator(o.to(device)).cpu(), grid, [around], [everything], threshold=threshold
-        ).on_ct_grid()
-    return dice(reference, component_at(image > threshold, (i, j, k), (x, y, z)))
-
-
-def _within(at: int, reach: float) -> slice:
-    return slice(max(0, int(at - reach)), int(at + reach) + 1)
+    seed = cutout.ct.to_ras(np.array(centre_of(reference)))
+    return dice(reference, segment(cutout.ct, options, [seed.tolist()], models=models).labels > 0)
 
 
 def read_labels(path: Path) -> np.ndarray:

@@ -51,7 +51,7 @@ def validate(data: Path, weights: Path | None, patients: str) -> str:
 def _dice_table(models: Models, cutouts: Sequence[Cutout]) -> Iterable[str]:
     """Dice against the 50% consensus, seeded at its centre, on the CT's own grid."""
     threshold = models.threshold("generator", None)
-    values = np.array([seeded_dice(c, models.generator, models.grid("generator"), threshold) for c in cutouts])
+    values = np.array([seeded_dice(cutout, models) for cutout in cutouts])
     sizes = np.array([_diameter(cutout) for cutout in cutouts])
     textures = np.array([cutout.ratings["texture"] for cutout in cutouts])
     yield f"Dice per nodule, seeded at the centre, threshold {threshold:g} on G(x):\n"

@@ -7,6 +7,14 @@ from pathlib import Path
 from ..data.splits import LISTS
 from ..weights import save_weights
 from .checkpoint import read_checkpoint
+from .detector_training import pack_detector
+
+
+def pack(checkpoint: Path, folder: Path, threshold: float) -> Path:
+    """Pack a generator's checkpoint, or the weights a detector's run wrote after a phase; returns the weights' path."""
+    if "generator" in read_checkpoint(checkpoint):
+        return pack_generator(checkpoint, folder, threshold)
+    return pack_detector(checkpoint, folder, threshold, {"patient_lists": list(LISTS)})
 
 
 def pack_generator(checkpoint: Path, folder: Path, threshold: float) -> Path:

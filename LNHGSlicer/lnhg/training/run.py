@@ -15,6 +15,7 @@ from ..evaluation.dice import seeded_dice
 from ..lungs import lung_regions
 from ..networks.generator import Generator
 from ..networks.perceptual import PerceptualFeatures
+from ..pipeline import Models
 from .generator_training import GeneratorConfig, GeneratorTraining
 
 logger = logging.getLogger(__name__)
@@ -60,5 +61,6 @@ def _background(folder: Path, seed: int) -> list[Place]:
 
 
 def _mean_dice(generator: Generator, cutouts: list[Cutout], config: GeneratorConfig) -> float:
-    generator.eval()
-    return float(np.mean([seeded_dice(cutout, generator, config.grid, _THRESHOLD) for cutout in cutouts]))
+    manifest = {"name": "in training", "sha256": "", "grid": config.grid.as_dict(), "thresholds": {"g": _THRESHOLD}}
+    models = Models(generator.eval(), None, {"generator": manifest})
+    return float(np.mean([seeded_dice(cutout, models) for cutout in cutouts]))

@@ -1,0 +1,141 @@
+"""Dice of single nodules, the component at a seed, and nodules matched between label maps, against hand values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from torch import nn
+
+from lnhg.ct import CT
+from lnhg.data.cutouts import Cutout
+from lnhg.errors import InputError
+from lnhg.evaluation.dice import Match, centre_of, component_at, dice, match_nodules, read_labels, seeded_dice
+from lnhg.grid import NetworkGrid
+
+
+def test_dice_is_twice_the_common_voxels_over_the_sum() -> None:
+    reference, found = np.array([1, 1, 1, 1, 0, 0], bool), np.array([0, 0, 1, 1, 1, 0], bool)
+    assert dice(reference, found) == pytest.approx(2 * 2 / (4 + 3))
+    assert dice(reference, reference) == 1
+    assert dice(reference, ~reference) == 0
+    assert dice(reference, np.zeros(6, bool)) == 0
+
+
+def test_the_centre_of_a_nodule_is_one_of_its_voxels() -> None:
+    ring = np.zeros((3, 9, 9), bool)
+    ring[1, 2:7, 2:7] = True
+    assert centre_of(ring) == (4, 4, 1)
+    ring[1, 3:6, 3:6] = False
+    i, j, k = centre_of(ring)
+    assert ring[k, j, i] and max(abs(i - 4), abs(j - 4)) == 2
+
+
+def _two_components() -> np.ndarray:
+    mask = np.zeros((4, 10, 12), bool)
+    mask[1:3, 2:4, 2:5] = True
+    mask[1:3, 7:9, 8:11] = True
+    return mask
+
+
+def test_the_component_at_a_seed_is_taken_whole() -> None:
+    found = component_at(_two_components(), (4, 3, 1), (0, 0, 0))
+    assert found.sum() == 12 and found[2, 2, 2] and not found[1, 7, 8]
+
+
+def test_a_seed_beside_a_component_takes_the_nearest_within_reach() -> None:
+    mask = _two_components()
+    assert component_at(mask, (8, 6, 1), (2, 2, 1))[1, 7, 8]
+    assert not component_at(mask, (6, 5, 1), (1, 1, 1)).any()
+
+
+def test_the_reach_is_given_as_column_row_slice() -> None:
+    mask = np.zeros((9, 9, 9), bool)
+    mask[4, 4, 8] = True
+    assert component_at(mask, (4, 4, 4), (4, 1, 1)).any()
+    assert not component_at(mask, (4, 4, 4), (1, 4, 4)).any()
+
+
+def test_an_empty_image_has_no_component() -> None:
+    assert not component_at(np.zeros((2, 3, 4), bool), (1, 1, 1), (5, 5, 5)).any()
+
+
+class _Same(nn.Module):
+    """A stand-in for the generator: the slices as they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(1))
+
+    def forward(self, o: torch.Tensor) -> torch.Tensor:
+        return o + self.place
+
+
+def _ball_with_neighbour() -> Cutout:
+    k, j, i = np.indices((9, 40, 40))
+    ball = (2 * (k - 4)) ** 2 + (j - 18) ** 2 + (i - 20) ** 2 < 36
+    neighbour = (2 * (k - 4)) ** 2 + (j - 33) ** 2 + (i - 33) ** 2 < 9
+    hu = np.where(ball | neighbour, 0, -1000).astype(np.int16)
+    return Cutout("A", "P", CT(hu, np.diag([-0.7, -0.7, 1.4, 1])), ball.astype(np.uint8), 1, {})
+
+
+def test_a_generator_that_shows_the_nodule_exactly_has_a_seeded_dice_of_one() -> None:
+    cutout = _ball_with_neighbour()
+    assert seeded_dice(cutout, _Same(), NetworkGrid("fixed", 0.7), 0.3) == 1  # type: ignore[arg-type]
+
+
+def test_on_a_coarser_grid_the_seeded_dice_is_a_little_lower() -> None:
+    value = seeded_dice(_ball_with_neighbour(), _Same(), NetworkGrid("fixed", 1.4), 0.3571)  # type: ignore[arg-type]
+    assert 0.9 < value < 1
+
+
+def test_a_generator_that_shows_nothing_at_the_seed_has_a_dice_of_zero() -> None:
+    assert seeded_dice(_ball_with_neighbour(), _Same(), NetworkGrid("fixed", 0.7), 0.9) == 0  # type: ignore[arg-type]
+
+
+# Label maps -------------------------------------------------------------------------------------------------------------
+
+
+def _labels(*values: int) -> np.ndarray:
+    return np.array(values, np.int32).reshape(1, 1, -1)
+
+
+def test_each_reference_nodule_is_matched_with_the_label_that_covers_most_of_it() -> None:
+    reference = _labels(1, 1, 1, 1, 0, 2, 2, 0, 4, 4)
+    labels = _labels(7, 3, 3, 3, 3, 0, 0, 5, 9, 0)
+    assert match_nodules(reference, labels) == [
+        Match(1, 3, pytest.approx(2 * 3 / (4 + 4))),
+        Match(2, 0, 0.0),
+        Match(4, 9, pytest.approx(2 * 1 / (2 + 1))),
+    ]
+
+
+def test_a_reference_without_nodules_gives_no_match() -> None:
+    assert match_nodules(_labels(0, 0), _labels(1, 0)) == []
+
+
+def test_label_maps_of_different_grids_are_refused() -> None:
+    with pytest.raises(InputError, match="different grids"):
+        match_nodules(_labels(1, 0), _labels(1, 0, 0))
+
+
+def test_a_label_map_is_read_from_disk(tmp_path: Path) -> None:
+    values = np.arange(24).reshape(2, 3, 4)
+    sitk.WriteImage(sitk.GetImageFromArray(values.astype(np.float32)), str(tmp_path / "labels.nrrd"))
+    np.testing.assert_array_equal(read_labels(tmp_path / "labels.nrrd"), values)
+
+
+@pytest.mark.parametrize("values", [[[[0.5, 1]]], [[[-1.0, 1]]]])
+def test_an_image_that_is_no_label_map_is_refused(tmp_path: Path, values: list) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.array(values, np.float32)), str(tmp_path / "ct.nrrd"))
+    with pytest.raises(InputError, match=r"ct\.nrrd is no label map"):
+        read_labels(tmp_path / "ct.nrrd")
+
+
+def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.nrrd").write_text("nothing")
+    with pytest.raises(InputError, match=r"labels\.nrrd cannot be read as an image"):
+        read_labels(tmp_path / "labels.nrrd")
