@@ -1,4 +1,4 @@
-"""Dice of single nodules, the component at a seed, and nodules matched between label maps, against hand values."""
+"""Dice of single nodules and nodules matched between label maps, against hand values."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from torch import nn
 from lnhg.ct import CT
 from lnhg.data.cutouts import Cutout
 from lnhg.errors import InputError
-from lnhg.evaluation.dice import Match, centre_of, component_at, dice, match_nodules, read_labels, seeded_dice
+from lnhg.evaluation.dice import Match, centre_of, dice, match_nodules, read_labels, seeded_dice
 from lnhg.grid import NetworkGrid
+from lnhg.pipeline import Models
 
 
 def test_dice_is_twice_the_common_voxels_over_the_sum() -> None:
@@ -34,44 +35,27 @@ def test_the_centre_of_a_nodule_is_one_of_its_voxels() -> None:
     assert ring[k, j, i] and max(abs(i - 4), abs(j - 4)) == 2
 
 
-def _two_components() -> np.ndarray:
-    mask = np.zeros((4, 10, 12), bool)
-    mask[1:3, 2:4, 2:5] = True
-    mask[1:3, 7:9, 8:11] = True
-    return mask
-
-
-def test_the_component_at_a_seed_is_taken_whole() -> None:
-    found = component_at(_two_components(), (4, 3, 1), (0, 0, 0))
-    assert found.sum() == 12 and found[2, 2, 2] and not found[1, 7, 8]
-
-
-def test_a_seed_beside_a_component_takes_the_nearest_within_reach() -> None:
-    mask = _two_components()
-    assert component_at(mask, (8, 6, 1), (2, 2, 1))[1, 7, 8]
-    assert not component_at(mask, (6, 5, 1), (1, 1, 1)).any()
-
-
-def test_the_reach_is_given_as_column_row_slice() -> None:
-    mask = np.zeros((9, 9, 9), bool)
-    mask[4, 4, 8] = True
-    assert component_at(mask, (4, 4, 4), (4, 1, 1)).any()
-    assert not component_at(mask, (4, 4, 4), (1, 4, 4)).any()
-
-
-def test_an_empty_image_has_no_component() -> None:
-    assert not component_at(np.zeros((2, 3, 4), bool), (1, 1, 1), (5, 5, 5)).any()
-
-
 class _Same(nn.Module):
     """A stand-in for the generator: the slices as they are."""
 
+    width = 1
+
     def __init__(self) -> None:
         super().__init__()
-        self.place = nn.Parameter(torch.zeros(1))
+        self.added = nn.Parameter(torch.zeros(1))
 
     def forward(self, o: torch.Tensor) -> torch.Tensor:
-        return o + self.place
+        return o + self.added
+
+
+def _dice_of(pixel_mm: float, threshold: float) -> float:
+    manifest = {
+        "name": "stand-in",
+        "sha256": "",
+        "grid": NetworkGrid("fixed", pixel_mm).as_dict(),
+        "thresholds": {"g": threshold},
+    }
+    return seeded_dice(_ball_with_neighbour(), Models(_Same(), None, {"generator": manifest}))  # type: ignore[arg-type]
 
 
 def _ball_with_neighbour() -> Cutout:
@@ -83,17 +67,15 @@ def _ball_with_neighbour() -> Cutout:
 
 
 def test_a_generator_that_shows_the_nodule_exactly_has_a_seeded_dice_of_one() -> None:
-    cutout = _ball_with_neighbour()
-    assert seeded_dice(cutout, _Same(), NetworkGrid("fixed", 0.7), 0.3) == 1  # type: ignore[arg-type]
+    assert _dice_of(pixel_mm=0.7, threshold=0.3) == 1
 
 
 def test_on_a_coarser_grid_the_seeded_dice_is_a_little_lower() -> None:
-    value = seeded_dice(_ball_with_neighbour(), _Same(), NetworkGrid("fixed", 1.4), 0.3571)  # type: ignore[arg-type]
-    assert 0.9 < value < 1
+    assert 0.9 < _dice_of(pixel_mm=1.4, threshold=0.3571) < 1
 
 
 def test_a_generator_that_shows_nothing_at_the_seed_has_a_dice_of_zero() -> None:
-    assert seeded_dice(_ball_with_neighbour(), _Same(), NetworkGrid("fixed", 0.7), 0.9) == 0  # type: ignore[arg-type]
+    assert _dice_of(pixel_mm=0.7, threshold=0.9) == 0
 
 
 # Label maps -------------------------------------------------------------------------------------------------------------

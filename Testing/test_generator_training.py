@@ -66,7 +66,9 @@ def _cutout(number: int, patient: str = "P") -> Cutout:
     noise = np.random.default_rng((number, 1)).normal(0, 20, distance.shape)
     hu = np.where(distance < 4.5, 0, -850) + noise
     readers = (distance < 4.5).astype(np.uint8) + 2 * (distance < 3.5)
-    return Cutout(f"{patient}_{number}", patient, CT(hu.astype(np.int16), np.diag([-0.7, -0.7, 2, 1])), readers.astype(np.uint8), 2, {})
+    return Cutout(
+        f"{patient}_{number}", patient, CT(hu.astype(np.int16), np.diag([-0.7, -0.7, 2, 1])), readers.astype(np.uint8), 2, {}
+    )
 
 
 _PLACES = cutout_places([_cutout(number) for number in range(4)], "binary")

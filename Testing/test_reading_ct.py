@@ -754,7 +754,6 @@ def test_the_fingerprint_is_the_same_for_the_same_ct_and_another_for_another(tmp
 # ---------------------------------------------------------------- the command line and real CT
 
 
-@pytest.mark.slow  # imports torch
 def test_the_command_line_refuses_with_one_line_and_code_2_and_writes_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

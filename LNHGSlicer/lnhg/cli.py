@@ -145,10 +145,11 @@ def _segment(arguments: argparse.Namespace) -> None:
     options = Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
     from .ct import read_ct
     from .outputs import check_folder
-    from .pipeline import segment
 
     check_folder(arguments.output)
     ct = read_ct(arguments.ct, series=arguments.series)
+    from .pipeline import segment  # loads torch: not before the CT is known to be good
+
     with _shown(arguments.json_progress) as progress:
         result = segment(ct, options, arguments.seed, progress)
     paths = result.save(arguments.output, with_identity=arguments.with_identity)
@@ -189,7 +190,7 @@ class _shown:  # noqa: N801 - read as a verb where it is used
             return lambda p: _print_json({"stage": p.stage, "fraction": round(p.fraction, 4), "seconds_left": p.seconds_left})
         from tqdm import tqdm
 
-        self._bar = tqdm(total=1.0, bar_format="{desc:10}{percentage:3.0f}%|{bar}| {postfix}", file=sys.stderr)
+        self._bar = tqdm(total=1.0, bar_format="{desc:10}{percentage:3.0f}%|{bar}| {postfix}", file=sys.stderr, disable=None)
         return self._draw
 
     def _draw(self, progress: Progress) -> None:

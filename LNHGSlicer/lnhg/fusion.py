@@ -96,13 +96,16 @@ class _Found:
     score: float | None
 
 
-def fuse_scan(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> Nodules:
+def fuse_scan(
+    ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule, *, everywhere: bool = True
+) -> Nodules:
     """The default rule, in 3D: a component of `image` (G(x) on the CT grid) stays if a candidate touches it.
 
     Holes in a slice are filled. The component with most voxels in a candidate's boxes is its nodule; fragments close to it
     that lie mostly in the boxes join. A component that holds several candidates is parted where it has a neck. A candidate
     without a component gives a region grown inside its boxes (detector only). Components without a candidate are
-    unconfirmed. A slice without a candidate adds only to components that a candidate touches elsewhere.
+    unconfirmed; they are listed if `image` is known everywhere. A slice without a candidate adds only to components that a
+    candidate touches elsewhere.
 
     Labels: confirmed nodules by falling score, seeded ones, then those of the detector alone by falling score.
     """
@@ -123,9 +126,11 @@ def fuse_scan(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: 
     found = [part for members, numbers in groups for part in _parted(components, members, numbers, ct, rule)]
     taken = np.zeros(len(components.sizes), bool)
     taken[[number for _, numbers in groups for number in numbers]] = True
-    rest, _ = ndimage.label(above & ~taken[components.labels], _FACES)
+    unconfirmed = np.zeros(ct.hu.shape, np.uint16)
+    if everywhere:
+        unconfirmed = _large_enough(ndimage.label(above & ~taken[components.labels], _FACES)[0], ct, rule)
     labels, statuses, scores = _numbered(found + regions, ct, rule)
-    return Nodules(labels, statuses, scores, _large_enough(rest, ct, rule), tuple(not_found))
+    return Nodules(labels, statuses, scores, unconfirmed, tuple(not_found))
 
 
 def fuse_paper(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> Nodules:

@@ -215,8 +215,10 @@ class _Run:
         ).on_ct_grid()
 
     def fused(self, image: np.ndarray, candidates: Sequence[Candidate], region: np.ndarray | None) -> Nodules:
-        fuse = fuse_paper if self.options.fusion == "paper" else fuse_scan
-        nodules = fuse(self.ct, image, candidates, self.rule)
+        if self.options.fusion == "paper":
+            nodules = fuse_paper(self.ct, image, candidates, self.rule)
+        else:
+            nodules = fuse_scan(self.ct, image, candidates, self.rule, everywhere=self.options.everywhere)
         if region is not None:
             nodules = only(nodules, [self._wanted(nodules, label, region) for label in range(1, len(nodules.statuses) + 1)])
         for seed in nodules.not_found:

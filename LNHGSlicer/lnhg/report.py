@@ -64,7 +64,8 @@ thead th { color: var(--soft); font-size: 12px; }
 .pictures b { font-size: 12px; font-weight: 400; color: var(--soft); text-align: center; }
 .pictures b.row { writing-mode: vertical-rl; transform: rotate(180deg); }
 .pictures path, .pictures rect { fill: none; stroke: #fff; vector-effect: non-scaling-stroke; }
-.pictures text { font-family: sans-serif; fill: #fff; stroke: #000a; stroke-width: 0.15em; paint-order: stroke; }
+.pictures text { font-family: sans-serif; fill: #fff; stroke: #0009; stroke-width: 0.18em; stroke-linejoin: round;
+  paint-order: stroke; }
 .pictures .outline { stroke: var(--of); stroke-width: 1.3; }
 .pictures .frame { stroke-width: 0.6; }
 .pictures .core { stroke-width: 1.2; stroke-dasharray: 4 3; }
@@ -268,8 +269,8 @@ def _name(label: int, lines: Sequence[np.ndarray]) -> str:
     return _letters(x + 4, y + 5, str(label))
 
 
-def _letters(x: float, y: float, text: str, size: float = 15) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}">{text}</text>'
+def _letters(x: float, y: float, text: str, size: float = 15, anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" text-anchor="{anchor}">{text}</text>'
 
 
 def _scale_bar(start: float, size: float, pixel_mm: float, mm: int) -> str:
@@ -277,9 +278,8 @@ def _scale_bar(start: float, size: float, pixel_mm: float, mm: int) -> str:
     unit = size / PIXELS
     right = bottom = start + size - 10 * unit
     left = right - mm / pixel_mm
-    return f'<path class="bar" d="M{left:.1f},{bottom:.1f}H{right:.1f}"/>' + _letters(
-        left, bottom - 7 * unit, f"{mm} mm", 15 * unit
-    )
+    label = _letters(right, bottom - 7 * unit, f"{mm} mm", 15 * unit, "end")
+    return f'<path class="bar" d="M{left:.1f},{bottom:.1f}H{right:.1f}"/>{label}'
 
 
 def _key_numbers(nodule: Nodule) -> dict[str, str]:

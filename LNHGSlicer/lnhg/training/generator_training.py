@@ -75,18 +75,22 @@ class GeneratorConfig:
 
 PAPER = GeneratorConfig()
 
+# Two cores without a GPU do a step of this in about a second. Measured: width 16 at a rate of 2e-3 was still near zero
+# everywhere after 400 steps, width 8 at 1e-3 drew nodules by then. Grid: at equal time (8 minutes, width 8, 72 nodules of
+# the select patients) 1.0 mm reached Dice 0.678 and 1.4 mm, about the paper's half resolution, 0.674; 1.0 mm was better on
+# nodules under 6 mm (0.66 against 0.61), 1.4 mm on those over 10 mm (0.71 against 0.60). 1.2 mm lies between.
 PATCHES = GeneratorConfig(
-    width=16,
+    width=8,
     discriminator_width=8,
-    patch=32,
+    patch=28,
     batch=8,
-    steps=1600,
-    learning_rate=2e-3,
+    steps=2600,
+    learning_rate=1e-3,
     final_rate=1e-5,
-    warm_up=100,
+    warm_up=50,
     last_slope=0.01,
     background=0.125,
-    grid=NetworkGrid("fixed", 1.0),
+    grid=NetworkGrid("fixed", 1.2),
 )
 
 PRESETS = {"paper": PAPER, "patches": PATCHES}

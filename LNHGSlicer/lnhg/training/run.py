@@ -15,6 +15,7 @@ from ..evaluation.dice import seeded_dice
 from ..lungs import lung_regions
 from ..networks.generator import Generator
 from ..networks.perceptual import PerceptualFeatures
+from ..options import Options
 from ..pipeline import Models
 from .generator_training import GeneratorConfig, GeneratorTraining
 
@@ -47,7 +48,7 @@ def train_generator(
     logger.info("%d nodules and %d places of whole scans to train on", len(nodules), len(background))
     features = PerceptualFeatures(vgg) if config.vgg else None
     training = GeneratorTraining(config, output, nodules, background, features, device, start)
-    training.run(minutes=minutes, validate_every=validate_every, validate=lambda g: _mean_dice(g, select, config))
+    training.run(minutes=minutes, validate_every=validate_every, validate=lambda g: _mean_dice(g, select, config, device))
 
 
 def _background(folder: Path, seed: int) -> list[Place]:
@@ -60,7 +61,8 @@ def _background(folder: Path, seed: int) -> list[Place]:
     return places
 
 
-def _mean_dice(generator: Generator, cutouts: list[Cutout], config: GeneratorConfig) -> float:
+def _mean_dice(generator: Generator, cutouts: list[Cutout], config: GeneratorConfig, device: str) -> float:
     manifest = {"name": "in training", "sha256": "", "grid": config.grid.as_dict(), "thresholds": {"g": _THRESHOLD}}
     models = Models(generator.eval(), None, {"generator": manifest})
-    return float(np.mean([seeded_dice(cutout, models) for cutout in cutouts]))
+    options = Options(seeds_only=True, device=device)  # the device of the training: elsewhere the network would be moved
+    return float(np.mean([seeded_dice(cutout, models, options) for cutout in cutouts]))
