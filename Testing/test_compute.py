@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -44,11 +44,14 @@ _REAL_SECONDS = compute._seconds
 def _times(monkeypatch: pytest.MonkeyPatch, bf16: float) -> None:
     """Let the timing of bf16 come out as this many times float32's."""
     monkeypatch.setattr(compute, "_seconds", lambda precision: bf16 if precision is torch.bfloat16 else 1.0)
+    compute._bf16_is_faster.cache_clear()
 
 
 @pytest.fixture(autouse=True)
-def slow_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+def slow_bf16(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _times(monkeypatch, 20.0)
+    yield
+    compute._bf16_is_faster.cache_clear()  # other tests time this machine themselves
 
 
 _NUMBERS = [float(n) for n in range(11)]
@@ -158,6 +161,7 @@ def test_auto_takes_the_gpu_and_float32_where_it_lacks_bf16() -> None:
 @pytest.mark.usefixtures("gpu")
 def test_a_newer_gpu_runs_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    compute._bf16_is_faster.cache_clear()
     assert Compute("auto").precision is torch.bfloat16
 
 

@@ -1,4 +1,4 @@
-"""Training of the generator: it learns, it survives a kill, it stops when it breaks, and its samples are what they should be."""
+"""Training of the generator: it learns, survives a kill, stops when it breaks, and its samples are what they should be."""
 
 from __future__ import annotations
 
@@ -65,10 +65,9 @@ def _cutout(number: int, patient: str = "P") -> Cutout:
     distance = np.sqrt((2 * (k - 3)) ** 2 + (0.7 * (j - centre[0])) ** 2 + (0.7 * (i - centre[1])) ** 2)
     noise = np.random.default_rng((number, 1)).normal(0, 20, distance.shape)
     hu = np.where(distance < 4.5, 0, -850) + noise
-    readers = (distance < 4.5).astype(np.uint8) + 2 * (distance < 3.5)
-    return Cutout(
-        f"{patient}_{number}", patient, CT(hu.astype(np.int16), np.diag([-0.7, -0.7, 2, 1])), readers.astype(np.uint8), 2, {}
-    )
+    readers = (distance < 4.5).astype(np.uint8) + 2 * (distance < 3.5).astype(np.uint8)
+    ct = CT(hu.astype(np.int16), np.diag([-0.7, -0.7, 2, 1]))
+    return Cutout(f"{patient}_{number}", patient, ct, readers, 2, {})
 
 
 _PLACES = cutout_places([_cutout(number) for number in range(4)], "binary")
@@ -164,7 +163,7 @@ def test_the_paper_preset_makes_one_step_at_batch_one_with_one_critic_step(tmp_p
     features = PerceptualFeatures(_VGG) if _VGG.is_file() else None
     config = replace(PAPER, batch=1, steps=1, critic_steps=1, vgg=1.0 if features else 0.0)
     torch.set_num_threads(os.cpu_count() or 1)
-    k, j, i = np.indices((3, 512, 512))
+    _, j, i = np.indices((3, 512, 512))
     ball = (j - 200) ** 2 + (i - 300) ** 2 < 12**2
     place = Place(np.where(ball, 0, -850).astype(np.int16), ball.astype(np.float32), (0.7, 0.7), (1,), (255.5, 255.5))
     training = GeneratorTraining(config, tmp_path, [place], [], features)
@@ -214,6 +213,7 @@ def _command(data: Path, output: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(_ROOT / "LNHGSlicer")})
 
 
+@pytest.mark.slow
 def test_a_killed_training_started_again_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     data, killed, whole = tmp_path / "data", tmp_path / "killed", tmp_path / "whole"
     _write_data(data)
@@ -329,8 +329,13 @@ def test_values_of_a_configuration_are_changed_by_name() -> None:
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [("widht=8", "no value 'widht'"), ("as_dict=8", "no value 'as_dict'"), ("grid=8", "no value 'grid'")]
-    + [("width=wide", "'wide' is no value for width"), ("pixel_mm=", "'' is no value for pixel_mm")],
+    [
+        ("widht=8", "no value 'widht'"),
+        ("as_dict=8", "no value 'as_dict'"),
+        ("grid=8", "no value 'grid'"),
+        ("width=wide", "'wide' is no value for width"),
+        ("pixel_mm=", "'' is no value for pixel_mm"),
+    ],
 )
 def test_a_change_that_makes_no_sense_is_refused(change: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):

@@ -7,6 +7,7 @@ import gzip
 import importlib.util
 import io
 import json
+import re
 import zipfile
 import zlib
 from dataclasses import fields, replace
@@ -22,7 +23,7 @@ from lnhg.errors import InputError
 from lnhg.nodules import Nodule, header
 from lnhg.nrrd_file import write_nrrd
 from lnhg.options import Options
-from lnhg.outputs import FILES, save
+from lnhg.outputs import FILES, check_folder, save
 from lnhg.segmentation_file import segment_color
 
 HAS_HOST = importlib.util.find_spec("slicer_core") is not None
@@ -244,7 +245,10 @@ def test_slicer_reads_the_map_on_the_same_grid(saved):
 def test_with_slicers_library_the_scene_is_written_too(tmp_path):
     paths = save(a_result(), tmp_path / "out")
     assert {name: path.name for name, path in paths.items()} == FILES
-    assert zipfile.is_zipfile(paths["scene"])
+    with zipfile.ZipFile(paths["scene"]) as scene:
+        (mrml,) = [scene.read(name).decode() for name in scene.namelist() if name.endswith(".mrml")]
+    volumes = re.findall(r'<Volume\s[^>]*?\bname="([^"]*)"', mrml)
+    assert "CT" in volumes, "the CT bears no name of a patient or a file"
     assert json.loads(paths["record"].read_text())["scene"] == "scene.mrb"
 
 
@@ -367,6 +371,31 @@ def test_a_file_in_place_of_the_folder_is_refused_with_a_sentence(tmp_path):
     with pytest.raises(InputError, match=r"out is a file; choose a folder"):
         save(without_nodules(), tmp_path / "out")
     assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_a_folder_is_checked_before_a_run_and_nothing_is_left_of_the_check(tmp_path):
+    (tmp_path / "file").write_text("a file")
+    check_folder(tmp_path / "new" / "out")
+    check_folder(tmp_path)
+    with pytest.raises(InputError, match="choose a folder"):
+        check_folder(tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_nothing_is_made_beside_a_folder_that_exists(tmp_path, no_scene, monkeypatch):
+    """Its parent may be read-only, or on another disk."""
+    (tmp_path / "out").mkdir()
+    seen = []
+    writer = outputs.write_sheet
+
+    def looks(path, *arguments):
+        seen.extend(one.name for one in tmp_path.iterdir())
+        writer(path, *arguments)
+
+    monkeypatch.setattr(outputs, "write_sheet", looks)
+    save(without_nodules(), tmp_path / "out")
+    assert seen == ["out"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(WITHOUT_SCENE.values())
 
 
 # ---------------------------------------------------------------- no nodule

@@ -14,7 +14,7 @@ from PIL import Image
 
 from host.handmade import BALLS, GRIDS, SHAPE, handmade_result
 from lnhg.axial import axial_view
-from lnhg.heterogeneity import jet
+from lnhg.heterogeneity import jet, rim_mask
 from lnhg.nodules import header
 from lnhg.options import Options
 from lnhg.outputs import run_record
@@ -270,6 +270,19 @@ def test_the_map_keeps_its_values_up_to_the_outline_and_is_hidden_beyond(result)
         assert (plane.heterogeneity[~inside] == -1).all()
         area = inside.sum() * plane.pixel_mm**2
         assert 15 < area < 200
+
+
+def test_a_hidden_rim_is_clear_in_the_map_and_leaves_the_core_as_it_was(result, planes):
+    rim = rim_mask(result.labels, result.ct.spacing, result.options.rim)
+    hidden = replace(result, heterogeneity=np.where(rim, np.float32(-1), result.heterogeneity), options=Options(hide_rim=True))
+    views = nodule_planes(hidden)
+    for plane, before in zip(views[1], planes[1], strict=True):
+        shown = plane.heterogeneity >= 0
+        assert 0 < shown.sum() < (before.heterogeneity >= 0).sum()
+        assert np.abs(plane.heterogeneity - before.heterogeneity)[shown].max() < 0.25
+        assert plane.heterogeneity[shown].min() >= 0
+    text = Page(report_of(hidden, views)).text
+    assert "left out of the map" in text and "biology" not in text
 
 
 def test_the_core_line_is_gone_where_the_nodule_is_all_rim(result, planes):

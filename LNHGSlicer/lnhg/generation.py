@@ -108,13 +108,14 @@ def _reached(values: np.ndarray, wanted: np.ndarray, allowed: np.ndarray, thresh
 
     A CT voxel lies between 2 x 2 pixels, so components of CT voxels can bridge a gap of one pixel: hence the dilations.
     """
-    slices = np.flatnonzero(allowed.any((1, 2)))
-    part = slice(slices[0], slices[-1] + 1)
-    joined = ndimage.binary_dilation(values[part] > threshold, np.ones((1, 3, 3))) & allowed[part]
+    (box,) = ndimage.find_objects(allowed.view(np.int8))
+    joined = ndimage.binary_dilation(values[box] > threshold, np.ones((1, 3, 3))) & allowed[box]
     labels, _ = ndimage.label(joined, np.ones((3, 3, 3)))
-    touched = np.unique(labels[wanted[part]])
+    touched = np.zeros(labels.max() + 1, bool)
+    touched[labels[wanted[box]]] = True
+    touched[0] = False
     reached = np.zeros(values.shape, bool)
-    reached[part] = ndimage.binary_dilation(np.isin(labels, touched[touched > 0]), np.ones((3, 3, 3)))
+    reached[box] = ndimage.binary_dilation(touched[labels], np.ones((3, 3, 3)))
     return reached
 
 

@@ -18,7 +18,7 @@ from skimage.measure import find_contours
 
 from .axial import AxialView, axial_view
 from .ct import CT
-from .heterogeneity import OUTSIDE, jet, raw_ct_in_same_colours, rim_mask
+from .heterogeneity import OUTSIDE, jet, rim_mask
 from .nodules import Nodule
 from .result import Result
 from .segmentation_file import segment_color
@@ -96,8 +96,7 @@ class _Scan:
 
     @cached_property
     def raw_ct(self) -> np.ndarray:
-        options = self.result.options
-        return raw_ct_in_same_colours(self.view.ct.hu, self.labels, options.heterogeneity, options.normalisation)
+        return self.view.forth(self.result.raw_ct_map())
 
     @cached_property
     def core(self) -> np.ndarray:
@@ -140,8 +139,8 @@ class _Scan:
             pixel_mm,
             ((PIXELS - close) / 2, close),
             (grey * cut.inside).astype(np.uint8),
-            cut.sample_inside(self.heterogeneity[cut.box], labels > 0),
-            cut.sample_inside(self.raw_ct[cut.box], labels > 0),
+            cut.sample_map(self.heterogeneity[cut.box]),
+            cut.sample_map(self.raw_ct[cut.box]),
             {int(label): cut.outlines(labels == label) for label in np.unique(labels[labels > 0])},
             cut.outlines(self.core[cut.box]),
         )
@@ -173,11 +172,12 @@ class _Cut:
     def sample_mask(self, mask: np.ndarray) -> np.ndarray:
         return self.sample(mask.astype(np.float32)) * self.inside
 
-    def sample_inside(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """The same from the voxels of `mask` alone, so that nothing from outside blends in; -1 outside the mask."""
-        weight = self.sample_mask(mask)
+    def sample_map(self, values: np.ndarray) -> np.ndarray:
+        """The same for a map, from its voxels that are not negative alone, so that no -1 blends in; -1 elsewhere."""
+        shown = values >= 0
+        weight = self.sample_mask(shown)
         inside = weight >= 0.5
-        total = self.sample(np.where(mask, values, np.float32(0)))
+        total = self.sample(np.where(shown, values, np.float32(0)))
         return np.where(inside, total / np.where(inside, weight, 1), np.float32(OUTSIDE))
 
     def outlines(self, mask: np.ndarray) -> list[np.ndarray]:

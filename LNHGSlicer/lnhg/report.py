@@ -81,7 +81,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 dl dl { margin: 0; }
 .evenness { width: 100%; font-size: 12px; }
 .evenness th, .evenness td { padding: 2px 4px; }
-@media (max-width: 760px) { .card { grid-template-columns: 1fr; } .keys { grid-row: auto; grid-column: 1; } }
+@media screen and (max-width: 760px) { .card { grid-template-columns: 1fr; } .keys { grid-row: auto; grid-column: 1; } }
 @media print { body { max-width: none; padding: 0; font-size: 11px; } .wide { overflow: visible; } h2 { break-after: avoid; }
   .keys { font-size: 11px; } .evenness, thead th { font-size: 9.5px; } .evenness th, .evenness td { padding: 1px 3px; } }
 """
@@ -192,8 +192,9 @@ def _number(value: float, digits: int = 2) -> str:
 
 def _card(nodule: Nodule, planes: Sequence[Plane], kind: str) -> str:
     score = "" if nodule.score is None else f", score {nodule.score:.2f}"
+    side = "side unknown" if nodule.side == "unknown" else nodule.side
     title = f"{_dot(nodule.id)}Nodule {nodule.id}" + "".join(
-        f'<span class="tag">{escape(tag)}</span>' for tag in (nodule.status + score, nodule.type, nodule.side)
+        f'<span class="tag">{escape(tag)}</span>' for tag in (nodule.status + score, nodule.type, side)
     )
     return (
         f'<article class="card" id="nodule-{nodule.id}"><h3>{title}</h3>'
@@ -225,7 +226,7 @@ def _ct_picture(label: int, plane: Plane) -> str:
     middle = PIXELS / 2
     letters = _letters(6, middle + 5, plane.edges[0]) + _letters(middle - 5, 17, plane.edges[1])
     image = _image(Image.fromarray(plane.grey), "JPEG", f'id="{_picture_id(label, plane)}"', quality=85)
-    body = image + outlines + frame + letters + _scale_bar(0, PIXELS, plane.pixel_mm, 10)
+    body = image + outlines + frame + letters + _scale_bar(0, PIXELS, plane.pixel_mm)
     return _svg(f"CT, {plane.name}, nodule {label} outlined", 0, PIXELS, body)
 
 
@@ -234,7 +235,7 @@ def _map_picture(label: int, plane: Plane, values: np.ndarray, what: str) -> str
     clear = np.where(values >= 0, 255, 0).astype(np.uint8)
     colours = _image(Image.fromarray(np.dstack([jet(values), clear])), "PNG", optimize=True)
     core = f'<path class="core" d="{_path(plane.core)}"/>'
-    body = f'<use href="#{_picture_id(label, plane)}"/>{colours}{core}{_scale_bar(*plane.close, plane.pixel_mm, 5)}'
+    body = f'<use href="#{_picture_id(label, plane)}"/>{colours}{core}{_scale_bar(*plane.close, plane.pixel_mm)}'
     return _svg(f"{what}, {plane.name}, nodule {label}", *plane.close, body)
 
 
@@ -273,8 +274,9 @@ def _letters(x: float, y: float, text: str, size: float = 15, anchor: str = "sta
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" text-anchor="{anchor}">{text}</text>'
 
 
-def _scale_bar(start: float, size: float, pixel_mm: float, mm: int) -> str:
-    """A bar of `mm` at the lower right of a picture of the pixels from `start` on, `size` of them."""
+def _scale_bar(start: float, size: float, pixel_mm: float) -> str:
+    """A bar of 5 or 10 mm at the lower right of a picture of the pixels from `start` on, `size` of them."""
+    mm = 5 if size * pixel_mm < 30 else 10
     unit = size / PIXELS
     right = bottom = start + size - 10 * unit
     left = right - mm / pixel_mm
@@ -346,14 +348,16 @@ def _reading(result: Result) -> str:
     if options.heterogeneity == "inverse":
         formula = f"1 − {formula}"
     low, high = WINDOW_HU
+    rim = "interpolation alone change the values" + (
+        ": it is left out of the map." if options.hide_rim else ": do not read it as biology."
+    )
     minimum = "; min is 0 for G(x)" if options.normalisation == "scan" else ""
     return f"""{_legend(options.heterogeneity)}
 <p>The heterogeneity map is {formula}, where G(x) is the generator's image of the nodules (kind
 <em>{options.heterogeneity}</em>), min and max taken {_RANGES[options.normalisation]}
 (normalisation <em>{options.normalisation}</em>{minimum}). The third row shows the raw CT inside the nodule in the same
 colours, HU in place of G(x), to compare: what both rows show alike is in the CT itself.</p>
-<p>The dashed line bounds the core. Outside it lies a rim of {options.rim:g} mm, where partial volume and interpolation
-alone change the values: do not read it as biology.</p>
+<p>The dashed line bounds the core. Outside it lies a rim of {options.rim:g} mm, where partial volume and {rim}</p>
 <p class="soft">The first row shows the CT in the lung window ({_number(low, 0)} to {_number(high, 0)} HU) with the
 outline; the thin frame is what the rows below show larger. Axial is the slice of the nodule's largest area; coronal
 and sagittal pass through the nodule's centre. Letters: R right, A front, S head. Linear interpolation.</p>"""
