@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy import ndimage
+from torch import nn
+
 from lnhg.grid import NetworkGrid
 from lnhg.networks.detector import DetectorArchitecture
 from lnhg.pipeline import Models
-from scipy import ndimage
-from torch import nn
 
 
 class StandInGenerator(nn.Module):

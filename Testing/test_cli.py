@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from lnhg import cli
 from lnhg.grid import NetworkGrid
 from lnhg.networks.generator import Generator
@@ -56,7 +57,16 @@ def run(*words):
 
 def segment(files, output, *more):
     return run(
-        "segment", files / "ct.nrrd", "--output", output, "--weights", files / "weights", "--device", "cpu", "--seeds-only", *more
+        "segment",
+        files / "ct.nrrd",
+        "--output",
+        output,
+        "--weights",
+        files / "weights",
+        "--device",
+        "cpu",
+        "--seeds-only",
+        *more,
     )
 
 
@@ -192,12 +202,23 @@ def test_a_command_is_needed(capsys):
 # ---------------------------------------------------------------- Ctrl-C
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=["Ctrl-C", "terminate"])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=["Ctrl-C", "terminate"]
+)
 def test_a_run_that_is_stopped_leaves_nothing_and_says_so(files, tmp_path, stop):
     hu = np.full((30, 190, 190), -850, np.int16)
     hu[10:15, 40:60, 40:60] = 60
     write_nrrd(tmp_path / "large.nrrd", hu, GRID)
-    words = ["segment", tmp_path / "large.nrrd", "--output", tmp_path / "out", "--weights", files / "weights", "--device", "cpu"]
+    words = [
+        "segment",
+        tmp_path / "large.nrrd",
+        "--output",
+        tmp_path / "out",
+        "--weights",
+        files / "weights",
+        "--device",
+        "cpu",
+    ]
     more = ["--seeds-only", "--seed", "-50,-50,20", "--full-generator", "--json-progress"]
     child = process("-m", "lnhg", *words, *more)
     for line in child.stdout:

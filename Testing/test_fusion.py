@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from lnhg.candidates import Candidate
 from lnhg.ct import CT
 from lnhg.fusion import CONFIRMED, DETECTOR_ONLY, GENERATOR_ONLY, SEEDED, FusionRule, fuse_paper, fuse_scan
@@ -78,9 +79,7 @@ class TestThePapersRule:
         assert nodules.scores == (0.4,)
 
     def test_a_box_beside_the_generators_only_component_is_not_filled(self):
-        nodules = fuse_paper(
-            ct_of(), image_of(block((5, 9), (40, 48), (40, 48))), [found((5, 9), (10, 18), (10, 18))], RULE
-        )
+        nodules = fuse_paper(ct_of(), image_of(block((5, 9), (40, 48), (40, 48))), [found((5, 9), (10, 18), (10, 18))], RULE)
         assert not nodules.labels.any()
 
     def test_a_seed_keeps_its_component_but_is_never_filled(self):

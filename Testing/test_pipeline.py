@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from lnhg.ct import CT, read_ct
 from lnhg.errors import Cancelled, InputError
 from lnhg.fusion import CONFIRMED, DETECTOR_ONLY, GENERATOR_ONLY, SEEDED
@@ -277,7 +278,7 @@ def test_the_papers_rule_shows_nothing_outside_the_region_but_what_a_seed_points
 @pytest.mark.parametrize("options", [{"roi": (900, 910, 0, 10, 0, 10)}, {"slices": (24, 30)}])
 def test_a_region_outside_the_ct_is_refused_even_for_seeds(options):
     for seeds_only in (False, True):
-        with pytest.raises(InputError, match="The region holds no voxel|lies outside"):
+        with pytest.raises(InputError, match=r"The region holds no voxel|lies outside"):
             segment(CT_AXIAL, Options(**options, seeds_only=seeds_only), [SEED], models=standin_models())
 
 

@@ -306,9 +306,7 @@ def _train_detector(arguments: argparse.Namespace) -> None:
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    config = DetectorTraining(
-        minutes=tuple(arguments.minutes), features=arguments.features, seed=arguments.random_seed
-    )
+    config = DetectorTraining(minutes=tuple(arguments.minutes), features=arguments.features, seed=arguments.random_seed)
     train_detector(config, arguments.output, arguments.data)
 
 

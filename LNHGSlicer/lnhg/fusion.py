@@ -164,7 +164,9 @@ def fuse_paper(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule:
         found.append(_Found(box, mask, status, _score(holders)))
     numbered = _numbered(found, ct, rule)
     rest, _ = ndimage.label(above & ~stands, _FACES)
-    missed = tuple(c.seed for c in candidates if c.seed is not None and not any(labels[_window(c, k, ct)].any() for k in c.boxes))
+    missed = tuple(
+        c.seed for c in candidates if c.seed is not None and not any(labels[_window(c, k, ct)].any() for k in c.boxes)
+    )
     return Nodules(*numbered, _large_enough(rest, ct, rule), missed)
 
 
@@ -275,9 +277,7 @@ def _groups(owned: dict[Candidate, tuple[int, ...]]) -> list[tuple[list[Candidat
     return groups
 
 
-def _parted(
-    components: _Components, members: Sequence[Candidate], numbers: set[int], ct: CT, rule: FusionRule
-) -> list[_Found]:
+def _parted(components: _Components, members: Sequence[Candidate], numbers: set[int], ct: CT, rule: FusionRule) -> list[_Found]:
     """The nodules of one group: one, or several where a neck parts the candidates' places."""
     boxes = [components.boxes[number] for number in numbers]
     box = tuple(slice(min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes)) for axis in range(3))

@@ -20,7 +20,9 @@ def _option(default: Any, help: str, *, choices: tuple[str, ...] = (), minimum: 
 class Options:
     """Options of one run. Lengths are millimetres. None means: the value that the weights' manifest holds."""
 
-    weights: Path | None = _option(None, "folder with the weights and their manifests (default: the shipped ones)")
+    weights: Path | None = _option(  # noqa: RUF009 - a field, no shared value
+        None, "folder with the weights and their manifests (default: the shipped ones)"
+    )
     device: str = _option("auto", "where the networks run", choices=("auto", "cuda", "mps", "cpu"))
     threads: int | None = _option(None, "CPU threads (default: all cores)", minimum=1)
     batch_size: int | None = _option(None, "tiles or slices a batch (default: from free memory)", minimum=1)
@@ -58,7 +60,9 @@ class Options:
                 raise InputError(f"Option {option.name} is {value!r}; choose one of {', '.join(choices)}.")
             if minimum is not None and value is not None and not value >= minimum:
                 raise InputError(f"Option {option.name} is {value}; it must be at least {minimum:g}.")
-        if self.roi is not None and (len(self.roi) != 6 or any(a >= b for a, b in zip(self.roi[::2], self.roi[1::2]))):
+        if self.roi is not None and (
+            len(self.roi) != 6 or any(a >= b for a, b in zip(self.roi[::2], self.roi[1::2], strict=True))
+        ):
             raise InputError("The region needs six RAS bounds R0,R1,A0,A1,S0,S1 in mm, each pair rising.")
         if self.slices is not None and not 0 <= self.slices[0] <= self.slices[1]:
             raise InputError("The slice range needs two numbers A-B with 0 <= A <= B.")

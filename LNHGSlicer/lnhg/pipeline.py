@@ -179,7 +179,9 @@ class _Run:
         if self.options.roi is not None:
             inside &= _inside_box(self.original, self.options.roi)
             if not inside.any():
-                raise InputError("The region holds no voxel of the CT (or of its slices asked for); give other RAS bounds (mm).")
+                raise InputError(
+                    "The region holds no voxel of the CT (or of its slices asked for); give other RAS bounds (mm)."
+                )
         return self.view.forth(inside)
 
     def seeded(self, seeds: Sequence[Sequence[float]]) -> list[Candidate]:

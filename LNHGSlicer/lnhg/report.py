@@ -348,16 +348,15 @@ def _reading(result: Result) -> str:
     if options.heterogeneity == "inverse":
         formula = f"1 − {formula}"
     low, high = WINDOW_HU
-    rim = "interpolation alone change the values" + (
-        ": it is left out of the map." if options.hide_rim else ": do not read it as biology."
-    )
+    rim = "it is left out of the map" if options.hide_rim else "do not read it as biology"
     minimum = "; min is 0 for G(x)" if options.normalisation == "scan" else ""
     return f"""{_legend(options.heterogeneity)}
 <p>The heterogeneity map is {formula}, where G(x) is the generator's image of the nodules (kind
 <em>{options.heterogeneity}</em>), min and max taken {_RANGES[options.normalisation]}
 (normalisation <em>{options.normalisation}</em>{minimum}). The third row shows the raw CT inside the nodule in the same
 colours, HU in place of G(x), to compare: what both rows show alike is in the CT itself.</p>
-<p>The dashed line bounds the core. Outside it lies a rim of {options.rim:g} mm, where partial volume and {rim}</p>
+<p>The dashed line bounds the core. Outside it lies a rim of {options.rim:g} mm, where partial volume and interpolation
+alone change the values: {rim}.</p>
 <p class="soft">The first row shows the CT in the lung window ({_number(low, 0)} to {_number(high, 0)} HU) with the
 outline; the thin frame is what the rows below show larger. Axial is the slice of the nodule's largest area; coronal
 and sagittal pass through the nodule's centre. Letters: R right, A front, S head. Linear interpolation.</p>"""
