@@ -82,9 +82,7 @@ class LNHGSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.setEnabled(True)
 
     def _showProgress(self, progress: Progress) -> None:
-        left = (
-            "" if progress.seconds_left is None else _(", {seconds:.0f} s left").format(seconds=progress.seconds_left)
-        )
+        left = "" if progress.seconds_left is None else _(", {seconds:.0f} s left").format(seconds=progress.seconds_left)
         self.ui.statusLabel.setText(f"{progress.stage}: {progress.fraction:.0%}{left}")
         slicer.app.processEvents()
 

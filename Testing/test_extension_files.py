@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib.image
 import pytest
+
 from lnhg.errors import LNHGError
 from lnhg.resources import resource
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from lnhg.errors import LNHGError
 from lnhg.nodules import as_row, header
 from lnhg.segmentation_file import segment_color, write_segmentation
@@ -18,11 +19,12 @@ from lnhg.segmentation_file import segment_color, write_segmentation
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 
 import vtk  # noqa: E402
+from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
+
 from host.handmade import BALLS, GRIDS, handmade_result  # noqa: E402
 from LNHGSlicerLib import scene as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.scene_file import write_scene  # noqa: E402
-from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=GRIDS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from lnhg.cli import main
 from lnhg.ct import read_ct
 from lnhg.data.scans import read_scan

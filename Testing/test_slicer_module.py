@@ -10,9 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
-import lnhg
 import numpy as np
 import pytest
+
+import lnhg
 from lnhg.ct import CT
 from lnhg.errors import InputError
 from lnhg.options import Options
@@ -21,6 +22,7 @@ from lnhg.progress import Progress
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 
 import vtk  # noqa: E402
+
 from host import application  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
@@ -238,9 +240,7 @@ def test_the_panel_file_names_every_control_that_the_module_uses():
 
 def test_the_panel_file_gives_the_scene_to_the_ct_selector():
     connections = ElementTree.parse(UI_FILE).iter("connection")
-    wired = {
-        tuple(connection.findtext(part) for part in ("sender", "signal", "receiver")) for connection in connections
-    }
+    wired = {tuple(connection.findtext(part) for part in ("sender", "signal", "receiver")) for connection in connections}
     assert wired == {("LNHGSlicer", "mrmlSceneChanged(vtkMRMLScene*)", "ctSelector")}
 
 

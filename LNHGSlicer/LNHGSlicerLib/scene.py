@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 import vtk
+from vtk.util.numpy_support import numpy_to_vtk
+
 from lnhg import __version__
 from lnhg.ct import CT
 from lnhg.errors import InputError, LNHGError
 from lnhg.nodules import Nodule, as_row, header
 from lnhg.resources import resource
 from lnhg.segmentation_file import TERMINOLOGY, segment_color
-from vtk.util.numpy_support import numpy_to_vtk
 
 if TYPE_CHECKING:
     from lnhg.result import Result

@@ -234,9 +234,9 @@ def _add_evaluate(commands: Any) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     import numpy as np
 
-    from .evaluation.dice import match_nodules, read_labels
+    from .evaluation.dice import match_nodules, read_label_maps
 
-    labels, reference = read_labels(arguments.labels), read_labels(arguments.reference)
+    labels, reference = read_label_maps(arguments.labels, arguments.reference)
     matches = match_nodules(reference, labels)
     if not matches:
         raise InputError(f"{arguments.reference.name} holds no nodule; give a label map with labels 1..N.")

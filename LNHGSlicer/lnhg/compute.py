@@ -45,7 +45,10 @@ class Compute:
         """The device as a person knows it."""
         if self.device.type == "cuda":
             return torch.cuda.get_device_name(self.device)
-        return f"CPU, {torch.get_num_threads()} threads" if self.device.type == "cpu" else self.device.type.upper()
+        if self.device.type != "cpu":
+            return self.device.type.upper()
+        threads = torch.get_num_threads()
+        return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
     def run(
         self, network: nn.Module, apply: Callable[[nn.Module, Sequence[T]], list], items: Sequence[T], item_bytes: int

@@ -11,6 +11,8 @@ from typing import Any
 
 from .errors import InputError
 
+_WIDEST_RIM_MM = 10.0
+
 
 def _option(default: Any, help: str, *, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
     return field(default=default, metadata={"help": help, "choices": choices, "minimum": minimum})
@@ -60,6 +62,8 @@ class Options:
                 raise InputError(f"Option {option.name} is {value!r}; choose one of {', '.join(choices)}.")
             if minimum is not None and value is not None and not value >= minimum:
                 raise InputError(f"Option {option.name} is {value}; it must be at least {minimum:g}.")
+        if self.rim > _WIDEST_RIM_MM:
+            raise InputError(f"Option rim is {self.rim} mm; it must be at most {_WIDEST_RIM_MM:g} mm.")
         if self.roi is not None and (
             len(self.roi) != 6 or any(a >= b for a, b in zip(self.roi[::2], self.roi[1::2], strict=True))
         ):

@@ -47,9 +47,7 @@ class Result:
         """The raw CT rendered as the map is, to compare: float32 on the CT's grid, 0..1 inside the nodules and -1 outside."""
         view = axial_view(self.ct)
         labels = view.forth(self.labels)
-        return view.back(
-            raw_ct_in_same_colours(view.ct.hu, labels, self.options.heterogeneity, self.options.normalisation)
-        )
+        return view.back(raw_ct_in_same_colours(view.ct.hu, labels, self.options.heterogeneity, self.options.normalisation))
 
     def save(self, folder: str | Path, *, with_identity: bool = False) -> dict[str, Path]:
         """Write all result files into `folder` (made if absent), all or none; returns name -> path."""

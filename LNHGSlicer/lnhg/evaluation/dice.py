@@ -35,15 +35,30 @@ def seeded_dice(cutout: Cutout, models: Models, options: Options = _SEEDS_ONLY) 
     return dice(reference, segment(cutout.ct, options, [seed.tolist()], models=models).labels > 0)
 
 
-def read_labels(path: Path) -> np.ndarray:
-    """A label map `[slice, row, column]`; values that are not whole numbers of at least 0 are refused."""
+def read_label_maps(*paths: Path) -> list[np.ndarray]:
+    """Label maps `[slice, row, column]` that must lie on one grid; values that are not 0 and 1..N are refused."""
+    images = [_read_label_image(path) for path in paths]
+    first = images[0]
+    for path, image in zip(paths, images, strict=True):
+        same_size = image.GetSize() == first.GetSize()
+        if not same_size or not np.allclose(_grid(image), _grid(first), atol=1e-3):
+            raise InputError(f"{path.name} and {paths[0].name} lie on different grids; compare label maps of one CT.")
+    return [sitk.GetArrayFromImage(image).astype(np.int32) for image in images]
+
+
+def _read_label_image(path: Path) -> sitk.Image:
     try:
-        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise InputError(f"{path.name} cannot be read as an image; give a label map in NRRD, MHA or NIfTI.") from error
+    labels = sitk.GetArrayViewFromImage(image)
     if labels.ndim != 3 or (labels < 0).any() or (labels != np.round(labels)).any():
         raise InputError(f"{path.name} is no label map; its values must be 0 and 1..N on one 3D grid.")
-    return labels.astype(np.int32)
+    return image
+
+
+def _grid(image: sitk.Image) -> list[float]:
+    return [*image.GetOrigin(), *image.GetSpacing(), *image.GetDirection()]
 
 
 @dataclass(frozen=True)
