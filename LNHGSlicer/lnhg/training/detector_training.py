@@ -7,11 +7,9 @@ A run that is cut off goes on from its last checkpoint when it is started again.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from ..networks.detector import (
     load_imagenet_features,
 )
 from ..weights import save_weights
+from .checkpoint import read_checkpoint, write_checkpoint
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +127,7 @@ def train_on(config: DetectorTraining, output: Path, data: DetectorData) -> Nodu
             state.mined = mine(detector, data)
             _save(output / CHECKPOINT, config, detector, optimiser, state)
         _train_phase(config, output, detector, optimiser, state, with_mined(data, state.mined))
-        _write(output / f"phase-{state.phase + 1}.pt", _weights(config, detector))
+        write_checkpoint(output / f"phase-{state.phase + 1}.pt", _weights(config, detector))
         state.phase, state.phase_step, state.phase_seconds, state.mined = state.phase + 1, 0, 0.0, None
         _save(output / CHECKPOINT, config, detector, optimiser, state)
     return detector.eval()
@@ -248,25 +247,25 @@ def _weights(config: DetectorTraining, detector: NoduleDetector) -> dict[str, An
 def _save(
     path: Path, config: DetectorTraining, detector: NoduleDetector, optimiser: torch.optim.Optimizer, state: _State
 ) -> None:
-    rest = {"optimiser": optimiser.state_dict(), "state": asdict(state), "rng": torch.get_rng_state()}
-    _write(path, {**_weights(config, detector), **rest})
+    mined = None if state.mined is None else {name: torch.from_numpy(places) for name, places in state.mined.items()}
+    rest = {
+        "optimiser": optimiser.state_dict(),
+        "state": asdict(replace(state, mined=None)),
+        "mined": mined,
+        "rng": torch.get_rng_state(),
+    }
+    write_checkpoint(path, {**_weights(config, detector), **rest})
 
 
 def _restore(path: Path, detector: NoduleDetector, optimiser: torch.optim.Optimizer) -> _State:
     if not path.is_file():
         return _State()
-    saved = torch.load(path, weights_only=False)
+    saved = read_checkpoint(path)
     detector.load_state_dict(saved["model"])
     optimiser.load_state_dict(saved["optimiser"])
     torch.set_rng_state(saved["rng"])
-    return _State(**saved["state"])
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    beside = path.with_suffix(".part")
-    torch.save(values, beside)
-    beside.replace(path)
+    mined = None if saved["mined"] is None else {name: places.numpy() for name, places in saved["mined"].items()}
+    return _State(**{**saved["state"], "mined": mined})
 
 
 def _log_step(path: Path, state: _State, rate: float, losses: dict[str, float]) -> None:
@@ -299,7 +298,7 @@ def pack_detector(run: Path, folder: Path, score: float, description: dict[str, 
     `score` is the threshold for candidates, chosen on the `select` patients; `description` says how the weights were
     trained and what was measured, and goes into the manifest as it is.
     """
-    saved = torch.load(run, weights_only=False, map_location="cpu")
+    saved = read_checkpoint(run)
     manifest = {
         "kind": "detector",
         "architecture": saved["architecture"],
@@ -308,23 +307,3 @@ def pack_detector(run: Path, folder: Path, score: float, description: dict[str, 
         **description,
     }
     return save_weights(folder, "detector", saved["model"], manifest)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """`python -m lnhg.training.detector_training`."""
-    parser = argparse.ArgumentParser(description="Train the detector.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules, lidc_scans, chest_scans")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the run; an earlier run there goes on")
-    parser.add_argument("--minutes", type=float, nargs="+", default=[45.0, 30.0], help="training time of each phase")
-    parser.add_argument("--features", type=Path, help="ImageNet features of MobileNetV2, safetensors")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(chosen.threads)
-    config = DetectorTraining(minutes=tuple(chosen.minutes), features=chosen.features, seed=chosen.seed)
-    train_detector(config, chosen.output, chosen.data)
-
-
-if __name__ == "__main__":
-    main()
