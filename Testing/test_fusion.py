@@ -269,3 +269,38 @@ class TestSeeds:
         nodule = ball((8, 20, 20), 4)
         nodules = fuse_scan(ct_of(), image_of(nodule), [seeded(8, 20, 20), seeded(8, 20, 20)], RULE)
         assert (nodules.labels == nodule).all()
+
+
+class TestTheEdgeAtAShareOfTheNodulesOwnPeak:
+    RULE = FusionRule(threshold=0.4, edge="peak")
+    FAINT = found((6, 11), (12, 29), (12, 29))
+
+    @staticmethod
+    def cone(centre, peak) -> np.ndarray:
+        """G(x) that falls by a tenth of its peak with every millimetre from `centre`."""
+        offsets = [(np.arange(n) - c) for n, c in zip(SHAPE, centre, strict=True)]
+        k, j, i = np.ix_(*offsets)
+        return (peak * np.clip(1 - np.sqrt(k**2 + j**2 + i**2) / 10, 0, 1)).astype(np.float32)
+
+    def test_a_faint_nodule_is_as_large_as_a_strong_one_of_the_same_shape(self):
+        faint, strong = (
+            fuse_scan(ct_of(), self.cone((8, 20, 20), peak), [self.FAINT], self.RULE).labels for peak in (0.5, 1.0)
+        )
+        assert (faint == strong).all() and (strong == ball((8, 20, 20), 5.99)).all()
+
+    def test_a_find_whose_peak_is_below_the_threshold_is_detector_only(self):
+        nodules = fuse_scan(ct_of(), self.cone((8, 20, 20), 0.39), [self.FAINT], self.RULE)
+        assert nodules.statuses == (DETECTOR_ONLY,)
+
+    def test_a_seed_takes_what_is_there_down_to_the_lowest_edge(self):
+        nodules = fuse_scan(ct_of(), self.cone((8, 20, 20), 0.2), [seeded(8, 20, 20)], self.RULE)
+        assert nodules.statuses == (SEEDED,)
+        assert (nodules.labels == (self.cone((8, 20, 20), 0.2) > self.RULE.lowest)).all()
+
+    def test_a_faint_find_beside_a_strong_nodule_does_not_swell_it(self):
+        image = np.maximum(self.cone((8, 20, 20), 1.0), self.cone((8, 44, 44), 0.5))
+        alone = fuse_scan(ct_of(), image, [self.FAINT], self.RULE).labels > 0
+        faint = found((6, 11), (40, 49), (40, 49), score=0.8)
+        both = fuse_scan(ct_of(), image, [self.FAINT, faint], self.RULE).labels
+        assert (alone == (both == 1)).all()
+        assert (both == 2).any()

@@ -29,6 +29,10 @@ class FusionRule:
 
     Attributes:
         threshold: G(x) above this is nodule.
+        edge: where a nodule ends under the `scan` rule: `fixed`: at the threshold; `peak`: at the threshold times the largest
+            G(x) in its boxes (at most 1), since G(x) of small and faint nodules stays lower as a whole. A find of the
+            detector needs a peak above the threshold all the same.
+        lowest: no edge lies below this value of G(x).
         minimum_diameter: smallest nodule kept, diameter of the sphere of equal volume, mm.
         seed_reach: a seed takes the component at it, or the nearest at most this far away, mm.
         reach, seed_extent: how far a nodule may extend beyond a candidate's boxes, and from a seed, mm. What lies further
@@ -41,6 +45,8 @@ class FusionRule:
 
     threshold: float
     minimum_diameter: float = 3.0
+    edge: str = "fixed"
+    lowest: float = 0.15
     seed_reach: float = 5.0
     reach: float = 15.0
     seed_extent: float = 40.0
@@ -109,8 +115,7 @@ def fuse_scan(
 
     Labels: confirmed nodules by falling score, seeded ones, then those of the detector alone by falling score.
     """
-    above = image > rule.threshold
-    components = _Components.of(_filled(above & _allowed(ct, candidates, rule)))
+    components = _Components.of(_filled(image > _edges(ct, image, candidates, rule)))
     owned = {}
     regions: list[_Found] = []
     not_found = []
@@ -128,7 +133,7 @@ def fuse_scan(
     taken[[number for _, numbers in groups for number in numbers]] = True
     unconfirmed = np.zeros(ct.hu.shape, np.uint16)
     if everywhere:
-        unconfirmed = _large_enough(ndimage.label(above & ~taken[components.labels], _FACES)[0], ct, rule)
+        unconfirmed = _large_enough(ndimage.label((image > rule.threshold) & ~taken[components.labels], _FACES)[0], ct, rule)
     labels, statuses, scores = _numbered(found + regions, ct, rule)
     return Nodules(labels, statuses, scores, unconfirmed, tuple(not_found))
 
@@ -177,12 +182,30 @@ def only(nodules: Nodules, wanted: Sequence[bool]) -> Nodules:
     return replace(nodules, labels=numbers[nodules.labels], statuses=statuses, scores=scores)
 
 
-def _allowed(ct: CT, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
-    """Voxels that a candidate's nodule may take."""
-    allowed = np.zeros(ct.hu.shape, bool)
-    for candidate in candidates:
-        allowed[around(candidate, ct, rule.limit(candidate))] = True
-    return allowed
+def _edges(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
+    """For each voxel the value of G(x) above which it is nodule; infinite where no candidate's nodule may reach.
+
+    Where candidates are close, each has its own boxes and the stronger one has the rest.
+    """
+    edges = np.full(ct.hu.shape, np.inf, np.float16)
+    levels = [(_edge(ct, image, candidate, rule), candidate) for candidate in candidates]
+    rising = sorted((pair for pair in levels if np.isfinite(pair[0])), key=lambda pair: pair[0])
+    for level, candidate in rising:
+        edges[around(candidate, ct, rule.limit(candidate))] = level
+    for level, candidate in rising:
+        for k in candidate.boxes:
+            edges[_window(candidate, k, ct)] = level
+    return edges
+
+
+def _edge(ct: CT, image: np.ndarray, candidate: Candidate, rule: FusionRule) -> float:
+    """The value of G(x) at which the candidate's nodule ends; infinite if it has none."""
+    if rule.edge == "fixed":
+        return rule.threshold
+    peak = max(float(image[_window(candidate, k, ct)].max(initial=0)) for k in candidate.boxes)
+    if candidate.seed is None and peak <= rule.threshold:
+        return np.inf
+    return max(rule.lowest, rule.threshold * min(peak, 1.0))
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

@@ -37,6 +37,11 @@ class Options:
         "scan", "fusion rule: in 3D over the scan, or slice by slice as in the paper", choices=("scan", "paper")
     )
     generator_threshold: float | None = _option(None, "threshold on G(x) that bounds a nodule", minimum=0)
+    edge: str = _option(
+        "peak",
+        "a nodule ends at the threshold on G(x) times the nodule's own peak, or at the threshold itself as in the paper",
+        choices=("peak", "fixed"),
+    )
     score_threshold: float | None = _option(None, "lowest detector score of a candidate", minimum=0)
     minimum_diameter: float = _option(3.0, "smallest nodule kept: diameter of the sphere of equal volume, mm", minimum=0)
     heterogeneity: str = _option(

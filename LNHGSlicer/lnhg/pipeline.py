@@ -127,7 +127,8 @@ class _Run:
         self.warnings = list(ct.warnings)
         self.seconds: dict[str, float] = {}
         self.points: dict[tuple[int, int, int], np.ndarray] = {}  # the seeds as given (RAS) by their voxel
-        self.rule = FusionRule(self.models.threshold("generator", options.generator_threshold), options.minimum_diameter)
+        threshold = self.models.threshold("generator", options.generator_threshold)
+        self.rule = FusionRule(threshold, options.minimum_diameter, options.edge)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -211,7 +212,7 @@ class _Run:
             self.models.grid("generator"),
             None if self.options.everywhere else [around(candidate, self.ct) for candidate in candidates],
             [around(candidate, self.ct, self.rule.limit(candidate)) for candidate in candidates],
-            threshold=self.rule.threshold,
+            threshold=self.rule.threshold if self.rule.edge == "fixed" else self.rule.lowest,
             triplets=self.options.triplets,
             report=lambda fraction: self.report("generate", fraction),
         ).on_ct_grid()

@@ -16,7 +16,7 @@ from lnhg.evaluation.dice import seeded_dice
 from lnhg.options import Options
 from lnhg.pipeline import load_models
 
-THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45)
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data", type=Path, required=True)
