@@ -187,7 +187,7 @@ def _edges(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: Fus
 
     Where candidates are close, each has its own boxes and the stronger one has the rest.
     """
-    edges = np.full(ct.hu.shape, np.inf, np.float16)
+    edges = np.full(ct.hu.shape, np.inf, np.float32)
     levels = [(_edge(ct, image, candidate, rule), candidate) for candidate in candidates]
     rising = sorted((pair for pair in levels if np.isfinite(pair[0])), key=lambda pair: pair[0])
     for level, candidate in rising:
