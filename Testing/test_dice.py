@@ -40,22 +40,22 @@ class _Same(nn.Module):
 
     width = 1
 
-    def __init__(self) -> None:
+    def __init__(self, added: float) -> None:
         super().__init__()
-        self.added = nn.Parameter(torch.zeros(1))
+        self.added = nn.Parameter(torch.tensor([added]))
 
     def forward(self, o: torch.Tensor) -> torch.Tensor:
         return o + self.added
 
 
-def _dice_of(pixel_mm: float, threshold: float) -> float:
+def _dice_of(pixel_mm: float, threshold: float, added: float = 0.0) -> float:
     manifest = {
         "name": "stand-in",
         "sha256": "",
         "grid": NetworkGrid("fixed", pixel_mm).as_dict(),
         "thresholds": {"g": threshold},
     }
-    return seeded_dice(_ball_with_neighbour(), Models(_Same(), None, {"generator": manifest}))  # type: ignore[arg-type]
+    return seeded_dice(_ball_with_neighbour(), Models(_Same(added), None, {"generator": manifest}))  # type: ignore[arg-type]
 
 
 def _ball_with_neighbour() -> Cutout:
@@ -75,7 +75,7 @@ def test_on_a_coarser_grid_the_seeded_dice_is_a_little_lower() -> None:
 
 
 def test_a_generator_that_shows_nothing_at_the_seed_has_a_dice_of_zero() -> None:
-    assert _dice_of(pixel_mm=0.7, threshold=0.9) == 0
+    assert _dice_of(pixel_mm=0.7, threshold=0.9, added=-0.6) == 0
 
 
 # Label maps -------------------------------------------------------------------------------------------------------------
