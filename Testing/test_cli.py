@@ -221,7 +221,8 @@ def test_a_run_that_is_stopped_leaves_nothing_and_says_so(files, tmp_path, stop)
         "cpu",
     ]
     more = ["--seeds-only", "--seed", "-50,-50,20", "--full-generator", "--json-progress"]
-    child = process("-m", "lnhg", *words, *more)
+    # A job that was started in the background inherits that Ctrl-C is ignored; a person's terminal does not.
+    child = process("-m", "lnhg", *words, *more, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     for line in child.stdout:
         if json.loads(line)["stage"] == "generate":
             break
