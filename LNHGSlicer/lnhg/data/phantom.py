@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 
 from ..ct import CT
 from ..errors import InputError
+from ..nrrd_file import write_nrrd
 
 KINDS = ("solid", "cavitary", "ground glass", "juxta-vascular", "juxta-pleural")
 
@@ -97,23 +98,12 @@ def write_sample(folder: Path, seed: int = 0, shape: tuple[int, int, int] = (120
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / name for name in ("ct.nrrd", "labels.nrrd", "nodules.csv")}
     with tempfile.TemporaryDirectory(dir=folder, prefix=".sample-") as temporary:
-        _write_nrrd(phantom.ct.hu, phantom.ct, Path(temporary) / "ct.nrrd")
-        _write_nrrd(phantom.labels, phantom.ct, Path(temporary) / "labels.nrrd")
+        write_nrrd(Path(temporary) / "ct.nrrd", phantom.ct.hu, phantom.ct.ijk_to_ras)
+        write_nrrd(Path(temporary) / "labels.nrrd", phantom.labels, phantom.ct.ijk_to_ras)
         _write_table(phantom, Path(temporary) / "nodules.csv")
         for name, path in paths.items():
             (Path(temporary) / name).replace(path)
     return paths
-
-
-def _write_nrrd(array: Array, ct: CT, path: Path) -> None:
-    import SimpleITK as sitk
-
-    image = sitk.GetImageFromArray(array)
-    ijk_to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ct.ijk_to_ras
-    image.SetSpacing(ct.spacing)
-    image.SetOrigin(ijk_to_lps[:3, 3].tolist())
-    image.SetDirection((ijk_to_lps[:3, :3] / ct.spacing).ravel().tolist())
-    sitk.WriteImage(image, path, useCompression=True, compressionLevel=4)
 
 
 def _write_table(phantom: Phantom, path: Path) -> None:
