@@ -50,3 +50,35 @@ class Generator(nn.Module):
             x = nn.functional.leaky_relu(norm(deconvolution(x) + shortcut), LEAKY_SLOPE)
         last = self.deconvolutions[-1](x) + o
         return nn.functional.leaky_relu(last, self.last_slope) if self.training else nn.functional.relu(last)
+
+
+def widened(state: dict[str, torch.Tensor], width: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    """The weights of a narrower generator as those of one of `width` filters that gives nearly the same G(x).
+
+    Every filter is repeated and the weights that read it are divided among its copies (Net2Net, Chen et al., 2016). Noise of
+    2% on the weights tells the copies apart, so that training can part them. `width` must be a multiple of the width of
+    `state`.
+    """
+    random = torch.Generator().manual_seed(seed)
+    target = Generator(width).state_dict()
+    copies, rest = divmod(width, len(state["convolutions.0.bias"]))
+    if rest or not copies:
+        raise ValueError(f"a generator of {len(state['convolutions.0.bias'])} filters cannot become one of {width}")
+    if copies == 1:
+        return state
+    result = {}
+    for name, value in state.items():
+        shape = target[name].shape
+        if value.ndim == 0:
+            result[name] = value
+            continue
+        repeats = [new // old for new, old in zip(shape, value.shape, strict=True)]
+        if value.ndim > 1:
+            # A convolution's weight is [out, in, ...], a deconvolution's [in, out, ...].
+            value = value / repeats[1 if name.startswith("convolutions") else 0]
+            value = value.repeat(repeats)
+            value = value * (1 + 0.02 * torch.randn(value.shape, generator=random))
+        else:
+            value = value.repeat(repeats)
+        result[name] = value
+    return result

@@ -21,7 +21,7 @@ from ..data.generator_samples import Augmentation, Place, batch
 from ..errors import InputError, LNHGError
 from ..grid import NetworkGrid
 from ..networks.discriminator import Discriminator
-from ..networks.generator import Generator
+from ..networks.generator import Generator, widened
 from .checkpoint import read_checkpoint, write_checkpoint
 from .losses import adversarial_loss, discriminator_loss, mse_loss, perceptual_loss
 
@@ -293,11 +293,13 @@ class GeneratorTraining:
             self.critic_optimiser.load_state_dict(state["critic_optimiser"])
 
     def _start_from(self, checkpoint: Path) -> None:
+        """From the generator of another run; a narrower one is widened."""
         try:
-            self.generator.load_state_dict(read_checkpoint(checkpoint)["generator"])
-        except (KeyError, RuntimeError) as error:
+            self.generator.load_state_dict(widened(read_checkpoint(checkpoint)["generator"], self.config.width))
+        except (KeyError, RuntimeError, ValueError) as error:
             raise LNHGError(
-                f"{checkpoint.name} holds no generator of width {self.config.width}; start from another checkpoint."
+                f"{checkpoint.name} holds no generator that width {self.config.width} is a multiple of; "
+                "start from another checkpoint."
             ) from error
 
 
