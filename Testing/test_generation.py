@@ -66,7 +66,7 @@ def _touching(image: np.ndarray, threshold: float, region: Region) -> np.ndarray
     return np.isin(labels, touched[touched > 0])
 
 
-@pytest.fixture(scope="module", params=["overlapping", "paper"])
+@pytest.fixture(scope="module", params=["averaged", "overlapping", "paper"])
 def whole(request: pytest.FixtureRequest, cloudy: CT, network: Run) -> tuple[str, np.ndarray, float]:
     """The kind of triplets, G(x) computed everywhere, and a threshold that leaves separate components."""
     image = generate(cloudy, network, _GRID, None, threshold=0.5, triplets=request.param).on_ct_grid()
@@ -95,7 +95,7 @@ def test_tiles_around_a_region_give_the_components_of_the_whole_ct(
     np.testing.assert_allclose(image[image > 0], everywhere[image > 0], atol=1e-5)
 
 
-@pytest.mark.parametrize("triplets", ["overlapping", "paper"])
+@pytest.mark.parametrize("triplets", ["averaged", "overlapping", "paper"])
 def test_the_tile_width_does_not_change_the_image(cloudy: CT, network: Run, triplets: str) -> None:
     one, other = (
         generate(cloudy, network, _GRID, None, threshold=0.5, triplets=triplets, tile=tile).values for tile in (24, 128)
@@ -104,9 +104,16 @@ def test_the_tile_width_does_not_change_the_image(cloudy: CT, network: Run, trip
 
 
 def test_away_from_its_edge_the_image_is_the_networks_on_the_whole_slice(cloudy: CT, network: Run) -> None:
-    values = generate(cloudy, network, _GRID, None, threshold=0.5, tile=20).values
+    values = generate(cloudy, network, _GRID, None, threshold=0.5, triplets="overlapping", tile=20).values
     triplet = _GRID.sample(cloudy.hu[2:5], cloudy.spacing[:2])
     np.testing.assert_allclose(values[3, 8:-8, 8:-8], network(triplet[None, None])[0, 0, 1, 8:-8, 8:-8], atol=1e-5)
+
+
+def test_an_averaged_slice_is_the_mean_of_the_three_triplets_that_hold_it(cloudy: CT, network: Run) -> None:
+    values = generate(cloudy, network, _GRID, None, threshold=0.5, tile=20).values
+    o = _GRID.sample(cloudy.hu, cloudy.spacing[:2])
+    holding = [network(o[first : first + 3][None, None])[0, 0, 3 - first] for first in (1, 2, 3)]
+    np.testing.assert_allclose(values[3, 8:-8, 8:-8], torch.stack(holding).mean(0)[8:-8, 8:-8], atol=1e-5)
 
 
 # A component that winds through many tiles ------------------------------------------------------------------------------

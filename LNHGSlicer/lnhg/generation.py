@@ -6,7 +6,8 @@ gives the same values as the whole slice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +73,7 @@ def generate(
     limits: Iterable[Region] = (),
     *,
     threshold: float,
-    triplets: str = "overlapping",
+    triplets: str = "averaged",
     report: Callable[[float], None] = lambda fraction: None,
     tile: int | None = None,
 ) -> NoduleImage:
@@ -82,8 +83,9 @@ def generate(
     for as long as a component above `threshold` that touches a region reaches beyond the tiles known so far. Components are
     followed inside `limits` only; there they are the same as if the generator had run everywhere.
 
-    `triplets`: `overlapping` takes the middle slice of each three; `paper` puts triplets side by side from the first slice
-    and repeats the last slice to fill. `run` applies the generator to many tiles `[n, 1, 3, y, x]` and returns the same shape
+    `triplets`: `averaged` runs three slices around each and averages what the (at most) three runs that hold a slice give for
+    it; `overlapping` takes the middle slice of each run; `paper` puts triplets side by side from the first slice and repeats
+    the last slice to fill. `run` applies the generator to many tiles `[n, 1, 3, y, x]` and returns the same shape
     on the CPU.
     """
     size = tile or (_TILE_EVERYWHERE if regions is None else _TILE_AROUND_CANDIDATES)
@@ -126,7 +128,7 @@ class _Work:
         self, ct: CT, grid: NetworkGrid, tile: int, triplets: str, run: Callable[[torch.Tensor], torch.Tensor]
     ) -> None:
         self.ct, self.grid, self.tile, self.run = ct, grid, tile, run
-        self.paper = triplets == "paper"
+        self.triplets = triplets
         self.steps = grid.steps(ct.hu.shape[1:], ct.spacing[:2])
         first = grid.sample(ct.hu[:1], ct.spacing[:2])
         self.shape = (len(ct.hu), first.shape[1], first.shape[2])
@@ -134,10 +136,11 @@ class _Work:
         padded = [extent * tile for extent in self.counts]
         self.values = np.zeros((len(ct.hu), *padded), np.float32)
         self.done: set[Tile] = set()
+        self._places_done: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
         self._slices: dict[int, torch.Tensor] = {}
 
     def all_tiles(self) -> set[Tile]:
-        units = range(0, self.shape[0], 3) if self.paper else range(self.shape[0])
+        units = range(0, self.shape[0], 3) if self.triplets == "paper" else range(self.shape[0])
         return {(k, y, x) for k in units for y in range(self.counts[0]) for x in range(self.counts[1])}
 
     def mask(self, regions: Iterable[Region]) -> np.ndarray:
@@ -152,11 +155,18 @@ class _Work:
         return mask
 
     def tiles_of(self, mask: np.ndarray) -> set[Tile]:
-        """Tiles with at least one pixel of `mask`."""
+        """Tiles that give at least one pixel of `mask`."""
         k, y, x = np.nonzero(mask[:, : self.shape[1], : self.shape[2]])
-        unit = k - k % 3 if self.paper else k
-        found = np.unique(np.column_stack([unit, y // self.tile, x // self.tile]), axis=0)
-        return {(int(a), int(b), int(c)) for a, b, c in found}
+        found = np.unique(np.column_stack([k, y // self.tile, x // self.tile]), axis=0)
+        return {(unit, int(b), int(c)) for a, b, c in found for unit in self._units_of(int(a))}
+
+    def _units_of(self, k: int) -> list[int]:
+        """The triplets from which slice k of the image is made, by their middle (`paper`: first) slice."""
+        if self.triplets == "paper":
+            return [k - k % 3]
+        if self.triplets == "overlapping":
+            return [k]
+        return [unit for unit in (k - 1, k, k + 1) if 0 <= unit < self.shape[0]]
 
     def evaluate(self, tiles: set[Tile], report: Callable[[float], None]) -> None:
         ordered = sorted(tiles)
@@ -172,20 +182,27 @@ class _Work:
         self.values[:, self.shape[1] :] = 0
         self.values[:, :, self.shape[2] :] = 0
         self.done |= tiles
+        for unit, y, x in tiles:
+            self._places_done[unit].add((y, x))
         self._slices.clear()
 
     def image(self) -> NoduleImage:
         known = np.zeros(self.values.shape, bool)
-        for unit, y, x in self.done:
-            slices = slice(unit, unit + 3) if self.paper else unit
-            known[slices, y * self.tile : (y + 1) * self.tile, x * self.tile : (x + 1) * self.tile] = True
+        for k in range(self.shape[0]):
+            units = self._units_of(k)
+            for y, x in self._done_in_all(units):
+                known[k, y * self.tile : (y + 1) * self.tile, x * self.tile : (x + 1) * self.tile] = True
         inside = np.s_[:, : self.shape[1], : self.shape[2]]
-        return NoduleImage(self.values[inside], known[inside], self.steps, self.ct.hu.shape)
+        return NoduleImage(np.where(known, self.values, 0)[inside], known[inside], self.steps, self.ct.hu.shape)
+
+    def _done_in_all(self, units: Sequence[int]) -> set[tuple[int, int]]:
+        """Rows and columns of the tiles that were run in every one of these triplets."""
+        return set.intersection(*(self._places_done[unit] for unit in units))
 
     def _input(self, tile: Tile) -> torch.Tensor:
         """Three slices of one tile with `REACH` pixels around, `[3, tile + 2 reach, tile + 2 reach]`."""
         unit, y, x = tile
-        offsets = (0, 1, 2) if self.paper else (-1, 0, 1)
+        offsets = (0, 1, 2) if self.triplets == "paper" else (-1, 0, 1)
         window = np.s_[y * self.tile : (y + 1) * self.tile + 2 * REACH, x * self.tile : (x + 1) * self.tile + 2 * REACH]
         last = self.shape[0] - 1
         return torch.stack([self._padded(min(max(unit + offset, 0), last))[window] for offset in offsets])
@@ -193,11 +210,17 @@ class _Work:
     def _store(self, tile: Tile, values: np.ndarray) -> None:
         unit, y, x = tile
         window = np.s_[y * self.tile : (y + 1) * self.tile, x * self.tile : (x + 1) * self.tile]
-        if self.paper:
+        if self.triplets == "paper":
             count = min(3, self.shape[0] - unit)
             self.values[unit : unit + count, window[0], window[1]] = values[:count]
-        else:
+        elif self.triplets == "overlapping":
             self.values[unit, window[0], window[1]] = values[1]
+        else:
+            # Sums that are not complete yet stay below the mean (G(x) is never negative): what they reach is reached.
+            for offset, slice_values in zip((-1, 0, 1), values, strict=True):
+                k = unit + offset
+                if 0 <= k < self.shape[0]:
+                    self.values[k, window[0], window[1]] += slice_values / len(self._units_of(k))
 
     def _padded(self, k: int) -> torch.Tensor:
         """Slice k on the network grid, mirrored at its border by `REACH` pixels and to whole tiles."""

@@ -29,9 +29,10 @@ class Options:
     threads: int | None = _option(None, "CPU threads (default: all cores)", minimum=1)
     batch_size: int | None = _option(None, "tiles or slices a batch (default: from free memory)", minimum=1)
     triplets: str = _option(
-        "overlapping",
-        "volumes of three slices: overlapping, of which the middle slice is taken, or side by side as in the paper",
-        choices=("overlapping", "paper"),
+        "averaged",
+        "volumes of three slices: overlapping, with a slice averaged over the three that hold it or taken from the one it is "
+        "the middle of, or side by side as in the paper",
+        choices=("averaged", "overlapping", "paper"),
     )
     fusion: str = _option(
         "scan", "fusion rule: in 3D over the scan, or slice by slice as in the paper", choices=("scan", "paper")

@@ -16,7 +16,7 @@ from lnhg.evaluation.dice import seeded_dice
 from lnhg.options import Options
 from lnhg.pipeline import load_models
 
-THRESHOLDS = (0.3, 0.35, 0.4, 0.45)
+THRESHOLDS = (0.34, 0.38, 0.42)
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data", type=Path, required=True)
@@ -28,7 +28,7 @@ cutouts = [c for c in read_cutouts(arguments.data / "lidc_nodules") if list_of(c
 print(f"{len(cutouts)} nodules of the select patients\n")
 print("| triplets | " + " | ".join(f"above {threshold:g}" for threshold in THRESHOLDS) + " |")
 print("|---" * (1 + len(THRESHOLDS)) + "|")
-for triplets in ("overlapping", "paper"):
+for triplets in ("averaged", "overlapping", "paper"):
     means = []
     for threshold in THRESHOLDS:
         options = Options(seeds_only=True, triplets=triplets, generator_threshold=threshold)
