@@ -1,10 +1,9 @@
 """LNHG Slicer: lung nodules and their heterogeneity on chest CT, as a module of 3D Slicer. Research use only."""
 
-# ruff: noqa: N802, N803, N806 - names in Slicer's own style
+# ruff: noqa: N802, N803 - names in Slicer's own style
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import slicer
@@ -16,12 +15,11 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 if TYPE_CHECKING:
-    from lnhg.nodules import Nodule
     from lnhg.options import Options
     from lnhg.progress import Progress
+    from LNHGSlicerLib.run import Outcome, SegmentationRun, SegmentedNodules
 
 
 class LNHGSlicer(ScriptedLoadableModule):
@@ -46,61 +44,29 @@ class LNHGSlicer(ScriptedLoadableModule):
         )
 
 
-class LNHGSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The module's panel: choose a CT, click, read the progress."""
+class LNHGSlicerWidget(ScriptedLoadableModuleWidget):
+    """The module's panel; `LNHGSlicerLib.widget.Panel` does the work."""
 
-    def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.logic = None
+    panel = None
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        self.panel = slicer.util.loadUI(self.resourcePath("UI/LNHGSlicer.ui"))
-        self.layout.addWidget(self.panel)
-        self.ui = slicer.util.childWidgetVariables(self.panel)
-        self.panel.setMRMLScene(slicer.mrmlScene)
-        self.logic = LNHGSlicerLogic()
-        self.ui.ctSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._checkCanSegment)
-        self.ui.segmentButton.connect("clicked(bool)", self.onSegmentButton)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self._checkCanSegment()
+        from LNHGSlicerLib.install import Installer
+        from LNHGSlicerLib.widget import Panel
+
+        root = slicer.util.loadUI(self.resourcePath("UI/LNHGSlicer.ui"))
+        self.layout.addWidget(root)
+        self.panel = Panel(root, LNHGSlicerLogic(), Installer())
+
+    def enter(self):
+        self.panel.enter()
+
+    def exit(self):
+        self.panel.exit()
 
     def cleanup(self):
-        self.removeObservers()
-
-    def onSceneEndClose(self, caller, event):
-        self.ui.statusLabel.setText("")
-        self._checkCanSegment()
-
-    def onSegmentButton(self, checked=False):
-        """Run on the chosen CT; errors are shown in a window, the result in the views and the status line."""
-        self.panel.setEnabled(False)
-        with slicer.util.tryWithErrorDisplay(_("The nodules could not be segmented."), waitCursor=True):
-            segmented = self.logic.segmentNodules(self.ui.ctSelector.currentNode(), progress=self._showProgress)
-            self.ui.statusLabel.setText(_("Nodules found: {count}").format(count=len(segmented.rows)))
-        self.panel.setEnabled(True)
-
-    def _showProgress(self, progress: Progress) -> None:
-        left = "" if progress.seconds_left is None else _(", {seconds:.0f} s left").format(seconds=progress.seconds_left)
-        self.ui.statusLabel.setText(f"{progress.stage}: {progress.fraction:.0%}{left}")
-        slicer.app.processEvents()
-
-    def _checkCanSegment(self, node=None):
-        ready = self.ui.ctSelector.currentNode() is not None
-        self.ui.segmentButton.setEnabled(ready)
-        self.ui.segmentButton.setToolTip(_("Find the nodules of this CT.") if ready else _("Select a chest CT first."))
-
-
-@dataclass(frozen=True)
-class SegmentedNodules:
-    """What `segmentNodules` added to the scene, and the rows of the nodule table."""
-
-    segmentation: slicer.vtkMRMLSegmentationNode
-    heterogeneity: slicer.vtkMRMLScalarVolumeNode
-    table: slicer.vtkMRMLTableNode
-    rows: tuple[Nodule, ...]
-    warnings: tuple[str, ...]
+        if self.panel is not None:
+            self.panel.close()
 
 
 class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
@@ -111,42 +77,94 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
         volumeNode: slicer.vtkMRMLScalarVolumeNode,
         options: Options | None = None,
         progress: Callable[[Progress], bool | None] | None = None,
+        seeds: Sequence[Sequence[float]] | None = None,
     ) -> SegmentedNodules:
-        """Find the nodules of a chest CT (HU) and show them in the slice views.
+        """Find the nodules of a chest CT (HU) and show them in the slice views; Slicer waits until it is done.
 
         :param volumeNode: the CT, on any grid; the results get its grid and its parent transform.
         :param options: `lnhg.Options`; None: the defaults.
         :param progress: called with each step's `lnhg.progress.Progress`; returning False cancels.
+        :param seeds: RAS points, mm, each segmented whatever the detector says; like the region of the options they lie
+            on the CT's own grid, without its parent transform (`LNHGSlicerLib.parameters.point_of_ct` takes that away).
         :raises lnhg.LNHGError: the volume cannot be used, the weights are missing, or the run was cancelled.
         """
         import lnhg
-        from LNHGSlicerLib import scene
+        from LNHGSlicerLib import run, scene
 
-        result = lnhg.segment(scene.ct_of_node(volumeNode), options, progress=progress)
-        nodes = scene.add_result(volumeNode, result)
-        scene.show(nodes)
-        scene.jump_to_first_nodule(nodes)
-        return SegmentedNodules(nodes.segmentation, nodes.heterogeneity, nodes.table, result.nodules, result.warnings)
+        result = lnhg.segment(scene.ct_of_node(volumeNode), options, seeds, progress)
+        return run.add_and_show(volumeNode, result)
+
+    def startSegmentNodules(
+        self,
+        volumeNode: slicer.vtkMRMLScalarVolumeNode,
+        onProgress: Callable[[Progress], object] | None = None,
+        onFinished: Callable[[SegmentedNodules | None, Outcome], object] | None = None,
+        options: Options | None = None,
+        seeds: Sequence[Sequence[float]] | None = None,
+    ) -> SegmentationRun:
+        """The same in a process beside Slicer, whose window stays alive; returns the run, which can be cancelled.
+
+        The scene stays as it is until the run has finished; after a failure or `.cancel()` nothing was added.
+
+        :param onProgress: called with each step's `lnhg.progress.Progress`.
+        :param onFinished: called once, with what was added (None unless the run finished) and its `Outcome`: status
+            ("finished", "cancelled" or "failed"), message, log. What cannot be started is told so before this returns.
+        """
+        import lnhg
+        from LNHGSlicerLib.run import SegmentationRun
+
+        run = SegmentationRun(
+            volumeNode,
+            options or lnhg.Options(),
+            seeds or (),
+            onProgress or (lambda progress: None),
+            onFinished or (lambda found, outcome: print(outcome.message)),
+        )
+        run.start()
+        return run
 
 
 class LNHGSlicerTest(ScriptedLoadableModuleTest):
-    """Slicer's own self test: the whole method on a small synthetic chest."""
+    """Slicer's own self test: the method on a small synthetic chest, its review, and a run that is cancelled."""
 
     def setUp(self):
-        slicer.mrmlScene.Clear()
-
-    def runTest(self):
-        self.setUp()
-        self.test_segmentNodules()
-
-    def test_segmentNodules(self):
         from lnhg.data.phantom import chest_phantom
 
+        slicer.mrmlScene.Clear()
         ct = chest_phantom(shape=(60, 256, 256)).ct
-        volumeNode = slicer.util.addVolumeFromArray(ct.hu, ct.ijk_to_ras, "Synthetic chest")
-        found = LNHGSlicerLogic().segmentNodules(volumeNode)
+        self.volumeNode = slicer.util.addVolumeFromArray(ct.hu, ct.ijk_to_ras, "Synthetic chest")
 
+    def runTest(self):
+        for test in (self.test_segmentAndReview, self.test_cancel):
+            self.setUp()
+            test()
+
+    def test_segmentAndReview(self):
+        from LNHGSlicerLib.review import Review
+
+        found = LNHGSlicerLogic().segmentNodules(self.volumeNode)
         self.assertGreater(len(found.rows), 0)
         self.assertEqual(found.segmentation.GetSegmentation().GetNumberOfSegments(), len(found.rows))
         self.assertEqual(found.table.GetNumberOfRows(), len(found.rows))
-        self.assertEqual(slicer.util.arrayFromVolume(found.heterogeneity).shape, ct.hu.shape)
+        shape = slicer.util.arrayFromVolume(self.volumeNode).shape
+        self.assertEqual(slicer.util.arrayFromVolume(found.heterogeneity).shape, shape)
+
+        review, display = Review(found.nodes), found.segmentation.GetDisplayNode()
+        first = review.rows()[0].segment_id
+        review.accept(first)
+        self.assertEqual(review.rows()[0].verdict, "accepted")
+        review.reject(first)
+        self.assertEqual(review.rows()[0].verdict, "rejected")
+        self.assertFalse(display.GetSegmentVisibility(first))
+        review.undo()
+        self.assertEqual(review.rows()[0].verdict, "accepted")
+        self.assertTrue(display.GetSegmentVisibility(first))
+
+    def test_cancel(self):
+        ended, before = [], slicer.mrmlScene.GetNumberOfNodes()
+        run = LNHGSlicerLogic().startSegmentNodules(self.volumeNode, onFinished=lambda *end: ended.append(end))
+        run.cancel()
+        ((found, outcome),) = ended
+        self.assertIsNone(found)
+        self.assertEqual(outcome.status, "cancelled")
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)

@@ -1,12 +1,9 @@
-"""The files that make this repository an extension of Slicer."""
+"""The files that make this repository an extension of Slicer; `test_install_tree.py` installs it."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib.image
@@ -71,47 +68,6 @@ def test_the_icon_is_the_file_that_the_address_names_and_of_the_catalogues_size(
     icon = ROOT / metadata("EXTENSION_ICONURL").rpartition("/main/")[2]
     for file in (icon, MODULE / "Resources" / "Icons" / "LNHGSlicer.png"):
         assert matplotlib.image.imread(file).shape == (128, 128, 4)
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The folder of modules of the extension, configured, built and installed by CMake with a double of Slicer."""
-    if any(shutil.which(tool) is None for tool in ("cmake", "c++", "make")):
-        pytest.skip("needs CMake, make and a C++ compiler")
-    build, prefix = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("installed")
-    options = [f"-DSlicer_DIR={ROOT / 'Testing' / 'host'}", f"-DCMAKE_INSTALL_PREFIX={prefix}", "-DBUILD_TESTING=ON"]
-    for command in (["-S", ROOT, "-B", build, *options], ["--build", build], ["--install", build]):
-        ended = subprocess.run(["cmake", *map(str, command)], capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, ended.stderr
-    return prefix / "lib" / "Slicer" / "qt-scripted-modules"
-
-
-def files(folder: Path, pattern: str) -> set[str]:
-    return {
-        path.relative_to(folder).as_posix()
-        for path in folder.glob(pattern)
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-
-
-def test_an_installed_extension_holds_every_python_file(installed):
-    assert {"LNHGSlicer.py", "lnhg/pipeline.py", "LNHGSlicerLib/scene.py"} <= files(installed, "**/*.py")
-    assert files(installed, "**/*.py") == files(MODULE, "**/*.py")
-
-
-def test_an_installed_extension_holds_panel_and_icon(installed):
-    assert "UI/LNHGSlicer.ui" in files(installed / "Resources", "**/*")
-    assert files(installed / "Resources", "**/*") == files(MODULE / "Resources", "**/*")
-
-
-def test_an_installed_extension_holds_weights_and_colours_where_the_method_looks(installed):
-    for folder in ("Models", "Colors"):
-        assert files(installed / "lnhg" / "resources" / folder, "**/*") == files(ROOT / "Resources" / folder, "**/*")
-    program = "from lnhg.resources import resource; print(resource('Colors', 'LNHG-Heterogeneity.ctbl'))"
-    ended = subprocess.run([sys.executable, "-c", program], cwd=installed, capture_output=True, text=True, check=True)
-    found = Path(ended.stdout.strip())
-    assert found == installed / "lnhg" / "resources" / "Colors" / "LNHG-Heterogeneity.ctbl"
-    assert found.read_bytes() == resource("Colors", "LNHG-Heterogeneity.ctbl").read_bytes()
 
 
 def test_in_a_checkout_the_resources_are_the_top_level_ones():

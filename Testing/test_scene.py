@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lnhg.axial import axial_view
 from lnhg.errors import LNHGError
 from lnhg.nodules import as_row, header
+from lnhg.options import Options
 from lnhg.segmentation_file import segment_color, write_segmentation
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
@@ -107,8 +110,8 @@ def test_the_raw_ct_in_the_same_colours_is_a_layer_to_compare(opened):
 
 
 def test_a_legend_says_which_map_the_colours_show(opened):
-    legend = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")[0]
-    assert legend.GetTitleText() == "Heterogeneity (inverse)"
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(heterogeneity_node())
+    assert legend.GetTitleText() == "Heterogeneity (inverse, per scan)"
     assert legend.GetPrimaryDisplayNode() is heterogeneity_node().GetDisplayNode()
 
 
@@ -277,6 +280,204 @@ def test_a_scan_without_nodules_gives_an_empty_segmentation_and_an_empty_table(t
         assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
         assert segmentation_node().GetSegmentation().GetNumberOfSegments() == 0
         assert node("Nodule table", "vtkMRMLTableNode").GetNumberOfRows() == 0
+
+
+@pytest.fixture
+def host():
+    with headless_host() as scene:
+        yield scene
+
+
+# A CT whose slices run from right to left.
+SAGITTAL = GRIDS["oblique"][:, [2, 0, 1, 3]]
+# In the axial view of the CT: slice and corners of a candidate's boxes, in pixels.
+BOXES = {6: (11, 16, 20, 25), 7: (12, 17, 19, 24)}
+
+
+def added(result, name="CT"):
+    return lnhg_scene.add_result(lnhg_scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, name), result)
+
+
+def with_boxes(result):
+    """The result with one candidate, as the pipeline tells of it."""
+    view = axial_view(result.ct).ct
+    corners = [
+        view.to_ras(np.array([[x0, y0, k], [x1, y0, k], [x1, y1, k], [x0, y1, k]]) - (0.5, 0.5, 0)).round(2).tolist()
+        for k, (x0, y0, x1, y1) in BOXES.items()
+    ]
+    return replace(result, candidates=({"score": 0.9, "origin": "detector", "boxes_ras": corners},))
+
+
+@pytest.mark.parametrize("grid", [*GRIDS.values(), SAGITTAL], ids=[*GRIDS, "sagittal"])
+def test_a_slice_through_a_candidate_shows_the_detectors_box(host, grid):
+    result = with_boxes(handmade_result(grid))
+    model = added(result).boxes.GetPolyData()
+    slices_of = axial_view(result.ct).ct
+    normal = np.cross(*slices_of.ijk_to_ras[:3, :2].T)
+    for (k, box), corners in zip(BOXES.items(), result.candidates[0]["boxes_ras"], strict=True):
+        for aside in (-0.4, 0, 0.4):  # the box is as thick as its slice
+            shift = aside * slices_of.ijk_to_ras[:3, 2]
+            found = cut(model, slices_of.to_ras((0, 0, k)) + shift, normal)
+            for corner in corners:
+                assert np.linalg.norm(found - (corner + shift), axis=1).min() < 0.02
+            columns, rows, _ = slices_of.to_ijk(found).T
+            np.testing.assert_allclose((columns.min(), rows.min(), columns.max(), rows.max()), np.subtract(box, 0.5), atol=0.05)
+
+
+def cut(model, origin, normal):
+    """Points of the lines that a slice view draws of a model."""
+    plane, cutter, surface = vtk.vtkPlane(), vtk.vtkPlaneCutter(), vtk.vtkGeometryFilter()
+    plane.SetOrigin(*origin)
+    plane.SetNormal(*normal)
+    cutter.SetPlane(plane)
+    cutter.SetInputData(model)
+    surface.SetInputConnection(cutter.GetOutputPort())
+    surface.Update()
+    assert surface.GetOutput().GetNumberOfCells() >= 4
+    return vtk_to_numpy(surface.GetOutput().GetPoints().GetData())
+
+
+@pytest.mark.parametrize("options", [Options(slices=(2, 17)), Options(full_generator=True)], ids=["candidates", "everywhere"])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_the_nodes_of_a_saved_scene_are_found_again_from_its_ct(grid, options, tmp_path):
+    result = replace(with_boxes(handmade_result(GRIDS[grid])), options=options)
+    write_scene(result, tmp_path / "scene.mrb")
+    with headless_host() as scene:
+        assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
+        nodes = lnhg_scene.results_of(ct_node())
+        assert nodes.segmentation is segmentation_node()
+        assert nodes.heterogeneity is heterogeneity_node()
+        assert nodes.raw_ct is node("Raw CT in the same colours", "vtkMRMLScalarVolumeNode")
+        assert nodes.table is node("Nodule table", "vtkMRMLTableNode")
+        assert nodes.boxes.GetPolyData().GetNumberOfCells() == 8
+        assert not nodes.boxes.GetDisplayNode().GetVisibility()
+        assert nodes.options == options
+        assert_same_rows(nodes.rows, result.nodules)
+        if options.everywhere:
+            np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.generated), result.image)
+        else:
+            assert nodes.generated is None
+            assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == [nodes.ct, nodes.heterogeneity, nodes.raw_ct]
+
+
+def assert_same_rows(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        for cell, value in zip(as_row(one), as_row(other), strict=True):
+            assert cell == pytest.approx(value, rel=1e-5) if isinstance(value, float) else cell == value
+
+
+def test_the_rows_follow_the_table(host):
+    nodes = added(handmade_result(GRIDS["axial"]))
+    assert_same_rows(nodes.rows, handmade_result(GRIDS["axial"]).nodules)
+    assert nodes.rows[1].score is None
+    assert nodes.rows[1].touches_vessel is False
+    nodes.table.GetTable().GetColumnByName("type").SetValue(0, "ground glass")
+    assert nodes.rows[0].type == "ground glass"
+
+
+def test_a_ct_without_a_result_has_none(host):
+    result = handmade_result(GRIDS["axial"])
+    assert lnhg_scene.results_of(lnhg_scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, "CT")) is None
+
+
+def test_each_of_two_cts_has_its_own_result_also_after_saving(tmp_path):
+    path = tmp_path / "two.mrb"
+    results = {"First": handmade_result(GRIDS["axial"]), "Second": handmade_result(GRIDS["sheared"], balls=BALLS[:1])}
+    with headless_host() as scene:
+        for name, result in results.items():
+            nodes = added(result, name)
+            lnhg_scene.show(nodes)
+        assert scene.WriteToMRB(str(path))
+    with headless_host() as scene:
+        assert scene.ReadFromMRB(str(path), True)
+        for name, result in results.items():
+            nodes = lnhg_scene.results_of(node(name, "vtkMRMLScalarVolumeNode"))
+            assert len(nodes.rows) == len(result.nodules)
+            np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.heterogeneity), result.heterogeneity)
+            np.testing.assert_array_equal(lnhg_scene.voxels_of(nodes, ["Nodule_1"]) > 0, result.labels == 1)
+
+
+def test_of_two_runs_in_a_row_the_second_is_found_and_shown_and_the_first_stays(host):
+    result = handmade_result(GRIDS["axial"])
+    first = added(result)
+    lnhg_scene.show(first)
+    second = lnhg_scene.add_result(first.ct, replace(result, labels=np.where(result.labels == 2, 0, result.labels)))
+    lnhg_scene.show(second)
+    assert lnhg_scene.results_of(first.ct) == second
+    assert lnhg_scene.all_results() == [first, second]
+    assert [nodes.segmentation.GetDisplayNode().GetVisibility() for nodes in (first, second)] == [0, 1]
+    assert len({one.GetName() for one in (*first.added, *second.added)}) == 12
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        assert view.GetForegroundVolumeID() == second.heterogeneity.GetID()
+    host.RemoveNode(second.heterogeneity)
+    assert lnhg_scene.results_of(first.ct) == first
+
+
+def test_after_the_scene_was_closed_a_run_starts_anew(host):
+    result = handmade_result(GRIDS["axial"])
+    lnhg_scene.show(added(result))
+    host.Clear(False)
+    assert lnhg_scene.all_results() == []
+    nodes = added(result)
+    lnhg_scene.show(nodes)
+    assert lnhg_scene.all_results() == [nodes]
+    assert nodes.segmentation is segmentation_node()
+
+
+def test_showing_a_result_sets_the_lung_window(host):
+    result = handmade_result(GRIDS["axial"])
+    ct = slicer.util.addVolumeFromArray(result.ct.hu, result.ct.ijk_to_ras, "CT")
+    lnhg_scene.show(lnhg_scene.add_result(ct, result))
+    display = ct.GetDisplayNode()
+    assert (display.GetWindow(), display.GetLevel(), display.GetAutoWindowLevel()) == (1500, -600, 0)
+
+
+@pytest.mark.parametrize("kind", ["vtkMRMLLinearTransformNode", "vtkMRMLGridTransformNode"])
+def test_every_node_that_lies_in_space_moves_with_the_ct(host, kind):
+    result = with_boxes(handmade_result(GRIDS["oblique"]))
+    ct = lnhg_scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, "CT")
+    transform = host.AddNewNodeByClass(kind)
+    transform.SetAndObserveTransformToParent(moved_by_100() if "Linear" in kind else warped_by_100())
+    ct.SetAndObserveTransformNodeID(transform.GetID())
+    nodes = lnhg_scene.add_result(ct, result)
+    for one in (nodes.segmentation, nodes.heterogeneity, nodes.raw_ct, nodes.boxes, nodes.generated):
+        assert one.GetParentTransformNode() is transform
+    centre = result.ct.to_ras(np.argwhere(result.labels == 1).mean(0)[::-1])
+    lnhg_scene.jump_to_first_nodule(nodes)
+    red = slicer.util.arrayFromVTKMatrix(node("Red", "vtkMRMLSliceNode").GetSliceToRAS())[:3, 3]
+    np.testing.assert_allclose(red, np.add(centre, (100, 0, 0)), atol=1.5)
+    np.testing.assert_array_equal(lnhg_scene.voxels_of(nodes, ["Nodule_1", "Nodule_2"]), result.labels)
+
+
+def moved_by_100():
+    moved = vtk.vtkTransform()
+    moved.Translate(100, 0, 0)
+    return moved
+
+
+def warped_by_100():
+    """A field of displacements that is 100 mm to the right everywhere around the CT."""
+    field = vtk.vtkImageData()
+    field.SetDimensions(4, 4, 4)
+    field.SetOrigin(-600, -600, -600)
+    field.SetSpacing(400, 400, 400)
+    field.AllocateScalars(vtk.VTK_DOUBLE, 3)
+    vtk_to_numpy(field.GetPointData().GetScalars())[:] = 100, 0, 0
+    warp = slicer.vtkOrientedGridTransform()
+    warp.SetDisplacementGridData(field)
+    return warp
+
+
+def test_a_result_that_cannot_be_added_leaves_the_scene_as_it_was(host, monkeypatch):
+    result = handmade_result(GRIDS["axial"])
+    ct = lnhg_scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, "CT")
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    monkeypatch.setattr(lnhg_scene, "_provenance", lambda result: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        lnhg_scene.add_result(ct, result)
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+    assert lnhg_scene.all_results() == []
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

@@ -1,14 +1,12 @@
-"""The module's logic and panel, on Slicer's own library with test doubles for the application around it."""
+"""The module file: what Slicer lists, its logic and its self test, on Slicer's own library with test doubles for the application around it."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -23,19 +21,18 @@ slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install
 
 import vtk  # noqa: E402
 
-from host import application  # noqa: E402
+from host import qt_double  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
 
 MODULE_FILE = Path(__file__).resolve().parents[1] / "LNHGSlicer" / "LNHGSlicer.py"
-UI_FILE = MODULE_FILE.parent / "Resources" / "UI" / "LNHGSlicer.ui"
 RESULT = handmade_result(GRIDS["oblique"])
 
 
 @pytest.fixture
 def module(monkeypatch):
     """The module file, loaded as Slicer would, with a fresh scene."""
-    application.install(monkeypatch)
+    qt_double.install(monkeypatch)
     monkeypatch.delitem(sys.modules, "LNHGSlicer", raising=False)
     with headless_host():
         yield importlib.import_module("LNHGSlicer")
@@ -86,12 +83,10 @@ def test_the_results_become_nodes_and_are_shown_over_the_ct(module, asked):
         assert view.GetForegroundVolumeID() == found.heterogeneity.GetID()
 
 
-def test_the_readers_own_window_of_the_ct_is_left_alone(module, asked):
+def test_the_ct_is_shown_in_the_lung_window(module, asked):
     volume = ct_node()
-    volume.GetDisplayNode().AutoWindowLevelOff()
-    volume.GetDisplayNode().SetWindowLevel(350, 40)
     module.LNHGSlicerLogic().segmentNodules(volume)
-    assert (volume.GetDisplayNode().GetWindow(), volume.GetDisplayNode().GetLevel()) == (350, 40)
+    assert (volume.GetDisplayNode().GetWindow(), volume.GetDisplayNode().GetLevel()) == (1500, -600)
 
 
 def test_a_ct_under_a_transform_is_read_on_its_own_grid_and_its_results_move_with_it(module, asked):
@@ -162,61 +157,6 @@ def test_slicer_lists_the_module_under_segmentation_for_research_use_only(module
     assert "10.1109/JBHI.2021.3135647" in parent.acknowledgementText
 
 
-@pytest.fixture
-def widget(module, monkeypatch):
-    """The module's panel, set up; its controls are doubles under the names in the `.ui` file."""
-    names = [element.get("name") for element in ElementTree.parse(UI_FILE).iter("widget")]
-    panel = application.PanelDouble(names)
-    shown_errors = []
-
-    @contextmanager
-    def try_with_error_display(message, waitCursor):  # noqa: N803 - Slicer's name
-        try:
-            yield
-        except Exception as error:
-            shown_errors.append(f"{message} {error}")
-
-    monkeypatch.setattr(slicer.util, "loadUI", lambda path: panel)
-    monkeypatch.setattr(slicer.util, "childWidgetVariables", lambda ui: SimpleNamespace(**ui.controls))
-    monkeypatch.setattr(slicer.util, "tryWithErrorDisplay", try_with_error_display)
-    monkeypatch.setattr(slicer, "app", SimpleNamespace(processEvents=lambda: None), raising=False)
-    widget = module.LNHGSlicerWidget()
-    widget.setup()
-    widget.shown_errors = shown_errors
-    yield widget
-    widget.cleanup()
-
-
-def test_the_button_waits_for_a_ct_and_says_so(widget):
-    assert not widget.ui.segmentButton.enabled
-    assert widget.ui.segmentButton.tip == "Select a chest CT first."
-    choose(widget, ct_node())
-    assert widget.ui.segmentButton.enabled
-    choose(widget, None)
-    assert not widget.ui.segmentButton.enabled
-
-
-def test_a_click_shows_progress_with_time_left_and_then_the_number_of_nodules(widget, asked):
-    choose(widget, ct_node())
-    widget.ui.segmentButton.emit(True)
-    assert widget.ui.statusLabel.shown == ["detect: 25%, 12 s left", "Nodules found: 2"]
-    assert widget.panel.enabled
-    assert widget.shown_errors == []
-
-
-def test_a_refused_ct_is_explained_and_the_panel_is_ready_again(widget, asked):
-    choose(widget, slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Nothing"))
-    widget.ui.segmentButton.emit(True)
-    message = "The nodules could not be segmented. The volume Nothing is empty; load the CT again."
-    assert widget.shown_errors == [message]
-    assert widget.panel.enabled
-
-
-def choose(widget, node):
-    widget.ui.ctSelector.node = node
-    widget.ui.ctSelector.emit(node)
-
-
 def test_slicers_self_test_passes_when_the_method_finds_nodules(module, monkeypatch):
     def segment(ct, options=None, seeds=None, progress=None):
         return handmade_result(ct.ijk_to_ras)
@@ -225,23 +165,6 @@ def test_slicers_self_test_passes_when_the_method_finds_nodules(module, monkeypa
     phantom = SimpleNamespace(ct=RESULT.ct)
     monkeypatch.setattr("lnhg.data.phantom.chest_phantom", lambda shape: phantom)
     module.LNHGSlicerTest().runTest()
-
-
-def test_the_panel_file_names_every_control_that_the_module_uses():
-    names = {element.get("name") for element in ElementTree.parse(UI_FILE).iter("widget")}
-    used = {
-        node.attr
-        for node in ast.walk(ast.parse(MODULE_FILE.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "ui"
-    }
-    assert used
-    assert used <= names
-
-
-def test_the_panel_file_gives_the_scene_to_the_ct_selector():
-    connections = ElementTree.parse(UI_FILE).iter("connection")
-    wired = {tuple(connection.findtext(part) for part in ("sender", "signal", "receiver")) for connection in connections}
-    assert wired == {("LNHGSlicer", "mrmlSceneChanged(vtkMRMLScene*)", "ctSelector")}
 
 
 def test_the_module_file_imports_nothing_but_slicer_and_the_standard_library_when_it_is_loaded():

@@ -1,4 +1,4 @@
-"""A result as nodes of a MRML scene: segmentation, heterogeneity volume with colours, table, and how they are shown.
+"""A result as nodes of a MRML scene: segmentation, coloured volumes, detector boxes, table; and how they are shown.
 
 All of it works on the current scene, `slicer.mrmlScene`: that of the application, or of the headless host.
 """
@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from lnhg import __version__
+from lnhg.axial import axial_view
 from lnhg.ct import CT
 from lnhg.errors import InputError, LNHGError
+from lnhg.heterogeneity import HeterogeneityFigures
 from lnhg.nodules import Nodule, as_row, header
+from lnhg.options import Options
 from lnhg.resources import resource
 from lnhg.segmentation_file import TERMINOLOGY, segment_color
+
+from .views import centre_on
 
 if TYPE_CHECKING:
     from lnhg.result import Result
@@ -31,25 +37,54 @@ if TYPE_CHECKING:
 _LUNG_WINDOW, _LUNG_LEVEL = 1500, -600
 _FOREGROUND_OPACITY = 0.5
 _COLORS = "LNHG-Heterogeneity"
+_BOX_COLOR = (1.0, 0.85, 0.0)
 
 
 @dataclass(frozen=True)
 class SceneNodes:
-    """The nodes of one result: the CT it was made from and the four that were added."""
+    """The nodes of one result: the CT it was made from and those that were added.
+
+    Attributes:
+        ct: the CT.
+        segmentation: a segment for each nodule; it refers to all the others, so that `results_of` finds them again.
+        heterogeneity: the map.
+        raw_ct: the raw CT as if it were the map.
+        table: the nodule table.
+        boxes: the detector's boxes as a model, hidden at first.
+        generated: G(x) before fusion, not shown at first; None in a scene that was saved without it.
+    """
 
     ct: Any
     segmentation: Any
     heterogeneity: Any
     raw_ct: Any
     table: Any
+    boxes: Any
+    generated: Any | None
+
+    @property
+    def added(self) -> tuple[Any, ...]:
+        """Every node but the CT."""
+        nodes = (getattr(self, one.name) for one in fields(self) if one.name != "ct")
+        return tuple(node for node in nodes if node is not None)
+
+    @property
+    def rows(self) -> tuple[Nodule, ...]:
+        """The nodules, as the table says now."""
+        return nodules_of_table(self.table)
+
+    @property
+    def options(self) -> Options:
+        """The options of the run, without its weights folder."""
+        read = json.loads(self.segmentation.GetAttribute("LNHG.Options"))
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in read.items()}
+        return Options(**{**values, "weights": None})
 
 
 def add_ct(hu: np.ndarray, ijk_to_ras: np.ndarray, name: str) -> Any:
     """A volume node of `hu` `[slice, row, column]` under `ijk_to_ras` (4 x 4, mm), shown with the lung window."""
     node = _add_volume(hu, slicer.util.vtkMatrixFromArray(ijk_to_ras), name)
-    display = node.GetDisplayNode()
-    display.AutoWindowLevelOff()
-    display.SetWindowLevel(_LUNG_WINDOW, _LUNG_LEVEL)
+    _set_lung_window(node)
     return node
 
 
@@ -70,55 +105,167 @@ def ct_of_node(volume_node: Any) -> CT:
     return CT(hu, slicer.util.arrayFromVTKMatrix(_ijk_to_ras(volume_node)))
 
 
-def add_result(ct_node: Any, result: Result) -> SceneNodes:
-    """Add the nodes of `result` to the scene; `ct_node` is the volume node of the CT that it was made from.
+def add_result(ct_node: Any, result: Result, *, with_generated: bool = True) -> SceneNodes:
+    """Add the nodes of `result` to the scene, all or none; `ct_node` is the volume node of the CT that it was made from.
 
     They stand beside the CT in the subject hierarchy, under its parent transform, and carry the run's provenance.
+    `with_generated`: also G(x), as large as the CT, without which the map cannot be made anew.
     """
-    nodes = SceneNodes(
-        ct_node,
-        _add_segmentation(ct_node, result.labels, len(result.nodules)),
-        _add_map(ct_node, result.heterogeneity, "Heterogeneity", f"Heterogeneity ({result.options.heterogeneity})"),
-        _add_map(ct_node, result.raw_ct_map(), "Raw CT in the same colours", "Raw CT"),
-        _add_table(result.nodules),
-    )
-    provenance = _provenance(result)
-    for node in (nodes.segmentation, nodes.heterogeneity, nodes.raw_ct, nodes.table):
-        _place_beside(ct_node, node)
-        for key, value in provenance.items():
-            node.SetAttribute(f"LNHG.{key}", value)
-    for node in (nodes.segmentation, nodes.heterogeneity, nodes.raw_ct):
-        node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
+    with _all_or_none():
+        nodes = _add_nodes(ct_node, result, with_generated)
+        provenance = _provenance(result)
+        for node in nodes.added:
+            _place_beside(ct_node, node)
+            for key, value in provenance.items():
+                node.SetAttribute(f"LNHG.{key}", value)
+            if node.IsA("vtkMRMLTransformableNode"):
+                node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
+        for role in _roles():
+            node = getattr(nodes, role)
+            if node is not None:
+                nodes.segmentation.SetNodeReferenceID(f"LNHG.{role}", node.GetID())
     return nodes
 
 
+def all_results() -> list[SceneNodes]:
+    """Every result in the scene, oldest first, also of a scene that was saved and opened; not one that has lost a node."""
+    found = []
+    for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        others = {role: segmentation.GetNodeReference(f"LNHG.{role}") for role in _roles()}
+        if all(node is not None for role, node in others.items() if role != "generated"):
+            found.append(SceneNodes(segmentation=segmentation, **others))
+    return found
+
+
+def results_of(ct_node: Any) -> SceneNodes | None:
+    """The latest result of this CT in the scene, or None."""
+    return next((nodes for nodes in reversed(all_results()) if nodes.ct is ct_node), None)
+
+
+def voxels_of(nodes: SceneNodes, segment_ids: Sequence[str]) -> np.ndarray:
+    """Integers `[slice, row, column]` on the grid of the CT: 1 in the first of the segments, 2 in the second, ...; else 0.
+
+    As the segments are now, edited or not.
+    """
+    size = nodes.ct.GetImageData().GetDimensions()
+    if not segment_ids:
+        return np.zeros(size[::-1], np.int16)
+    ids, values = vtk.vtkStringArray(), vtk.vtkIntArray()
+    for value, segment_id in enumerate(segment_ids, 1):
+        ids.InsertNextValue(segment_id)
+        values.InsertNextValue(value)
+    grid, merged = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
+    grid.SetExtent(0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1)
+    grid.SetImageToWorldMatrix(_ijk_to_ras(nodes.ct))
+    whole = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
+    if not nodes.segmentation.GenerateMergedLabelmapForAllSegments(merged, whole, grid, ids, values):
+        raise LNHGError("The voxels of the nodules cannot be read from the segmentation; segment the CT again.")
+    return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(size[::-1])
+
+
+def nodules_of_table(table_node: Any) -> tuple[Nodule, ...]:
+    """The rows of a nodule table node."""
+    table = table_node.GetTable()
+    columns = [table.GetColumnByName(title) for title in header()]
+    if any(column is None for column in columns):
+        raise LNHGError(f"The table {table_node.GetName()} lacks columns of the nodule table; segment the CT again.")
+    return tuple(_nodule(column.GetValue(row) for column in columns) for row in range(table_node.GetNumberOfRows()))
+
+
 def show(nodes: SceneNodes) -> None:
-    """Every slice view shows the CT with the heterogeneity map half transparent over it."""
+    """Every slice view shows the CT in the lung window with the map half transparent over it; other results are hidden."""
+    for other in all_results():
+        other.segmentation.GetDisplayNode().SetVisibility(other.segmentation is nodes.segmentation)
+        other.boxes.GetDisplayNode().SetVisibility(False)
+    _set_lung_window(nodes.ct)
+    show_over_ct(nodes, nodes.heterogeneity, _FOREGROUND_OPACITY)
+
+
+def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
+    """Every slice view shows the CT, with `volume` (None: nothing) over it."""
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         view.SetBackgroundVolumeID(nodes.ct.GetID())
-        view.SetForegroundVolumeID(nodes.heterogeneity.GetID())
-        view.SetForegroundOpacity(_FOREGROUND_OPACITY)
+        view.SetForegroundVolumeID(None if volume is None else volume.GetID())
+        view.SetForegroundOpacity(opacity)
 
 
 def jump_to_first_nodule(nodes: SceneNodes) -> None:
-    """Move every slice view to the centre of the first nodule; without nodules they stay where they are."""
+    """Centre every view on the first nodule; without nodules they stay where they are."""
     segment_ids = nodes.segmentation.GetSegmentation().GetSegmentIDs()
     if segment_ids:
-        centre = nodes.segmentation.GetSegmentCenterRAS(segment_ids[0])
-        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
+        centre_on(nodes.segmentation.GetSegmentCenterRAS(segment_ids[0]))
+
+
+def map_title(kind: str, normalisation: str) -> str:
+    """The legend's title of a heterogeneity map."""
+    return f"Heterogeneity ({kind}, per {normalisation})"
+
+
+def _add_nodes(ct_node: Any, result: Result, with_generated: bool) -> SceneNodes:
+    options = result.options
+    heterogeneity = _add_map(
+        ct_node, result.heterogeneity, "Heterogeneity", map_title(options.heterogeneity, options.normalisation)
+    )
+    heterogeneity.SetAttribute("LNHG.Kind", options.heterogeneity)
+    heterogeneity.SetAttribute("LNHG.Normalisation", options.normalisation)
+    return SceneNodes(
+        ct=ct_node,
+        segmentation=_add_segmentation(ct_node, result.labels, len(result.nodules)),
+        heterogeneity=heterogeneity,
+        raw_ct=_add_map(ct_node, result.raw_ct_map(), "Raw CT in the same colours", "Raw CT"),
+        table=_add_table(result.nodules),
+        boxes=_add_boxes(result),
+        generated=_add_generated(ct_node, result.image) if with_generated else None,
+    )
+
+
+def _roles() -> list[str]:
+    """Names of the nodes that the segmentation refers to."""
+    return [one.name for one in fields(SceneNodes) if one.name != "segmentation"]
+
+
+@contextmanager
+def _all_or_none() -> Iterator[None]:
+    """After an error in the block the scene has no node that it did not have before."""
+    before = {node.GetID() for node in _scene_nodes()}
+    try:
+        yield
+    except BaseException:
+        for node in reversed(_scene_nodes()):
+            if node.GetID() not in before:
+                slicer.mrmlScene.RemoveNode(node)
+        raise
+
+
+def _scene_nodes() -> list[Any]:
+    return [slicer.mrmlScene.GetNthNode(number) for number in range(slicer.mrmlScene.GetNumberOfNodes())]
+
+
+def _add_node(class_name: str, name: str) -> Any:
+    """A new node of the scene; from a second result on its name gets a number."""
+    return slicer.mrmlScene.AddNewNodeByClass(class_name, slicer.mrmlScene.GenerateUniqueName(name))
 
 
 def _add_volume(array: np.ndarray, ijk_to_ras: Any, name: str) -> Any:
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    node = _add_node("vtkMRMLScalarVolumeNode", name)
     node.SetIJKToRASMatrix(ijk_to_ras)
-    slicer.util.updateVolumeFromArray(node, array)
+    # Before there are voxels: Slicer would look for a window and a threshold in them, for seconds, and neither is wanted.
     node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().AutoWindowLevelOff()
+    node.GetDisplayNode().AutoThresholdOff()
+    slicer.util.updateVolumeFromArray(node, array)
     return node
+
+
+def _set_lung_window(ct_node: Any) -> None:
+    display = ct_node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(_LUNG_WINDOW, _LUNG_LEVEL)
 
 
 def _add_segmentation(ct_node: Any, labels: np.ndarray, count: int) -> Any:
     """A segment for each label 1 to `count` of `labels` `[slice, row, column]`, with a closed surface for 3D."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Nodules")
+    node = _add_node("vtkMRMLSegmentationNode", "Nodules")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
     segmentation = node.GetSegmentation()
@@ -153,20 +300,68 @@ def _label_image(labels: np.ndarray, ijk_to_ras: Any) -> Any:
 
 
 def _add_map(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
-    """A map in the colours of heterogeneity from 0 to 1; the lower threshold hides the -1 outside the nodules."""
-    node = _add_volume(values, _ijk_to_ras(ct_node), name)
+    """A map in the colours of heterogeneity; the lower threshold hides the -1 outside the nodules."""
+    node = _add_coloured(ct_node, values, name, title)
     display = node.GetDisplayNode()
-    display.SetAndObserveColorNodeID(_heterogeneity_colors().GetID())
-    display.AutoWindowLevelOff()
-    display.SetWindowLevelMinMax(0, 1)
-    display.AutoThresholdOff()
     display.SetThreshold(0, 1)
     display.ApplyThresholdOn()
     # Interpolating with the -1 outside would shrink the map and turn its edge blue.
     display.InterpolateOff()
+    return node
+
+
+def _add_generated(ct_node: Any, image: np.ndarray) -> Any:
+    """G(x) in the colours of heterogeneity, over the whole of each slice."""
+    return _add_coloured(ct_node, image, "Generator image", "Generator image G(x)")
+
+
+def _add_coloured(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
+    """A volume on the grid of the CT in the colours of heterogeneity from 0 to 1, with a legend."""
+    node = _add_volume(values, _ijk_to_ras(ct_node), name)
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(_heterogeneity_colors().GetID())
+    display.SetWindowLevelMinMax(0, 1)
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
     legend.SetTitleText(title)
     return node
+
+
+def _add_boxes(result: Result) -> Any:
+    """The boxes of the candidates as a hidden wire model: each slice's rectangle with walls as high as the slice.
+
+    A slice view draws where its plane cuts the model; rectangles without walls would lie in the plane and not be drawn.
+    """
+    candidates: Sequence[Mapping[str, Any]] = result.candidates
+    corners = np.array([box for one in candidates for box in one["boxes_ras"]], np.float64).reshape(-1, 4, 3)
+    half = axial_view(result.ct).ct.ijk_to_ras[:3, 2] / 2
+    node = _add_node("vtkMRMLModelNode", "Detector boxes")
+    node.SetAndObservePolyData(_walls(corners - half, corners + half))
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetColor(*_BOX_COLOR)
+    display.SetRepresentation(slicer.vtkMRMLDisplayNode.WireframeRepresentation)
+    display.SetLineWidth(2)
+    display.LightingOff()
+    display.BackfaceCullingOff()
+    display.Visibility2DOn()
+    display.SetSliceIntersectionThickness(2)
+    display.VisibilityOff()
+    return node
+
+
+def _walls(bottom: np.ndarray, top: np.ndarray) -> Any:
+    """Four walls for each pair of rectangles `[box, corner, RAS]`."""
+    points, walls = vtk.vtkPoints(), vtk.vtkCellArray()
+    for number, (low, high) in enumerate(zip(bottom, top, strict=True)):
+        for point in (*low, *high):
+            points.InsertNextPoint(point)
+        for corner in range(4):
+            following = (corner + 1) % 4
+            walls.InsertNextCell(4, [8 * number + one for one in (corner, following, following + 4, corner + 4)])
+    model = vtk.vtkPolyData()
+    model.SetPoints(points)
+    model.SetPolys(walls)
+    return model
 
 
 def _heterogeneity_colors() -> Any:
@@ -187,7 +382,7 @@ def _heterogeneity_colors() -> Any:
 
 def _add_table(nodules: Sequence[Nodule]) -> Any:
     """The nodule table: a row for each nodule, a column for each figure, its unit in the column's name."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "Nodule table")
+    node = _add_node("vtkMRMLTableNode", "Nodule table")
     rows = [as_row(nodule) for nodule in nodules]
     for index, name in enumerate(header()):
         node.AddColumn(_table_column(name, [row[index] for row in rows]))
@@ -207,6 +402,24 @@ def _table_column(name: str, cells: Sequence[Any]) -> Any:
     for cell in cells:
         column.InsertNextValue(cell)
     return column
+
+
+def _nodule(cells: Iterator[Any]) -> Nodule:
+    """The nodule of one row: what `as_row` made of it, taken back."""
+    return Nodule(**{name: _value(kind, cells) for name, kind in get_type_hints(Nodule).items()})
+
+
+def _value(kind: Any, cells: Iterator[Any]) -> Any:
+    if kind is HeterogeneityFigures:
+        return HeterogeneityFigures(*[_value(float, cells) for _ in fields(HeterogeneityFigures)])
+    cell = next(cells)
+    if kind is str:
+        return cell
+    if cell in ("", "nan") or cell != cell:  # an empty cell is text in a column of text and NaN in one of numbers
+        return math.nan if kind is float else None
+    if kind == bool | None:
+        return cell == "yes"
+    return int(float(cell)) if kind in (int, int | None) else float(cell)
 
 
 def _provenance(result: Result) -> dict[str, str]:

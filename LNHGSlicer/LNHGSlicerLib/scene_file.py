@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def write_scene(result: Result, path: Path, *, ct_name: str = "CT") -> None:
-    """Write CT, segmentation, heterogeneity volume and nodule table as a Slicer bundle (`.mrb`) at `path`, or nothing.
+    """Write CT, segmentation, coloured volumes, boxes and nodule table as a Slicer bundle (`.mrb`) at `path`, or nothing.
 
     Runs in this process, on a scene of its own. `ct_name` is the only text about the CT's origin in the scene, apart
     from `result.ct.source`. Raises `LNHGError` when the `host` extra is not installed or the file cannot be written.
@@ -27,7 +27,9 @@ def write_scene(result: Result, path: Path, *, ct_name: str = "CT") -> None:
     from .headless import fit_slice_views, headless_host
 
     with tempfile.TemporaryDirectory(prefix=".scene-", dir=path.parent) as folder, headless_host() as host:
-        nodes = scene.add_result(scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, ct_name), result)
+        ct_node = scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, ct_name)
+        # G(x) is as large as the CT, and little to look at where the generator ran around the candidates only.
+        nodes = scene.add_result(ct_node, result, with_generated=result.options.everywhere)
         scene.show(nodes)
         fit_slice_views()
         scene.jump_to_first_nodule(nodes)

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lnhg {__version__}")
     parser.add_argument("--verbose", action="store_true", help="say what is being done")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_segment, _add_sample, _add_evaluate, _add_train, _add_validate, _add_weights):
+    for add in (_add_segment, _add_export, _add_sample, _add_evaluate, _add_train, _add_validate, _add_weights):
         add(commands)
     return parser
 
@@ -94,6 +94,11 @@ def _add_segment(commands: Any) -> None:
     )
     parser.add_argument("--json-progress", action="store_true", help="one JSON object per line instead of a bar")
     parser.add_argument("--with-identity", action="store_true", help="write path, UIDs and patient into the results")
+    parser.add_argument(
+        "--for-scene",
+        action="store_true",
+        help="write only what the Slicer module shows: labels, map, record and, in place of report, pictures and scene, G(x)",
+    )
     for option in fields(Options):
         _add_option(parser, option)
 
@@ -144,7 +149,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 def _segment(arguments: argparse.Namespace) -> None:
     options = Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
     from .ct import read_ct
-    from .outputs import check_folder
+    from .outputs import check_folder, save
 
     check_folder(arguments.output)
     ct = read_ct(arguments.ct, series=arguments.series)
@@ -152,7 +157,7 @@ def _segment(arguments: argparse.Namespace) -> None:
 
     with _shown(arguments.json_progress) as progress:
         result = segment(ct, options, arguments.seed, progress)
-    paths = result.save(arguments.output, with_identity=arguments.with_identity)
+    paths = save(result, arguments.output, with_identity=arguments.with_identity, for_scene=arguments.for_scene)
     if arguments.json_progress:
         _print_json({"result": {name: str(path) for name, path in paths.items()}})
     else:
@@ -207,6 +212,33 @@ class _shown:  # noqa: N801 - read as a verb where it is used
 
 def _print_json(values: dict[str, object]) -> None:
     print(json.dumps(values), flush=True)
+
+
+# ---------------------------------------------------------------- export
+
+
+def _add_export(commands: Any) -> None:
+    parser = commands.add_parser("export", help="write the results of a run in another format")
+    formats = parser.add_subparsers(required=True, metavar="FORMAT")
+    dicom = _command(formats, "dicom", _export_dicom, "write nodules and measurements as DICOM SEG and SR")
+    dicom.add_argument("results", type=Path, help="folder that segment wrote")
+    dicom.add_argument("--source", type=Path, required=True, help="DICOM folder of the CT that was segmented")
+    dicom.add_argument("--series", help="which DICOM series, as for segment")
+    dicom.add_argument("--output", type=Path, required=True, help="folder for the DICOM files")
+
+
+def _export_dicom(arguments: argparse.Namespace) -> None:
+    from .ct import read_ct
+    from .dicom_export import write_dicom
+    from .result_files import load_result
+
+    ct = read_ct(arguments.source, series=arguments.series)
+    result = load_result(arguments.results, ct)
+    made_from = result.ct.source
+    if made_from.get("format") == "dicom" and made_from.get("sha256") != ct.source["sha256"]:
+        raise InputError(f"The results were made from another CT than that in {arguments.source}; give its folder or series.")
+    for name, path in write_dicom(result, arguments.source, arguments.output).items():
+        print(f"{name}: {path}")
 
 
 # ---------------------------------------------------------------- sample, evaluate

@@ -6,8 +6,9 @@ import csv
 import importlib.util
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,18 @@ FILES = {
     "picture": "picture.png",
 }
 
+#: What `result_files.load_result` reads back: all that the Slicer module shows, nothing that takes long to make.
+FILES_FOR_SCENE = {
+    "labels": FILES["labels"],
+    "heterogeneity": FILES["heterogeneity"],
+    "generated": "generated.nrrd",
+    "unconfirmed": "unconfirmed.nrrd",
+    "record": FILES["record"],
+}
 
-def save(result: Result, folder: Path, *, with_identity: bool = False) -> dict[str, Path]:
-    """Write all result files into `folder`; returns name -> path for the names of `FILES` that were written.
+
+def save(result: Result, folder: Path, *, with_identity: bool = False, for_scene: bool = False) -> dict[str, Path]:
+    """Write the result files into `folder`; returns name -> path for the names of `FILES` that were written.
 
     They are made in a temporary folder in it, or beside it where it is new, and moved into place at the end: after an
     error `folder` is as it was before.
@@ -45,6 +55,7 @@ def save(result: Result, folder: Path, *, with_identity: bool = False) -> dict[s
         result: what to write.
         folder: where; made if absent.
         with_identity: whether to write `result.ct.identity` into the record and the report.
+        for_scene: write `FILES_FOR_SCENE` in place of `FILES`, unpacked: large for a moment, but read back at once.
 
     Raises InputError when the folder cannot be written.
     """
@@ -53,8 +64,12 @@ def save(result: Result, folder: Path, *, with_identity: bool = False) -> dict[s
         with _temporary_folder(folder) as temporary:
             made = Path(temporary) / "results"
             made.mkdir()
-            _write_all(result, made, with_identity)
-            names = {name: file for name, file in FILES.items() if (made / file).exists()}
+            if for_scene:
+                _write_for_scene(result, made, with_identity)
+            else:
+                _write_all(result, made, with_identity)
+            known = FILES_FOR_SCENE if for_scene else FILES
+            names = {name: file for name, file in known.items() if (made / file).exists()}
             _move_in(made, folder, Path(temporary))
     except OSError as error:
         raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
@@ -81,18 +96,38 @@ def _temporary_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
 
 def _write_all(result: Result, folder: Path, with_identity: bool) -> None:
     files = {name: folder / file for name, file in FILES.items()}
-    grid = result.ct.ijk_to_ras
-    labels = result.labels.astype(np.uint8 if len(result.nodules) < 256 else np.uint16)
-    write_nrrd(files["labels"], labels, grid)
-    write_segmentation(files["segmentation"], labels, grid)
-    write_nrrd(files["heterogeneity"], result.heterogeneity.astype(np.float32, copy=False), grid)
+    _write_volumes(result, files, write_nrrd)
+    write_segmentation(files["segmentation"], _small_labels(result), result.ct.ijk_to_ras)
     _write_table(files["table"], result)
     scene = _write_scene(files["scene"], result)
     record = run_record(result, scene, with_identity)
-    files["record"].write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    _write_record(files["record"], record)
     planes = nodule_planes(result)
     files["report"].write_text(report_html(result, planes, record), encoding="utf-8")
     write_sheet(files["picture"], result, planes)
+
+
+def _write_for_scene(result: Result, folder: Path, with_identity: bool) -> None:
+    files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
+    write = partial(write_nrrd, packed=False)
+    _write_volumes(result, files, write)
+    write(files["generated"], result.image.astype(np.float32, copy=False), result.ct.ijk_to_ras)
+    if result.unconfirmed.any():
+        write(files["unconfirmed"], result.unconfirmed.astype(np.uint16, copy=False), result.ct.ijk_to_ras)
+    _write_record(files["record"], run_record(result, "not written: the Slicer module makes its own", with_identity))
+
+
+def _write_volumes(result: Result, files: Mapping[str, Path], write: Callable[[Path, np.ndarray, np.ndarray], None]) -> None:
+    write(files["labels"], _small_labels(result), result.ct.ijk_to_ras)
+    write(files["heterogeneity"], result.heterogeneity.astype(np.float32, copy=False), result.ct.ijk_to_ras)
+
+
+def _small_labels(result: Result) -> np.ndarray:
+    return result.labels.astype(np.uint8 if len(result.nodules) < 256 else np.uint16)
+
+
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _write_table(path: Path, result: Result) -> None:
@@ -162,7 +197,8 @@ def _move_in(made: Path, folder: Path, temporary: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         made.rename(folder)
         return
-    moves = [(folder / file, temporary / f"earlier-{file}") for file in FILES.values() if (folder / file).exists()]
+    earlier = sorted({*FILES.values(), *FILES_FOR_SCENE.values()})
+    moves = [(folder / file, temporary / f"earlier-{file}") for file in earlier if (folder / file).exists()]
     moves += [(path, folder / path.name) for path in made.iterdir()]
     done = []
     try:

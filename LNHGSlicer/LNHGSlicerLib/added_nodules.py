@@ -1,0 +1,36 @@
+"""Nodules that the reader added by hand, moved into the result that is being reviewed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+
+from .review import Review, carry_over
+from .scene import SceneNodes
+
+
+def move_into(reviewed: SceneNodes, added: SceneNodes) -> list[str]:
+    """Move the nodules of a run at given points into an earlier result of the same CT; returns their segment IDs there.
+
+    They count as accepted: the reader pointed at them. The nodes of `added` leave the scene.
+    """
+    if reviewed.generated is not None and added.generated is not None:
+        # The earlier run has no G(x) where it saw no candidate.
+        both = np.maximum(*(slicer.util.arrayFromVolume(nodes.generated) for nodes in (reviewed, added)))
+        slicer.util.updateVolumeFromArray(reviewed.generated, both)
+    review = Review(added)
+    for row in review.rows():
+        review.accept(row.segment_id)
+    changes = carry_over(added, reviewed)
+    for node in added.added:
+        _remove(node)
+    return [f"Nodule_{number}" for number, _, _ in changes.kept]
+
+
+def _remove(node: Any) -> None:
+    """Take a node out of the scene, with what shows it."""
+    count = node.GetNumberOfDisplayNodes() if node.IsA("vtkMRMLDisplayableNode") else 0
+    for one in [*(node.GetNthDisplayNode(number) for number in range(count)), node]:
+        slicer.mrmlScene.RemoveNode(one)

@@ -1,0 +1,155 @@
+"""A program that runs beside Slicer: its lines arrive on the main thread, and it ends with all that it started."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_LOOK_MS = 100
+# What a process that has ended left in its pipe is read within this time, seconds.
+_LAST_LINES_S = 5.0
+_NO_WINDOW: dict[str, Any] = {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0)}  # a flag of Windows alone
+
+#: Calls a function again and again; returns what stops that.
+Timer = Callable[[Callable[[], None]], Callable[[], None]]
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run: its words, the folder it runs in, a file for its stderr, and what is added to its environment."""
+
+    words: Sequence[str]
+    folder: Path
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class End:
+    """How a process ended: its exit code (below 0: the signal that ended it), and whether `cancel` was called."""
+
+    code: int
+    cancelled: bool
+
+
+def launch_in_slicer(command: Command) -> subprocess.Popen[str]:
+    """Start a process in Slicer's own environment, without a console window, at the head of a process group."""
+    # A group of its own, so that the whole tree can be ended: PythonSlicer is a launcher that starts the real Python.
+    own = _NO_WINDOW if os.name == "nt" else {"start_new_session": True}
+    with command.log.open("ab") as log:
+        return subprocess.Popen(
+            list(command.words),
+            cwd=command.folder,
+            env={**os.environ, **command.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            encoding="utf-8",
+            errors="replace",
+            **own,
+        )
+
+
+def end_tree(process: subprocess.Popen[str]) -> None:
+    """End a process that `launch_in_slicer` started, and all that it started."""
+    if os.name == "nt":
+        words = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+        subprocess.run(words, capture_output=True, check=False, **_NO_WINDOW)
+    else:
+        with suppress(ProcessLookupError, PermissionError):  # all of them are gone
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def qt_timer(tick: Callable[[], None]) -> Callable[[], None]:
+    """Call `tick` on the main thread ten times a second; returns what stops that."""
+    import qt
+
+    timer = qt.QTimer()
+    timer.setInterval(_LOOK_MS)
+    timer.timeout.connect(tick)
+    timer.start()
+    return lambda: timer.stop()  # holds the timer, which would end with its last reference
+
+
+class BackgroundProcess:
+    """One process. What it tells is told on the main thread: from the timer, or from `cancel`.
+
+    Args:
+        command: what to run.
+        on_line: called with each line that the process prints.
+        on_end: called once, after the last line; the process and all that it started are gone then.
+        launch: starts the command.
+        timer: calls a function again and again until it is stopped.
+    """
+
+    def __init__(
+        self,
+        command: Command,
+        on_line: Callable[[str], None],
+        on_end: Callable[[End], None],
+        *,
+        launch: Callable[[Command], subprocess.Popen[str]] = launch_in_slicer,
+        timer: Timer = qt_timer,
+    ) -> None:
+        self._command, self._on_line, self._on_end = command, on_line, on_end
+        self._launch, self._timer = launch, timer
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._running = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and `on_end` has not been called yet."""
+        return self._running
+
+    def start(self) -> None:
+        """Start it; raises OSError when the program cannot be started."""
+        self._process = self._launch(self._command)
+        self._running = True
+        atexit.register(self._end_tree)  # Slicer may end before the process does
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self._stop_timer = self._timer(self._look)
+
+    def cancel(self) -> None:
+        """End the process and all that it started, at once; does nothing when it has ended before."""
+        if self._running:
+            self._end_tree()
+            self._finish(cancelled=True)
+
+    def _end_tree(self) -> None:
+        end_tree(self._process)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                self._lines.put(line.rstrip("\r\n"))
+
+    def _look(self) -> None:
+        """Hand on the lines that came; see whether the process has ended."""
+        # Asked before the lines are handed on, so that no line is left over at the end.
+        ended = self._process.poll() is not None
+        if ended:
+            self._end_tree()  # what a crashed process leaves behind holds its pipe open
+            self._reader.join(_LAST_LINES_S)
+        while self._running and not self._lines.empty():
+            self._on_line(self._lines.get())
+        if ended and self._running:
+            self._finish(cancelled=False)
+
+    def _finish(self, *, cancelled: bool) -> None:
+        self._running = False
+        self._stop_timer()
+        code = self._process.wait()
+        self._reader.join(_LAST_LINES_S)
+        atexit.unregister(self._end_tree)
+        self._on_end(End(code, cancelled))

@@ -1,0 +1,186 @@
+"""What of a result lies over the CT in the slice views, and how it is coloured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from lnhg.axial import axial_view
+from lnhg.errors import InputError
+from lnhg.heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
+
+from .scene import SceneNodes, ct_of_node, map_title, show_over_ct, voxels_of
+
+# The layers, and the volume each lays over the CT.
+_VOLUMES = {"final": "heterogeneity", "boxes": "heterogeneity", "generated": "generated", "raw": "raw_ct"}
+_NORMALISATIONS = ("scan", "nodule", "slice")
+_BINS = 20
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """What the reader chose to see.
+
+    Attributes:
+        layer: `final`: the map; `boxes`: the map and the detector's boxes; `generated`: G(x) before fusion, over whole
+            slices; `raw`: the raw CT as if it were the map.
+        opacity: of the coloured volume, 0 to 1.
+        map_visible: whether the coloured volume is shown.
+        outline_visible: whether the nodules' outlines are shown.
+    """
+
+    layer: str = "final"
+    opacity: float = 0.5
+    map_visible: bool = True
+    outline_visible: bool = True
+
+
+class Layers:
+    """The layers of one result in all slice views. Views change when something is set or `apply` is called, not before."""
+
+    def __init__(self, nodes: SceneNodes, view_state: ViewState | None = None) -> None:
+        self.nodes = nodes
+        self.state = view_state or ViewState()
+
+    def available(self) -> list[str]:
+        """The layers that this result has; `why_not` tells of each of the others why it is missing."""
+        return [layer for layer in _VOLUMES if not self.why_not(layer)]
+
+    def normalisations(self) -> list[str]:
+        """The normalisations that this result can be shown in; `why_not` as for layers."""
+        return [name for name in _NORMALISATIONS if not self.why_not(name)]
+
+    def why_not(self, name: str) -> str:
+        """Why a layer or a normalisation is not to be had, in one sentence; empty if it is."""
+        if name not in ("generated", *_NORMALISATIONS):
+            return ""
+        if self.nodes.generated is None:
+            return "The generator image is not in this scene; segment the CT again."
+        if name in ("generated", "slice") and not self.nodes.options.everywhere:
+            return "The generator ran around the candidates only; segment again with the generator on every slice."
+        return ""
+
+    def apply(self) -> None:
+        """Bring the views to the state, as after another result was shown in them."""
+        show_over_ct(self.nodes, self._volume() if self.state.map_visible else None, self.state.opacity)
+        self.nodes.segmentation.GetDisplayNode().SetVisibility2DOutline(self.state.outline_visible)
+        self.nodes.boxes.GetDisplayNode().SetVisibility(self.state.layer == "boxes")
+
+    def show(self, layer: str) -> None:
+        """Show one of the layers `final`, `boxes`, `generated` and `raw`."""
+        self._refuse(layer)
+        self._change(layer=layer)
+
+    def set_opacity(self, opacity: float) -> None:
+        self._change(opacity=opacity)
+
+    def set_map_visible(self, visible: bool) -> None:
+        self._change(map_visible=visible)
+
+    def set_outline_visible(self, visible: bool) -> None:
+        self._change(outline_visible=visible)
+
+    @property
+    def normalisation(self) -> str:
+        """The present normalisation of the map."""
+        return str(self.nodes.heterogeneity.GetAttribute("LNHG.Normalisation"))
+
+    @property
+    def kind(self) -> str:
+        """The present kind of the map, `inverse` or `intensity`."""
+        return str(self.nodes.heterogeneity.GetAttribute("LNHG.Kind"))
+
+    def set_normalisation(self, normalisation: str, kind: str) -> None:
+        """Make the map and the raw CT's anew from G(x): see `lnhg.heterogeneity.heterogeneity_map`.
+
+        The table keeps the figures of the run.
+        """
+        self._refuse(normalisation)
+        self._make_maps(normalisation, kind)
+        self.nodes.heterogeneity.SetAttribute("LNHG.Normalisation", normalisation)
+        self.nodes.heterogeneity.SetAttribute("LNHG.Kind", kind)
+        legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(self.nodes.heterogeneity)
+        if legend is not None:  # a reader may have deleted it
+            legend.SetTitleText(map_title(kind, normalisation))
+
+    def update_maps(self) -> None:
+        """Make both maps anew, as they are normalised now, after a nodule was edited or rejected."""
+        self._refuse(self.normalisation)
+        self._make_maps(self.normalisation, self.kind)
+
+    def set_slab(self, mm: float | None) -> None:
+        """Every slice view shows the maximum over a slab this thick around its plane; None: the plane alone."""
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            if mm is not None:
+                view.SetSlabReconstructionType(vtk.VTK_IMAGE_SLAB_MAX)
+                view.SetSlabReconstructionThickness(mm)
+                # Slicer's slab is as thick as asked for only if this factor is the distance of its slices in mm.
+                view.SetSlabReconstructionOversamplingFactor(view.GetFieldOfView()[2] / view.GetDimensions()[2])
+            view.SetSlabReconstructionEnabled(mm is not None)
+
+    def value_at(self, ras: Sequence[float]) -> float | None:
+        """The layer's value at a point of the scene (mm), 0 to 1; None where it has none."""
+        volume = self._volume()
+        i, j, k = _voxel(volume, ras)
+        columns, rows, slices = volume.GetImageData().GetDimensions()
+        if not (0 <= i < columns and 0 <= j < rows and 0 <= k < slices):
+            return None
+        value = volume.GetImageData().GetScalarComponentAsDouble(i, j, k, 0)
+        return None if value < 0 else float(value)
+
+    def histogram(self, segment_id: str) -> tuple[np.ndarray, np.ndarray]:
+        """How many voxels of a nodule have which value in the layer: counts, and the edges of the bins from 0 to 1."""
+        inside = voxels_of(self.nodes, [segment_id]) > 0
+        values = slicer.util.arrayFromVolume(self._volume())[inside]
+        return np.histogram(values[values >= 0].clip(max=1), _BINS, (0, 1))
+
+    def _volume(self) -> Any:
+        return getattr(self.nodes, _VOLUMES[self.state.layer])
+
+    def _refuse(self, name: str) -> None:
+        if reason := self.why_not(name):
+            raise InputError(reason)
+
+    def _change(self, **changes: Any) -> None:
+        self.state = replace(self.state, **changes)
+        self.apply()
+
+    def _make_maps(self, normalisation: str, kind: str) -> None:
+        """From G(x), the CT and the segments as they are now.
+
+        Rejected nodules are left out of the maps, but count in the range of the scan: the others keep their colours.
+        """
+        segmentation, options = self.nodes.segmentation.GetSegmentation(), self.nodes.options
+        segment_ids = segmentation.GetSegmentIDs()
+        view = axial_view(ct_of_node(self.nodes.ct))
+        labels = view.forth(voxels_of(self.nodes, segment_ids))
+        image = view.forth(slicer.util.arrayFromVolume(self.nodes.generated))
+        heterogeneity = heterogeneity_map(image, labels, kind, normalisation)
+        raw_ct = raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation)
+        rejected = [label for label, one in enumerate(segment_ids, 1) if _is_rejected(segmentation.GetSegment(one))]
+        hidden = np.isin(labels, rejected)
+        raw_ct[hidden] = OUTSIDE
+        if options.hide_rim:
+            hidden |= rim_mask(labels, view.ct.spacing, options.rim)
+        heterogeneity[hidden] = OUTSIDE
+        slicer.util.updateVolumeFromArray(self.nodes.heterogeneity, view.back(heterogeneity))
+        slicer.util.updateVolumeFromArray(self.nodes.raw_ct, view.back(raw_ct))
+
+
+def _voxel(volume: Any, ras: Sequence[float]) -> tuple[int, int, int]:
+    """The voxel (i, j, k) of a volume node whose centre is nearest to a point of the scene, inside its grid or not."""
+    to_node, to_ijk = vtk.vtkGeneralTransform(), vtk.vtkMatrix4x4()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volume.GetParentTransformNode(), to_node)
+    volume.GetRASToIJKMatrix(to_ijk)
+    i, j, k, _ = np.rint(to_ijk.MultiplyPoint((*to_node.TransformPoint(ras), 1.0))).astype(int).tolist()
+    return i, j, k
+
+
+def _is_rejected(segment: Any) -> bool:
+    verdict = vtk.reference("")
+    return bool(segment.GetTag("LNHG.Verdict", verdict)) and str(verdict) == "rejected"

@@ -1,0 +1,406 @@
+"""The module's panel: choose a CT, segment, review, export. What each group does is in the file of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from lnhg.errors import InputError
+from lnhg.progress import Progress
+
+from .parameters import Parameters, choices, options_of, point_of_ct, words
+from .place_point import PointPlacement
+from .widget_export import ExportGroup
+from .widget_install import InstallGroup
+from .widget_review import ReviewGroup, open_segment_editor
+from .widget_study import StudyGroup
+
+_LOG_CHARACTERS = 20_000
+
+
+class Panel(VTKObservationMixin):
+    """The widgets of `LNHGSlicer.ui` in their states: start, running, review, error.
+
+    Args:
+        root: the loaded `.ui`.
+        logic: `LNHGSlicerLogic`; runs the method in a process of its own.
+        installer: `install.Installer`, or what has its methods.
+        edit: opens the editor on a segment.
+    """
+
+    def __init__(
+        self, root: Any, logic: Any, installer: Any, *, edit: Callable[[Any, str], None] = open_segment_editor
+    ) -> None:
+        super().__init__()
+        self.root, self.logic = root, logic
+        self.ui = slicer.util.childWidgetVariables(root)
+        self.run: Any = None
+        self.running = self.entered = False
+        self._memory: Any = None
+        self._parameters: Any = None
+        self._gui_tag: Any = None
+        self._shown_ct: Any = None
+        self._earlier: Any = None
+        root.setMRMLScene(slicer.mrmlScene)
+        self.place = PointPlacement(self._on_point)
+        self.install = InstallGroup(self.ui, installer, self._update)
+        self.export = ExportGroup(self.ui)
+        self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell)
+        self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, self.show_error)
+        self._shortcuts = self._make_shortcuts()
+        self._connect()
+        self.review.clear()
+        self._show_running(False)
+        self.show_error("")
+        self._set_parameters(logic.getParameterNode())
+
+    def _connect(self) -> None:
+        self.ui.useLabel.setStyleSheet("font-weight: bold; color: #b06000;")
+        self.ui.segmentButton.setStyleSheet("font-weight: bold;")
+        self.ui.errorLabel.setStyleSheet("color: #d03030;")
+        self.ui.segmentButton.clicked.connect(lambda *_: self.start())
+        self.ui.addNoduleButton.clicked.connect(lambda *_: self._toggle_place())
+        self.ui.cancelButton.clicked.connect(lambda *_: self.cancel())
+        self.ui.fullRunButton.clicked.connect(lambda *_: self._start_full_run())
+        self.ui.restoreViewsButton.clicked.connect(lambda *_: self.review.put_views_back(self._parameters))
+        self.ui.logButton.toggled.connect(self.ui.logText.setVisible)
+        self.ui.weightsFolderEdit.currentPathChanged.connect(lambda path: self._set_path("weights", path))
+        self.ui.exportFolderEdit.currentPathChanged.connect(lambda path: self._set_path("export_folder", path))
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._on_scene_start_close)
+        self.addObserver(scene, scene.EndCloseEvent, self._on_scene_changed)
+        self.addObserver(scene, scene.EndImportEvent, self._on_scene_changed)
+        self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
+
+    # Slicer's life of a module widget
+
+    def enter(self) -> None:
+        """The reader opens the module."""
+        self.entered = True
+        self._set_parameters(self.logic.getParameterNode())
+        self.review.finish_edit()
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(True)
+        self._observe_cursor()
+
+    def exit(self) -> None:
+        """The reader opens another module; a run goes on."""
+        self.entered = False
+        self.place.stop()
+        self.study.stop()
+        self._set_parameters(None)
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+
+    def close(self) -> None:
+        """Slicer ends, or the module is loaded anew."""
+        self.cancel()
+        self.exit()
+        self.removeObservers()
+        for shortcut in self._shortcuts:
+            shortcut.deleteLater()
+        self._shortcuts = []
+
+    # Runs
+
+    def start(self, seeds: list[tuple[float, ...]] | None = None) -> None:
+        """Segment the chosen CT; with `seeds` (RAS of the CT, mm) only what lies there."""
+        parameters = self._parameters
+        self.show_error("")
+        try:
+            options = options_of(parameters, seeds_only=bool(seeds))
+        except InputError as error:
+            self.show_error(str(error))
+            return
+        self._earlier = self._results_of(parameters.ct)
+        self.memory().remember()
+        self.running = True
+        self._show_running(True)
+        self.run = self.logic.startSegmentNodules(
+            parameters.ct, onProgress=self._on_progress, onFinished=self._on_finished, options=options, seeds=seeds
+        )
+        self._update()
+
+    def cancel(self) -> None:
+        """End the run; the scene stays as it was."""
+        if self.running:
+            self.run.cancel()
+
+    def memory(self) -> Any:
+        """The views as they were before this module changed them."""
+        if self._memory is None:
+            from .views import ViewMemory
+
+            self._memory = ViewMemory()
+        return self._memory
+
+    def show_error(self, sentence: str, log: Path | None = None) -> None:
+        """Show what went wrong, with the log one click away; an empty sentence takes the box away."""
+        self.ui.errorLabel.setText(sentence)
+        self.ui.errorBox.setVisible(bool(sentence))
+        self.ui.logButton.setChecked(False)
+        self.ui.logText.setVisible(False)
+        self.ui.logButton.setVisible(log is not None)
+        self.ui.logText.setPlainText("" if log is None else _end_of(log))
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.ui.progressBar.setValue(round(100 * progress.fraction))
+        self.ui.stageLabel.setText(f"{_stage(progress.stage)} {_time_left(progress.seconds_left)}".strip())
+
+    def _on_finished(self, segmented: Any, outcome: Any) -> None:
+        self.running = False
+        self._show_running(False)
+        earlier, self._earlier = self._earlier, None
+        if outcome.status == "cancelled":
+            self._tell(_("Cancelled. The scene is as it was."))
+        elif segmented is None:
+            self._tell("")
+            self.show_error(outcome.message, outcome.log)
+        else:
+            self._show_result(segmented, earlier)
+        self._update()
+
+    def _show_result(self, segmented: Any, earlier: Any) -> None:
+        from .added_nodules import move_into
+        from .review import carry_over
+
+        nodes, added = segmented.nodes, []
+        sentences = [
+            _("Nodules found: {count}.").format(count=len(segmented.rows)),
+            _("Ran on: {device}.").format(device=segmented.provenance.get("device", "?")),
+        ]
+        if earlier is not None and nodes.options.seeds_only:
+            nodes, added = earlier, move_into(earlier, nodes)
+        elif earlier is not None:
+            sentences.append(str(carry_over(earlier, nodes)))
+        self._tell(" ".join([*sentences, *segmented.warnings]))
+        if self._parameters is not None and nodes.ct is self._parameters.ct:
+            self.review.show(nodes, self._parameters, in_views=True, at=added[-1] if added else None)
+
+    def _start_full_run(self) -> None:
+        self._parameters.full_generator = True
+        self.start()
+
+    # Nodules added by hand
+
+    def _toggle_place(self) -> None:
+        if self.place.waiting:
+            self.place.stop()
+        else:
+            self.place.start()
+        self._update()
+
+    def _on_point(self, world: tuple[float, float, float]) -> None:
+        seed = point_of_ct(world, self._parameters.ct)
+        # The views are still handling the click: begin when they are done.
+        qt.QTimer.singleShot(0, lambda: self.start([seed]))
+
+    # Parameters and the scene
+
+    def _set_parameters(self, node: Any) -> None:
+        if self._parameters is not None:
+            self._parameters.disconnectGui(self._gui_tag)
+            self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
+        self._parameters = None if node is None else Parameters(node)
+        if self._parameters is None:
+            return
+        if self._parameters.ct is None:
+            self._parameters.ct = _active_ct()
+        self._gui_tag = self._parameters.connectGui(self.ui)
+        for name, texts in words().items():
+            for index, choice in enumerate(choices(name)):
+                getattr(self.ui, f"{name}Box").setItemText(index, texts[choice])
+        self.ui.weightsFolderEdit.setCurrentPath(self._parameters.weights)
+        self.ui.exportFolderEdit.setCurrentPath(self._parameters.export_folder)
+        self.addObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
+        self._on_parameters()
+
+    def _set_path(self, name: str, path: str) -> None:
+        if self._parameters is not None:
+            setattr(self._parameters, name, path)
+
+    def _on_parameters(self, *_: Any) -> None:
+        ct = self._parameters.ct
+        if ct is not self._shown_ct:
+            switched, self._shown_ct = self._shown_ct is not None, ct
+            self.removeObservers(self._on_image)
+            if ct is not None:
+                self.addObserver(ct, ct.ImageDataModifiedEvent, self._on_image)
+            self._offer_all_slices()
+            self._show_results_of(ct, in_views=switched)
+        self.review.apply(self._parameters)
+        self._update()
+
+    def _on_image(self, *_: Any) -> None:
+        self._offer_all_slices()
+        self._update()
+
+    def _offer_all_slices(self) -> None:
+        """A range that is not in use spans the CT."""
+        count = self._slice_count()
+        if count and not self._parameters.limit_slices:
+            self._parameters.first_slice, self._parameters.last_slice = 0, count - 1
+
+    def _show_results_of(self, ct: Any, *, in_views: bool) -> None:
+        nodes = self._results_of(ct)
+        if nodes is None:
+            self.review.clear()
+        else:
+            self.review.show(nodes, self._parameters, in_views=in_views)
+
+    def _results_of(self, ct: Any) -> Any:
+        if ct is None or self.install.needed:
+            return None
+        from .scene import results_of
+
+        return results_of(ct)
+
+    def _on_scene_start_close(self, *_: Any) -> None:
+        self.cancel()
+        self.place.stop()
+        self._set_parameters(None)
+        self._shown_ct = None
+        self.review.clear()
+        self._tell("")
+        self.show_error("")
+
+    def _on_scene_changed(self, *_: Any) -> None:
+        self._shown_ct = None
+        if self.entered:
+            self._set_parameters(self.logic.getParameterNode())
+
+    def _on_node_removed(self, *_: Any) -> None:
+        nodes = self.review.nodes
+        if nodes is not None and not all(slicer.mrmlScene.IsNodePresent(node) for node in (nodes.ct, *nodes.added)):
+            self.review.clear()
+
+    # The widgets' state
+
+    def _on_selected(self, segment_id: str | None) -> None:
+        self.study.show(self.review.nodes, segment_id)
+        self.export.show(self.review.nodes)
+
+    def _show_running(self, running: bool) -> None:
+        self.ui.runBox.setVisible(running)
+        self.ui.progressBar.setValue(0)
+        self.ui.stageLabel.setText(_("Starting...") if running else "")
+        self._tell("")
+
+    def _tell(self, sentence: str) -> None:
+        self.ui.statusLabel.setText(sentence)
+        self.ui.statusLabel.setVisible(bool(sentence))
+
+    def _update(self) -> None:
+        reason = self._why_not()
+        for button in (self.ui.segmentButton, self.ui.addNoduleButton):
+            button.setEnabled(not reason)
+        self.ui.segmentButton.setToolTip(reason or _("Find and outline the nodules of this CT, and map what is inside them."))
+        self.ui.addNoduleButton.setToolTip(
+            reason or _("Click on a nodule in a slice view: it is segmented even where the detector saw nothing.")
+        )
+        self.ui.addNoduleButton.setText(_("Click on the nodule...") if self.place.waiting else _("Add nodule here..."))
+        self._hide_results_from_selector()
+        slices = self._slice_count()
+        self.ui.sliceCountLabel.setText(_("of 0 to {last}").format(last=slices - 1) if slices else "")
+        limited = self._parameters is not None and self._parameters.limit_slices
+        for box in (self.ui.firstSliceBox, self.ui.lastSliceBox):
+            box.setEnabled(limited)
+
+    def _hide_results_from_selector(self) -> None:
+        """The maps are volumes too, but no CTs."""
+        hidden = [node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if not _may_be_ct(node)]
+        proxy = self.ui.ctSelector.sortFilterProxyModel()
+        if sorted(proxy.property("hiddenNodeIDs") or ()) != sorted(hidden):
+            proxy.setProperty("hiddenNodeIDs", hidden)
+
+    def _why_not(self) -> str:
+        """Why no run can be started, in a sentence; empty if one can."""
+        if self.running:
+            return _("A run is under way. Cancel it, or wait for its end.")
+        if self.install.needed:
+            return _("Install what is missing first.")
+        if self._parameters is None or self._parameters.ct is None:
+            return _("Load a chest CT first, and select it above.")
+        first, last, count = self._parameters.first_slice, self._parameters.last_slice, self._slice_count()
+        if self._parameters.limit_slices and not first <= last < count:
+            return _("The range of slices must rise, from 0 to at most {last}.").format(last=count - 1)
+        return ""
+
+    def _slice_count(self) -> int:
+        ct = None if self._parameters is None else self._parameters.ct
+        return 0 if ct is None or ct.GetImageData() is None else ct.GetImageData().GetDimensions()[2]
+
+    def _observe_cursor(self) -> None:
+        crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        if crosshair is not None:
+            self.removeObservers(self._on_cursor)
+            self.addObserver(crosshair, crosshair.CursorPositionModifiedEvent, self._on_cursor)
+
+    def _on_cursor(self, crosshair: Any, event: Any) -> None:
+        ras = [0.0, 0.0, 0.0]
+        value = self.review.value_at(ras) if crosshair.GetCursorPositionRAS(ras) else None
+        self.ui.valueLabel.setText(_("Under the pointer: {value}").format(value="–" if value is None else f"{value:.2f}"))
+
+    def _make_shortcuts(self) -> list[Any]:
+        """Keys of the review, and their names in the tooltips. With Shift, so that the views keep their own keys."""
+        made = []
+        for key, button, action in (
+            ("Shift+N", self.ui.nextButton, self.review.go_to_next),
+            ("Shift+P", self.ui.previousButton, self.review.go_to_previous),
+            ("Shift+A", self.ui.acceptButton, self.review.accept),
+            ("Shift+R", self.ui.rejectButton, self.review.reject),
+            ("Shift+E", self.ui.editButton, self.review.edit),
+            ("Shift+U", self.ui.undoButton, self.review.undo),
+        ):
+            shortcut = qt.QShortcut(slicer.util.mainWindow() or self.root)
+            shortcut.setKey(qt.QKeySequence(key))
+            shortcut.setEnabled(False)
+            shortcut.activated.connect(action)
+            button.setToolTip("{} ({}).".format(button.property("toolTip"), key))
+            made.append(shortcut)
+        return made
+
+
+def _may_be_ct(node: Any) -> bool:
+    return node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetAttribute("LNHG.Version") is None
+
+
+def _active_ct() -> Any:
+    """The volume that Slicer calls the active one, else the first of the scene."""
+    selection = slicer.mrmlScene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    active = None if selection is None else selection.GetActiveVolumeID()
+    volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if _may_be_ct(node)]
+    return next((node for node in volumes if node.GetID() == active), volumes[0] if volumes else None)
+
+
+def _stage(name: str) -> str:
+    stages = {
+        "lungs": _("Finding the lungs"),
+        "detect": _("Looking for nodules"),
+        "generate": _("Drawing the nodules"),
+        "fuse": _("Putting finds together"),
+        "measure": _("Measuring"),
+    }
+    return stages.get(name, name)
+
+
+def _time_left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return _("– about {seconds} s left").format(seconds=max(5, 5 * round(seconds / 5)))
+    return _("– about {minutes} min left").format(minutes=round(seconds / 60))
+
+
+def _end_of(log: Path) -> str:
+    try:
+        return log.read_text(encoding="utf-8", errors="replace")[-_LOG_CHARACTERS:]
+    except OSError as error:
+        return str(error)

@@ -1,0 +1,53 @@
+"""The panel's part to install what the method needs, shown only while something is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from lnhg.errors import LNHGError
+
+
+class InstallGroup:
+    """What is missing with its sizes, a folder for offline use, and the button."""
+
+    def __init__(self, ui: Any, installer: Any, on_changed: Callable[[], None]) -> None:
+        self.ui = ui
+        self._installer, self._on_changed = installer, on_changed
+        ui.installButton.clicked.connect(lambda *_: self.install())
+        self._look()
+
+    @property
+    def needed(self) -> bool:
+        """Whether something is missing."""
+        return bool(self._missing)
+
+    def install(self) -> None:
+        """Install it; an error is told in the group."""
+        folder = self.ui.offlineFolderEdit.property("currentPath")
+        self.ui.installButton.setEnabled(False)
+        self._tell(_("Installing. Slicer's window may stand still for some minutes..."))
+        try:
+            self._installer.install(Path(folder) if folder else None, self._tell)
+        except LNHGError as error:
+            self._look()
+            self._tell("{} {}".format(error, self.ui.missingLabel.property("text")))
+        else:
+            self._look()
+        self.ui.installButton.setEnabled(True)
+        self._on_changed()
+
+    def _look(self) -> None:
+        self._missing = self._installer.missing()
+        self.ui.installGroup.setVisible(self.needed)
+        sizes = ", ".join(_("{name} ({size} MB)").format(name=one.name, size=one.megabytes) for one in self._missing)
+        self._tell(_("This module needs, besides Slicer: {sizes}.").format(sizes=sizes))
+        self.ui.installButton.setText(_("Install (about {size} MB)").format(size=sum(one.megabytes for one in self._missing)))
+
+    def _tell(self, sentence: str) -> None:
+        self.ui.missingLabel.setText(sentence)
+        slicer.app.processEvents()

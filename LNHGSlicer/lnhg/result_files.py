@@ -1,0 +1,115 @@
+"""The result of a run read back from its files, as the Slicer module does after a run in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from .ct import CT
+from .errors import InputError
+from .heterogeneity import HeterogeneityFigures
+from .nodules import Nodule, header
+from .options import Options
+from .outputs import FILES_FOR_SCENE
+from .result import Result
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# How far a corner of a result may lie from that of its CT, mm: far below a voxel, far above what a file rounds.
+_CORNER_MM = 0.01
+# What the record says of the input beside `CT.source`.
+_GRID = ("size (columns, rows, slices)", "spacing (columns, rows, slices; mm)", "ijk to RAS")
+
+
+def load_result(folder: Path, ct: CT) -> Result:
+    """The result that `outputs.save(..., for_scene=True)` wrote, as it was; figures of the table have 4 decimal places.
+
+    A folder written without `for_scene` is read too; G(x) and what is unconfirmed are 0 then.
+
+    Args:
+        folder: with the files of one run.
+        ct: the CT that the run was made from; what the run found out about its source is added to it.
+
+    Raises InputError when a file is missing or damaged, or lies on another grid than `ct`.
+    """
+    files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
+    try:
+        record = json.loads(files["record"].read_text(encoding="utf-8"))
+        nodules = tuple(_nodule(row) for row in record["nodules"])
+        candidates = tuple(record["candidates"])
+        options = _options(record["options"])
+        source = {key: value for key, value in record["input"].items() if key not in _GRID}
+        provenance, warnings = record["provenance"], tuple(record["warnings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The record {files['record'].name} of the run cannot be read; run again.") from error
+    labels = _volume(files["labels"], ct).astype(np.uint16)
+    image = _volume(files["generated"], ct) if files["generated"].exists() else np.zeros(labels.shape, np.float32)
+    unconfirmed = _volume(files["unconfirmed"], ct) if files["unconfirmed"].exists() else np.zeros_like(labels)
+    return Result(
+        replace(ct, source=source),
+        labels,
+        _volume(files["heterogeneity"], ct),
+        image,
+        unconfirmed,
+        nodules,
+        candidates,
+        options,
+        provenance=provenance,
+        warnings=warnings,
+    )
+
+
+def check_grid(name: str, shape: tuple[int, ...], ijk_to_ras: np.ndarray, ct: CT) -> None:
+    """Raise InputError unless a volume `[slice, row, column]` of `shape` under `ijk_to_ras` lies voxel on voxel on `ct`."""
+    if shape != ct.hu.shape:
+        sizes = " and ".join(" x ".join(map(str, size[::-1])) for size in (shape, ct.hu.shape))
+        raise InputError(f"The sizes of {name} and the CT differ ({sizes} voxels); nothing was taken over, run again.")
+    k, j, i = (np.array([0, size - 1]) for size in shape)
+    corners = np.stack([*(one.ravel() for one in np.meshgrid(i, j, k)), np.ones(8)])
+    apart = float(np.linalg.norm((ijk_to_ras - ct.ijk_to_ras) @ corners, axis=0).max())
+    if not apart <= _CORNER_MM:
+        raise InputError(f"{name} lies {apart:.3g} mm away from the CT; nothing was taken over, run again.")
+
+
+def _volume(path: Path, ct: CT) -> np.ndarray:
+    """A volume `[slice, row, column]`, on the grid of `ct`."""
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(f"The file {path.name} of the run is missing or damaged; run again.") from error
+    lps = np.eye(4)
+    lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    lps[:3, 3] = image.GetOrigin()
+    check_grid(path.name, image.GetSize()[::-1], _LPS_TO_RAS @ lps, ct)
+    return sitk.GetArrayFromImage(image)
+
+
+def _options(values: Mapping[str, Any]) -> Options:
+    """JSON has lists for tuples and text for paths."""
+    read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    if read["weights"] is not None:
+        read["weights"] = Path(read["weights"])
+    return Options(**read)
+
+
+def _nodule(row: Mapping[str, Any]) -> Nodule:
+    """A row by its column titles as a `Nodule`; the titles stand in the order of its fields."""
+    cells = iter([row[title] for title in header()])
+    return Nodule(**{column.name: _value(str(column.type), cells) for column in fields(Nodule)})
+
+
+def _value(kind: str, cells: Iterator[Any]) -> Any:
+    """The next cell, or the next cells of a group of figures, in the type of the field that they belong to."""
+    if kind == HeterogeneityFigures.__name__:
+        return HeterogeneityFigures(*[_value(str(part.type), cells) for part in fields(HeterogeneityFigures)])
+    cell = next(cells)
+    if cell is None:
+        return float("nan") if kind == "float" else None
+    if kind.startswith("bool"):
+        return cell == "yes"
+    return float(cell) if kind.startswith("float") else cell
