@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ pytest.importorskip("PySide6", reason="needs the dev extra: pip install 'lnhg[de
 
 import vtk  # noqa: E402
 
+from host import qt_double  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from host.panel_double import RESULT, InstallerDouble, add_ct, click, open_panel  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
@@ -242,6 +244,13 @@ def test_a_region_over_a_moved_ct_is_taken_where_the_reader_sees_it(panel):
     panel.ui.regionSelector.setCurrentNode(region)
     click(panel.ui.segmentButton)
     assert panel.logic.runs[-1].options.roi == pytest.approx((5, 15, 14, 26, 23, 37))
+
+
+def test_a_region_that_was_not_placed_yet_is_told_before_the_run(panel):
+    add_ct()
+    panel.ui.regionSelector.setCurrentNode(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode"))
+    assert not panel.ui.segmentButton.isEnabled()
+    assert "Place the region" in text(panel.ui.segmentButton, "toolTip")
 
 
 def test_a_range_of_slices_that_is_not_there_is_told_before_the_run(panel):
@@ -531,6 +540,16 @@ def test_choices_and_verdicts_come_back_with_a_saved_scene(reviewed, tmp_path):
     assert cells(reviewed, 6) == ["rejected", "to review"]
 
 
+def test_a_run_that_ends_while_another_module_is_open_is_shown_on_return(panel):
+    add_ct()
+    click(panel.ui.segmentButton)
+    panel.exit()
+    panel.logic.runs[-1].finish()
+    assert not shown(panel.ui.reviewGroup)
+    panel.enter()
+    assert cells(panel, 0) == ["1", "2"]
+
+
 def test_deleting_the_segmentation_ends_its_review(reviewed):
     slicer.mrmlScene.RemoveNode(reviewed.review.nodes.segmentation)
     assert not shown(reviewed.ui.reviewGroup)
@@ -546,6 +565,20 @@ def test_the_module_can_be_loaded_anew(scene, monkeypatch):
     assert cells(second, 0) == ["1", "2"]
     assert first.Observations == []
     second.close()
+
+
+def test_slicer_opens_leaves_and_unloads_the_module(scene, monkeypatch):
+    qt_double.install(monkeypatch)
+    monkeypatch.delitem(sys.modules, "LNHGSlicer", raising=False)
+    widget = importlib.import_module("LNHGSlicer").LNHGSlicerWidget()
+    widget.setup()
+    widget.enter()
+    volume = add_ct()
+    assert widget.panel.ui.ctSelector.currentNode() is volume
+    assert widget.layout.count() == 1
+    widget.exit()
+    widget.cleanup()
+    assert widget.panel.Observations == []
 
 
 # ---------------------------------------------------------------- reader study and export

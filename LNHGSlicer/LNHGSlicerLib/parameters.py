@@ -119,9 +119,20 @@ def point_of_ct(world: Sequence[float], ct: Any) -> tuple[float, ...]:
     return tuple(transform.TransformPoint(world))
 
 
+def has_extent(region: Any) -> bool:
+    """Whether a markups box was placed."""
+    bounds = _bounds(region)
+    return all(low < high for low, high in zip(bounds[::2], bounds[1::2], strict=True))
+
+
 def _box(region: Any, ct: Any) -> tuple[float, ...]:
     """RAS bounds, on the CT itself, of the smallest straight box around a markups box."""
-    bounds = [0.0] * 6
-    region.GetRASBounds(bounds)
+    bounds = _bounds(region)
     corners = [point_of_ct(corner, ct) for corner in product(bounds[:2], bounds[2:4], bounds[4:])]
     return tuple(limit(axis) for axis in zip(*corners, strict=True) for limit in (min, max))
+
+
+def _bounds(region: Any) -> list[float]:
+    bounds = [0.0] * 6
+    region.GetRASBounds(bounds)
+    return bounds

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
@@ -22,8 +22,7 @@ from lnhg import __version__
 from lnhg.axial import axial_view
 from lnhg.ct import CT
 from lnhg.errors import InputError, LNHGError
-from lnhg.heterogeneity import HeterogeneityFigures
-from lnhg.nodules import Nodule, as_row, header
+from lnhg.nodules import Nodule, as_row, from_row, header
 from lnhg.options import Options
 from lnhg.resources import resource
 from lnhg.segmentation_file import TERMINOLOGY, segment_color
@@ -169,7 +168,7 @@ def nodules_of_table(table_node: Any) -> tuple[Nodule, ...]:
     columns = [table.GetColumnByName(title) for title in header()]
     if any(column is None for column in columns):
         raise LNHGError(f"The table {table_node.GetName()} lacks columns of the nodule table; segment the CT again.")
-    return tuple(_nodule(column.GetValue(row) for column in columns) for row in range(table_node.GetNumberOfRows()))
+    return tuple(from_row(column.GetValue(row) for column in columns) for row in range(table_node.GetNumberOfRows()))
 
 
 def show(nodes: SceneNodes) -> None:
@@ -402,24 +401,6 @@ def _table_column(name: str, cells: Sequence[Any]) -> Any:
     for cell in cells:
         column.InsertNextValue(cell)
     return column
-
-
-def _nodule(cells: Iterator[Any]) -> Nodule:
-    """The nodule of one row: what `as_row` made of it, taken back."""
-    return Nodule(**{name: _value(kind, cells) for name, kind in get_type_hints(Nodule).items()})
-
-
-def _value(kind: Any, cells: Iterator[Any]) -> Any:
-    if kind is HeterogeneityFigures:
-        return HeterogeneityFigures(*[_value(float, cells) for _ in fields(HeterogeneityFigures)])
-    cell = next(cells)
-    if kind is str:
-        return cell
-    if cell in ("", "nan") or cell != cell:  # an empty cell is text in a column of text and NaN in one of numbers
-        return math.nan if kind is float else None
-    if kind == bool | None:
-        return cell == "yes"
-    return int(float(cell)) if kind in (int, int | None) else float(cell)
 
 
 def _provenance(result: Result) -> dict[str, str]:

@@ -15,7 +15,7 @@ from slicer.util import VTKObservationMixin
 from lnhg.errors import InputError
 from lnhg.progress import Progress
 
-from .parameters import Parameters, choices, options_of, point_of_ct, words
+from .parameters import Parameters, choices, has_extent, options_of, point_of_ct, words
 from .place_point import PointPlacement
 from .widget_export import ExportGroup
 from .widget_install import InstallGroup
@@ -70,7 +70,7 @@ class Panel(VTKObservationMixin):
         self.ui.cancelButton.clicked.connect(lambda *_: self.cancel())
         self.ui.fullRunButton.clicked.connect(lambda *_: self._start_full_run())
         self.ui.restoreViewsButton.clicked.connect(lambda *_: self.review.put_views_back(self._parameters))
-        self.ui.logButton.toggled.connect(self.ui.logText.setVisible)
+        self.ui.logButton.toggled.connect(lambda shown: self.ui.logText.setVisible(shown))
         self.ui.weightsFolderEdit.currentPathChanged.connect(lambda path: self._set_path("weights", path))
         self.ui.exportFolderEdit.currentPathChanged.connect(lambda path: self._set_path("export_folder", path))
         scene = slicer.mrmlScene
@@ -157,6 +157,7 @@ class Panel(VTKObservationMixin):
     def _on_finished(self, segmented: Any, outcome: Any) -> None:
         self.running = False
         self._show_running(False)
+        self._update()
         earlier, self._earlier = self._earlier, None
         if outcome.status == "cancelled":
             self._tell(_("Cancelled. The scene is as it was."))
@@ -165,7 +166,6 @@ class Panel(VTKObservationMixin):
             self.show_error(outcome.message, outcome.log)
         else:
             self._show_result(segmented, earlier)
-        self._update()
 
     def _show_result(self, segmented: Any, earlier: Any) -> None:
         from .added_nodules import move_into
@@ -181,7 +181,9 @@ class Panel(VTKObservationMixin):
         elif earlier is not None:
             sentences.append(str(carry_over(earlier, nodes)))
         self._tell(" ".join([*sentences, *segmented.warnings]))
-        if self._parameters is not None and nodes.ct is self._parameters.ct:
+        if self._parameters is None:
+            self._shown_ct = None  # the reader is in another module; shown on return
+        elif nodes.ct is self._parameters.ct:
             self.review.show(nodes, self._parameters, in_views=True, at=added[-1] if added else None)
 
     def _start_full_run(self) -> None:
@@ -328,6 +330,8 @@ class Panel(VTKObservationMixin):
             return _("Install what is missing first.")
         if self._parameters is None or self._parameters.ct is None:
             return _("Load a chest CT first, and select it above.")
+        if self._parameters.region is not None and not has_extent(self._parameters.region):
+            return _("Place the region in the views first, or choose the whole scan.")
         first, last, count = self._parameters.first_slice, self._parameters.last_slice, self._slice_count()
         if self._parameters.limit_slices and not first <= last < count:
             return _("The range of slices must rise, from 0 to at most {last}.").format(last=count - 1)

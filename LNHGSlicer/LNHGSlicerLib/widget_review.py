@@ -95,13 +95,19 @@ class ReviewGroup:
         layers = self._layers
         if layers is None:
             return
-        reasons = [layers.why_not(name) for name in (parameters.layer, parameters.normalisation)]
-        self._tell_if_missing(next(filter(None, reasons), ""))
         state, changes = layers.state, []
-        if parameters.layer != state.layer and not reasons[0]:
-            changes.append(lambda: layers.show(parameters.layer))
-        if (parameters.normalisation, parameters.heterogeneity) != (layers.normalisation, layers.kind) and not reasons[1]:
-            changes.append(lambda: layers.set_normalisation(parameters.normalisation, parameters.heterogeneity))
+        colours = (parameters.normalisation, parameters.heterogeneity)
+        reason = ""
+        if parameters.layer != state.layer:
+            reason = layers.why_not(parameters.layer)
+            if not reason:
+                changes.append(lambda: layers.show(parameters.layer))
+        if colours != (layers.normalisation, layers.kind):
+            refused = layers.why_not(parameters.normalisation)
+            reason = reason or refused
+            if not refused:
+                changes.append(lambda: layers.set_normalisation(*colours))
+        self._tell_if_missing(reason)
         if parameters.opacity != state.opacity:
             changes.append(lambda: layers.set_opacity(parameters.opacity))
         if parameters.map_visible != state.map_visible:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from scipy import ndimage
@@ -143,6 +143,26 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return round(value, 4) if isinstance(value, float) else value
+
+
+def from_row(cells: Iterable[Any]) -> Nodule:
+    """The nodule of which `as_row` made these cells; a missing value may be empty, None or NaN there, a number text."""
+    remaining = iter(cells)
+    return Nodule(**{name: _value(kind, remaining) for name, kind in get_type_hints(Nodule).items()})
+
+
+def _value(kind: Any, cells: Iterator[Any]) -> Any:
+    """The next cell, or the next cells of a group of figures, in the type of the field that they belong to."""
+    if kind is HeterogeneityFigures:
+        return HeterogeneityFigures(*[_value(float, cells) for _ in fields(HeterogeneityFigures)])
+    cell = next(cells)
+    if kind is str:
+        return cell
+    if cell in (None, "", "nan") or cell != cell:
+        return math.nan if kind is float else None
+    if kind == bool | None:
+        return cell == "yes"
+    return int(float(cell)) if kind in (int, int | None) else float(cell)
 
 
 def measure_nodules(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ import SimpleITK as sitk
 
 from .ct import CT
 from .errors import InputError
-from .heterogeneity import HeterogeneityFigures
-from .nodules import Nodule, header
+from .nodules import from_row, header
 from .options import Options
 from .outputs import FILES_FOR_SCENE
 from .result import Result
@@ -40,7 +39,7 @@ def load_result(folder: Path, ct: CT) -> Result:
     files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
     try:
         record = json.loads(files["record"].read_text(encoding="utf-8"))
-        nodules = tuple(_nodule(row) for row in record["nodules"])
+        nodules = tuple(from_row(row[title] for title in header()) for row in record["nodules"])
         candidates = tuple(record["candidates"])
         options = _options(record["options"])
         source = {key: value for key, value in record["input"].items() if key not in _GRID}
@@ -95,21 +94,3 @@ def _options(values: Mapping[str, Any]) -> Options:
     if read["weights"] is not None:
         read["weights"] = Path(read["weights"])
     return Options(**read)
-
-
-def _nodule(row: Mapping[str, Any]) -> Nodule:
-    """A row by its column titles as a `Nodule`; the titles stand in the order of its fields."""
-    cells = iter([row[title] for title in header()])
-    return Nodule(**{column.name: _value(str(column.type), cells) for column in fields(Nodule)})
-
-
-def _value(kind: str, cells: Iterator[Any]) -> Any:
-    """The next cell, or the next cells of a group of figures, in the type of the field that they belong to."""
-    if kind == HeterogeneityFigures.__name__:
-        return HeterogeneityFigures(*[_value(str(part.type), cells) for part in fields(HeterogeneityFigures)])
-    cell = next(cells)
-    if cell is None:
-        return float("nan") if kind == "float" else None
-    if kind.startswith("bool"):
-        return cell == "yes"
-    return float(cell) if kind.startswith("float") else cell

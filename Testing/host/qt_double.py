@@ -36,7 +36,9 @@ def install(patch: pytest.MonkeyPatch) -> None:
     qt = _Qt("qt")
     modules = {
         "qt": qt,
-        "ctk": _module("ctk", **{cls.__name__: _strict(cls) for cls in (ctkCollapsibleButton, ctkPathLineEdit, ctkSliderWidget)}),
+        "ctk": _module(
+            "ctk", **{cls.__name__: _strict(cls) for cls in (ctkCollapsibleButton, ctkPathLineEdit, ctkSliderWidget)}
+        ),
         "slicer.i18n": _module("slicer.i18n", tr=lambda text: text, translate=lambda context, text: text),
         "slicer.parameterNodeWrapper": _module(
             "slicer.parameterNodeWrapper", parameterNodeWrapper=parameterNodeWrapper, WithinRange=WithinRange, Choice=Choice
@@ -305,8 +307,12 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):  # noqa: N801
         self._refresh()
 
     nodeTypes = QtCore.Property("QStringList", lambda self: self._choices["nodeTypes"], setNodeTypes)
-    noneEnabled = QtCore.Property(bool, lambda self: self._choices["noneEnabled"], lambda self, on: self._choose("noneEnabled", on))
-    noneDisplay = QtCore.Property(str, lambda self: self._choices["noneDisplay"], lambda self, x: self._choose("noneDisplay", x))
+    noneEnabled = QtCore.Property(
+        bool, lambda self: self._choices["noneEnabled"], lambda self, on: self._choose("noneEnabled", on)
+    )
+    noneDisplay = QtCore.Property(
+        str, lambda self: self._choices["noneDisplay"], lambda self, x: self._choose("noneDisplay", x)
+    )
     showChildNodeTypes = QtCore.Property(bool, lambda self: False, lambda self, on: None)
     addEnabled = QtCore.Property(bool, lambda self: False, lambda self, on: None)
     removeEnabled = QtCore.Property(bool, lambda self: False, lambda self, on: None)
@@ -433,7 +439,9 @@ class _Field:
         return text == "True" if self.type is bool else self.type(text)
 
     def __set__(self, wrapper: Any, value: Any) -> None:
-        if not isinstance(value, (self.type, type(None)) if self.is_node else (float, int) if self.type is float else self.type):
+        if not isinstance(
+            value, (self.type, type(None)) if self.is_node else (float, int) if self.type is float else self.type
+        ):
             raise TypeError(f"{self.name} cannot be {value!r}")
         for validator in self.validators:
             validator.validate(value)
