@@ -36,9 +36,8 @@ def scene():
 
 @pytest.fixture
 def panel(scene, monkeypatch):
-    panel = open_panel(monkeypatch)
-    yield panel
-    panel.close()
+    with open_panel(monkeypatch) as panel:
+        yield panel
 
 
 @pytest.fixture
@@ -91,9 +90,8 @@ def test_the_active_ct_is_selected_when_the_module_is_opened(scene, monkeypatch)
     add_ct("Other")
     active = add_ct("Active")
     scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").SetActiveVolumeID(active.GetID())
-    panel = open_panel(monkeypatch)
-    assert panel.ui.ctSelector.currentNode() is active
-    panel.close()
+    with open_panel(monkeypatch) as panel:
+        assert panel.ui.ctSelector.currentNode() is active
 
 
 def test_the_panel_says_that_it_is_for_research_use_only(panel):
@@ -118,9 +116,8 @@ def test_the_maps_are_not_offered_as_cts(reviewed):
 def bare(scene, monkeypatch):
     """The panel of a Slicer without the packages."""
     installer = InstallerDouble(("torch", 200), ("nibabel", 3))
-    panel = open_panel(monkeypatch, installer=installer)
-    yield panel, installer
-    panel.close()
+    with open_panel(monkeypatch, installer=installer) as panel:
+        yield panel, installer
 
 
 def test_what_is_missing_is_told_with_its_size_before_anything_is_loaded(bare):
@@ -150,11 +147,11 @@ def test_without_internet_a_folder_can_be_chosen(bare, tmp_path):
 
 
 def test_a_failed_install_says_why_and_can_be_tried_again(scene, monkeypatch):
-    panel = open_panel(monkeypatch, installer=InstallerDouble(("torch", 200), error="No internet; choose a folder."))
-    click(panel.ui.installButton)
-    assert text(panel.ui.missingLabel).startswith("No internet; choose a folder.")
-    assert panel.ui.installButton.isEnabled()
-    panel.close()
+    installer = InstallerDouble(("torch", 200), error="No internet; choose a folder.")
+    with open_panel(monkeypatch, installer=installer) as panel:
+        click(panel.ui.installButton)
+        assert text(panel.ui.missingLabel).startswith("No internet; choose a folder.")
+        assert panel.ui.installButton.isEnabled()
 
 
 # ---------------------------------------------------------------- run
@@ -431,6 +428,17 @@ def test_the_views_can_be_put_back_as_they_were(panel):
     assert not panel.ui.restoreViewsButton.isEnabled()
 
 
+def test_a_cancelled_run_leaves_the_views_to_the_reader(panel):
+    volume = add_ct()
+    click(panel.ui.segmentButton)
+    click(panel.ui.cancelButton)
+    volume.GetDisplayNode().AutoWindowLevelOff()
+    volume.GetDisplayNode().SetWindowLevel(350, 40)
+    segment(panel)
+    click(panel.ui.restoreViewsButton)
+    assert volume.GetDisplayNode().GetWindow() == 350
+
+
 def test_the_value_under_the_pointer_is_told(reviewed):
     crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
     inside = RESULT.ct.to_ras(np.argwhere(RESULT.labels == 1)[0][::-1])
@@ -484,6 +492,14 @@ def test_a_nodule_is_added_where_the_reader_clicks(panel):
     assert panel.review.selected == "Nodule_2"
     assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 1
     assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+
+
+def test_a_nodule_can_be_added_before_any_run(panel):
+    add_ct()
+    click(panel.ui.addNoduleButton)
+    place(panel, (1.0, 2.0, 3.0))
+    panel.logic.runs[-1].finish(handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
+    assert cells(panel, 6) == ["accepted"]
 
 
 def test_a_second_click_on_the_button_gives_up_placing(panel):
@@ -557,14 +573,12 @@ def test_deleting_the_segmentation_ends_its_review(reviewed):
 
 
 def test_the_module_can_be_loaded_anew(scene, monkeypatch):
-    first = open_panel(monkeypatch)
-    add_ct()
-    segment(first)
-    first.close()
-    second = open_panel(monkeypatch)
-    assert cells(second, 0) == ["1", "2"]
+    with open_panel(monkeypatch) as first:
+        add_ct()
+        segment(first)
     assert first.Observations == []
-    second.close()
+    with open_panel(monkeypatch) as second:
+        assert cells(second, 0) == ["1", "2"]
 
 
 def test_slicer_opens_leaves_and_unloads_the_module(scene, monkeypatch):
@@ -579,6 +593,7 @@ def test_slicer_opens_leaves_and_unloads_the_module(scene, monkeypatch):
     widget.exit()
     widget.cleanup()
     assert widget.panel.Observations == []
+    qt_double.dispose(widget.parent)
 
 
 # ---------------------------------------------------------------- reader study and export

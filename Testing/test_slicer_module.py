@@ -1,4 +1,4 @@
-"""The module file: what Slicer lists, its logic and its self test, on Slicer's own library with test doubles for the application around it."""
+"""The module file: what Slicer lists of it, its logic and its self test, with doubles for the application around it."""
 
 from __future__ import annotations
 

@@ -14,19 +14,24 @@ from .scene import SceneNodes
 def move_into(reviewed: SceneNodes, added: SceneNodes) -> list[str]:
     """Move the nodules of a run at given points into an earlier result of the same CT; returns their segment IDs there.
 
-    They count as accepted: the reader pointed at them. The nodes of `added` leave the scene.
+    They are accepted, see `accept_all`. The nodes of `added` leave the scene.
     """
     if reviewed.generated is not None and added.generated is not None:
         # The earlier run has no G(x) where it saw no candidate.
         both = np.maximum(*(slicer.util.arrayFromVolume(nodes.generated) for nodes in (reviewed, added)))
         slicer.util.updateVolumeFromArray(reviewed.generated, both)
-    review = Review(added)
-    for row in review.rows():
-        review.accept(row.segment_id)
+    accept_all(added)
     changes = carry_over(added, reviewed)
     for node in added.added:
         _remove(node)
     return [f"Nodule_{number}" for number, _, _ in changes.kept]
+
+
+def accept_all(added: SceneNodes) -> None:
+    """Nodules at given points count as accepted: the reader pointed at them."""
+    review = Review(added)
+    for row in review.rows():
+        review.accept(row.segment_id)
 
 
 def _remove(node: Any) -> None:

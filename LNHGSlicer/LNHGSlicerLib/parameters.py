@@ -99,9 +99,10 @@ def options_of(parameters: Any, *, seeds_only: bool = False) -> Options:
     """The options of a run on the chosen CT. Raises `InputError` when they do not fit together."""
     same = ("device", "triplets", "fusion", "edge", "minimum_diameter", "heterogeneity", "normalisation", "rim")
     zero_is_none = ("threads", "batch_size", "generator_threshold", "score_threshold")
+    chosen: dict[str, Any] = {name: getattr(parameters, name) for name in same}
+    chosen |= {name: getattr(parameters, name) or None for name in zero_is_none}
     return Options(
-        **{name: getattr(parameters, name) for name in same},
-        **{name: getattr(parameters, name) or None for name in zero_is_none},
+        **chosen,
         weights=Path(parameters.weights) if parameters.weights else None,
         hide_rim=parameters.hide_rim,
         full_generator=parameters.full_generator,

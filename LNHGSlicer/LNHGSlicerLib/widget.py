@@ -48,6 +48,7 @@ class Panel(VTKObservationMixin):
         self._gui_tag: Any = None
         self._shown_ct: Any = None
         self._earlier: Any = None
+        self._first_change = False
         root.setMRMLScene(slicer.mrmlScene)
         self.place = PointPlacement(self._on_point)
         self.install = InstallGroup(self.ui, installer, self._update)
@@ -120,6 +121,7 @@ class Panel(VTKObservationMixin):
             self.show_error(str(error))
             return
         self._earlier = self._results_of(parameters.ct)
+        self._first_change = not self.memory().can_restore
         self.memory().remember()
         self.running = True
         self._show_running(True)
@@ -159,6 +161,8 @@ class Panel(VTKObservationMixin):
         self._show_running(False)
         self._update()
         earlier, self._earlier = self._earlier, None
+        if segmented is None and self._first_change:
+            self.memory().forget()  # nothing was changed in the views
         if outcome.status == "cancelled":
             self._tell(_("Cancelled. The scene is as it was."))
         elif segmented is None:
@@ -168,7 +172,7 @@ class Panel(VTKObservationMixin):
             self._show_result(segmented, earlier)
 
     def _show_result(self, segmented: Any, earlier: Any) -> None:
-        from .added_nodules import move_into
+        from .added_nodules import accept_all, move_into
         from .review import carry_over
 
         nodes, added = segmented.nodes, []
@@ -178,6 +182,8 @@ class Panel(VTKObservationMixin):
         ]
         if earlier is not None and nodes.options.seeds_only:
             nodes, added = earlier, move_into(earlier, nodes)
+        elif nodes.options.seeds_only:
+            accept_all(nodes)
         elif earlier is not None:
             sentences.append(str(carry_over(earlier, nodes)))
         self._tell(" ".join([*sentences, *segmented.warnings]))
@@ -210,7 +216,7 @@ class Panel(VTKObservationMixin):
         if self._parameters is not None:
             self._parameters.disconnectGui(self._gui_tag)
             self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
-        self._parameters = None if node is None else Parameters(node)
+        self._parameters = None if node is None else Parameters(node)  # type: ignore[call-arg]
         if self._parameters is None:
             return
         if self._parameters.ct is None:

@@ -215,14 +215,14 @@ class ReviewGroup:
         table.blockSignals(blocked)
 
     def _draw_histogram(self) -> None:
-        known = self.selected is not None
-        self.ui.histogramTitle.setVisible(known)
-        self.ui.histogramLabel.setVisible(known)
-        if not known:
+        selected = self.selected
+        self.ui.histogramTitle.setVisible(selected is not None)
+        self.ui.histogramLabel.setVisible(selected is not None)
+        if selected is None:
             return
-        number = self.selected.removeprefix("Nodule_")
+        number = selected.removeprefix("Nodule_")
         self.ui.histogramTitle.setText(_("Voxels of nodule {number} by the value of the map:").format(number=number))
-        counts, edges = self._layers.histogram(self.selected)
+        counts, edges = self._layers.histogram(selected)
         colors = self.nodes.heterogeneity.GetDisplayNode().GetColorNode()
         self.ui.histogramLabel.setPixmap(histogram_picture(counts.tolist(), edges.tolist(), colors))
 

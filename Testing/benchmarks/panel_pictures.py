@@ -17,6 +17,7 @@ sys.path[:0] = [str(ROOT / "LNHGSlicer"), str(ROOT / "Testing")]
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import slicer  # noqa: E402
+from PySide6 import QtCore  # noqa: E402
 from scipy import ndimage  # noqa: E402
 
 from host import panel_double  # noqa: E402
@@ -64,46 +65,53 @@ def take(panel: Any, name: str) -> None:
 
 
 def main() -> None:
-    with pytest.MonkeyPatch.context() as patch, headless_host() as scene, tempfile.TemporaryDirectory() as folder:
+    installer = panel_double.InstallerDouble(("torch", 2500), ("torchvision", 10), ("nibabel", 4), ("scikit-image", 15))
+    result = planted()
+    with headless_host() as scene:
         scene.AddNewNodeByClass("vtkMRMLCrosshairNode")
-        installer = panel_double.InstallerDouble(("torch", 2500), ("torchvision", 10), ("nibabel", 4), ("scikit-image", 15))
-        panel = panel_double.open_panel(patch, installer=installer)
-        result = planted()
-        panel_double.add_ct("Thorax 1.0 B70f", result)
-        take(panel, "install")
+        with pytest.MonkeyPatch.context() as patch, panel_double.open_panel(patch, installer=installer) as panel:
+            panel.root.setAttribute(QtCore.Qt.WA_DontShowOnScreen)
+            panel.root.show()
+            panel_double.add_ct("Thorax 1.0 B70f", result)
+            take(panel, "install")
+            panel_double.click(panel.ui.installButton)
+            take(panel, "start")
+            take_run(panel, result)
+            take_review(panel, result)
 
-        panel_double.click(panel.ui.installButton)
-        take(panel, "start")
 
-        panel_double.click(panel.ui.segmentButton)
-        run = panel.logic.runs[-1]
-        run.progress(Progress("detect", 0.42, 75.0))
-        take(panel, "running")
-
+def take_run(panel: Any, result: Result) -> None:
+    """A run that is under way, one that broke, and one that finished."""
+    panel_double.click(panel.ui.segmentButton)
+    run = panel.logic.runs[-1]
+    run.progress(Progress("detect", 0.42, 75.0))
+    take(panel, "running")
+    with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "run.log"
         log.write_text(_LOG)
         run.fail("The memory of the GPU is full. Choose a batch of 1 or the processor (CPU) under Advanced.", log)
-        panel_double.click(panel.ui.logButton)
-        take(panel, "error")
+    panel_double.click(panel.ui.logButton)
+    take(panel, "error")
+    panel_double.click(panel.ui.segmentButton)
+    panel.logic.runs[-1].finish(result)
 
-        panel_double.click(panel.ui.segmentButton)
-        panel.logic.runs[-1].finish(result)
-        panel_double.click(panel.ui.acceptButton)
-        panel_double.click(panel.ui.rejectButton)
-        place = np.argwhere(result.labels == 3)[5]
-        crosshair = scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
-        crosshair.SetCursorPositionRAS([float(x) for x in result.ct.to_ras(place[::-1])])
-        for group in (panel.ui.studyGroup, panel.ui.exportGroup):
-            group.setProperty("collapsed", False)
-        panel.ui.readerEdit.setText("Reader 1")
-        panel.ui.readerEdit.editingFinished.emit()
-        take(panel, "review")
 
-        for group in (panel.ui.reviewGroup, panel.ui.studyGroup, panel.ui.exportGroup):
-            group.setProperty("collapsed", True)
-        panel.ui.advancedGroup.setProperty("collapsed", False)
-        take(panel, "advanced")
-        panel.close()
+def take_review(panel: Any, result: Result) -> None:
+    """The third nodule under review, with all groups that belong to it; then the advanced choices."""
+    panel_double.click(panel.ui.acceptButton)
+    panel_double.click(panel.ui.rejectButton)
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    crosshair.SetCursorPositionRAS([float(x) for x in result.ct.to_ras(np.argwhere(result.labels == 3)[5][::-1])])
+    for group in (panel.ui.studyGroup, panel.ui.exportGroup):
+        group.setProperty("collapsed", False)
+    panel.ui.readerEdit.setText("Reader 1")
+    panel.ui.readerEdit.editingFinished.emit()
+    panel.ui.exportFolderEdit.setCurrentPath("Documents/LNHG")
+    take(panel, "review")
+    for group in (panel.ui.reviewGroup, panel.ui.studyGroup, panel.ui.exportGroup):
+        group.setProperty("collapsed", True)
+    panel.ui.advancedGroup.setProperty("collapsed", False)
+    take(panel, "advanced")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class View:
         self.node = node
         self.renderer, self._window = vtk.vtkRenderer(), vtk.vtkRenderWindow()
         self._window.SetOffScreenRendering(True)
+        self._window.SetDPI(72)
         self._window.SetMultiSamples(8)
         self._window.SetSize(WIDTH, HEIGHT)
         self._window.AddRenderer(self.renderer)
@@ -72,6 +73,7 @@ class SliceView(View):
         self.logic.SetMRMLApplicationLogic(application())
         self.logic.SetMRMLScene(slicer.mrmlScene)
         self.logic.SetSliceNode(node)
+        _slice_logics().AddItem(self.logic)
         super().__init__(node, ("vtkMRMLSegmentationsDisplayableManager2D", "vtkMRMLColorLegendDisplayableManager"))
         self._volumes, actor = vtk.vtkImageMapper(), vtk.vtkActor2D()
         self._volumes.SetColorWindow(255)
@@ -110,6 +112,13 @@ def application():
     return slicer.modules.segmentations.logic().GetMRMLApplicationLogic()
 
 
+def _slice_logics():
+    """The list in which displayable managers look for the slice logic of their view."""
+    if application().GetSliceLogics() is None:
+        application().SetSliceLogics(vtk.vtkCollection())
+    return application().GetSliceLogics()
+
+
 def scene_picture(result: lnhg.Result) -> Image.Image:
     """The scene of a result in Slicer's four views, at its first nodule."""
     with headless_host():
@@ -120,7 +129,7 @@ def scene_picture(result: lnhg.Result) -> Image.Image:
         nodes.segmentation.GetDisplayNode().SetSliceIntersectionThickness(OUTLINE_WIDTH)
         legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(nodes.heterogeneity)
         for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
-            text.SetFontSize(13)
+            print(text.GetFontSize(), text.GetFontFamilyAsString());text.SetFontSize(13)
         for view in slices.values():
             view.logic.FitSliceToBackground(WIDTH, HEIGHT)
             view.node.SetFieldOfView(FIELD, FIELD * HEIGHT / WIDTH, view.node.GetFieldOfView()[2])
@@ -131,10 +140,8 @@ def scene_picture(result: lnhg.Result) -> Image.Image:
         offsets = dict(zip(("Yellow", "Green", "Red"), ("R", "A", "S"), strict=True))
         titles = {name: f"{axis}: {slices[name].node.GetSliceOffset():.1f} mm" for name, axis in offsets.items()}
         views = {"Red": slices["Red"], "3D": solid, "Green": slices["Green"], "Yellow": slices["Yellow"]}
-        print(legend.GetVisibility(slices["Red"].node.GetID()), legend.GetPrimaryDisplayNode() is not None, [legend.GetNthViewNodeID(i) for i in range(legend.GetNumberOfViewNodeIDs())]); legend.Modified(); print(legend.GetDisplayableNode().GetName())
-        for k in range(2):
-            m=slices["Red"]._group.GetNthDisplayableManager(k); print(m.GetClassName(), m.GetMRMLScene() is not None)
-        a=m.GetColorLegendActor(legend); print(legend.GetVisibility(), a and a.GetVisibility(), slices["Red"]._window.GetRenderers().GetNumberOfItems(), legend.GetSize(),legend.GetPosition())
+        a=slices["Red"]._group.GetNthDisplayableManager(1).GetColorLegendActor(legend); print(type(a), a.GetUnconstrainedFontSize(), a.GetTitleTextProperty().GetFontSize(), a.GetLabelTextProperty().GetFontSize())
+        print(legend.GetTitleTextProperty().GetFontSize(), slices["Red"]._window.GetDPI(), legend.GetLabelFormat(), legend.GetNumberOfLabels())
         return _four_up([_with_bar(view.draw(), name, titles.get(name, "")) for name, view in views.items()])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,8 @@ from lnhg.errors import LNHGError
 RESULT = handmade_result(GRIDS["oblique"])
 
 
-def open_panel(patch: pytest.MonkeyPatch, *, logic: Any = None, installer: Any = None) -> Any:
+@contextmanager
+def open_panel(patch: pytest.MonkeyPatch, *, logic: Any = None, installer: Any = None) -> Iterator[Any]:
     """The panel as Slicer shows it when the module is opened; what its Edit button opens is noted in `panel.edited`."""
     qt_double.install(patch)
     from LNHGSlicerLib.widget import Panel
@@ -29,7 +32,9 @@ def open_panel(patch: pytest.MonkeyPatch, *, logic: Any = None, installer: Any =
     )
     panel.edited = edited
     panel.enter()
-    return panel
+    yield panel
+    panel.close()
+    qt_double.dispose(root)
 
 
 def add_ct(name: str = "Thorax", result: Any = RESULT) -> Any:

@@ -5,7 +5,7 @@ The widgets are PySide6's, the scene is Slicer's own. In PythonQt a Qt property 
 both ways are refused here, so that what runs (setters, `property`, `setProperty`, `signal.connect`) runs in both.
 """
 
-# ruff: noqa: N802, N803 - Slicer's and Qt's names
+# ruff: noqa: N802, N815 - Slicer's and Qt's names
 from __future__ import annotations
 
 import functools
@@ -144,6 +144,14 @@ def load_ui(path: str) -> Any:
     return root
 
 
+def dispose(widget: Any) -> None:
+    """Delete a widget and its children now, not when Python comes to it."""
+    for selector in widget.findChildren(qMRMLNodeComboBox):
+        selector.setMRMLScene(None)
+    widget.deleteLater()
+    QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
+
+
 def child_widget_variables(widget: Any) -> Any:
     named = {child.property("objectName"): child for child in widget.findChildren(QtWidgets.QWidget)}
     return SimpleNamespace(**{name: child for name, child in named.items() if name and not name.startswith("qt_")})
@@ -257,16 +265,19 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):  # noqa: N801
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._scene, self._nodes, self._current = None, [], None
+        self._scene, self._tags, self._nodes, self._current = None, [], [], None
         self._choices = {"nodeTypes": [], "noneEnabled": False, "noneDisplay": "None"}
         self._proxy = _Proxy(self)
         self.currentIndexChanged.connect(self._chosen)
 
     def setMRMLScene(self, scene: Any) -> None:
-        self._scene = scene
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
-            scene.AddObserver(event, lambda caller, event: self._refresh())
-        self._refresh()
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._scene, self._tags = scene, []
+        if scene is not None:
+            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent)
+            self._tags = [scene.AddObserver(event, lambda caller, event: self._refresh()) for event in events]
+            self._refresh()
 
     def setNodeTypes(self, names: list[str]) -> None:
         self._choose("nodeTypes", names)
