@@ -16,7 +16,7 @@ demo: $(VENV)/ready
 	$(BIN)/lnhg evaluate demo/result/labels.nrrd demo/sample/labels.nrrd
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from torch.nn.functional import leaky_relu, relu
 
 from lnhg.errors import WeightsError
 from lnhg.networks.discriminator import Discriminator
-from lnhg.networks.generator import LEAKY_SLOPE, REACH, Generator
+from lnhg.networks.generator import LEAKY_SLOPE, REACH, Generator, widened
 from lnhg.networks.perceptual import PerceptualFeatures
 
 _VGG = Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenet" / "vgg19_features_uint8.safetensors"
@@ -212,3 +212,17 @@ def test_foreign_and_broken_perceptual_weights_are_refused(tmp_path: Path) -> No
         PerceptualFeatures(foreign)
     with pytest.raises(WeightsError, match=r"broken\.safetensors cannot be read"):
         PerceptualFeatures(broken)
+
+
+def test_a_widened_generator_draws_nearly_the_same_image_and_its_filters_can_part() -> None:
+    torch.manual_seed(3)
+    narrow = Generator(2).eval()
+    o = torch.rand(1, 1, 3, 24, 24)
+    wide = Generator(4).eval()
+    wide.load_state_dict(widened(narrow.state_dict(), 4))
+    with torch.no_grad():
+        assert torch.nn.functional.mse_loss(wide(o), narrow(o)).sqrt() < 0.02 * narrow(o).std()
+    first, copy = wide.convolutions[1].weight[0], wide.convolutions[1].weight[4]
+    assert not torch.equal(first, copy)
+    with pytest.raises(ValueError, match="cannot become one of 3"):
+        widened(narrow.state_dict(), 3)

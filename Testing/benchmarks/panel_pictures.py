@@ -50,7 +50,7 @@ def planted() -> Result:
     nodules = measure_nodules(
         ct, labels, heterogeneity, raw_ct, lung_regions(ct), statuses=["confirmed"] * count, scores=scores, rim_mm=1.0
     )
-    provenance = {"device": "cuda (NVIDIA RTX A2000)"}
+    provenance = {"device": "cpu (float32)"}
     nothing = np.zeros_like(labels)
     return Result(ct, labels, heterogeneity, image, nothing, nodules, (), Options(), provenance, ())
 

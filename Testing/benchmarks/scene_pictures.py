@@ -40,7 +40,6 @@ class View:
         self.node = node
         self.renderer, self._window = vtk.vtkRenderer(), vtk.vtkRenderWindow()
         self._window.SetOffScreenRendering(True)
-        self._window.SetDPI(72)
         self._window.SetMultiSamples(8)
         self._window.SetSize(WIDTH, HEIGHT)
         self._window.AddRenderer(self.renderer)
@@ -53,6 +52,10 @@ class View:
             manager.SetMRMLApplicationLogic(application())
             self._group.AddDisplayableManager(manager)
         self._group.SetMRMLDisplayableNode(node)
+
+    def close(self) -> None:
+        """Let go of the scene, before it goes."""
+        self._group.SetMRMLDisplayableNode(None)
 
     def draw(self) -> Image.Image:
         self._window.Render()
@@ -85,6 +88,10 @@ class SliceView(View):
     def draw(self) -> Image.Image:
         self._volumes.SetInputConnection(self.logic.GetImageDataConnection())  # another one for each set of volumes
         return super().draw()
+
+    def close(self) -> None:
+        super().close()
+        self.logic.SetMRMLScene(None)
 
 
 class ThreeDView(View):
@@ -127,22 +134,20 @@ def scene_picture(result: lnhg.Result) -> Image.Image:
         nodes = scene.add_result(scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, "CT"), result, with_generated=False)
         scene.show(nodes)
         nodes.segmentation.GetDisplayNode().SetSliceIntersectionThickness(OUTLINE_WIDTH)
-        legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(nodes.heterogeneity)
-        for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
-            print(text.GetFontSize(), text.GetFontFamilyAsString());text.SetFontSize(13)
         for view in slices.values():
             view.logic.FitSliceToBackground(WIDTH, HEIGHT)
             view.node.SetFieldOfView(FIELD, FIELD * HEIGHT / WIDTH, view.node.GetFieldOfView()[2])
         scene.jump_to_first_nodule(nodes)
         slices["Red"].node.SetSliceVisible(True)
         centre = np.array(nodes.segmentation.GetSegmentCenterRAS(nodes.segmentation.GetSegmentation().GetNthSegmentID(0)))
-        solid.look_at(centre, 260)
+        solid.look_at(centre, 200)
         offsets = dict(zip(("Yellow", "Green", "Red"), ("R", "A", "S"), strict=True))
         titles = {name: f"{axis}: {slices[name].node.GetSliceOffset():.1f} mm" for name, axis in offsets.items()}
         views = {"Red": slices["Red"], "3D": solid, "Green": slices["Green"], "Yellow": slices["Yellow"]}
-        a=slices["Red"]._group.GetNthDisplayableManager(1).GetColorLegendActor(legend); print(type(a), a.GetUnconstrainedFontSize(), a.GetTitleTextProperty().GetFontSize(), a.GetLabelTextProperty().GetFontSize())
-        print(legend.GetTitleTextProperty().GetFontSize(), slices["Red"]._window.GetDPI(), legend.GetLabelFormat(), legend.GetNumberOfLabels())
-        return _four_up([_with_bar(view.draw(), name, titles.get(name, "")) for name, view in views.items()])
+        pictures = [_with_bar(view.draw(), name, titles.get(name, "")) for name, view in views.items()]
+        for view in views.values():
+            view.close()
+    return _four_up(pictures)
 
 
 def _with_bar(picture: Image.Image, name: str, title: str) -> Image.Image:
@@ -170,8 +175,7 @@ def main() -> None:
     arguments = parser.parse_args()
     ct = lnhg.read_ct(arguments.data) if arguments.data else chest_phantom().ct
     picture = scene_picture(lnhg.segment(ct))
-    # 256 colours are enough for greys and one map, and half the size.
-    picture.quantize(256, dither=Image.Dither.NONE).save(arguments.output, optimize=True)
+    picture.save(arguments.output, optimize=True)
     print(arguments.output)
 
 

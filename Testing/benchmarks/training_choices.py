@@ -1,0 +1,64 @@
+"""Runs of the generator's training side by side on the select patients: Dice, and how lively the map is inside a nodule.
+
+`python Testing/benchmarks/training_choices.py --data DATA RUN [RUN ...]`, RUN being a folder of `lnhg train generator`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lnhg.data.cutouts import Cutout, read_cutouts
+from lnhg.data.splits import list_of
+from lnhg.evaluation.dice import centre_of, dice
+from lnhg.networks.generator import Generator
+from lnhg.options import Options
+from lnhg.pipeline import Models, segment
+from lnhg.training.checkpoint import read_checkpoint
+
+# Share targets are drawn weaker than binary ones, so each run is shown at the best of these.
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45)
+
+
+def models_of(run: Path) -> Models:
+    state = read_checkpoint(run / "last.pt")
+    generator = Generator(state["config"]["width"])
+    generator.load_state_dict(state["generator"])
+    manifest = {"name": run.name, "sha256": "", "grid": state["config"]["grid"], "thresholds": {"g": 0.4}}
+    return Models(generator.eval(), None, {"generator": manifest})
+
+
+def figures(cutout: Cutout, models: Models, threshold: float) -> tuple[float, float]:
+    """Dice, and the standard deviation of h in the nodule's core (NaN if it has none)."""
+    seed = cutout.ct.to_ras(np.array(centre_of(cutout.consensus)))
+    result = segment(cutout.ct, Options(seeds_only=True, generator_threshold=threshold), [seed.tolist()], models=models)
+    deviation = result.nodules[0].core.deviation if result.nodules else float("nan")
+    return dice(cutout.consensus, result.labels > 0), deviation
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--data", type=Path, required=True)
+parser.add_argument("runs", type=Path, nargs="+")
+arguments = parser.parse_args()
+
+cutouts = [c for c in read_cutouts(arguments.data / "lidc_nodules") if list_of(c.patient) == "select"]
+print(f"{len(cutouts)} nodules of the select patients\n")
+print("| run | target | pixels | width | minutes | threshold | mean Dice | deviation of h in the core |\n" + "|---" * 8 + "|")
+for run in arguments.runs:
+    config = json.loads((run / "config.json").read_text())
+    with (run / "log.csv").open() as file:
+        minutes = float(list(csv.DictReader(file))[-1]["minutes"])
+    models = models_of(run)
+    found = {t: np.array([figures(cutout, models, t) for cutout in cutouts]) for t in THRESHOLDS}
+    best = max(found, key=lambda t: found[t][:, 0].mean())
+    mean, deviation = found[best][:, 0].mean(), np.nanmean(found[best][:, 1])
+    grid = config["grid"]
+    pixels = f"{grid['pixel_mm']} mm" if grid["rule"] == "fixed" else "half resolution"
+    print(
+        f"| {run.name} | {config['target']} | {pixels} | {config['width']} | {minutes:.0f} | {best:g} | {mean:.3f} | {deviation:.3f} |",
+        flush=True,
+    )
