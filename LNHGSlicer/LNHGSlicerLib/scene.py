@@ -186,6 +186,9 @@ def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
         view.SetBackgroundVolumeID(nodes.ct.GetID())
         view.SetForegroundVolumeID(None if volume is None else volume.GetID())
         view.SetForegroundOpacity(opacity)
+    # Slicer does not look for the legend of a foreground that was set from code until the legend itself is modified.
+    for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
+        legend.Modified()
 
 
 def jump_to_first_nodule(nodes: SceneNodes) -> None:
@@ -322,6 +325,10 @@ def _add_coloured(ct_node: Any, values: np.ndarray, name: str, title: str) -> An
     display.SetWindowLevelMinMax(0, 1)
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
     legend.SetTitleText(title)
+    # The title is written as large as the labels, which fill the height: at Slicer's own size it leaves the view.
+    legend.SetSize(0.09, 0.35)
+    legend.SetPosition(0.97, 0.85)
+    legend.SetLabelFormat("%.2f")
     return node
 
 
