@@ -58,7 +58,14 @@ for run in arguments.runs:
     mean, deviation = found[best][:, 0].mean(), np.nanmean(found[best][:, 1])
     grid = config["grid"]
     pixels = f"{grid['pixel_mm']} mm" if grid["rule"] == "fixed" else "half resolution"
-    print(
-        f"| {run.name} | {config['target']} | {pixels} | {config['width']} | {minutes:.0f} | {best:g} | {mean:.3f} | {deviation:.3f} |",
-        flush=True,
+    cells = (
+        run.name,
+        config["target"],
+        pixels,
+        config["width"],
+        f"{minutes:.0f}",
+        f"{best:g}",
+        f"{mean:.3f}",
+        f"{deviation:.3f}",
     )
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
