@@ -21,6 +21,7 @@ from lnhg.result import Result
 
 from .review import EDITED, REJECTED, outline_of, verdicts
 from .scene import SceneNodes, ct_of_node, voxels_of
+from .translation import _
 
 if TYPE_CHECKING:
     from lnhg.pictures import Plane
@@ -55,12 +56,12 @@ def export_dicom(nodes: SceneNodes, folder: Path) -> Path:
     try:
         from DICOMSegmentationPlugin import DICOMSegmentationExporter
     except ImportError as error:
-        raise LNHGError("Slicer cannot write DICOM SEG here; install the extension QuantitativeReporting.") from error
+        raise LNHGError(_("Slicer cannot write DICOM SEG here; install the extension QuantitativeReporting.")) from error
     if not nodes.ct.GetAttribute("DICOM.instanceUIDs"):
-        raise InputError("The CT was not loaded from DICOM; load it with Slicer's DICOM module and segment it there.")
+        raise InputError(_("The CT was not loaded from DICOM; load it with Slicer's DICOM module and segment it there."))
     segment_ids = [one for one, verdict in verdicts(nodes).items() if verdict != REJECTED and outline_of(nodes, one)]
     if not segment_ids:
-        raise InputError("No nodule is left to export.")
+        raise InputError(_("No nodule is left to export."))
     _prepare(nodes, segment_ids)
     exporter = DICOMSegmentationExporter(nodes.segmentation)
     metadata = {"SeriesDescription": _SERIES, "ContentCreatorName": "LNHG"}  # in place of a person, the program
@@ -68,7 +69,7 @@ def export_dicom(nodes: SceneNodes, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         exporter.export(str(folder), _DICOM_FILE, metadata, segment_ids)
     except (OSError, RuntimeError, ValueError) as error:
-        raise LNHGError(f"Slicer could not write the DICOM SEG: {error}") from error
+        raise LNHGError(_("Slicer could not write the DICOM SEG: {error}").format(error=error)) from error
     finally:
         exporter.cleanup()
     return folder / _DICOM_FILE
@@ -89,7 +90,9 @@ def write_text(path: Path, text: str) -> None:
             unfinished.write_text(text, encoding="utf-8", newline="")
             os.replace(unfinished, path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error}); choose another place.") from error
+        raise InputError(
+            _("{path} cannot be written ({error}); choose another place.").format(path=path, error=error)
+        ) from error
 
 
 def _segment_id(nodule: Nodule) -> str:

@@ -15,6 +15,7 @@ from lnhg.errors import InputError
 from lnhg.heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
 
 from .scene import SceneNodes, ct_of_node, map_title, show_over_ct, voxels_of
+from .translation import _
 
 # The layers, and the volume each lays over the CT.
 _VOLUMES = {"final": "heterogeneity", "boxes": "heterogeneity", "generated": "generated", "raw": "raw_ct"}
@@ -60,9 +61,9 @@ class Layers:
         if name not in ("generated", *_NORMALISATIONS):
             return ""
         if self.nodes.generated is None:
-            return "The generator image is not in this scene; segment the CT again."
+            return _("The generator image is not in this scene; segment the CT again.")
         if name in ("generated", "slice") and not self.nodes.options.everywhere:
-            return "The generator ran around the candidates only; segment again with the generator on every slice."
+            return _("The generator ran around the candidates only; segment again with the generator on every slice.")
         return ""
 
     def apply(self) -> None:

@@ -21,6 +21,7 @@ from lnhg.errors import InputError
 from .export import write_csv
 from .review import REJECTED, verdicts
 from .scene import SceneNodes
+from .translation import _
 
 IMPRESSIONS = ("benign", "malignant", "uncertain")
 _READER, _SEGMENTATION = "LNHG.Reader", "LNHG.Segmentation"
@@ -57,7 +58,7 @@ class ReaderStudy:
         self.nodes = nodes
         self.reader = " ".join(reader_name.split())
         if not self.reader:
-            raise InputError("A reader study needs the reader's name; write it first.")
+            raise InputError(_("A reader study needs the reader's name; write it first."))
         self._table = _table_of(nodes, self.reader)
         self._clock = clock
         self._at: str | None = None
@@ -193,21 +194,27 @@ def summary(tables: Sequence[Any]) -> list[str]:
     impressions = [_ratings(tables, reader, "impression") for reader in readers]
     lines = [_of_one(reader, list(given.values())) for reader, given in zip(readers, scores, strict=True)]
     if len(readers) < 2:
-        return [*lines, "Agreement needs the ratings of at least two readers."]
+        return [*lines, _("Agreement needs the ratings of at least two readers.")]
     icc = icc_2_1(np.array(_of_all(scores), float).reshape(-1, len(readers)))
     kappa = fleiss_kappa(_of_all(impressions))
     return [
         *lines,
-        f"Agreement of scores, ICC(2,1): {_number(icc)} (nodules scored by all {len(readers)} readers: {len(_of_all(scores))})",
-        f"Agreement of impressions, Fleiss' kappa: {_number(kappa)} (nodules judged by all: {len(_of_all(impressions))})",
+        _("Agreement of scores, ICC(2,1): {icc} (nodules scored by all {readers} readers: {nodules})").format(
+            icc=_number(icc), readers=len(readers), nodules=len(_of_all(scores))
+        ),
+        _("Agreement of impressions, Fleiss' kappa: {kappa} (nodules judged by all: {nodules})").format(
+            kappa=_number(kappa), nodules=len(_of_all(impressions))
+        ),
     ]
 
 
 def _of_one(reader: str, scores: Sequence[float]) -> str:
     if not scores:
-        return f"{reader}: no score yet"
+        return _("{reader}: no score yet").format(reader=reader)
     deviation = float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan
-    return f"{reader}: mean score {np.mean(scores):.1f}, standard deviation {_number(deviation, 1)} (nodules: {len(scores)})"
+    return _("{reader}: mean score {mean:.1f}, standard deviation {deviation} (nodules: {count})").format(
+        reader=reader, mean=np.mean(scores), deviation=_number(deviation, 1), count=len(scores)
+    )
 
 
 def _ratings(tables: Sequence[Any], reader: str, column: str) -> dict[tuple[str, str], Any]:
@@ -228,7 +235,7 @@ def _of_all(ratings: Sequence[dict[Any, Any]]) -> list[list[Any]]:
 
 
 def _number(value: float, digits: int = 2) -> str:
-    return "not defined" if math.isnan(value) else f"{value:.{digits}f}"
+    return _("not defined") if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def icc_2_1(scores: np.ndarray) -> float:

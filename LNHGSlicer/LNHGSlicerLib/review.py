@@ -24,6 +24,7 @@ from lnhg.segmentation_file import TERMINOLOGY, segment_color
 
 from .layers import Layers
 from .scene import SceneNodes, ct_of_node, voxels_of
+from .translation import _
 
 OPEN, ACCEPTED, REJECTED, EDITED = "open", "accepted", "rejected", "edited"
 _TAG = "LNHG.Verdict"
@@ -267,12 +268,13 @@ class Changes:
     def __str__(self) -> str:
         """The changes in plain words."""
         sentences = [
-            ("Your verdict was kept for", [_kept(*one) for one in self.kept]),
-            ("Kept though this run did not find it:", [_called(number) for number in self.not_found]),
-            ("New:", [_called(number) for number in self.new]),
-            ("Not found again:", [f"{_called(number)} of the earlier run" for number in self.gone]),
+            (_("Your verdict was kept for"), [_kept(*one) for one in self.kept]),
+            (_("Kept though this run did not find it:"), [_called(number) for number in self.not_found]),
+            (_("New:"), [_called(number) for number in self.new]),
+            (_("Not found again:"), [_("{nodule} of the earlier run").format(nodule=_called(number)) for number in self.gone]),
         ]
-        return " ".join(f"{start} {', '.join(parts)}." for start, parts in sentences if parts) or "The same nodules as before."
+        told = " ".join(f"{start} {', '.join(parts)}." for start, parts in sentences if parts)
+        return told or _("The same nodules as before.")
 
 
 def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
@@ -323,11 +325,16 @@ def _partners(old: np.ndarray, new: np.ndarray) -> dict[int, int]:
 
 
 def _called(number: int) -> str:
-    return f"nodule {number}"
+    return _("nodule {number}").format(number=number)
 
 
 def _kept(number: int, former: int, verdict: str) -> str:
-    return f"{_called(number)} ({verdict})" if number == former else f"{_called(number)} ({verdict}, was {former})"
+    was = "" if number == former else _(", was {number}").format(number=former)
+    return f"{_called(number)} ({_verdict_texts()[verdict]}{was})"
+
+
+def _verdict_texts() -> dict[str, str]:
+    return {ACCEPTED: _("accepted"), REJECTED: _("rejected"), EDITED: _("edited")}
 
 
 # ---------------------------------------------------------------- segments, and rows of the table
