@@ -117,9 +117,7 @@ def test_an_installed_extension_holds_panel_icon_and_list_of_packages(extension)
 
 
 def test_an_installed_extension_holds_weights_and_colours_where_the_method_looks(extension, tmp_path):
-    for folder in ("Models", "Colors"):
-        assert files(extension / "lnhg" / "resources" / folder, "**/*") == files(ROOT / "Resources" / folder, "**/*")
-    assert_colours_are_found(extension, tmp_path)
+    assert_weights_and_colours_are_found(extension, tmp_path)
 
 
 @pytest.mark.slow
@@ -131,9 +129,7 @@ def test_an_installed_extension_segments_as_the_checkout_does(extension, ct, in_
 def test_an_installed_wheel_holds_the_method_with_weights_and_colours_and_what_writes_scenes(wheel, tmp_path):
     for package in ("lnhg", "LNHGSlicerLib"):
         assert files(wheel / package, "**/*.py") == files(MODULE / package, "**/*.py")
-    for folder in ("Models", "Colors"):
-        assert files(wheel / "lnhg" / "resources" / folder, "**/*") == files(ROOT / "Resources" / folder, "**/*")
-    assert_colours_are_found(wheel, tmp_path)
+    assert_weights_and_colours_are_found(wheel, tmp_path)
 
 
 @pytest.mark.slow
@@ -141,8 +137,10 @@ def test_an_installed_wheel_segments_as_the_checkout_does(wheel, ct, in_checkout
     assert_same(*segment(wheel, ct, tmp_path), in_checkout)
 
 
-def assert_colours_are_found(package: Path, work: Path) -> None:
-    """The method finds its colour table in the installation, and it is the one of the checkout."""
+def assert_weights_and_colours_are_found(package: Path, work: Path) -> None:
+    """All of them are there, and the method finds its colour table in the installation, the one of the checkout."""
+    for folder in ("Models", "Colors"):
+        assert files(package / "lnhg" / "resources" / folder, "**/*") == files(ROOT / "Resources" / folder, "**/*")
     program = "from lnhg.resources import resource; print(resource('Colors', 'LNHG-Heterogeneity.ctbl'))"
     found = Path(python(package, work, "-c", program).strip())
     assert found == package / "lnhg" / "resources" / "Colors" / "LNHG-Heterogeneity.ctbl"

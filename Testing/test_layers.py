@@ -17,22 +17,15 @@ slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install
 import vtk  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
-from host.handmade import BALLS, GRIDS, handmade_result  # noqa: E402
+from host.handmade import BALLS, GRIDS, SAGITTAL, handmade_result  # noqa: E402
+from host.scenes import added  # noqa: E402
 from LNHGSlicerLib import scene  # noqa: E402
-from LNHGSlicerLib.headless import fit_slice_views, headless_host  # noqa: E402
+from LNHGSlicerLib.headless import fit_slice_views  # noqa: E402
 from LNHGSlicerLib.layers import Layers, ViewState  # noqa: E402
 
 EVERYWHERE = Options(full_generator=True)
 #: Voxels (slice, row, column): the middle of the first ball, beside it inside, and far from both.
 MIDDLE, INSIDE, OUTSIDE = (6, 20, 15), (6, 22, 15), (1, 1, 1)
-# The CT's axes in another order and against each other: its slices run from right to left, as of a sagittal series.
-SAGITTAL = GRIDS["oblique"][:, [2, 0, 1, 3]]
-
-
-@pytest.fixture
-def host():
-    with headless_host() as scene:
-        yield scene
 
 
 def result_on(grid, options=EVERYWHERE):
@@ -41,10 +34,6 @@ def result_on(grid, options=EVERYWHERE):
     noise = np.random.default_rng(7).uniform(0.02, 0.2, result.labels.shape)
     image = np.where(result.labels > 0, 0.9 - 0.6 * result.heterogeneity + noise / 3, noise).astype(np.float32)
     return replace(result, image=image, options=options)
-
-
-def added(result, **more):
-    return scene.add_result(scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, "CT"), result, **more)
 
 
 def ras(result, voxel):

@@ -22,6 +22,7 @@ import vtk  # noqa: E402
 from host import qt_double  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from host.panel_double import RESULT, InstallerDouble, add_ct, click, open_panel  # noqa: E402
+from host.scenes import put_under_transform  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
 
 LIBRARY = Path(__file__).resolve().parents[1] / "LNHGSlicer" / "LNHGSlicerLib"
@@ -230,11 +231,7 @@ def test_a_region_and_a_range_of_slices_restrict_the_run(panel):
 
 def test_a_region_over_a_moved_ct_is_taken_where_the_reader_sees_it(panel):
     volume = add_ct()
-    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    moved = vtk.vtkTransform()
-    moved.Translate(100, 0, 0)
-    transform.SetMatrixTransformToParent(moved.GetMatrix())
-    volume.SetAndObserveTransformNodeID(transform.GetID())
+    put_under_transform(volume)
     region = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
     region.SetXYZ(110, 20, 30)
     region.SetRadiusXYZ(5, 6, 7)
@@ -667,7 +664,8 @@ def test_a_folder_that_cannot_be_written_is_told(reviewed, tmp_path):
 
 
 def sources():
-    return sorted([*LIBRARY.glob("widget*.py"), LIBRARY / "parameters.py", LIBRARY / "place_point.py"])
+    others = ("parameters", "place_point", "transforms", "translation", "verdicts")
+    return sorted([*LIBRARY.glob("widget*.py"), *(LIBRARY / f"{name}.py" for name in others)])
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)

@@ -13,6 +13,7 @@ from lnhg.errors import InputError
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 
 from host.handmade import GRIDS, handmade_result  # noqa: E402
+from host.scenes import added  # noqa: E402
 from LNHGSlicerLib import scene as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.reader_study import ReaderStudy, fleiss_kappa, icc_2_1, studies_of, summary  # noqa: E402
@@ -30,18 +31,8 @@ class Clock:
 
 
 @pytest.fixture
-def host():
-    with headless_host() as scene:
-        yield scene
-
-
-@pytest.fixture
 def nodes(host):
-    return result_nodes()
-
-
-def result_nodes():
-    return lnhg_scene.add_result(lnhg_scene.add_ct(RESULT.ct.hu, RESULT.ct.ijk_to_ras, "CT"), RESULT)
+    return added(RESULT)
 
 
 @pytest.fixture
@@ -119,7 +110,7 @@ def test_readers_are_blind_to_each_other_and_each_finds_the_own_ratings_again(st
 
 def test_the_studies_of_another_scan_are_kept_apart(study, clock):
     study.rate(ONE, score=40, impression="benign")
-    elsewhere = ReaderStudy(result_nodes(), "Reader A", clock)
+    elsewhere = ReaderStudy(added(RESULT), "Reader A", clock)
     assert elsewhere.rating(ONE) is None
 
 
@@ -197,7 +188,7 @@ def test_nodules_that_a_reader_left_out_count_for_the_others_but_not_for_the_agr
 
 def test_the_summary_of_several_scans_takes_their_nodules_together(study, nodes, clock):
     rate(study, (40, "benign"), (60, "malignant"))
-    elsewhere = result_nodes()
+    elsewhere = added(RESULT)
     rate(ReaderStudy(elsewhere, "Reader A", clock), (80, "benign"), (100, "malignant"))
     assert summary([*studies_of(nodes), *studies_of(elsewhere)])[0].startswith("Reader A: mean score 70.0")
 

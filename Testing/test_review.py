@@ -15,18 +15,13 @@ slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install
 import vtk  # noqa: E402
 from vtk.util.numpy_support import numpy_to_vtk  # noqa: E402
 
+from host import scenes  # noqa: E402
 from host.handmade import BALLS, GRIDS, SHAPE, handmade_result  # noqa: E402
 from LNHGSlicerLib import scene as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.review import Review, carry_over  # noqa: E402
 
 ONE, TWO = "Nodule_1", "Nodule_2"
-
-
-@pytest.fixture
-def host():
-    with headless_host() as scene:
-        yield scene
 
 
 @pytest.fixture
@@ -44,7 +39,7 @@ def added(result, ct=None):
     options = result.options
     made = heterogeneity_map(result.image, result.labels, options.heterogeneity, options.normalisation)
     result = replace(result, heterogeneity=made)
-    return lnhg_scene.add_result(ct or lnhg_scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, "CT"), result)
+    return scenes.added(result) if ct is None else lnhg_scene.add_result(ct, result)
 
 
 def voxels(nodes, segment_id):

@@ -24,7 +24,8 @@ slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install
 import vtk  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
-from host.handmade import BALLS, GRIDS, handmade_result  # noqa: E402
+from host.handmade import BALLS, GRIDS, SAGITTAL, handmade_result  # noqa: E402
+from host.scenes import added  # noqa: E402
 from LNHGSlicerLib import scene as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.scene_file import write_scene  # noqa: E402
@@ -235,7 +236,7 @@ def test_the_segmentation_file_opens_as_the_same_segments_as_the_scene(grid, tmp
     result = handmade_result(GRIDS[grid])
     write_segmentation(tmp_path / "nodules.seg.nrrd", result.labels, result.ct.ijk_to_ras)
     with headless_host() as scene:
-        made = lnhg_scene.add_result(lnhg_scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, "CT"), result)
+        made = added(result)
         opened = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
         storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
         storage.SetFileName(str(tmp_path / "nodules.seg.nrrd"))
@@ -282,20 +283,8 @@ def test_a_scan_without_nodules_gives_an_empty_segmentation_and_an_empty_table(t
         assert node("Nodule table", "vtkMRMLTableNode").GetNumberOfRows() == 0
 
 
-@pytest.fixture
-def host():
-    with headless_host() as scene:
-        yield scene
-
-
-# A CT whose slices run from right to left.
-SAGITTAL = GRIDS["oblique"][:, [2, 0, 1, 3]]
 # In the axial view of the CT: slice and corners of a candidate's boxes, in pixels.
 BOXES = {6: (11, 16, 20, 25), 7: (12, 17, 19, 24)}
-
-
-def added(result, name="CT"):
-    return lnhg_scene.add_result(lnhg_scene.add_ct(result.ct.hu, result.ct.ijk_to_ras, name), result)
 
 
 def with_boxes(result):

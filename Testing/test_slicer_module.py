@@ -19,10 +19,10 @@ from lnhg.progress import Progress
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 
-import vtk  # noqa: E402
 
 from host import qt_double  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
+from host.scenes import put_under_transform  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
 
 MODULE_FILE = Path(__file__).resolve().parents[1] / "LNHGSlicer" / "LNHGSlicer.py"
@@ -91,11 +91,7 @@ def test_the_ct_is_shown_in_the_lung_window(module, asked):
 
 def test_a_ct_under_a_transform_is_read_on_its_own_grid_and_its_results_move_with_it(module, asked):
     volume = ct_node()
-    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    moved = vtk.vtkTransform()
-    moved.Translate(100, 0, 0)
-    transform.SetMatrixTransformToParent(moved.GetMatrix())
-    volume.SetAndObserveTransformNodeID(transform.GetID())
+    transform = put_under_transform(volume)
 
     found = module.LNHGSlicerLogic().segmentNodules(volume)
 

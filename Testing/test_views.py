@@ -9,18 +9,11 @@ slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install
 
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from LNHGSlicerLib import scene  # noqa: E402
-from LNHGSlicerLib.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.layers import Layers  # noqa: E402
 from LNHGSlicerLib.views import ViewMemory, centre_on  # noqa: E402
 
 RESULT = handmade_result(GRIDS["oblique"])
 POINT = (12.5, -30.0, 41.25)
-
-
-@pytest.fixture
-def host():
-    with headless_host() as scene:
-        yield scene
 
 
 @pytest.fixture

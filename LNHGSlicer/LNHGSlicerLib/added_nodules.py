@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import slicer
 
+from lnhg.segmentation_file import id_of_segment
+
 from .review import Review, carry_over
 from .scene import SceneNodes
 
@@ -24,7 +26,7 @@ def move_into(reviewed: SceneNodes, added: SceneNodes) -> list[str]:
     changes = carry_over(added, reviewed)
     for node in added.added:
         _remove(node)
-    return [f"Nodule_{number}" for number, _, _ in changes.kept]
+    return [id_of_segment(number) for number, _, _ in changes.kept]
 
 
 def accept_all(added: SceneNodes) -> None:

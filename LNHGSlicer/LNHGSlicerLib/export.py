@@ -18,10 +18,12 @@ import slicer
 from lnhg.errors import InputError, LNHGError
 from lnhg.nodules import Nodule, as_row, header
 from lnhg.result import Result
+from lnhg.segmentation_file import id_of_segment
 
-from .review import EDITED, REJECTED, outline_of, verdicts
+from .review import outline_of
 from .scene import SceneNodes, ct_of_node, voxels_of
 from .translation import _
+from .verdicts import EDITED, REJECTED, verdicts
 
 if TYPE_CHECKING:
     from lnhg.pictures import Plane
@@ -33,7 +35,7 @@ _DICOM_FILE = "nodules-seg.dcm"
 def export_csv(nodes: SceneNodes, path: Path) -> None:
     """The table with all figures and the reader's verdicts; nodules whose segment was removed are left out."""
     known = verdicts(nodes)
-    rows = [[*as_row(one), known[_segment_id(one)]] for one in nodes.rows if _segment_id(one) in known]
+    rows = [[*as_row(one), known[id_of_segment(one.id)]] for one in nodes.rows if id_of_segment(one.id) in known]
     write_csv(path, [[*header(), "verdict"], *rows])
 
 
@@ -95,16 +97,12 @@ def write_text(path: Path, text: str) -> None:
         ) from error
 
 
-def _segment_id(nodule: Nodule) -> str:
-    return f"Nodule_{nodule.id}"
-
-
 def _result(nodes: SceneNodes) -> Result:
     """What the scene holds of the result, without rejected nodules: label n is the nth of those left."""
     known = verdicts(nodes)
-    left = [one for one in nodes.rows if known.get(_segment_id(one), REJECTED) != REJECTED]
+    left = [one for one in nodes.rows if known.get(id_of_segment(one.id), REJECTED) != REJECTED]
     ct = replace(ct_of_node(nodes.ct), source=_attribute(nodes, "Source"))
-    labels = voxels_of(nodes, [_segment_id(one) for one in left]).astype(np.uint16)
+    labels = voxels_of(nodes, [id_of_segment(one.id) for one in left]).astype(np.uint16)
     shown = nodes.heterogeneity
     image = np.zeros(labels.shape, np.float32) if nodes.generated is None else _array(nodes.generated)
     kind, normalisation = (shown.GetAttribute(f"LNHG.{name}") for name in ("Kind", "Normalisation"))
@@ -124,7 +122,7 @@ def _result(nodes: SceneNodes) -> Result:
 
 def _remarks(nodes: SceneNodes, known: Mapping[str, str], normalisation: str) -> tuple[str, ...]:
     """What the run had to say, and what the reader changed since."""
-    rejected = [str(one.id) for one in nodes.rows if known.get(_segment_id(one)) == REJECTED]
+    rejected = [str(one.id) for one in nodes.rows if known.get(id_of_segment(one.id)) == REJECTED]
     edited = [str(one.id) for one in nodes.rows if one.status == EDITED]
     asked = nodes.options.normalisation
     remarks = (
@@ -145,7 +143,7 @@ def _numbered(plane: Plane, nodules: Sequence[Nodule]) -> Plane:
 
 def _prepare(nodes: SceneNodes, segment_ids: Sequence[str]) -> None:
     """Say on the segments how they were drawn, as the exporter reads it."""
-    by_hand = {_segment_id(one) for one in nodes.rows if one.status in (EDITED, "seeded")}
+    by_hand = {id_of_segment(one.id) for one in nodes.rows if one.status in (EDITED, "seeded")}
     name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     for segment_id in segment_ids:
         segment = nodes.segmentation.GetSegmentation().GetSegment(segment_id)

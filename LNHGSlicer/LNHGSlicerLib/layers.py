@@ -15,7 +15,9 @@ from lnhg.errors import InputError
 from lnhg.heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
 
 from .scene import SceneNodes, ct_of_node, map_title, show_over_ct, voxels_of
+from .transforms import point_of_node
 from .translation import _
+from .verdicts import REJECTED, verdict_of
 
 # The layers, and the volume each lays over the CT.
 _VOLUMES = {"final": "heterogeneity", "boxes": "heterogeneity", "generated": "generated", "raw": "raw_ct"}
@@ -156,14 +158,13 @@ class Layers:
 
         Rejected nodules are left out of the maps, but count in the range of the scan: the others keep their colours.
         """
-        segmentation, options = self.nodes.segmentation.GetSegmentation(), self.nodes.options
-        segment_ids = segmentation.GetSegmentIDs()
+        segment_ids, options = self.nodes.segmentation.GetSegmentation().GetSegmentIDs(), self.nodes.options
         view = axial_view(ct_of_node(self.nodes.ct))
         labels = view.forth(voxels_of(self.nodes, segment_ids))
         image = view.forth(slicer.util.arrayFromVolume(self.nodes.generated))
         heterogeneity = heterogeneity_map(image, labels, kind, normalisation)
         raw_ct = raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation)
-        rejected = [label for label, one in enumerate(segment_ids, 1) if _is_rejected(segmentation.GetSegment(one))]
+        rejected = [label for label, one in enumerate(segment_ids, 1) if verdict_of(self.nodes, one) == REJECTED]
         hidden = np.isin(labels, rejected)
         raw_ct[hidden] = OUTSIDE
         if options.hide_rim:
@@ -175,13 +176,7 @@ class Layers:
 
 def _voxel(volume: Any, ras: Sequence[float]) -> tuple[int, int, int]:
     """The voxel (i, j, k) of a volume node whose centre is nearest to a point of the scene, inside its grid or not."""
-    to_node, to_ijk = vtk.vtkGeneralTransform(), vtk.vtkMatrix4x4()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volume.GetParentTransformNode(), to_node)
+    to_ijk = vtk.vtkMatrix4x4()
     volume.GetRASToIJKMatrix(to_ijk)
-    i, j, k, _ = np.rint(to_ijk.MultiplyPoint((*to_node.TransformPoint(ras), 1.0))).astype(int).tolist()
+    i, j, k = np.rint(to_ijk.MultiplyPoint((*point_of_node(ras, volume), 1.0))[:3]).astype(int).tolist()
     return i, j, k
-
-
-def _is_rejected(segment: Any) -> bool:
-    verdict = vtk.reference("")
-    return bool(segment.GetTag("LNHG.Verdict", verdict)) and str(verdict) == "rejected"

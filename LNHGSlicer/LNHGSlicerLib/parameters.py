@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
 from lnhg.options import Options
+
+from .transforms import point_of_node
 
 
 def choices(name: str) -> list[str]:
@@ -113,13 +113,6 @@ def options_of(parameters: Any, *, seeds_only: bool = False) -> Options:
     )
 
 
-def point_of_ct(world: Sequence[float], ct: Any) -> tuple[float, ...]:
-    """A point of the views (mm, RAS) as RAS of the CT itself, which may stand under a transform."""
-    transform = vtk.vtkGeneralTransform()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, ct.GetParentTransformNode(), transform)
-    return tuple(transform.TransformPoint(world))
-
-
 def has_extent(region: Any) -> bool:
     """Whether a markups box was placed."""
     bounds = _bounds(region)
@@ -129,7 +122,7 @@ def has_extent(region: Any) -> bool:
 def _box(region: Any, ct: Any) -> tuple[float, ...]:
     """RAS bounds, on the CT itself, of the smallest straight box around a markups box."""
     bounds = _bounds(region)
-    corners = [point_of_ct(corner, ct) for corner in product(bounds[:2], bounds[2:4], bounds[4:])]
+    corners = [point_of_node(corner, ct) for corner in product(bounds[:2], bounds[2:4], bounds[4:])]
     return tuple(limit(axis) for axis in zip(*corners, strict=True) for limit in (min, max))
 
 

@@ -17,21 +17,17 @@ import slicer
 import vtk
 
 from lnhg.errors import InputError
+from lnhg.segmentation_file import id_of_segment, number_of_segment
 
 from .export import write_csv
-from .review import REJECTED, verdicts
 from .scene import SceneNodes
 from .translation import _
+from .verdicts import REJECTED, verdicts
 
 IMPRESSIONS = ("benign", "malignant", "uncertain")
 _READER, _SEGMENTATION = "LNHG.Reader", "LNHG.Segmentation"
-_COLUMNS = {
-    "nodule": vtk.vtkStringArray,
-    "score": vtk.vtkDoubleArray,
-    "impression": vtk.vtkStringArray,
-    "comment": vtk.vtkStringArray,
-    "seconds": vtk.vtkDoubleArray,
-}
+# What a table holds of each nodule, and how it is before the reader says anything.
+_COLUMNS: dict[str, str | float] = {"nodule": "", "score": math.nan, "impression": "", "comment": "", "seconds": 0.0}
 
 
 @dataclass(frozen=True)
@@ -117,12 +113,20 @@ class ReaderStudy:
         for segment_id in self._to_rate():
             rating = self.rating(segment_id) or Rating(None, None, "", self._seconds(segment_id))
             score = "" if rating.score is None else f"{rating.score:g}"
-            number = segment_id.removeprefix("Nodule_")
-            rows.append([self.reader, number, score, rating.impression or "", rating.comment, f"{rating.seconds:.1f}"])
+            rows.append(
+                [
+                    self.reader,
+                    number_of_segment(segment_id),
+                    score,
+                    rating.impression or "",
+                    rating.comment,
+                    f"{rating.seconds:.1f}",
+                ]
+            )
         write_csv(path, [["reader", "nodule", "score (0 to 100)", "impression", "comment", "time (s)"], *rows])
 
     def _to_rate(self) -> list[str]:
-        known = {f"Nodule_{nodule.id}" for nodule in self.nodes.rows}
+        known = {id_of_segment(nodule.id) for nodule in self.nodes.rows}
         return [one for one, verdict in verdicts(self.nodes).items() if one in known and verdict != REJECTED]
 
     def _seconds(self, segment_id: str) -> float:
@@ -134,13 +138,7 @@ class ReaderStudy:
         row = _row_of(self._table, segment_id)
         if row is None:
             row = self._table.AddEmptyRow()
-            for name, empty in {
-                "nodule": segment_id,
-                "score": math.nan,
-                "impression": "",
-                "comment": "",
-                "seconds": 0.0,
-            }.items():
+            for name, empty in {**_COLUMNS, "nodule": segment_id}.items():
                 self._table.GetTable().GetColumnByName(name).SetValue(row, empty)
         self._table.GetTable().GetColumnByName(column).SetValue(row, value)
         self._table.GetTable().Modified()
@@ -162,8 +160,8 @@ def _table_of(nodes: SceneNodes, reader: str) -> Any:
     table.SetHideFromEditors(True)
     table.SetAttribute(_READER, reader)
     table.SetNodeReferenceID(_SEGMENTATION, nodes.segmentation.GetID())
-    for name, kind in _COLUMNS.items():
-        column = kind()
+    for name, empty in _COLUMNS.items():
+        column = vtk.vtkStringArray() if empty == "" else vtk.vtkDoubleArray()
         column.SetName(name)
         table.AddColumn(column)
     return table

@@ -1,11 +1,11 @@
 """Review of a result, nodule by nodule: accept, reject, edit, undo; and what of it a second run on the same CT keeps.
 
-The verdicts live in the scene, as tags of the segments, and are saved with it.
+What readers said lives in the scene: see `verdicts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,14 +20,13 @@ from lnhg.errors import InputError
 from lnhg.heterogeneity import figures, heterogeneity_map, raw_ct_in_same_colours
 from lnhg.lungs import lung_regions
 from lnhg.nodules import Nodule, as_row, header, measure_nodules
-from lnhg.segmentation_file import TERMINOLOGY, segment_color
+from lnhg.segmentation_file import id_of_segment
 
 from .layers import Layers
-from .scene import SceneNodes, ct_of_node, voxels_of
+from .scene import SceneNodes, add_segment, ct_of_node, voxels_of
 from .translation import _
+from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, set_verdict, verdict_of, verdict_text
 
-OPEN, ACCEPTED, REJECTED, EDITED = "open", "accepted", "rejected", "edited"
-_TAG = "LNHG.Verdict"
 # Two outlines are the same nodule if they share this part of the smaller one.
 _SAME_SHARE = 0.5
 
@@ -111,11 +110,11 @@ class Review:
         for one in changed:
             if now[one] is None:
                 self._set_outline(one, self._outlines[one])
-                _set_verdict(self.nodes, one, REJECTED)
+                set_verdict(self.nodes, one, REJECTED)
             else:
                 self._outlines[one] = now[one]
                 self._measure(one, EDITED)
-                _set_verdict(self.nodes, one, EDITED)
+                set_verdict(self.nodes, one, EDITED)
         self._draw_maps()
 
     @property
@@ -128,12 +127,12 @@ class Review:
         there = self._nodules()  # without segments that were removed since
         redraw = False
         for before in (one for one in step if one.segment_id in there):
-            redraw |= REJECTED in (before.verdict, _verdict(self.nodes, before.segment_id))
+            redraw |= REJECTED in (before.verdict, verdict_of(self.nodes, before.segment_id))
             if before.outline is not self._outlines[before.segment_id]:
                 self._set_outline(before.segment_id, before.outline)
                 redraw = True
             _write_row(self.nodes.table, before.nodule)
-            _set_verdict(self.nodes, before.segment_id, before.verdict)
+            set_verdict(self.nodes, before.segment_id, before.verdict)
         if redraw:
             self._draw_maps()
 
@@ -152,7 +151,8 @@ class Review:
         """
         if segment_id is None:
             number = 1 + max((one.id for one in self._nodules().values()), default=0)
-            segment_id = _add_segment(self.nodes, number)
+            add_segment(self.nodes.segmentation, number)
+            segment_id = id_of_segment(number)
             self._outlines[segment_id] = None
             _write_row(self.nodes.table, replace(nodule, id=number))
         known = self._outlines[segment_id]
@@ -160,13 +160,13 @@ class Review:
             self._set_outline(segment_id, outline)
             if verdict != REJECTED:
                 self._measure(segment_id, nodule.status if nodule.status == EDITED else None)
-        _set_verdict(self.nodes, segment_id, verdict)
+        set_verdict(self.nodes, segment_id, verdict)
         return self._nodules()[segment_id].id
 
     def _nodules(self) -> dict[str, Nodule]:
         """The table's rows by segment ID."""
         segments = set(self.nodes.segmentation.GetSegmentation().GetSegmentIDs())
-        rows = {f"Nodule_{nodule.id}": nodule for nodule in self.nodes.rows}
+        rows = {id_of_segment(nodule.id): nodule for nodule in self.nodes.rows}
         return {segment_id: nodule for segment_id, nodule in rows.items() if segment_id in segments}
 
     def _row(self, segment_id: str, nodule: Nodule) -> ReviewRow:
@@ -178,7 +178,7 @@ class Review:
             nodule.type,
             nodule.score,
             nodule.core.mean,
-            _verdict(self.nodes, segment_id),
+            verdict_of(self.nodes, segment_id),
         )
 
     def _neighbour(self, segment_id: str, step: int) -> str:
@@ -188,13 +188,13 @@ class Review:
     def _judge(self, segment_id: str, verdict: str) -> None:
         before = self._before(segment_id)
         self._steps.append((before,))
-        _set_verdict(self.nodes, segment_id, verdict)
+        set_verdict(self.nodes, segment_id, verdict)
         if REJECTED in (before.verdict, verdict) and before.verdict != verdict:
             self._draw_maps()
 
     def _before(self, segment_id: str) -> _Before:
         nodule = self._nodules()[segment_id]
-        return _Before(segment_id, _verdict(self.nodes, segment_id), nodule, self._outlines[segment_id])
+        return _Before(segment_id, verdict_of(self.nodes, segment_id), nodule, self._outlines[segment_id])
 
     def _set_outline(self, segment_id: str, outline: Any) -> None:
         """Replace the voxels of a segment; other segments keep theirs, also where they overlap."""
@@ -230,8 +230,7 @@ class Review:
             scores=[former.score],
             rim_mm=options.rim,
         )
-        if view.axes[0] == 0 and view.flips[0]:  # slice numbers of the CT as stored
-            row = replace(row, slice=len(view.ct.hu) - 1 - row.slice)
+        row = replace(row, slice=view.stored_slice(row.slice))
         # The scene does not know the DICOM instance number of another slice.
         instance = former.instance_number if row.slice == former.slice else None
         row = replace(row, id=former.id, instance_number=instance)
@@ -330,11 +329,7 @@ def _called(number: int) -> str:
 
 def _kept(number: int, former: int, verdict: str) -> str:
     was = "" if number == former else _(", was {number}").format(number=former)
-    return f"{_called(number)} ({_verdict_texts()[verdict]}{was})"
-
-
-def _verdict_texts() -> dict[str, str]:
-    return {ACCEPTED: _("accepted"), REJECTED: _("rejected"), EDITED: _("edited")}
+    return f"{_called(number)} ({verdict_text(verdict)}{was})"
 
 
 # ---------------------------------------------------------------- segments, and rows of the table
@@ -353,22 +348,6 @@ def outline_of(nodes: SceneNodes, segment_id: str) -> Any | None:
     return small
 
 
-def verdicts(nodes: SceneNodes) -> Mapping[str, str]:
-    """The verdict of each segment of a result, by segment ID."""
-    return {segment_id: _verdict(nodes, segment_id) for segment_id in nodes.segmentation.GetSegmentation().GetSegmentIDs()}
-
-
-def _verdict(nodes: SceneNodes, segment_id: str) -> str:
-    verdict = vtk.reference("")
-    known = nodes.segmentation.GetSegmentation().GetSegment(segment_id).GetTag(_TAG, verdict)
-    return str(verdict) if known else OPEN
-
-
-def _set_verdict(nodes: SceneNodes, segment_id: str, verdict: str) -> None:
-    nodes.segmentation.GetSegmentation().GetSegment(segment_id).SetTag(_TAG, verdict)
-    nodes.segmentation.GetDisplayNode().SetSegmentVisibility(segment_id, verdict != REJECTED)
-
-
 def _same(one: Any | None, other: Any | None) -> bool:
     """Whether two outlines have the same voxels at the same place."""
     if one is None or other is None:
@@ -383,14 +362,6 @@ def _voxels(image: Any) -> np.ndarray:
 def _array(volume_node: Any) -> np.ndarray:
     values: np.ndarray = slicer.util.arrayFromVolume(volume_node)
     return values
-
-
-def _add_segment(nodes: SceneNodes, number: int) -> str:
-    segmentation = nodes.segmentation.GetSegmentation()
-    segment_id = segmentation.AddEmptySegment(f"Nodule_{number}", f"Nodule {number}", segment_color(number))
-    segment = segmentation.GetSegment(segment_id)
-    segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY)
-    return str(segment_id)
 
 
 def _write_row(table_node: Any, nodule: Nodule) -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 import lnhg
@@ -196,13 +195,13 @@ class SegmentationRun:
         """Raise InputError if the CT is no longer where the run was made from it."""
         from lnhg.result_files import check_grid
 
+        from .scene import grid_of_node
+
         if self._node.GetScene() is None or self._node.GetImageData() is None:
             raise InputError(_("The CT was removed from the scene during the run; nothing was added."))
-        matrix = vtk.vtkMatrix4x4()
-        self._node.GetIJKToRASMatrix(matrix)
         shape = self._node.GetImageData().GetDimensions()[::-1]
         try:
-            check_grid(self._node.GetName(), shape, slicer.util.arrayFromVTKMatrix(matrix), self._ct)
+            check_grid(self._node.GetName(), shape, grid_of_node(self._node), self._ct)
         except InputError as error:
             raise InputError(_("The CT was moved or cut during the run; nothing was added, run again.")) from error
 

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,9 @@ from lnhg.axial import axial_view
 from lnhg.ct import CT
 from lnhg.errors import InputError, LNHGError
 from lnhg.nodules import Nodule, as_row, from_row, header
-from lnhg.options import Options
+from lnhg.options import Options, options_of_record
 from lnhg.resources import resource
-from lnhg.segmentation_file import TERMINOLOGY, segment_color
+from lnhg.segmentation_file import TERMINOLOGY, id_of_segment, segment_color, segment_name
 
 from .views import centre_on
 
@@ -75,9 +75,7 @@ class SceneNodes:
     @property
     def options(self) -> Options:
         """The options of the run, without its weights folder."""
-        read = json.loads(self.segmentation.GetAttribute("LNHG.Options"))
-        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in read.items()}
-        return Options(**{**values, "weights": None})
+        return replace(options_of_record(json.loads(self.segmentation.GetAttribute("LNHG.Options"))), weights=None)
 
 
 def add_ct(hu: np.ndarray, ijk_to_ras: np.ndarray, name: str) -> Any:
@@ -101,7 +99,12 @@ def ct_of_node(volume_node: Any) -> CT:
     if not np.isfinite(values).all():
         raise InputError(f"The volume {name} holds values that are not numbers; choose a chest CT in HU.")
     hu = np.clip(np.rint(values), -1024, np.iinfo(np.int16).max).astype(np.int16)
-    return CT(hu, slicer.util.arrayFromVTKMatrix(_ijk_to_ras(volume_node)))
+    return CT(hu, grid_of_node(volume_node))
+
+
+def grid_of_node(volume_node: Any) -> np.ndarray:
+    """IJK to RAS (4 x 4, mm) of a volume node, without its parent transform."""
+    return slicer.util.arrayFromVTKMatrix(_ijk_to_ras(volume_node))
 
 
 def add_result(ct_node: Any, result: Result, *, with_generated: bool = True) -> SceneNodes:
@@ -270,18 +273,24 @@ def _add_segmentation(ct_node: Any, labels: np.ndarray, count: int) -> Any:
     node = _add_node("vtkMRMLSegmentationNode", "Nodules")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
-    segmentation = node.GetSegmentation()
     image = _label_image(labels, _ijk_to_ras(ct_node))
     for label in range(1, count + 1):
-        segment_id = segmentation.AddEmptySegment(f"Nodule_{label}", f"Nodule {label}", segment_color(label))
-        segment = segmentation.GetSegment(segment_id)
-        segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY)
+        segment = add_segment(node, label)
         segment.SetLabelValue(label)
         segment.AddRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName(), image)
     node.CreateClosedSurfaceRepresentation()
     # Only the outline in the slices: a fill would tint the colours of the heterogeneity map.
     node.GetDisplayNode().Visibility2DFillOff()
     return node
+
+
+def add_segment(segmentation_node: Any, number: int) -> Any:
+    """A segment without voxels for a nodule, with its name, colour and codes."""
+    segmentation = segmentation_node.GetSegmentation()
+    segmentation.AddEmptySegment(id_of_segment(number), segment_name(number), segment_color(number))
+    segment = segmentation.GetSegment(id_of_segment(number))
+    segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY)
+    return segment
 
 
 def _label_image(labels: np.ndarray, ijk_to_ras: Any) -> Any:

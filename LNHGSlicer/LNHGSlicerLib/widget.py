@@ -15,8 +15,9 @@ from slicer.util import VTKObservationMixin
 from lnhg.errors import InputError
 from lnhg.progress import Progress
 
-from .parameters import Parameters, choices, has_extent, options_of, point_of_ct, words
+from .parameters import Parameters, choices, has_extent, options_of, words
 from .place_point import PointPlacement
+from .transforms import point_of_node
 from .widget_export import ExportGroup
 from .widget_install import InstallGroup
 from .widget_review import ReviewGroup, open_segment_editor
@@ -206,7 +207,7 @@ class Panel(VTKObservationMixin):
         self._update()
 
     def _on_point(self, world: tuple[float, float, float]) -> None:
-        seed = point_of_ct(world, self._parameters.ct)
+        seed = point_of_node(world, self._parameters.ct)
         # The views are still handling the click: begin when they are done.
         qt.QTimer.singleShot(0, lambda: self.start([seed]))
 

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from lnhg.errors import LNHGError
 
+from .verdicts import verdict_text
 from .widget_histogram import histogram_picture
 
 _SLAB_MM = 10.0
@@ -220,8 +221,10 @@ class ReviewGroup:
         self.ui.histogramLabel.setVisible(selected is not None)
         if selected is None:
             return
-        number = selected.removeprefix("Nodule_")
-        self.ui.histogramTitle.setText(_("Voxels of nodule {number} by the value of the map:").format(number=number))
+        from lnhg.segmentation_file import number_of_segment
+
+        title = _("Voxels of nodule {number} by the value of the map:")
+        self.ui.histogramTitle.setText(title.format(number=number_of_segment(selected)))
         counts, edges = self._layers.histogram(selected)
         colors = self.nodes.heterogeneity.GetDisplayNode().GetColorNode()
         self.ui.histogramLabel.setPixmap(histogram_picture(counts.tolist(), edges.tolist(), colors))
@@ -253,7 +256,6 @@ def _set_up_table(table: Any) -> None:
 
 def _cells(row: Any) -> list[str]:
     sides = {"left": _("left"), "right": _("right")}
-    verdicts = {"accepted": _("accepted"), "rejected": _("rejected"), "edited": _("edited"), "open": _("to review")}
     return [
         str(row.number),
         sides.get(row.side, "?"),
@@ -261,7 +263,7 @@ def _cells(row: Any) -> list[str]:
         row.type,
         _number(row.score, 2),
         _number(row.heterogeneity, 2),
-        verdicts[row.verdict],
+        verdict_text(row.verdict),
     ]
 
 

@@ -38,6 +38,10 @@ class AxialView:
         """An array `[slice, row, column]` on the original grid, reordered to the view."""
         return np.flip(array.transpose(self.axes), self._flipped)
 
+    def stored_slice(self, k: int) -> int:
+        """The number, in the CT as stored, of slice k of the view; k itself where its slices run along another axis."""
+        return len(self.ct.hu) - 1 - k if self.axes[0] == 0 and self.flips[0] else k
+
     def back(self, array: np.ndarray) -> np.ndarray:
         """An array `[slice, row, column]` of the view, reordered to the original grid."""
         unflipped = np.flip(array, self._flipped)

@@ -6,8 +6,7 @@ gives the same values as the whole slice.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,28 @@ Tile = tuple[int, int, int]
 # Tile widths in pixels. A tile is read with 8 pixels around it: small ones waste that, large ones compute what is not asked.
 _TILE_AROUND_CANDIDATES = 24
 _TILE_EVERYWHERE = 128
+
+
+@dataclass(frozen=True)
+class _Triplets:
+    """How volumes of three slices are laid over a CT.
+
+    Attributes:
+        step: there is a triplet for every `step`th slice of the CT, numbered as that slice.
+        first: its first slice, counted from that slice.
+        used: which of the three slices of G(x) are taken.
+    """
+
+    step: int
+    first: int
+    used: tuple[int, ...]
+
+
+_TRIPLETS = {
+    "averaged": _Triplets(1, -1, (0, 1, 2)),
+    "overlapping": _Triplets(1, -1, (1,)),
+    "paper": _Triplets(3, 0, (0, 1, 2)),
+}
 
 #: A box on the CT grid of the axial view: slices, rows, columns.
 Region = tuple[slice, slice, slice]
@@ -128,7 +149,7 @@ class _Work:
         self, ct: CT, grid: NetworkGrid, tile: int, triplets: str, run: Callable[[torch.Tensor], torch.Tensor]
     ) -> None:
         self.ct, self.grid, self.tile, self.run = ct, grid, tile, run
-        self.triplets = triplets
+        self.triplets = _TRIPLETS[triplets]
         self.steps = grid.steps(ct.hu.shape[1:], ct.spacing[:2])
         first = grid.sample(ct.hu[:1], ct.spacing[:2])
         self.shape = (len(ct.hu), first.shape[1], first.shape[2])
@@ -136,11 +157,10 @@ class _Work:
         padded = [extent * tile for extent in self.counts]
         self.values = np.zeros((len(ct.hu), *padded), np.float32)
         self.done: set[Tile] = set()
-        self._places_done: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
         self._slices: dict[int, torch.Tensor] = {}
 
     def all_tiles(self) -> set[Tile]:
-        units = range(0, self.shape[0], 3) if self.triplets == "paper" else range(self.shape[0])
+        units = range(0, self.shape[0], self.triplets.step)
         return {(k, y, x) for k in units for y in range(self.counts[0]) for x in range(self.counts[1])}
 
     def mask(self, regions: Iterable[Region]) -> np.ndarray:
@@ -161,12 +181,9 @@ class _Work:
         return {(unit, int(b), int(c)) for a, b, c in found for unit in self._units_of(int(a))}
 
     def _units_of(self, k: int) -> list[int]:
-        """The triplets from which slice k of the image is made, by their middle (`paper`: first) slice."""
-        if self.triplets == "paper":
-            return [k - k % 3]
-        if self.triplets == "overlapping":
-            return [k]
-        return [unit for unit in (k - 1, k, k + 1) if 0 <= unit < self.shape[0]]
+        """The triplets of which a slice of G(x) is taken for slice k of the image."""
+        units = (k - self.triplets.first - number for number in self.triplets.used)
+        return [unit for unit in units if 0 <= unit < self.shape[0] and unit % self.triplets.step == 0]
 
     def evaluate(self, tiles: set[Tile], report: Callable[[float], None]) -> None:
         ordered = sorted(tiles)
@@ -182,45 +199,36 @@ class _Work:
         self.values[:, self.shape[1] :] = 0
         self.values[:, :, self.shape[2] :] = 0
         self.done |= tiles
-        for unit, y, x in tiles:
-            self._places_done[unit].add((y, x))
         self._slices.clear()
 
     def image(self) -> NoduleImage:
         known = np.zeros(self.values.shape, bool)
+        places = {(y, x) for _, y, x in self.done}
         for k in range(self.shape[0]):
             units = self._units_of(k)
-            for y, x in self._done_in_all(units):
-                known[k, y * self.tile : (y + 1) * self.tile, x * self.tile : (x + 1) * self.tile] = True
+            for y, x in places:
+                if all((unit, y, x) in self.done for unit in units):
+                    known[k, y * self.tile : (y + 1) * self.tile, x * self.tile : (x + 1) * self.tile] = True
         inside = np.s_[:, : self.shape[1], : self.shape[2]]
         return NoduleImage(np.where(known, self.values, 0)[inside], known[inside], self.steps, self.ct.hu.shape)
-
-    def _done_in_all(self, units: Sequence[int]) -> set[tuple[int, int]]:
-        """Rows and columns of the tiles that were run in every one of these triplets."""
-        return set.intersection(*(self._places_done[unit] for unit in units))
 
     def _input(self, tile: Tile) -> torch.Tensor:
         """Three slices of one tile with `REACH` pixels around, `[3, tile + 2 reach, tile + 2 reach]`."""
         unit, y, x = tile
-        offsets = (0, 1, 2) if self.triplets == "paper" else (-1, 0, 1)
+        first = unit + self.triplets.first
         window = np.s_[y * self.tile : (y + 1) * self.tile + 2 * REACH, x * self.tile : (x + 1) * self.tile + 2 * REACH]
         last = self.shape[0] - 1
-        return torch.stack([self._padded(min(max(unit + offset, 0), last))[window] for offset in offsets])
+        return torch.stack([self._padded(min(max(k, 0), last))[window] for k in range(first, first + 3)])
 
     def _store(self, tile: Tile, values: np.ndarray) -> None:
         unit, y, x = tile
         window = np.s_[y * self.tile : (y + 1) * self.tile, x * self.tile : (x + 1) * self.tile]
-        if self.triplets == "paper":
-            count = min(3, self.shape[0] - unit)
-            self.values[unit : unit + count, window[0], window[1]] = values[:count]
-        elif self.triplets == "overlapping":
-            self.values[unit, window[0], window[1]] = values[1]
-        else:
-            # Sums that are not complete yet stay below the mean (G(x) is never negative): what they reach is reached.
-            for offset, slice_values in zip((-1, 0, 1), values, strict=True):
-                k = unit + offset
-                if 0 <= k < self.shape[0]:
-                    self.values[k, window[0], window[1]] += slice_values / len(self._units_of(k))
+        for number in self.triplets.used:
+            k = unit + self.triplets.first + number
+            if 0 <= k < self.shape[0]:
+                # A mean of which a part is still missing stays below its value (G(x) is never negative): what it reaches
+                # is reached.
+                self.values[k, window[0], window[1]] += values[number] / len(self._units_of(k))
 
     def _padded(self, k: int) -> torch.Tensor:
         """Slice k on the network grid, mirrored at its border by `REACH` pixels and to whole tiles."""

@@ -53,12 +53,17 @@ def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray, bool]:
         image = reader.Execute()
     except RuntimeError as error:
         raise InputError(f"{path.name} is damaged, cut off or no image; copy it again.") from error
+    placed = not path.name.lower().endswith((".nrrd", ".nhdr")) or image.HasMetaDataKey("NRRD_space")
+    return sitk.GetArrayFromImage(image), grid_of(image), placed
+
+
+def grid_of(image: sitk.Image) -> np.ndarray:
+    """IJK to RAS (4 x 4, mm) of an ITK image."""
     lps = np.eye(4)
     # Direction times spacing keeps shear; the directions alone need not be orthogonal.
     lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     lps[:3, 3] = image.GetOrigin()
-    placed = not path.name.lower().endswith((".nrrd", ".nhdr")) or image.HasMetaDataKey("NRRD_space")
-    return sitk.GetArrayFromImage(image), _LPS_TO_RAS @ lps, placed
+    return _LPS_TO_RAS @ lps
 
 
 def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, bool]:

@@ -5,6 +5,7 @@ The command line, the Slicer module's parameter node and `lnhg.segment` are made
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,11 @@ class Options:
     def everywhere(self) -> bool:
         """Whether the generator runs on every slice: asked for, or needed by the paper's rules."""
         return self.full_generator or self.fusion == "paper" or self.normalisation == "slice"
+
+
+def options_of_record(values: Mapping[str, Any]) -> Options:
+    """Options read back from JSON, which has lists for tuples and text for paths."""
+    read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    if read["weights"] is not None:
+        read["weights"] = Path(read["weights"])
+    return Options(**read)

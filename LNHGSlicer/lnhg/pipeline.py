@@ -245,9 +245,7 @@ class _Run:
             scores=nodules.scores,
             rim_mm=options.rim,
         )
-        if self.view.axes[0] == 0 and self.view.flips[0]:  # slice numbers of the CT as stored
-            rows = tuple(replace(row, slice=len(self.ct.hu) - 1 - row.slice) for row in rows)
-        return rows
+        return tuple(replace(row, slice=self.view.stored_slice(row.slice)) for row in rows)
 
     def result(
         self,

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from .ct import CT
 from .errors import InputError
+from .image_file import grid_of
 from .nodules import from_row, header
-from .options import Options
+from .options import options_of_record
 from .outputs import FILES_FOR_SCENE
 from .result import Result
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # How far a corner of a result may lie from that of its CT, mm: far below a voxel, far above what a file rounds.
 _CORNER_MM = 0.01
 # What the record says of the input beside `CT.source`.
@@ -41,7 +39,7 @@ def load_result(folder: Path, ct: CT) -> Result:
         record = json.loads(files["record"].read_text(encoding="utf-8"))
         nodules = tuple(from_row(row[title] for title in header()) for row in record["nodules"])
         candidates = tuple(record["candidates"])
-        options = _options(record["options"])
+        options = options_of_record(record["options"])
         source = {key: value for key, value in record["input"].items() if key not in _GRID}
         provenance, warnings = record["provenance"], tuple(record["warnings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -81,16 +79,5 @@ def _volume(path: Path, ct: CT) -> np.ndarray:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise InputError(f"The file {path.name} of the run is missing or damaged; run again.") from error
-    lps = np.eye(4)
-    lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    lps[:3, 3] = image.GetOrigin()
-    check_grid(path.name, image.GetSize()[::-1], _LPS_TO_RAS @ lps, ct)
+    check_grid(path.name, image.GetSize()[::-1], grid_of(image), ct)
     return sitk.GetArrayFromImage(image)
-
-
-def _options(values: Mapping[str, Any]) -> Options:
-    """JSON has lists for tuples and text for paths."""
-    read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    if read["weights"] is not None:
-        read["weights"] = Path(read["weights"])
-    return Options(**read)

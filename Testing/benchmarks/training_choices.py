@@ -14,11 +14,12 @@ import numpy as np
 
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.splits import list_of
-from lnhg.evaluation.dice import centre_of, dice
+from lnhg.evaluation.dice import dice, seeded
 from lnhg.networks.generator import Generator
 from lnhg.options import Options
-from lnhg.pipeline import Models, segment
+from lnhg.pipeline import Models
 from lnhg.training.checkpoint import read_checkpoint
+from lnhg.training.run import models_in_training
 
 # Share targets are drawn weaker than binary ones, so each run is shown at the best of these.
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45)
@@ -28,14 +29,12 @@ def models_of(run: Path) -> Models:
     state = read_checkpoint(run / "last.pt")
     generator = Generator(state["config"]["width"])
     generator.load_state_dict(state["generator"])
-    manifest = {"name": run.name, "sha256": "", "grid": state["config"]["grid"], "thresholds": {"g": 0.4}}
-    return Models(generator.eval(), None, {"generator": manifest})
+    return models_in_training(generator, state["config"]["grid"])
 
 
 def figures(cutout: Cutout, models: Models, threshold: float) -> tuple[float, float]:
     """Dice, and the standard deviation of h in the nodule's core (NaN if it has none)."""
-    seed = cutout.ct.to_ras(np.array(centre_of(cutout.consensus)))
-    result = segment(cutout.ct, Options(seeds_only=True, generator_threshold=threshold), [seed.tolist()], models=models)
+    result = seeded(cutout, models, Options(seeds_only=True, generator_threshold=threshold))
     deviation = result.nodules[0].core.deviation if result.nodules else float("nan")
     return dice(cutout.consensus, result.labels > 0), deviation
 

@@ -40,6 +40,9 @@ GRIDS = {
     "sheared": spaced(_AXIAL + _TILTED, (0.7, 0.7, 2.5), (170.3, 160.1, -300.7)),
 }
 
+# The CT's axes in another order and against each other: its slices run from right to left, as of a sagittal series.
+SAGITTAL = GRIDS["oblique"][:, [2, 0, 1, 3]]
+
 
 def handmade_result(ijk_to_ras: np.ndarray, balls=BALLS, **identity: object) -> Result:
     """A `Result` with a nodule for each ball; the map rises from 0 in each ball's middle to about 1 at its surface."""

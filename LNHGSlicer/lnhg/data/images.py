@@ -9,17 +9,13 @@ import SimpleITK as sitk
 
 from ..ct import CT
 from ..errors import InputError
-
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from ..image_file import grid_of
 
 
 def read_ct_image(path: Path) -> CT:
     """A CT stored in HU; air outside the body may be any value below -1024."""
     image = sitk.ReadImage(str(path))
-    lps = np.eye(4)
-    lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    lps[:3, 3] = image.GetOrigin()
-    return CT(np.maximum(sitk.GetArrayFromImage(image), -1024).astype(np.int16), _LPS_TO_RAS @ lps)
+    return CT(np.maximum(sitk.GetArrayFromImage(image), -1024).astype(np.int16), grid_of(image))
 
 
 def read_label_image(path: Path, ct: CT) -> np.ndarray:

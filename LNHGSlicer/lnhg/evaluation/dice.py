@@ -12,6 +12,7 @@ from ..data.cutouts import Cutout
 from ..errors import InputError
 from ..options import Options
 from ..pipeline import Models, segment
+from ..result import Result
 
 _SEEDS_ONLY = Options(seeds_only=True)
 
@@ -30,9 +31,13 @@ def centre_of(nodule: np.ndarray) -> tuple[int, int, int]:
 
 def seeded_dice(cutout: Cutout, models: Models, options: Options = _SEEDS_ONLY) -> float:
     """Dice of one cut-out's nodule against the 50% consensus on the CT's own grid, segmented from a seed at its centre."""
-    reference = cutout.consensus
-    seed = cutout.ct.to_ras(np.array(centre_of(reference)))
-    return dice(reference, segment(cutout.ct, options, [seed.tolist()], models=models).labels > 0)
+    return dice(cutout.consensus, seeded(cutout, models, options).labels > 0)
+
+
+def seeded(cutout: Cutout, models: Models, options: Options = _SEEDS_ONLY) -> Result:
+    """The run on one cut-out from a seed at the centre of its consensus."""
+    seed = cutout.ct.to_ras(np.array(centre_of(cutout.consensus)))
+    return segment(cutout.ct, options, [seed.tolist()], models=models)
 
 
 def read_label_maps(*paths: Path) -> list[np.ndarray]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +64,12 @@ def _background(folder: Path, seed: int) -> list[Place]:
 
 
 def _mean_dice(generator: Generator, cutouts: list[Cutout], config: GeneratorConfig, device: str) -> float:
-    manifest = {"name": "in training", "sha256": "", "grid": config.grid.as_dict(), "thresholds": {"g": _THRESHOLD}}
-    models = Models(generator.eval(), None, {"generator": manifest})
+    models = models_in_training(generator, config.grid.as_dict())
     options = Options(seeds_only=True, device=device)  # the device of the training: elsewhere the network would be moved
     return float(np.mean([seeded_dice(cutout, models, options) for cutout in cutouts]))
+
+
+def models_in_training(generator: Generator, grid: Mapping[str, Any]) -> Models:
+    """The generator of a run of training as `segment` takes it; `grid` as a configuration holds it."""
+    manifest = {"name": "in training", "sha256": "", "grid": grid, "thresholds": {"g": _THRESHOLD}}
+    return Models(generator.eval(), None, {"generator": manifest})
