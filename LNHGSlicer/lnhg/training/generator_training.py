@@ -9,13 +9,14 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..data.generator_samples import Augmentation, Place, batch
 from ..errors import InputError, LNHGError
@@ -47,6 +48,7 @@ class GeneratorConfig:
         last_slope: slope of the last ReLU below zero in training (0: the paper's ReLU).
         target: R(x): `binary`, `share` or `intensity`.
         background: share of a batch drawn from places of whole scans instead of cut-outs.
+        averaging: decay of the running mean of the generator's weights, which is validated and packed; 0: the last weights.
     """
 
     width: int = 32
@@ -65,6 +67,7 @@ class GeneratorConfig:
     last_slope: float = 0.0
     target: str = "binary"
     background: float = 0.0
+    averaging: float = 0.0
     grid: NetworkGrid = field(default_factory=lambda: NetworkGrid("paper", 1.4))
     seed: int = 0
 
@@ -153,6 +156,7 @@ class GeneratorTraining:
         self.discriminator = Discriminator(shape, config.discriminator_width).to(self.device) if config.adversarial else None
         self.optimiser = _adam(self.generator, config)
         self.critic_optimiser = _adam(self.discriminator, config) if self.discriminator else None
+        self.averaged = _averaged(self.generator, config.averaging)
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = folder / "last.pt"
@@ -189,12 +193,20 @@ class GeneratorTraining:
             self.step += 1
             losses["minutes"] = (time.monotonic() - began) / 60
             if validate and validate_every and self.step % validate_every == 0:
-                losses["select_dice"] = validate(self.generator)
+                losses["select_dice"] = validate(self.trained_generator)
                 logger.info("step %d: select Dice %.4f", self.step, losses["select_dice"])
             self._log(losses)
             if self.step % save_every == 0 and not dead:
                 self._save()
         self._save()
+
+    @property
+    def trained_generator(self) -> Generator:
+        """The generator that the run gives: the running mean where there is one."""
+        if self.averaged is None:
+            return self.generator
+        generator: Generator = self.averaged.module
+        return generator
 
     def _train_step(self) -> dict[str, float]:
         config = self.config
@@ -211,6 +223,8 @@ class GeneratorTraining:
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.optimiser.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.generator)
         losses.update({name: float(part.detach()) for name, part in parts.items()})
         losses["brightest"] = float(g.detach().max())
         return losses
@@ -276,7 +290,7 @@ class GeneratorTraining:
         # A gradient can overflow after a loss that was finite.
         if not all(bool(value.isfinite().all()) for value in self.generator.state_dict().values()):
             raise self._not_finite()
-        networks = {"generator": self.generator, "discriminator": self.discriminator}
+        networks = {"generator": self.generator, "averaged": self.averaged, "discriminator": self.discriminator}
         optimisers = {"optimiser": self.optimiser, "critic_optimiser": self.critic_optimiser}
         state: dict[str, Any] = {"step": self.step, "config": self.config.as_dict()}
         state |= {name: part.state_dict() for name, part in (networks | optimisers).items() if part is not None}
@@ -288,6 +302,8 @@ class GeneratorTraining:
         self.step = state["step"]
         self.generator.load_state_dict(state["generator"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
         if self.discriminator is not None and self.critic_optimiser is not None:
             self.discriminator.load_state_dict(state["discriminator"])
             self.critic_optimiser.load_state_dict(state["critic_optimiser"])
@@ -295,12 +311,20 @@ class GeneratorTraining:
     def _start_from(self, checkpoint: Path) -> None:
         """From the generator of another run; a narrower one is widened."""
         try:
-            self.generator.load_state_dict(widened(read_checkpoint(checkpoint)["generator"], self.config.width))
+            self.generator.load_state_dict(widened(generator_of(read_checkpoint(checkpoint)), self.config.width))
+            self.averaged = _averaged(self.generator, self.config.averaging)
         except (KeyError, RuntimeError, ValueError) as error:
             raise LNHGError(
                 f"{checkpoint.name} holds no generator that width {self.config.width} is a multiple of; "
                 "start from another checkpoint."
             ) from error
+
+
+def generator_of(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights that a run's checkpoint gives: the running mean where there is one."""
+    if "averaged" not in state:
+        return state["generator"]
+    return {name.removeprefix("module."): value for name, value in state["averaged"].items() if name.startswith("module.")}
 
 
 def learning_rate(config: GeneratorConfig, step: int) -> float:
@@ -309,6 +333,11 @@ def learning_rate(config: GeneratorConfig, step: int) -> float:
         return config.learning_rate * (step + 1) / config.warm_up
     share = (step - config.warm_up) / max(1, config.steps - config.warm_up)
     return config.final_rate + (config.learning_rate - config.final_rate) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _averaged(generator: Generator, decay: float) -> AveragedModel | None:
+    """The running mean of weights and of batch norm's figures."""
+    return AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
 
 
 def _adam(network: torch.nn.Module, config: GeneratorConfig) -> torch.optim.Adam:

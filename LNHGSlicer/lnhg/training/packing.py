@@ -8,6 +8,7 @@ from ..data.splits import LISTS
 from ..weights import save_weights
 from .checkpoint import read_checkpoint
 from .detector_training import pack_detector
+from .generator_training import generator_of
 
 
 def pack(checkpoint: Path, folder: Path, threshold: float) -> Path:
@@ -29,4 +30,4 @@ def pack_generator(checkpoint: Path, folder: Path, threshold: float) -> Path:
         "target": config["target"],
         "training": {**config, "steps_done": state["step"], "patient_lists": list(LISTS)},
     }
-    return save_weights(folder, "generator", state["generator"], manifest)
+    return save_weights(folder, "generator", generator_of(state), manifest)

@@ -1,0 +1,34 @@
+"""`lnhg export`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .common import add_command
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser("export", help="write the results of a run in another format")
+    formats = parser.add_subparsers(required=True, metavar="FORMAT")
+    dicom = add_command(formats, "dicom", _export_dicom, "write nodules and measurements as DICOM SEG and SR")
+    dicom.add_argument("results", type=Path, help="folder that segment wrote")
+    dicom.add_argument("--source", type=Path, required=True, help="DICOM folder of the CT that was segmented")
+    dicom.add_argument("--series", help="which DICOM series, as for segment")
+    dicom.add_argument("--output", type=Path, required=True, help="folder for the DICOM files")
+
+
+def _export_dicom(arguments: argparse.Namespace) -> None:
+    from ..ct import read_ct
+    from ..dicom_export import write_dicom
+    from ..result_files import load_result
+
+    ct = read_ct(arguments.source, series=arguments.series)
+    result = load_result(arguments.results, ct)
+    made_from = result.ct.source
+    if made_from.get("format") == "dicom" and made_from.get("sha256") != ct.source["sha256"]:
+        raise InputError(f"The results were made from another CT than that in {arguments.source}; give its folder or series.")
+    for name, path in write_dicom(result, arguments.source, arguments.output).items():
+        print(f"{name}: {path}")

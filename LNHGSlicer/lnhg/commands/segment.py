@@ -1,0 +1,114 @@
+"""`lnhg segment`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..options import Options
+from .common import add_command, print_json, shown
+
+if TYPE_CHECKING:
+    from ..result import Result
+
+
+def add(commands: Any) -> None:
+    parser = add_command(commands, "segment", _segment, "find and segment the nodules of a chest CT, map their heterogeneity")
+    parser.add_argument("ct", type=Path, help="DICOM folder, or a NRRD, MHA or NIfTI file in HU")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--series", help="which DICOM series: UID, number, or part of its description")
+    parser.add_argument(
+        "--seed", action="append", type=_numbers(3), default=[], metavar="R,A,S", help="segment at this point (mm); repeatable"
+    )
+    parser.add_argument("--json-progress", action="store_true", help="one JSON object per line instead of a bar")
+    parser.add_argument("--with-identity", action="store_true", help="write path, UIDs and patient into the results")
+    parser.add_argument(
+        "--for-scene",
+        action="store_true",
+        help="write only what the Slicer module shows: labels, map, record and, in place of report, pictures and scene, G(x)",
+    )
+    for option in fields(Options):
+        _add_option(parser, option)
+
+
+def _add_option(parser: argparse.ArgumentParser, option: Field) -> None:
+    flag, text = "--" + option.name.replace("_", "-"), option.metadata["help"]
+    kind = str(option.type)
+    if kind == "bool":
+        parser.add_argument(flag, action="store_true", help=text)
+    elif option.metadata["choices"]:
+        shown = f"{text} (default: %(default)s)"
+        parser.add_argument(flag, choices=option.metadata["choices"], default=option.default, help=shown)
+    else:
+        shown = text if option.default is None else f"{text} (default: %(default)s)"
+        parser.add_argument(flag, type=_READERS[kind.removesuffix(" | None")], default=option.default, help=shown)
+
+
+def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
+    def read(text: str) -> tuple[float, ...]:
+        try:
+            values = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            values = ()
+        if len(values) != count:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {count} numbers with commas between")
+        return values
+
+    return read
+
+
+def _slice_range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range of slices such as 40-80")
+    return int(first), int(last)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "Path": Path,
+    "str": str,
+    "int": int,
+    "float": float,
+    "tuple[float, ...]": _numbers(6),
+    "tuple[int, int]": _slice_range,
+}
+
+
+def _segment(arguments: argparse.Namespace) -> None:
+    options = Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
+    from ..ct import read_ct
+    from ..outputs import check_folder, save
+
+    check_folder(arguments.output)
+    ct = read_ct(arguments.ct, series=arguments.series)
+    from ..pipeline import segment  # loads torch: not before the CT is known to be good
+
+    with shown(arguments.json_progress) as progress:
+        result = segment(ct, options, arguments.seed, progress)
+    paths = save(result, arguments.output, with_identity=arguments.with_identity, for_scene=arguments.for_scene)
+    if arguments.json_progress:
+        print_json({"result": {name: str(path) for name, path in paths.items()}})
+    else:
+        _print_summary(result, paths)
+
+
+def _print_summary(result: Result, paths: dict[str, Path]) -> None:
+    from ..pictures import found_text
+
+    for warning in result.warnings:
+        print(f"Note: {warning}")
+    seconds = result.provenance["seconds"]
+    assert isinstance(seconds, dict)
+    print(f"{found_text(len(result.nodules))} in {sum(seconds.values()):.0f} s on {result.provenance['device']}")
+    for nodule in result.nodules:
+        r, a, s = nodule.centre_r, nodule.centre_a, nodule.centre_s
+        score = "" if nodule.score is None else f", score {nodule.score:.2f}"
+        print(
+            f"  {nodule.id}: {nodule.status}{score}, {nodule.type}, side {nodule.side}, "
+            f"{nodule.equivalent_diameter:.1f} mm, at R,A,S {r:.1f},{a:.1f},{s:.1f} mm"
+        )
+    for name, path in paths.items():
+        print(f"{name}: {path}")

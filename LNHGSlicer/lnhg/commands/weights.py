@@ -1,0 +1,36 @@
+"""`lnhg weights`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .common import add_command
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser("weights", help="pack a checkpoint into shipped weights, or verify weights")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    verify = add_command(actions, "verify", _verify, "check weights files against their manifests")
+    verify.add_argument("folder", type=Path, nargs="?", help="folder with the weights (default: the shipped ones)")
+    pack = add_command(actions, "pack", _pack, "turn a checkpoint into weights with a manifest")
+    pack.add_argument("checkpoint", type=Path, help="last.pt of a generator's run, or phase-N.pt of a detector's")
+    pack.add_argument("--output", type=Path, required=True, help="folder for the weights")
+    pack.add_argument("--threshold", type=float, default=0.5, help="on G(x), or the lowest detector score (default: 0.5)")
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    from ..resources import resource
+    from ..weights import KINDS, load_weights
+
+    folder = arguments.folder or resource("Models")
+    for kind in KINDS:
+        manifest = load_weights(folder, kind).manifest
+        print(f"{kind}: {folder / kind}.safetensors is whole, SHA-256 {manifest['sha256']}")
+
+
+def _pack(arguments: argparse.Namespace) -> None:
+    from ..training.packing import pack
+
+    print(pack(arguments.checkpoint, arguments.output, arguments.threshold))
