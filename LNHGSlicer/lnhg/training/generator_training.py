@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -205,8 +205,7 @@ class GeneratorTraining:
         """The generator that the run gives: the running mean where there is one."""
         if self.averaged is None:
             return self.generator
-        generator: Generator = self.averaged.module
-        return generator
+        return cast(Generator, self.averaged.module)
 
     def _train_step(self) -> dict[str, float]:
         config = self.config
