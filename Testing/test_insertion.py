@@ -36,6 +36,7 @@ from lnhg.data.insertion import (
 )
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, build_detector
 from lnhg.training import detector_training
+from lnhg.training.checkpoint import read_checkpoint
 from lnhg.training.detector_training import DetectorTraining, mine, pack_detector, train_on
 from lnhg.weights import load_weights
 
@@ -249,6 +250,16 @@ def test_training_that_was_cut_off_goes_on_as_if_nothing_had_happened(
     train_on(a_short_training(), tmp_path / "cut", data)
     assert losses_of(tmp_path / "cut") == losses_of(tmp_path / "straight")
     assert [row["phase"] for row in losses_of(tmp_path / "cut")] == ["1", "1", "1", "2", "2"]
+
+
+def test_training_stops_when_nothing_is_gained_and_keeps_the_best_phase(data: DetectorData, tmp_path: Path) -> None:
+    sensitivities = iter([0.5, 0.8, 0.8, 0.7, 0.9])
+    config = a_short_training(steps=(1, 1, 1, 1, 1), patience=2)
+    train_on(config, tmp_path, data, lambda detector: {1.0: next(sensitivities)})
+    with (tmp_path / "froc.csv").open(newline="") as file:
+        assert [float(row["mean"]) for row in csv.DictReader(file)] == [0.5, 0.8, 0.8, 0.7]
+    best, second = (read_checkpoint(tmp_path / name)["model"] for name in ("best.pt", "phase-2.pt"))
+    assert all(torch.equal(best[name], second[name]) for name in second)
 
 
 class FindsTheSameEverywhere(torch.nn.Module):

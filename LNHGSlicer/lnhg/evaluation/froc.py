@@ -74,6 +74,14 @@ def scan_finds(scan: LabelledScan, detector: NoduleDetector, grid: NetworkGrid) 
     return judge(candidates, scan.reference, scan.doubtful, scan.ct.spacing)
 
 
+def froc(
+    cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], detector: NoduleDetector, grid: NetworkGrid
+) -> dict[float, float]:
+    """Sensitivity on the cut-outs at each of `RATES`; the false finds are those of the whole scans."""
+    false = [score for scan in scans for score in scan_finds(scan, detector, grid).false_scores]
+    return sensitivity_at([cutout_score(cutout, detector, grid) for cutout in cutouts], false, len(scans))
+
+
 def cutout_score(cutout: Cutout, detector: NoduleDetector, grid: NetworkGrid) -> float:
     """The best score of a find that hits the cut-out's nodule in its true surroundings; 0 if none does."""
     ct, nodule = mirrored(cutout)

@@ -1,6 +1,4 @@
-"""Training of the detector: samples made on the fly, then again with the false finds of the first phase (mining).
-
-    python -m lnhg.training.detector_training --data DATA --output RUN --minutes 45 30
+"""Training of the detector in phases: each after the first also sees the false finds of the one before (mining).
 
 A run that is cut off goes on from its last checkpoint when it is started again.
 """
@@ -10,6 +8,7 @@ from __future__ import annotations
 import csv
 import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,13 @@ import torch
 from scipy import ndimage
 
 from ..ct import CT
+from ..data.cutouts import read_cutouts
 from ..data.detector_samples import DetectorData, Host, Sampling, make_sample, read_detector_data
+from ..data.scans import read_scan
+from ..data.splits import list_of
 from ..detection import detect
 from ..errors import LNHGError
+from ..evaluation.froc import froc
 from ..grid import NetworkGrid
 from ..networks.detector import (
     DETECTOR_GRID,
@@ -35,7 +38,7 @@ from .checkpoint import read_checkpoint, write_checkpoint
 
 _log = logging.getLogger(__name__)
 
-CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
+CHECKPOINT, LOG, FROC = "checkpoint.pt", "log.csv", "froc.csv"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class DetectorTraining:
         later_rate: factor on `rate` in phases after the first.
         seed: of the network's start and the samples.
         features: safetensors with ImageNet features for the backbone's start, or None.
+        patience: phases without a better FROC on the `select` patients after which the training stops early.
         checkpoint_seconds: time between checkpoints.
     """
 
@@ -70,6 +74,7 @@ class DetectorTraining:
     later_rate: float = 0.5
     seed: int = 1
     features: Path | None = None
+    patience: int = 2
     checkpoint_seconds: float = 120.0
 
     @classmethod
@@ -102,17 +107,28 @@ class _State:
     phase_step: int = 0
     phase_seconds: float = 0.0
     mined: dict[str, np.ndarray] | None = None
+    best: float = -1.0
+    best_phase: int = 0
 
 
-def train_detector(config: DetectorTraining, output: Path, data_folder: Path) -> NoduleDetector:
-    """Train on the `train` patients of the development data; see `train_on`."""
-    return train_on(config, output, read_detector_data(data_folder, config.grid, config.architecture))
+def train_detector(config: DetectorTraining, output: Path, data_folder: Path) -> None:
+    """Train on the `train` patients of the development data and stop early by the FROC of the `select` patients."""
+    data = read_detector_data(data_folder, config.grid, config.architecture)
+    cutouts = [one for one in read_cutouts(data_folder / "lidc_nodules") if list_of(one.patient) == "select"]
+    scans = [read_scan(path) for path in sorted((data_folder / "lidc_scans").iterdir()) if list_of(path.name) == "select"]
+    train_on(config, output, data, lambda detector: froc(cutouts, scans, detector, config.grid))
 
 
-def train_on(config: DetectorTraining, output: Path, data: DetectorData) -> NoduleDetector:
+def train_on(
+    config: DetectorTraining,
+    output: Path,
+    data: DetectorData,
+    validate: Callable[[NoduleDetector], Mapping[float, float]] | None = None,
+) -> NoduleDetector:
     """Train, or go on training, in the folder `output`; returns the trained network in evaluation mode.
 
-    Writes `checkpoint.pt` (everything needed to go on), `phase-N.pt` (weights after each phase) and `log.csv`.
+    Writes `checkpoint.pt` (everything needed to go on), `phase-N.pt` (weights after each phase), `log.csv` and, with
+    `validate` (sensitivity by false finds a scan), `froc.csv` and `best.pt`, the phase of the highest mean sensitivity.
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -122,15 +138,34 @@ def train_on(config: DetectorTraining, output: Path, data: DetectorData) -> Nodu
     optimiser = _optimiser(config, detector)
     state = _restore(output / CHECKPOINT, detector, optimiser)
     _forget_after(output / LOG, state.step)
-    while state.phase < config.phases:
+    while state.phase < config.phases and not _stopped(config, state):
         if state.phase > 0 and state.mined is None:
             state.mined = mine(detector, data)
             _save(output / CHECKPOINT, config, detector, optimiser, state)
         _train_phase(config, output, detector, optimiser, state, with_mined(data, state.mined))
         write_checkpoint(output / f"phase-{state.phase + 1}.pt", _weights(config, detector))
+        if validate is not None:
+            _judge(output, validate(detector.eval()), state, _weights(config, detector))
         state.phase, state.phase_step, state.phase_seconds, state.mined = state.phase + 1, 0, 0.0, None
         _save(output / CHECKPOINT, config, detector, optimiser, state)
     return detector.eval()
+
+
+def _judge(output: Path, sensitivity: Mapping[float, float], state: _State, weights: dict[str, Any]) -> None:
+    """Note the sensitivities of the phase just trained, and keep its weights if their mean is the best so far."""
+    phase, mean = state.phase + 1, float(np.mean(list(sensitivity.values())))
+    _log.info("Phase %d: mean sensitivity %.3f on the select patients", phase, mean)
+    row = {"phase": phase, **{f"at {rate:g}": f"{value:.4f}" for rate, value in sensitivity.items()}, "mean": f"{mean:.4f}"}
+    _forget_after(output / FROC, state.phase)
+    _append(output / FROC, row)
+    if mean > state.best:
+        write_checkpoint(output / "best.pt", weights)
+        state.best, state.best_phase = mean, phase
+
+
+def _stopped(config: DetectorTraining, state: _State) -> bool:
+    """Early stop: as many phases as `patience` have passed since the best one."""
+    return state.best_phase > 0 and state.phase - state.best_phase >= config.patience
 
 
 def _optimiser(config: DetectorTraining, detector: NoduleDetector) -> torch.optim.Optimizer:
@@ -276,6 +311,10 @@ def _log_step(path: Path, state: _State, rate: float, losses: dict[str, float]) 
         "rate": f"{rate:.3g}",
     }
     row |= {name: f"{value:.4f}" for name, value in losses.items()}
+    _append(path, row)
+
+
+def _append(path: Path, row: Mapping[str, Any]) -> None:
     new = not path.is_file()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, row)
@@ -285,7 +324,7 @@ def _log_step(path: Path, state: _State, rate: float, losses: dict[str, float]) 
 
 
 def _forget_after(path: Path, step: int) -> None:
-    """Drop the log's rows of steps that were done after the last checkpoint and are done again."""
+    """Drop the rows of steps or phases that were done after the last checkpoint and are done again."""
     if path.is_file():
         header, *rows = path.read_text().splitlines(keepends=True)
         kept = [row for row in rows if int(row.split(",")[0]) <= step]
