@@ -132,7 +132,7 @@ def read_detector_data(
     folder: Path, grid: NetworkGrid, architecture: DetectorArchitecture, part: str = "train"
 ) -> DetectorData:
     """The scans and cut-outs of one list of patients, from the folder of the development data."""
-    scans = [_labelled(path) for path in sorted((folder / "chest_scans").iterdir()) if (path / "ct.nrrd").is_file()]
+    scans = [labelled_scan(path) for path in sorted((folder / "chest_scans").iterdir()) if (path / "ct.nrrd").is_file()]
     scans += [read_scan(path) for path in sorted((folder / "lidc_scans").iterdir())]
     hosts = [host_of(scan, grid) for scan in scans if list_of(scan.patient) == part]
     cutouts = read_cutouts(folder / "lidc_nodules")
@@ -140,7 +140,7 @@ def read_detector_data(
     return DetectorData(hosts, [volume_of(cutout) for cutout in wanted], grid, architecture)
 
 
-def _labelled(folder: Path) -> LabelledScan:
+def labelled_scan(folder: Path) -> LabelledScan:
     """A chest scan without readers; a tumour outlined for radiotherapy takes in more than itself, so it is doubtful."""
     ct = read_ct_image(folder / "ct.nrrd")
     tumour = folder / "tumour.nrrd"

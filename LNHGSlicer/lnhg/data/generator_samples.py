@@ -81,7 +81,7 @@ def _sample(
     pixel = grid.pixel(place.hu.shape[1:], place.spacing)
     both = torch.from_numpy(np.stack([place.hu[slices], place.target[slices]]).astype(np.float32))
     turned = _turned(both, place, pixel, size, augmentation, generator)
-    hu = _other_scanner(turned[0], augmentation, generator)
+    hu = other_scanner(turned[0], augmentation, generator)
     return grid.normalise(hu), turned[1].clamp(0, 1)
 
 
@@ -116,7 +116,7 @@ def _turned(
     return small.unflatten(0, (2, 3))
 
 
-def _other_scanner(hu: torch.Tensor, augmentation: Augmentation, generator: np.random.Generator) -> torch.Tensor:
+def other_scanner(hu: torch.Tensor, augmentation: Augmentation, generator: np.random.Generator) -> torch.Tensor:
     """The same tissue as another scanner, dose or kernel might show it."""
     factor = 1 + generator.uniform(-augmentation.hu_scale, augmentation.hu_scale)
     hu = (hu + 1000) * factor - 1000 + generator.uniform(-augmentation.hu_shift, augmentation.hu_shift)

@@ -14,10 +14,9 @@ import torch
 from scipy import ndimage
 
 from ..candidates import Candidate
-from ..ct import CT
 from ..data.cutouts import Cutout
 from ..data.detector_samples import DetectorData, sham_pair
-from ..data.insertion import volume_of
+from ..data.mirrored import mirrored
 from ..data.scans import LabelledScan
 from ..detection import detect
 from ..grid import NetworkGrid
@@ -30,8 +29,6 @@ RATES = (1.0, 2.0, 4.0, 8.0)
 _NEAR_MM = 2.0
 # Finds below this score are of no interest.
 _LOWEST_SCORE = 0.05
-# A cut-out is mirrored until it is this wide.
-_CONTEXT_MM = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,22 +81,10 @@ def froc(
 
 def cutout_score(cutout: Cutout, detector: NoduleDetector, grid: NetworkGrid) -> float:
     """The best score of a find that hits the cut-out's nodule in its true surroundings; 0 if none does."""
-    ct, nodule = mirrored(cutout)
-    nowhere = np.zeros(ct.hu.shape, np.uint8)
-    candidates = detect(ct, detector, grid, device="cpu", lungs=nowhere, score_threshold=_LOWEST_SCORE)
-    return judge(candidates, nodule.astype(np.uint8), nowhere > 0, ct.spacing).nodule_scores[0]
-
-
-def mirrored(cutout: Cutout) -> tuple[CT, np.ndarray]:
-    """A cut-out as a CT about 100 mm wide, mirrored at its border, and its nodule (the one in the middle only)."""
-    volume = volume_of(cutout)
-    pads = [(0, 0)]
-    for size, pixel in zip(volume.hu.shape[1:], cutout.ct.spacing[1::-1], strict=True):
-        pads.append((max(0, round((_CONTEXT_MM / pixel - size) / 2)),) * 2)
-    hu = np.pad(volume.hu, pads, mode="symmetric").round().astype(np.int16)
-    return CT(hu, np.diag([-cutout.ct.spacing[0], -cutout.ct.spacing[1], cutout.ct.spacing[2], 1.0])), np.pad(
-        volume.nodule > 0, pads
-    )
+    wide = mirrored(cutout)
+    nowhere = np.zeros(wide.ct.hu.shape, np.uint8)
+    candidates = detect(wide.ct, detector, grid, device="cpu", lungs=nowhere, score_threshold=_LOWEST_SCORE)
+    return judge(candidates, wide.nodule.astype(np.uint8), nowhere > 0, wide.ct.spacing).nodule_scores[0]
 
 
 def sensitivity_at(

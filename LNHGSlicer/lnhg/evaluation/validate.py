@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.boxed_scans import BoxedScan, read_boxed_scan
 from ..data.cutouts import Cutout, read_cutouts
 from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..errors import InputError
 from ..fusion import CONFIRMED
 from ..pipeline import Models, load_models, segment
-from .dice import match_nodules, seeded_dice
+from .dice import dice, match_nodules, seeded
 from .froc import RATES, ScanFinds, cutout_score, scan_finds, sensitivity_at
 
 _SIZES = (("under 6 mm", 0.0, 6.0), ("6 to 10 mm", 6.0, 10.0), ("over 10 mm", 10.0, np.inf))
@@ -29,7 +30,7 @@ def validate(data: Path, weights: Path | None, patients: str) -> str:
     models = load_models(weights)
     assert models.detector is not None
     cutouts = [cutout for cutout in read_cutouts(data / "lidc_nodules") if list_of(cutout.patient) == patients]
-    folders = sorted(folder for folder in (data / "lidc_scans").iterdir() if folder.is_dir())
+    folders = _folders(data / "lidc_scans")
     if not cutouts or not folders:
         raise InputError(f"{data} holds no nodules or scans of the {patients} patients; give the development data.")
     scans = [read_scan(folder) for folder in folders]
@@ -44,31 +45,45 @@ def validate(data: Path, weights: Path | None, patients: str) -> str:
             "",
             *_scan_table(models, scans),
             "",
+            *_box_table(models, [read_boxed_scan(folder) for folder in _folders(data / "lung_pet_ct_dx")]),
+            "",
         ]
     )
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(folder for folder in parent.iterdir() if folder.is_dir()) if parent.is_dir() else []
 
 
 def _dice_table(models: Models, cutouts: Sequence[Cutout]) -> Iterable[str]:
     """Dice against the 50% consensus, seeded at its centre, on the CT's own grid."""
     threshold = models.threshold("generator", None)
-    values = np.array([seeded_dice(cutout, models) for cutout in cutouts])
+    masks = [(cutout.consensus, seeded(cutout, models).labels > 0) for cutout in cutouts]
+    values = np.array([dice(*pair) for pair in masks])
+    outside = np.array([_share_outside(*pair) for pair in masks])
     sizes = np.array([_diameter(cutout) for cutout in cutouts])
     textures = np.array([cutout.ratings["texture"] for cutout in cutouts])
     yield f"Dice per nodule, seeded at the centre, threshold {threshold:g} on G(x):\n"
-    yield "| nodules | n | mean Dice | standard deviation | median | below 0.5 |"
-    yield "|---|---|---|---|---|---|"
-    yield _dice_row("all", values)
+    yield "| nodules | n | mean Dice | standard deviation | median | below 0.5 | volume outside |"
+    yield "|---|---|---|---|---|---|---|"
+    yield _dice_row("all", values, outside)
     for groups, measure in ((_SIZES, sizes), (_TEXTURES, textures)):
         for name, low, high in groups:
-            yield _dice_row(name, values[(measure >= low) & (measure < high)])
+            inside = (measure >= low) & (measure < high)
+            yield _dice_row(name, values[inside], outside[inside])
+    yield "\nVolume outside: mean share of what was found that lies outside the consensus."
 
 
-def _dice_row(name: str, values: np.ndarray) -> str:
+def _share_outside(reference: np.ndarray, found: np.ndarray) -> float:
+    return int(np.count_nonzero(found & ~reference)) / max(1, int(np.count_nonzero(found)))
+
+
+def _dice_row(name: str, values: np.ndarray, outside: np.ndarray) -> str:
     if not len(values):
-        return f"| {name} | 0 | | | | |"
+        return f"| {name} | 0 | | | | | |"
     return (
         f"| {name} | {len(values)} | {values.mean():.3f} | {values.std():.3f} | {np.median(values):.3f} "
-        f"| {np.count_nonzero(values < 0.5)} |"
+        f"| {np.count_nonzero(values < 0.5)} | {outside.mean():.2f} |"
     )
 
 
@@ -97,8 +112,8 @@ def _detection_table(
 
 def _scan_table(models: Models, scans: Sequence[LabelledScan]) -> Iterable[str]:
     """The whole way on each scan with the default options."""
-    yield "Whole scans, default options; reference: nodules of three or more readers:\n"
-    yield "| scan | list | reference nodule: label, status, Dice | other confirmed | detector only |"
+    yield "Whole scans, default options; reference: nodules of three or more readers; Dice and share of the volume outside:\n"
+    yield "| scan | list | reference nodule: label, status, Dice, outside | other confirmed | detector only |"
     yield "|---|---|---|---|---|"
     for scan in scans:
         yield _scan_row(scan, models)
@@ -109,7 +124,8 @@ def _scan_row(scan: LabelledScan, models: Models) -> str:
     matches = match_nodules(scan.reference, result.labels)
     statuses = {nodule.id: nodule.status for nodule in result.nodules}
     texts = [
-        f"{match.reference}: {match.label}, {statuses[match.label]}, {match.dice:.2f}"
+        f"{match.reference}: {match.label}, {statuses[match.label]}, {match.dice:.2f}, "
+        f"{_share_outside(scan.reference == match.reference, result.labels == match.label):.2f}"
         if match.label
         else f"{match.reference}: missed"
         for match in matches
@@ -120,3 +136,18 @@ def _scan_row(scan: LabelledScan, models: Models) -> str:
     confirmed = sum(statuses[label] == CONFIRMED for label in others)
     cells = (scan.patient, list_of(scan.patient), "; ".join(texts) or "none", confirmed, len(others) - confirmed)
     return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _box_table(models: Models, scans: Sequence[BoxedScan]) -> Iterable[str]:
+    """Scans with boxes of one radiologist: a nodule whose centre lies in a box counts as found."""
+    if not scans:
+        return
+    yield "Whole scans with one radiologist's boxes, default options; a nodule centred in a box is a hit:\n"
+    yield "| scan | hits: label, status, diameter | other confirmed | detector only |"
+    yield "|---|---|---|---|"
+    for scan in scans:
+        nodules = segment(scan.ct, models=models).nodules
+        hits = [one for one in nodules if scan.holds(scan.ct.to_ijk(np.array([one.centre_r, one.centre_a, one.centre_s])))]
+        others = [one.status for one in nodules if one not in hits]
+        texts = "; ".join(f"{one.id}, {one.status}, {one.equivalent_diameter:.0f} mm" for one in hits)
+        yield f"| {scan.patient} | {texts or 'missed'} | {others.count(CONFIRMED)} | {len(others) - others.count(CONFIRMED)} |"

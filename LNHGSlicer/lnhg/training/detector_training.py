@@ -38,6 +38,9 @@ from .checkpoint import read_checkpoint, write_checkpoint
 
 _log = logging.getLogger(__name__)
 
+# Samples of an epoch: the slices with a nodule in the training patients' 548 cut-outs.
+_EPOCH = 3654
+
 CHECKPOINT, LOG, FROC = "checkpoint.pt", "log.csv", "froc.csv"
 
 
@@ -78,8 +81,8 @@ class DetectorTraining:
     checkpoint_seconds: float = 120.0
 
     @classmethod
-    def paper(cls, samples_an_epoch: int) -> DetectorTraining:
-        """The paper's: ResNet-50, Adam at a fixed 1e-5, weight decay 5e-4, batch 20, 100 epochs of the given size."""
+    def paper(cls) -> DetectorTraining:
+        """The paper's: ResNet-50, Adam at a fixed 1e-5, weight decay 5e-4, batch 20, 100 epochs."""
         return cls(
             DetectorArchitecture.paper(),
             NetworkGrid("paper"),
@@ -89,7 +92,7 @@ class DetectorTraining:
             rate=1e-5,
             weight_decay=5e-4,
             minutes=(),
-            steps=(100 * samples_an_epoch // 20,),
+            steps=(100 * _EPOCH // 20,),
         )
 
     @property

@@ -1,0 +1,39 @@
+"""Whole scans whose tumours one radiologist marked with a box in each slice: a folder each with `ct.nrrd` and `boxes.csv`."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..ct import CT
+from ..errors import InputError
+from .images import read_ct_image
+
+_COLUMNS = ("slice", "xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True, eq=False)
+class BoxedScan:
+    """A CT in the axial view and its boxes: (slice, first column, first row, last column, last row)."""
+
+    patient: str
+    ct: CT
+    boxes: tuple[tuple[float, ...], ...]
+
+    def holds(self, ijk: np.ndarray) -> bool:
+        """Whether a fractional voxel (i, j, k) lies in the box of its slice."""
+        i, j, k = ijk
+        return any(slice_ == round(k) and x0 <= i <= x1 and y0 <= j <= y1 for slice_, x0, y0, x1, y1 in self.boxes)
+
+
+def read_boxed_scan(folder: Path) -> BoxedScan:
+    """One scan with its boxes (columns slice, xmin, ymin, xmax, ymax; pixels from 0)."""
+    table = folder / "boxes.csv"
+    if not table.is_file():
+        raise InputError(f"There is no boxes.csv in {folder}; give the folder of a scan with boxes.")
+    with table.open(newline="") as file:
+        boxes = [tuple(float(row[name]) for name in _COLUMNS) for row in csv.DictReader(file)]
+    return BoxedScan(folder.name, read_ct_image(folder / "ct.nrrd"), tuple(boxes))
