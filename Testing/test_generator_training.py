@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
 from torch import nn
 
 from lnhg.ct import CT
-from lnhg.data.cutouts import Cutout
 from lnhg.data.generator_samples import Augmentation, Place, batch, cutout_places, scan_places
 from lnhg.errors import InputError, LNHGError
 from lnhg.grid import NetworkGrid
-from lnhg.networks.generator import Generator
+from lnhg.networks.generator import build_generator
 from lnhg.networks.perceptual import PerceptualFeatures
 from lnhg.training.checkpoint import read_checkpoint
-from lnhg.training.generator_training import (
-    PAPER,
-    PATCHES,
-    GeneratorConfig,
-    GeneratorTraining,
-    changed,
-    learning_rate,
-    variant,
-)
-from lnhg.training.packing import pack_generator
+from lnhg.training.generator_config import PAPER, PATCHES, GeneratorConfig, changed, learning_rate, variant
+from lnhg.training.generator_training import GeneratorTraining
+from lnhg.training.monitor import append_row
+from lnhg.training.packing import pack
+from lnhg.training.processes import Processes
 from lnhg.training.run import train_generator
+from lnhg.training.samples import Samples
 from lnhg.weights import load_weights
+from training_data import BALLS, PLACES, ROOT, ball, command, environment, kill_after, log_rows, write_data
 
-_ROOT = Path(__file__).resolve().parents[1]
-_VGG = _ROOT.parent / "shared" / "data" / "imagenet" / "vgg19_features_uint8.safetensors"
+_VGG = ROOT.parent / "shared" / "data" / "imagenet" / "vgg19_features_uint8.safetensors"
 
 _SMALL = replace(
     PATCHES, width=2, discriminator_width=2, patch=12, batch=2, steps=8, vgg=0.0, critic_steps=2, background=0.0, warm_up=3
@@ -58,28 +48,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def _cutout(number: int, patient: str = "P") -> Cutout:
-    """A ball of 0 HU in lung, outlined by two readers, the second of whom drew it smaller; 7 x 32 x 32 voxels of 2, 0.7 mm."""
-    centre = 15.5 + np.random.default_rng(number).uniform(-2, 2, 2)
-    k, j, i = np.indices((7, 32, 32))
-    distance = np.sqrt((2 * (k - 3)) ** 2 + (0.7 * (j - centre[0])) ** 2 + (0.7 * (i - centre[1])) ** 2)
-    noise = np.random.default_rng((number, 1)).normal(0, 20, distance.shape)
-    hu = np.where(distance < 4.5, 0, -850) + noise
-    readers = (distance < 4.5).astype(np.uint8) + 2 * (distance < 3.5).astype(np.uint8)
-    ct = CT(hu.astype(np.int16), np.diag([-0.7, -0.7, 2, 1]))
-    return Cutout(f"{patient}_{number}", patient, ct, readers, 2, {})
-
-
-_PLACES = cutout_places([_cutout(number) for number in range(4)], "binary")
-
-
 def _training(folder: Path, config: GeneratorConfig = _SMALL, **changes: object) -> GeneratorTraining:
-    return GeneratorTraining(config, folder, _PLACES, [], changes.get("features"), start=changes.get("start"))  # type: ignore[arg-type]
-
-
-def _rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "log.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return GeneratorTraining(config, folder, PLACES, [], changes.get("features"), start=changes.get("start"))  # type: ignore[arg-type]
 
 
 def _assert_same_state(one: object, other: object) -> None:
@@ -104,10 +74,10 @@ def test_a_short_training_learns_to_show_the_nodule(tmp_path: Path) -> None:
     config = replace(_MSE_ONLY, width=2, steps=60, learning_rate=3e-2, batch=4)
     training = _training(tmp_path, config)
     training.run()
-    losses = [float(row["mse"]) for row in _rows(tmp_path)]
+    losses = [float(row["mse"]) for row in log_rows(tmp_path)]
     assert len(losses) == 60
     assert np.mean(losses[-10:]) < 0.4 * np.mean(losses[:5])
-    o, r = batch(_PLACES, config.grid, 16, Augmentation(), [0, 1, 2, 3], (99,))
+    o, r = batch(PLACES, config.grid, 16, Augmentation(), [0, 1, 2, 3], (99,))
     with torch.no_grad():
         g = training.generator.eval()(o)
     assert g[r > 0.5].mean() > 0.5 > 0.3 > g[r == 0].mean()
@@ -125,7 +95,7 @@ def test_all_losses_train_both_networks(tmp_path: Path) -> None:
     after = [p for network in (training.generator, training.discriminator) for p in network.parameters()]
     moved = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
     assert sum(moved) >= len(moved) - 1  # the last bias of a critic cancels out of eq. 1
-    (row,) = _rows(tmp_path)
+    (row,) = log_rows(tmp_path)
     assert all(row[name] for name in ("mse", "vgg", "adversarial", "critic", "brightest"))
 
 
@@ -135,13 +105,13 @@ def test_the_variants_use_one_loss_each_and_no_discriminator(tmp_path: Path) -> 
     mse, vgg = variant(PAPER, "l-mse"), variant(PAPER, "l-vgg")
     assert (mse.mse, mse.vgg, mse.adversarial) == (1.0, 0.0, 0.0)
     assert (vgg.mse, vgg.vgg, vgg.adversarial) == (0.0, 1.0, 0.0)
-    with pytest.raises(InputError, match=r"variant 'l-dice' is not known; choose one of lnhg, l-mse, l-vgg"):
+    with pytest.raises(InputError, match=r"variant 'l-dice' is not known; choose one of lnhg, l-mse, l-vgg, unet"):
         variant(PAPER, "l-dice")
 
     training = _training(tmp_path, replace(_MSE_ONLY, steps=1))
     training.run()
     assert training.discriminator is None
-    (row,) = _rows(tmp_path)
+    (row,) = log_rows(tmp_path)
     assert row["mse"] and not row["vgg"] and not row["adversarial"] and not row["critic"]
 
 
@@ -169,7 +139,7 @@ def test_the_paper_preset_makes_one_step_at_batch_one_with_one_critic_step(tmp_p
     training = GeneratorTraining(config, tmp_path, [place], [], features)
     before = training.generator.deconvolutions[3].weight.detach().clone()
     training.run()
-    (row,) = _rows(tmp_path)
+    (row,) = log_rows(tmp_path)
     assert all(math.isfinite(float(row[name])) for name in ("mse", "adversarial", "critic"))
     assert bool(row["vgg"]) == (features is not None)
     assert not torch.equal(training.generator.deconvolutions[3].weight, before)
@@ -186,52 +156,32 @@ def test_the_rate_rises_to_its_top_and_falls_on_a_cosine() -> None:
 # Cut off and gone on with -------------------------------------------------------------------------------------------------
 
 
-def _write_data(folder: Path) -> None:
-    """A data folder of cut-outs: three patients to train on (last digit 3) and one of the select list (last digit 2)."""
-    (folder / "lidc_scans").mkdir(parents=True)
-    cutouts = folder / "lidc_nodules"
-    cutouts.mkdir()
-    names = ("malignancy", "texture", "Calcification", "Lobulation", "Margin", "Spiculation", "Subtlety", "diameter_mm")
-    lines = [",".join(["nodule", "patient", "readers", *names])]
-    for number, patient in enumerate(["LIDC-IDRI-9003", "LIDC-IDRI-9013", "LIDC-IDRI-9023", "LIDC-IDRI-9002"]):
-        made = _cutout(number, patient)
-        for array, kind in ((made.ct.hu, "ct"), (made.readers, "readers")):
-            image = sitk.GetImageFromArray(array)
-            image.SetSpacing(made.ct.spacing)
-            sitk.WriteImage(image, str(cutouts / f"{made.name}.{kind}.nrrd"))
-        lines.append(",".join([made.name, patient, "2"] + ["3"] * len(names)))
-    (cutouts / "nodules.csv").write_text("\n".join(lines) + "\n")
-
-
 _CHANGES = ["width=2", "discriminator_width=2", "patch=12", "batch=2", "vgg=0", "critic_steps=1", "background=0", "steps=70"]
 _VALIDATE = 30
 
 
-def _command(data: Path, output: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "lnhg", "train", "generator", "--data", str(data), "--output", str(output), "--threads", "1"]
-    words += ["--validate-every", str(_VALIDATE), *(word for change in _CHANGES for word in ("--set", change))]
-    return subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(_ROOT / "LNHGSlicer")})
+def _start(data: Path, output: Path) -> subprocess.Popen[bytes]:
+    words = ["train", "generator", "--data", data, "--output", output, "--threads", 1, "--validate-every", _VALIDATE]
+    return subprocess.Popen(command(*words, *(word for change in _CHANGES for word in ("--set", change))), env=environment())
 
 
 @pytest.mark.slow
 def test_a_killed_training_started_again_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     data, killed, whole = tmp_path / "data", tmp_path / "killed", tmp_path / "whole"
-    _write_data(data)
-    process = _command(data, killed)
-    log = killed / "log.csv"
-    while not log.exists() or log.read_bytes().count(b"\n") < 58:  # the first checkpoint is written after step 50
-        assert process.poll() is None, "the training ended before it could be killed"
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    write_data(data, BALLS)
+    kill_after(_start(data, killed), killed / "log.csv", 57)  # the first checkpoint is written after step 50
     steps = read_checkpoint(killed / "last.pt")["step"]
-    assert 50 <= steps < 70 and len(_rows(killed)) != steps
+    assert 50 <= steps < 70 and len(log_rows(killed)) != steps
 
     for folder in (killed, whole):
         train_generator(changed(PATCHES, _CHANGES), data, folder, validate_every=_VALIDATE)
 
-    _assert_same_state(read_checkpoint(killed / "last.pt"), read_checkpoint(whole / "last.pt"))
-    one, other = _rows(killed), _rows(whole)
+    states = [read_checkpoint(folder / "last.pt") for folder in (killed, whole)]
+    for state in states:
+        del state["minutes"]
+        assert state.pop("record")["data"] == {"LIDC-IDRI": {"nodules": 3, "scans": 0}}  # the killed one has its command too
+    _assert_same_state(*states)
+    one, other = log_rows(killed), log_rows(whole)
     for row in one + other:
         del row["minutes"]
     assert one == other and [int(row["step"]) for row in one] == list(range(1, 71))
@@ -240,11 +190,10 @@ def test_a_killed_training_started_again_ends_as_if_nothing_had_happened(tmp_pat
 
 def test_a_training_killed_before_its_first_checkpoint_logs_no_step_twice(tmp_path: Path) -> None:
     training = _training(tmp_path)
-    for _ in range(3):
-        training.step += 1
-        training._log({"mse": 1.0})  # steps that a killed run logged but never saved
+    for step in (1, 2, 3):
+        append_row(training.folder / "log.csv", {"step": step, "mse": 1.0})  # steps that a killed run never saved
     _training(tmp_path).run()
-    assert [int(row["step"]) for row in _rows(tmp_path)] == list(range(1, 9))
+    assert [int(row["step"]) for row in log_rows(tmp_path)] == list(range(1, 9))
 
 
 def test_minutes_end_a_run_and_the_next_goes_on(tmp_path: Path) -> None:
@@ -292,7 +241,7 @@ def _broken_run(training: GeneratorTraining, reason: str) -> None:
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     training = _training(tmp_path)
     training.run(minutes=0)
-    training.nodules = [replace(place, target=np.full_like(place.target, np.nan)) for place in _PLACES]
+    training.samples.nodules = [replace(place, target=np.full_like(place.target, np.nan)) for place in PLACES]
     _broken_run(training, r"no longer finite at step 0; lower the learning rate")
 
 
@@ -345,12 +294,12 @@ def test_a_change_that_makes_no_sense_is_refused(change: str, reason: str) -> No
 def test_a_packed_checkpoint_is_the_trained_generator(tmp_path: Path) -> None:
     training = _training(tmp_path / "run")
     training.run()
-    pack_generator(tmp_path / "run" / "last.pt", tmp_path / "models", 0.4)
+    pack(tmp_path / "run" / "last.pt", tmp_path / "models", 0.4)
     weights = load_weights(tmp_path / "models", "generator")
     assert weights.manifest["thresholds"] == {"g": 0.4} and weights.manifest["training"]["steps_done"] == 8
     assert NetworkGrid.from_dict(weights.manifest["grid"]) == _SMALL.grid
-    packed = weights.load_into(Generator(**weights.manifest["architecture"]))
-    o, _ = batch(_PLACES, _SMALL.grid, 12, Augmentation(), [0, 1], (3,))
+    packed = weights.load_into(build_generator(weights.manifest["architecture"]))
+    o, _ = batch(PLACES, _SMALL.grid, 12, Augmentation(), [0, 1], (3,))
     torch.testing.assert_close(packed(o), training.generator.eval()(o), rtol=5e-3, atol=5e-3)
 
 
@@ -359,34 +308,42 @@ def test_a_packed_checkpoint_is_the_trained_generator(tmp_path: Path) -> None:
 _STILL = Augmentation(rotation=0, translation=0, scale=1, hu_shift=0, hu_scale=0, noise=0, sharpness=0)
 
 
-def test_samples_follow_from_the_seed_and_the_step_alone(tmp_path: Path) -> None:
-    one, other = _training(tmp_path / "a"), _training(tmp_path / "b")
-    for training in (one, other):
-        training.step = 5
-    other._batch(0)
+def test_samples_follow_from_the_seed_and_the_step_alone() -> None:
+    one, other = (Samples(_SMALL, PLACES, [], Processes()) for _ in range(2))
+    other.batch(5, 0)
     torch.rand(3)
-    torch.testing.assert_close(one._batch(1), other._batch(1), rtol=0, atol=0)
-    other.step = 6
-    assert not torch.equal(one._batch(1)[0], other._batch(1)[0])
-    assert not torch.equal(one._batch(0)[0], one._batch(1)[0])
+    torch.testing.assert_close(one.batch(5, 1), other.batch(5, 1), rtol=0, atol=0)
+    assert not torch.equal(one.batch(5, 1)[0], other.batch(6, 1)[0])
+    assert not torch.equal(one.batch(5, 0)[0], one.batch(5, 1)[0])
 
 
-def test_a_batch_draws_its_share_from_whole_scans(tmp_path: Path) -> None:
+def test_processes_together_draw_the_batch_of_one() -> None:
+    config = replace(_SMALL, batch=6)
+    whole = Samples(config, PLACES, [], Processes())
+    shares = [Samples(config, PLACES, [], Processes(rank, 3)) for rank in range(3)]
+    for number in range(2):
+        torch.testing.assert_close(
+            torch.stack([share.batch(4, 1)[number] for share in shares], 1).flatten(0, 1), whole.batch(4, 1)[number]
+        )
+    torch.testing.assert_close(torch.stack([share.between(4, 1) for share in shares], 1).flatten(0, 1), whole.between(4, 1))
+    with pytest.raises(InputError, match="4 processes cannot share a batch of 6"):
+        Samples(config, PLACES, [], Processes(0, 4)).batch(0, 0)
+
+
+def test_a_batch_draws_its_share_from_whole_scans() -> None:
     dark = Place(np.full((3, 40, 40), -1000, np.int16), np.zeros((3, 40, 40), np.float32), (0.7, 0.7), (1,), (20, 20))
-    training = _training(tmp_path, replace(_SMALL, batch=8, background=0.25))
-    training.background = [dark]
-    _, r = training._batch(0)
+    _, r = Samples(replace(_SMALL, batch=8, background=0.25), PLACES, [dark], Processes()).batch(0, 0)
     assert (r.amax((1, 2, 3, 4)) == 0).tolist() == [False] * 6 + [True] * 2
 
 
 def test_samples_have_the_networks_shape_and_range() -> None:
-    o, r = batch(_PLACES, _SMALL.grid, 12, Augmentation(), [0, 3, 3], (1, 2))
+    o, r = batch(PLACES, _SMALL.grid, 12, Augmentation(), [0, 3, 3], (1, 2))
     assert o.shape == r.shape == (3, 1, 3, 12, 12) and o.dtype == r.dtype == torch.float32
     assert 0 <= o.min() < 0.3 < 0.6 < o.max() <= 1 and r.min() == 0 and 0.9 < r.max() <= 1
 
 
 def test_a_sample_that_is_not_varied_is_what_inference_sees() -> None:
-    place = replace(_PLACES[0], centre=(15.5, 15.5), spacing=(0.5, 0.5), slices=(3,))
+    place = replace(PLACES[0], centre=(15.5, 15.5), spacing=(0.5, 0.5), slices=(3,))
     o, r = batch([place], NetworkGrid("fixed", 1.0), 10, _STILL, [0], (4,))
     grid = NetworkGrid("fixed", 1.0)
     seen = grid.sample(place.hu[2:5], (0.5, 0.5))[:, 3:13, 3:13]
@@ -397,7 +354,7 @@ def test_a_sample_that_is_not_varied_is_what_inference_sees() -> None:
 
 
 def test_image_and_target_are_varied_alike() -> None:
-    places = [replace(place, hu=(place.target * 1400 - 1000).astype(np.int16)) for place in _PLACES]
+    places = [replace(place, hu=(place.target * 1400 - 1000).astype(np.int16)) for place in PLACES]
     varied = replace(_STILL, rotation=30, translation=0.2, scale=1.2)
     o, r = batch(places, _SMALL.grid, 12, varied, [0, 1, 2, 3], (8,))
     torch.testing.assert_close(o, r, atol=1e-5, rtol=0)
@@ -413,7 +370,7 @@ def test_the_end_slices_of_a_place_are_repeated() -> None:
 
 
 def test_the_targets_are_the_consensus_the_readers_share_and_the_masked_intensity() -> None:
-    cutout = _cutout(1)
+    cutout = ball(1)
     binary, share, intensity = (cutout_places([cutout], kind)[0].target for kind in ("binary", "share", "intensity"))
     assert set(np.unique(binary)) == {0, 1} and set(np.unique(share)) == {0, 0.5, 1}
     np.testing.assert_array_equal(binary > 0, share >= 0.5)

@@ -15,10 +15,11 @@ import numpy as np
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.dice import dice, seeded
-from lnhg.networks.generator import Generator
+from lnhg.networks.generator import build_generator
 from lnhg.options import Options
 from lnhg.pipeline import Models
 from lnhg.training.checkpoint import read_checkpoint
+from lnhg.training.generator_training import generator_of
 from lnhg.training.run import models_in_training
 
 # Share targets are drawn weaker than binary ones, so each run is shown at the best of these.
@@ -27,9 +28,10 @@ THRESHOLDS = (0.3, 0.35, 0.4, 0.45)
 
 def models_of(run: Path) -> Models:
     state = read_checkpoint(run / "last.pt")
-    generator = Generator(state["config"]["width"])
-    generator.load_state_dict(state["generator"])
-    return models_in_training(generator, state["config"]["grid"])
+    config = state["config"]
+    generator = build_generator({"name": config.get("network", "lnhg"), "width": config["width"]})
+    generator.load_state_dict(generator_of(state))
+    return models_in_training(generator, config["grid"])
 
 
 def figures(cutout: Cutout, models: Models, threshold: float) -> tuple[float, float]:

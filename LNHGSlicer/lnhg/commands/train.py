@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from .common import add_command
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("train", help="train one of the two networks")
+    parser = commands.add_parser("train", help="train one of the networks")
     networks = parser.add_subparsers(required=True, metavar="NETWORK")
     generator = add_command(networks, "generator", _train_generator, "train the WGAN-GP generator")
     _add_data(generator)
     generator.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
     generator.add_argument("--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)")
-    generator.add_argument("--variant", choices=("lnhg", "l-mse", "l-vgg"), default="lnhg", help="losses (default: lnhg)")
+    generator.add_argument(
+        "--variant",
+        choices=("lnhg", "l-mse", "l-vgg", "unet"),
+        default="lnhg",
+        help="losses, or unet, the network it is compared with",
+    )
     generator.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset")
     generator.add_argument("--start", type=Path, help="checkpoint whose generator is the starting point")
     generator.add_argument("--vgg", type=Path, help="local file of VGG-19 weights (default: torchvision's download)")
     generator.add_argument("--minutes", type=float, help="stop after so many minutes; a later call goes on")
     generator.add_argument("--validate-every", type=int, default=1000, help="steps between Dice on the select patients")
     generator.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    generator.add_argument(
+        "--precision", choices=("float32", "bf16", "fp16"), default="float32", help="of the networks (default: float32)"
+    )
     generator.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     detector = add_command(networks, "detector", _train_detector, "train the Faster R-CNN detector with the GIoU loss")
     _add_data(detector)
     detector.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
-    detector.add_argument("--minutes", type=float, nargs="+", default=[45.0, 30.0], help="of each phase; mining lies between")
+    detector.add_argument("--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)")
+    detector.add_argument(
+        "--minutes", type=float, nargs="+", help="of each phase of the patches preset (default: 45 30); mining lies between"
+    )
     detector.add_argument("--features", type=Path, help="ImageNet features of MobileNetV2, safetensors")
     detector.add_argument("--random-seed", type=int, default=1, help="of the start and the samples (default: 1)")
     detector.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    rescorer = add_command(networks, "rescorer", _train_rescorer, "train the network that looks at candidates again")
+    _add_data(rescorer)
+    rescorer.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
+    rescorer.add_argument("--weights", type=Path, help="folder with the detector's weights (default: the shipped ones)")
+    rescorer.add_argument("--steps", type=int, default=1500, help="steps in all (default: 1500)")
+    rescorer.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -40,13 +61,14 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _train_generator(arguments: argparse.Namespace) -> None:
     import torch
 
-    from ..training.generator_training import PRESETS, changed, variant
+    from ..training.generator_config import PRESETS, changed, variant
     from ..training.run import train_generator
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    changes = [f"precision={arguments.precision}", *arguments.set]
     train_generator(
-        changed(variant(PRESETS[arguments.preset], arguments.variant), arguments.set),
+        changed(variant(PRESETS[arguments.preset], arguments.variant), changes),
         arguments.data,
         arguments.output,
         vgg=arguments.vgg,
@@ -54,7 +76,24 @@ def _train_generator(arguments: argparse.Namespace) -> None:
         start=arguments.start,
         minutes=arguments.minutes,
         validate_every=arguments.validate_every,
+        command=_generator_command(arguments),
     )
+
+
+def _generator_command(arguments: argparse.Namespace) -> str:
+    """What a person types to train the same, for the model card; of paths only what does not tell about this machine."""
+    count = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    words = ["lnhg"] if count == "1" else ["torchrun", "--nproc-per-node", count, "-m", "lnhg"]
+    words += ["train", "generator", "--data", "DATA", "--output", arguments.output.name]
+    for name in ("preset", "variant", "precision", "device", "threads", "minutes", "validate-every", "start", "vgg"):
+        value = getattr(arguments, name.replace("-", "_"))
+        if isinstance(value, Path):
+            value = Path(*value.parts[-2:])
+        if value is not None:
+            words += [f"--{name}", str(value)]
+    for change in arguments.set:
+        words += ["--set", change]
+    return shlex.join(words)
 
 
 def _train_detector(arguments: argparse.Namespace) -> None:
@@ -64,5 +103,24 @@ def _train_detector(arguments: argparse.Namespace) -> None:
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    config = DetectorTraining(minutes=tuple(arguments.minutes), features=arguments.features, seed=arguments.random_seed)
-    train_detector(config, arguments.output, arguments.data)
+    if arguments.preset == "paper":
+        if arguments.minutes:
+            raise InputError("The paper's detector trains for 100 epochs; leave out --minutes, or choose --preset patches.")
+        config = DetectorTraining.paper()
+    else:
+        config = DetectorTraining(minutes=tuple(arguments.minutes or (45.0, 30.0)), features=arguments.features)
+    train_detector(replace(config, seed=arguments.random_seed), arguments.output, arguments.data)
+
+
+def _train_rescorer(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from ..pipeline import load_models
+    from ..training.rescorer_training import RescorerTraining, train_rescorer
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    models = load_models(arguments.weights)
+    assert models.detector is not None
+    config = RescorerTraining(steps=arguments.steps)
+    train_rescorer(config, arguments.output, arguments.data, models.detector, models.grid("detector"))

@@ -14,18 +14,28 @@ def add(commands: Any) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     verify = add_command(actions, "verify", _verify, "check weights files against their manifests")
     verify.add_argument("folder", type=Path, nargs="?", help="folder with the weights (default: the shipped ones)")
-    pack = add_command(actions, "pack", _pack, "turn a checkpoint into weights with a manifest")
-    pack.add_argument("checkpoint", type=Path, help="last.pt of a generator's run, or phase-N.pt of a detector's")
+    pack = add_command(actions, "pack", _pack, "turn a checkpoint into weights with a manifest and a draft of a model card")
+    pack.add_argument(
+        "checkpoint",
+        type=Path,
+        help="last.pt or best.pt of a generator's or rescorer's run, phase-N.pt of a detector's",
+    )
     pack.add_argument("--output", type=Path, required=True, help="folder for the weights")
     pack.add_argument("--threshold", type=float, default=0.5, help="on G(x), or the lowest detector score (default: 0.5)")
+    pack.add_argument("--report", type=Path, help="measured figures for the model card: a file of lnhg validate --output")
 
 
 def _verify(arguments: argparse.Namespace) -> None:
+    from ..errors import WeightsError
     from ..resources import resource
-    from ..weights import KINDS, load_weights
+    from ..weights import KINDS, kinds_in, load_weights
 
     folder = arguments.folder or resource("Models")
-    for kind in KINDS:
+    needed = () if arguments.folder else ("generator", "detector")
+    kinds = [kind for kind in KINDS if kind in (*needed, *kinds_in(folder))]
+    if not kinds:
+        raise WeightsError(f"There are no weights in {folder}; give a folder that lnhg weights pack wrote.")
+    for kind in kinds:
         manifest = load_weights(folder, kind).manifest
         print(f"{kind}: {folder / kind}.safetensors is whole, SHA-256 {manifest['sha256']}")
 
@@ -33,4 +43,4 @@ def _verify(arguments: argparse.Namespace) -> None:
 def _pack(arguments: argparse.Namespace) -> None:
     from ..training.packing import pack
 
-    print(pack(arguments.checkpoint, arguments.output, arguments.threshold))
+    print(pack(arguments.checkpoint, arguments.output, arguments.threshold, arguments.report))

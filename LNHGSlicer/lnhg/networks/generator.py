@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
+
+from ..errors import WeightsError
+from .unet import UNet
 
 # The paper does not give the slope; its published scripts use 0.01.
 LEAKY_SLOPE = 0.01
@@ -24,6 +29,9 @@ class Generator(nn.Module):
     `last_slope` is the slope of the last ReLU below zero while training (0: the paper's ReLU). A small slope keeps it from
     dying; in evaluation it is always the plain ReLU.
     """
+
+    reach = REACH
+    cell = 1  # tiles may begin anywhere
 
     def __init__(self, width: int = 32, last_slope: float = 0.0) -> None:
         super().__init__()
@@ -50,6 +58,18 @@ class Generator(nn.Module):
             x = nn.functional.leaky_relu(norm(deconvolution(x) + shortcut), LEAKY_SLOPE)
         last = self.deconvolutions[-1](x) + o
         return nn.functional.leaky_relu(last, self.last_slope) if self.training else nn.functional.relu(last)
+
+
+#: Networks that turn O(x) into G(x), by the name in a manifest's architecture; one without a name is the paper's generator.
+NETWORKS: Mapping[str, type[Generator] | type[UNet]] = {"lnhg": Generator, "unet": UNet}
+
+
+def build_generator(architecture: Mapping[str, Any], last_slope: float = 0.0) -> Generator | UNet:
+    """The network that a manifest's `architecture` (`name`, `width`) names, with random weights."""
+    name = architecture.get("name", "lnhg")
+    if name not in NETWORKS:
+        raise WeightsError(f"The network {name!r} is not known; choose one of {', '.join(NETWORKS)}.")
+    return NETWORKS[name](int(architecture["width"]), last_slope)
 
 
 def widened(state: dict[str, torch.Tensor], width: int, seed: int = 0) -> dict[str, torch.Tensor]:

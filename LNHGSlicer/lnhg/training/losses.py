@@ -31,10 +31,12 @@ def gradient_penalty(
 ) -> torch.Tensor:
     """Third term of eq. 1 without its weight: E[(norm2 of the gradient of D at x - 1)^2].
 
-    x = share * R(x) + (1 - share) * G(x), with one uniform `share` for each sample, `[n, 1, 1, 1, 1]`.
+    x = share * R(x) + (1 - share) * G(x), with one uniform `share` for each sample, `[n, 1, 1, 1, 1]`. In mixed precision
+    this term stays float32: a gradient of a gradient leaves the range of half precision.
     """
     between = (share * target + (1 - share) * generated).detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
+    with torch.autocast(between.device.type, enabled=False):
+        (gradient,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
     return ((gradient.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
 
 
@@ -47,7 +49,7 @@ def discriminator_loss(
 ) -> torch.Tensor:
     """Eq. 1 as the discriminator minimises it: -E[D(R)] + E[D(G)] + weight * gradient penalty."""
     generated = generated.detach()
-    critic = discriminator(generated).mean() - discriminator(target).mean()
+    critic = discriminator(generated).float().mean() - discriminator(target).float().mean()
     return critic + penalty_weight * gradient_penalty(discriminator, target, generated, share)
 
 

@@ -56,6 +56,7 @@ def train_on(
     config: RescorerTraining, output: Path, train: Sequence[CandidateSample], select: Sequence[CandidateSample]
 ) -> Rescorer:
     """Train, or go on, in the folder `output`: `last.pt` and `log.csv` (loss; area under the ROC on `select`)."""
+    output.mkdir(parents=True, exist_ok=True)
     nodules, others = ([n for n, sample in enumerate(train) if sample.nodule is kind] for kind in (True, False))
     if not nodules or not others:
         raise InputError("The detector found no nodules or nothing but nodules on the training patients; train it first.")

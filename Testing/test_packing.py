@@ -1,0 +1,124 @@
+"""Packing: the model card says what the weights are and where they come from, and the log lies beside them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lnhg.cli import main
+from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, build_detector
+from lnhg.networks.generator import Generator
+from lnhg.training.checkpoint import read_checkpoint, write_checkpoint
+from lnhg.training.generator_config import PATCHES, variant
+from lnhg.training.generator_training import GeneratorTraining
+from lnhg.weights import load_weights
+from training_data import PLACES
+
+_SMALL = replace(variant(PATCHES, "l-mse"), width=2, patch=12, batch=2, steps=2, background=0.0)
+_RECORD = {"commands": ["lnhg train generator --data DATA"], "data": {"LIDC-IDRI": {"nodules": 3, "scans": 1}}}
+_TABLE = "| nodules | n | mean Dice |\n|---|---|---|\n| all | 72 | 0.823 |"
+
+
+def _run(folder: Path, record: dict | None = None, start: Path | None = None) -> Path:
+    GeneratorTraining(_SMALL, folder, PLACES, [], None, start=start, record=record).run()
+    return folder / "last.pt"
+
+
+def test_the_card_of_a_generator_names_network_data_licence_schedule_command_and_figures(tmp_path: Path) -> None:
+    checkpoint = _run(tmp_path / "run", _RECORD)
+    (tmp_path / "report.md").write_text(_TABLE)
+    words = [
+        "weights",
+        "pack",
+        checkpoint,
+        "--output",
+        tmp_path / "models",
+        "--threshold",
+        "0.4",
+        "--report",
+        tmp_path / "report.md",
+    ]
+    assert main([str(word) for word in words]) == 0
+    card = (tmp_path / "models" / "generator.md").read_text()
+    parameters = sum(parameter.numel() for parameter in Generator(2).parameters())
+    for text in (
+        "**Research use only. Not a medical device; not for diagnosis or treatment.**",
+        f"a first layer of 2 filters (the paper: 32), {parameters:,} parameters",
+        "HU -1000..400 scaled to 0..1, 1.2 mm pixels",
+        "1 mean squared error |",
+        "LIDC-IDRI (CC BY 3.0): 3 nodules and 1 whole scans of the `train` patients",
+        "2 of 2 steps, batch 2, patches of 12 pixels",
+        "lnhg train generator --data DATA\n",
+        "--threshold 0.4\n",
+        "`generator-training.csv` is the log",
+        _TABLE,
+        "## Limits",
+    ):
+        assert text in card, text
+    log = tmp_path / "run" / "log.csv"
+    assert (tmp_path / "models" / "generator-training.csv").read_text() == log.read_text()
+    assert main(["weights", "verify", str(tmp_path / "models")]) == 0
+
+
+def test_weights_that_were_trained_further_tell_all_commands(tmp_path: Path) -> None:
+    first = _run(tmp_path / "first", {"commands": ["first"]})
+    second = _run(tmp_path / "second", {"commands": ["second"]}, start=first)
+    assert read_checkpoint(second)["record"]["commands"] == ["first", "second"]
+    _run(tmp_path / "second", {"commands": ["second"]})
+    assert read_checkpoint(second)["record"]["commands"] == ["first", "second"]
+
+
+def test_a_checkpoint_of_before_names_records_and_pictures_still_packs_and_serves_as_a_start(tmp_path: Path) -> None:
+    state = read_checkpoint(_run(tmp_path / "run"))
+    old = {name: state[name] for name in ("step", "generator", "optimiser")}
+    old["config"] = {name: value for name, value in state["config"].items() if name not in ("network", "precision")}
+    (tmp_path / "old").mkdir()
+    write_checkpoint(tmp_path / "old" / "last.pt", old)
+    assert main(["weights", "pack", str(tmp_path / "old" / "last.pt"), "--output", str(tmp_path / "models")]) == 0
+    assert load_weights(tmp_path / "models", "generator").manifest["architecture"] == {"name": "lnhg", "width": 2}
+    card = (tmp_path / "models" / "generator.md").read_text()
+    assert (
+        "holds no command of its training" in card and "Not measured yet" in card and "to be named, with its licences" in card
+    )
+    GeneratorTraining(_SMALL, tmp_path / "next", PLACES, [], None, start=tmp_path / "old" / "last.pt")
+    assert GeneratorTraining(_SMALL, tmp_path / "old", PLACES, [], None).step == 2  # and it is gone on with
+
+
+def test_the_detectors_weights_get_a_card_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    architecture = DetectorArchitecture(pyramid_width=16, head_width=32)
+    state = {
+        "architecture": architecture.as_dict(),
+        "grid": DETECTOR_GRID.as_dict(),
+        "model": build_detector(architecture).state_dict(),
+    }
+    write_checkpoint(tmp_path / "phase-1.pt", state)
+    (tmp_path / "log.csv").write_text("step,phase\n1,1\n")
+    assert (
+        main(["weights", "pack", str(tmp_path / "phase-1.pt"), "--output", str(tmp_path / "models"), "--threshold", "0.8"]) == 0
+    )
+    card = (tmp_path / "models" / "detector.md").read_text()
+    for text in (
+        "# Detector weights",
+        "Research use only",
+        "Faster R-CNN on mobilenet_v2",
+        "0.7 mm pixels",
+        "--threshold 0.8\n",
+    ):
+        assert text in card
+    assert (tmp_path / "models" / "detector-training.csv").read_text() == "step,phase\n1,1\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["pack", "{run}", "--output", "{}/models", "--report", "{}/none.md"], "There is no report"),
+        (["verify", "{}/empty"], "There are no weights in"),
+    ],
+)
+def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], reason: str) -> None:
+    assert main(["weights", *(word.format(tmp_path, run=tmp_path / "last.pt") for word in words)]) == 2
+    assert reason in capsys.readouterr().err

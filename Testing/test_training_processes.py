@@ -1,0 +1,105 @@
+"""Training in several processes: the same as in one, and only the first of them writes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lnhg.data.generator_samples import cutout_places
+from lnhg.data.splits import list_of
+from lnhg.networks.discriminator import Discriminator
+from lnhg.networks.generator import Generator
+from lnhg.training.checkpoint import read_checkpoint
+from lnhg.training.generator_config import PATCHES, GeneratorConfig, changed, learning_rate
+from lnhg.training.losses import adversarial_loss, discriminator_loss, mse_loss
+from lnhg.training.processes import Processes
+from lnhg.training.samples import Samples
+from training_data import BALLS, PLACES, command, environment, log_rows, write_data
+
+_CHANGES = [
+    "width=2",
+    "discriminator_width=2",
+    "patch=12",
+    "batch=4",
+    "vgg=0",
+    "critic_steps=2",
+    "background=0",
+    "steps=4",
+    "warm_up=2",
+]
+
+
+def _one_process_with_both_halves(config: GeneratorConfig) -> tuple[list[dict[str, float]], Generator, Discriminator]:
+    """The two half-batches of each step one after the other, their gradients averaged; batch norm sees one half at a time."""
+    torch.manual_seed(config.seed)
+    generator = Generator(config.width, config.last_slope).train()
+    critic = Discriminator((3, config.patch, config.patch), config.discriminator_width)
+    adam, critic_adam = (torch.optim.Adam(n.parameters(), betas=(0.5, 0.9)) for n in (generator, critic))
+    places = cutout_places([cutout for cutout in BALLS if list_of(cutout.patient) == "train"], "binary")
+    halves = [Samples(config, places, [], Processes(rank, 2)) for rank in (0, 1)]
+    log = []
+    for step in range(config.steps):
+        for group in (*adam.param_groups, *critic_adam.param_groups):
+            group["lr"] = learning_rate(config, step)
+        for turn in range(config.critic_steps):
+            critic_adam.zero_grad()
+            losses = []
+            for half in halves:
+                o, r = half.batch(step, turn)
+                with torch.no_grad():
+                    g = generator(o)
+                losses.append(discriminator_loss(critic, r, g, half.between(step, turn), config.penalty) / 2)
+                losses[-1].backward()
+            critic_adam.step()
+        adam.zero_grad()
+        row = {"critic": sum(float(loss.detach()) for loss in losses), "mse": 0.0, "adversarial": 0.0}
+        for half in halves:
+            o, r = half.batch(step, config.critic_steps)
+            g = generator(o)
+            mse, adversarial = mse_loss(g, r) / 2, config.adversarial * adversarial_loss(critic(g)) / 2
+            (mse + adversarial).backward()
+            row["mse"] += float(mse.detach())
+            row["adversarial"] += float(adversarial.detach())
+        adam.step()
+        log.append(row)
+    return log, generator, critic
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_that_runs_both_half_batches(tmp_path: Path, one_thread: None) -> None:
+    write_data(tmp_path / "data", BALLS)
+    words = ["train", "generator", "--data", tmp_path / "data", "--output", tmp_path / "run", "--threads", 1]
+    words += [word for change in _CHANGES for word in ("--set", change)]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*launcher, *command(*words)[1:]], env=environment(), check=True, timeout=600)
+
+    log, generator, critic = _one_process_with_both_halves(changed(PATCHES, _CHANGES))
+    rows = log_rows(tmp_path / "run")
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
+    for row, expected in zip(rows, log, strict=True):
+        assert {name: float(row[name]) for name in expected} == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    saved = read_checkpoint(tmp_path / "run" / "last.pt")
+    assert saved["processes"] == 2
+    for network, name in ((generator, "generator"), (critic, "discriminator")):
+        for key, value in network.named_parameters():
+            torch.testing.assert_close(saved[name][key], value.detach(), rtol=1e-4, atol=1e-5)
+    assert len(list((tmp_path / "run" / "tensorboard").glob("events.*"))) == 1
+
+
+def test_a_process_alone_keeps_its_figures() -> None:
+    alone = Processes()
+    assert alone.first and alone.average({"mse": 2.0}) == {"mse": 2.0} and alone.as_first_says(3.0) == 3.0
+    assert alone.share(PLACES) == PLACES
