@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .common import add_command
+
+if TYPE_CHECKING:
+    from ..evaluation.label_map_scores import MapScores
 
 
 def add(commands: Any) -> None:
@@ -16,26 +20,43 @@ def add(commands: Any) -> None:
 
 
 def _add_evaluate(commands: Any) -> None:
-    parser = add_command(commands, "evaluate", _evaluate, "print the Dice of each nodule of a reference label map")
-    parser.add_argument("labels", type=Path, help="label map of a system, 0 and 1..N")
-    parser.add_argument("reference", type=Path, help="reference label map on the same grid")
+    parser = add_command(commands, "evaluate", _evaluate, "score the label maps of any system against reference label maps")
+    parser.add_argument("labels", type=Path, help="label map of a system, 0 and 1..N, or a folder of them")
+    parser.add_argument("reference", type=Path, help="reference label map on the same grid, or a folder of them, named alike")
+    parser.add_argument("--alike", action="store_true", help="the system marks all nodules alike: take connected components")
+    parser.add_argument("--output", type=Path, help="also write all measures of each reference nodule as CSV to this file")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    import numpy as np
+    from ..evaluation.label_map_scores import as_csv, score_folders, score_maps, summary
+    from ..evaluation.label_maps import read_label_map
 
-    from ..evaluation.dice import match_nodules, read_label_maps
+    labels, reference, alike = arguments.labels, arguments.reference, arguments.alike
+    if labels.is_dir() != reference.is_dir():
+        raise InputError("One of the two is a folder, the other is not; give two label maps or two folders of them.")
+    if labels.is_dir():
+        scored = score_folders(labels, reference, alike=alike)
+        print(summary(scored))
+    else:
+        found = read_label_map(labels, alike=alike)
+        scored = [score_maps(reference.name, found, read_label_map(reference))]
+        if not scored[0].scores:
+            raise InputError(f"{reference.name} holds no nodule; give a label map with labels 1..N.")
+        _print_nodules(scored[0], set(found.labels.flat) - {0})
+    if arguments.output:
+        partial = arguments.output.with_name(arguments.output.name + ".partial")
+        partial.write_text(as_csv(scored))
+        os.replace(partial, arguments.output)
 
-    labels, reference = read_label_maps(arguments.labels, arguments.reference)
-    matches = match_nodules(reference, labels)
-    if not matches:
-        raise InputError(f"{arguments.reference.name} holds no nodule; give a label map with labels 1..N.")
-    for match in matches:
-        found = f"label {match.label}, Dice {match.dice:.3f}" if match.label else "missed"
-        print(f"reference nodule {match.reference}: {found}")
-    hit = [match.dice for match in matches if match.label]
-    extra = np.setdiff1d(labels, [0, *(match.label for match in matches)]).size
-    print(f"{len(hit)} of {len(matches)} found, mean Dice {sum(hit) / max(1, len(hit)):.3f} of those; {extra} other labels")
+
+def _print_nodules(scored: MapScores, labels: set[int]) -> None:
+    for score in scored.scores:
+        found = f"label {score.label}, Dice {score.measures.dice:.3f}" if score.label else "missed"
+        print(f"reference nodule {score.reference}: {found}")
+    hit = [score for score in scored.scores if score.label]
+    mean = sum(score.measures.dice for score in hit) / max(1, len(hit))
+    others = len(labels - {score.label for score in hit})
+    print(f"{len(hit)} of {len(scored.scores)} found, mean Dice {mean:.3f} of those; {others} other labels")
 
 
 def _add_validate(commands: Any) -> None:

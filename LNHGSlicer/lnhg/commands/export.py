@@ -11,13 +11,17 @@ from .common import add_command
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("export", help="write the results of a run in another format")
+    parser = commands.add_parser("export", help="write the results of a run, or the training data, in another format")
     formats = parser.add_subparsers(required=True, metavar="FORMAT")
     dicom = add_command(formats, "dicom", _export_dicom, "write nodules and measurements as DICOM SEG and SR")
     dicom.add_argument("results", type=Path, help="folder that segment wrote")
     dicom.add_argument("--source", type=Path, required=True, help="DICOM folder of the CT that was segmented")
     dicom.add_argument("--series", help="which DICOM series, as for segment")
     dicom.add_argument("--output", type=Path, required=True, help="folder for the DICOM files")
+    nnunet = add_command(formats, "nnunet", _export_nnunet, "write the nodule cut-outs as a raw dataset of nnU-Net 2")
+    nnunet.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules/")
+    nnunet.add_argument("--output", type=Path, required=True, help="nnU-Net's folder nnUNet_raw")
+    nnunet.add_argument("--number", type=int, default=501, help="number of the dataset (default: 501)")
 
 
 def _export_dicom(arguments: argparse.Namespace) -> None:
@@ -32,3 +36,9 @@ def _export_dicom(arguments: argparse.Namespace) -> None:
         raise InputError(f"The results were made from another CT than that in {arguments.source}; give its folder or series.")
     for name, path in write_dicom(result, arguments.source, arguments.output).items():
         print(f"{name}: {path}")
+
+
+def _export_nnunet(arguments: argparse.Namespace) -> None:
+    from ..data.nnunet import write_nnunet
+
+    print(write_nnunet(arguments.data, arguments.output, arguments.number))

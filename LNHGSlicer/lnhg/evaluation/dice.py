@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..data.cutouts import Cutout
 from ..errors import InputError
 from ..options import Options
 from ..pipeline import Models, segment
 from ..result import Result
+from .label_maps import check_same_grid, read_label_map
 
 _SEEDS_ONLY = Options(seeds_only=True)
 
@@ -42,28 +42,10 @@ def seeded(cutout: Cutout, models: Models, options: Options = _SEEDS_ONLY) -> Re
 
 def read_label_maps(*paths: Path) -> list[np.ndarray]:
     """Label maps `[slice, row, column]` that must lie on one grid; values that are not 0 and 1..N are refused."""
-    images = [_read_label_image(path) for path in paths]
-    first = images[0]
-    for path, image in zip(paths, images, strict=True):
-        same_size = image.GetSize() == first.GetSize()
-        if not same_size or not np.allclose(_grid(image), _grid(first), atol=1e-3):
-            raise InputError(f"{path.name} and {paths[0].name} lie on different grids; compare label maps of one CT.")
-    return [sitk.GetArrayFromImage(image).astype(np.int32) for image in images]
-
-
-def _read_label_image(path: Path) -> sitk.Image:
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(f"{path.name} cannot be read as an image; give a label map in NRRD, MHA or NIfTI.") from error
-    labels = sitk.GetArrayViewFromImage(image)
-    if labels.ndim != 3 or (labels < 0).any() or (labels != np.round(labels)).any():
-        raise InputError(f"{path.name} is no label map; its values must be 0 and 1..N on one 3D grid.")
-    return image
-
-
-def _grid(image: sitk.Image) -> list[float]:
-    return [*image.GetOrigin(), *image.GetSpacing(), *image.GetDirection()]
+    maps = [read_label_map(path) for path in paths]
+    for other in maps[1:]:
+        check_same_grid(other, maps[0])
+    return [one.labels for one in maps]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,158 @@
+"""How well nodules are found: counts on slices and of nodules, and sensitivity against false finds per scan (FROC).
+
+The paper's counts on slices (Supplementary S2) were made by a radiologist's eye. The rules here:
+
+- per slice: only slices with a nodule of the reference count, as in the paper. Each nodule on a slice is a true positive if
+  what was found shares a voxel with it there, else a false negative; each connected component (8) of what was found on such
+  a slice that shares no voxel with any nodule is a false positive.
+- per nodule: a reference nodule is a true positive if a label shares a voxel with it; a label that shares none with any is a
+  false positive.
+- FROC: a find hits a nodule when its centre lies within the nodule's radius of the nodule's centre (the rule of LUNA16).
+
+What touches a doubtful place (outlined by too few readers) is neither right nor wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from monai.metrics import compute_froc_curve_data
+from scipy import ndimage
+
+from ..data.scans import LabelledScan
+from .froc import ScanFinds
+from .statistics import Interval, bootstrap
+
+#: False finds per scan at which LUNA16 averages sensitivity.
+LUNA16_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True positives, false positives and false negatives; the rates are nan where nothing was counted."""
+
+    tp: int
+    fp: int
+    fn: int
+
+    @property
+    def precision(self) -> float:
+        return _share(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> float:
+        return _share(self.tp, self.tp + self.fn)
+
+    @property
+    def f1(self) -> float:
+        return _share(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
+
+def count_slices(reference: np.ndarray, found: np.ndarray, doubtful: np.ndarray | None = None) -> Counts:
+    """Counts on slices; `reference` and `found` are label maps `[slice, row, column]`, `doubtful` a mask on their grid."""
+    total = Counts(0, 0, 0)
+    for k in np.flatnonzero(reference.any((1, 2))):
+        parts, _ = ndimage.label(found[k] > 0, np.ones((3, 3)))
+        total += _counts(reference[k], parts, None if doubtful is None else doubtful[k])
+    return total
+
+
+def count_nodules(reference: np.ndarray, found: np.ndarray, doubtful: np.ndarray | None = None) -> Counts:
+    """Counts of nodules; arguments as of `count_slices`."""
+    return _counts(reference, found, doubtful)
+
+
+def _counts(reference: np.ndarray, found: np.ndarray, doubtful: np.ndarray | None) -> Counts:
+    nodules = np.unique(reference[reference > 0])
+    hit = np.unique(reference[(reference > 0) & (found > 0)])
+    touched = reference > 0 if doubtful is None else (reference > 0) | doubtful
+    false = np.setdiff1d(found[found > 0], found[touched])
+    return Counts(len(hit), len(false), len(nodules) - len(hit))
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
+
+
+@dataclass(frozen=True)
+class Find:
+    """One place that a system takes for a nodule: centre (RAS, mm), diameter (mm; nan: not told) and score."""
+
+    scan: str
+    centre_ras: tuple[float, float, float]
+    diameter_mm: float
+    score: float
+
+
+@dataclass(frozen=True)
+class ReferenceNodule:
+    """A nodule to be found, or a doubtful place (`counts` False): centre (RAS, mm) and radius (mm)."""
+
+    centre_ras: tuple[float, float, float]
+    radius_mm: float
+    counts: bool = True
+
+
+def reference_nodules(scan: LabelledScan) -> list[ReferenceNodule]:
+    """The nodules of a scan and its doubtful places; radii are those of spheres of equal volume."""
+    doubtful, _ = ndimage.label(scan.doubtful)
+    return [*_spheres(scan, scan.reference, True), *_spheres(scan, doubtful, False)]
+
+
+def _spheres(scan: LabelledScan, labels: np.ndarray, counts: bool) -> Iterable[ReferenceNodule]:
+    for number in np.unique(labels[labels > 0]):
+        voxels = np.argwhere(labels == number)
+        r, a, s = scan.ct.to_ras(voxels.mean(0)[::-1])
+        radius = np.cbrt(3 * len(voxels) * scan.ct.voxel_volume / (4 * np.pi))
+        yield ReferenceNodule((float(r), float(a), float(s)), float(radius), counts)
+
+
+def judge_finds(finds: Iterable[Find], nodules: Sequence[ReferenceNodule]) -> ScanFinds:
+    """Which finds of one scan hit its nodules, by the rule of LUNA16: of several that hit one nodule, the best counts."""
+    scores = [0.0] * len(nodules)
+    false = []
+    for find in finds:
+        hit = [n for n, nodule in enumerate(nodules) if math.dist(find.centre_ras, nodule.centre_ras) <= nodule.radius_mm]
+        for number in hit:
+            scores[number] = max(scores[number], find.score)
+        if not hit:
+            false.append(find.score)
+    counted = (score for score, nodule in zip(scores, nodules, strict=True) if nodule.counts)
+    return ScanFinds(tuple(counted), tuple(false))
+
+
+@dataclass(frozen=True, eq=False)
+class Froc:
+    """Sensitivity at each rate of false finds per scan, and its mean over the rates; intervals over scans, 95%."""
+
+    rates: tuple[float, ...]
+    sensitivities: tuple[Interval, ...]
+    average: Interval
+
+
+def froc(scans: Sequence[ScanFinds], rates: Sequence[float] = LUNA16_RATES, count: int = 1000, seed: int = 0) -> Froc:
+    """FROC of the finds of all scans; `count` bootstrap samples of whole scans. At least one scan must hold a nodule."""
+
+    def values(chosen: np.ndarray) -> np.ndarray:
+        sensitivity = sensitivity_at_rates([scans[number] for number in chosen], rates)
+        return np.append(sensitivity, sensitivity.mean())
+
+    *single, average = bootstrap(len(scans), values, count, seed)
+    return Froc(tuple(rates), tuple(single), average)
+
+
+def sensitivity_at_rates(scans: Sequence[ScanFinds], rates: Sequence[float]) -> np.ndarray:
+    """Sensitivity where the FROC curve, linear between its points, passes each rate; nan where the scans hold no nodule."""
+    nodules = np.array([score for scan in scans for score in scan.nodule_scores])
+    if not len(nodules):
+        return np.full(len(rates), np.nan)
+    false = np.array([score for scan in scans for score in scan.false_scores])
+    # MONAI leaves out the lowest score of all as a threshold; one below every score keeps the last point of the curve.
+    rate, sensitivity = compute_froc_curve_data(np.append(false, -np.inf), nodules[nodules > 0], len(nodules), len(scans))
+    return np.interp(rates, rate[::-1], sensitivity[::-1])

@@ -1,0 +1,91 @@
+"""Label maps of any system, read and checked: 0 and 1..N on one 3D grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from ..errors import InputError
+from ..image_file import grid_of
+
+#: Endings of the files that can hold a label map.
+ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha", ".mhd")
+
+# How far the corners of two grids may lie apart, mm: far below a voxel, far above what a file rounds.
+_CORNER_MM = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """A label map.
+
+    Attributes:
+        name: of its file.
+        labels: int32 `[slice, row, column]`.
+        ijk_to_ras: 4 x 4, voxel (column, row, slice) to RAS mm.
+    """
+
+    name: str
+    labels: np.ndarray
+    ijk_to_ras: np.ndarray
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Along (column, row, slice), mm."""
+        i, j, k = np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+        return float(i), float(j), float(k)
+
+    @property
+    def voxel_volume(self) -> float:
+        """Volume of one voxel, mm3."""
+        return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3])))
+
+
+def read_label_map(path: Path, *, alike: bool = False) -> LabelMap:
+    """The label map of one file; `alike`: its labels mark all nodules alike, so they are taken apart into components.
+
+    Raises InputError for a file that holds no label map.
+    """
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(f"{path.name} cannot be read as an image; give a label map in NRRD, MHA or NIfTI.") from error
+    labels = sitk.GetArrayViewFromImage(image)
+    if labels.ndim != 3 or (labels < 0).any() or (labels != np.round(labels)).any():
+        raise InputError(f"{path.name} is no label map; its values must be 0 and 1..N on one 3D grid.")
+    return LabelMap(path.name, components(labels) if alike else labels.astype(np.int32), grid_of(image))
+
+
+def check_same_grid(one: LabelMap, other: LabelMap) -> None:
+    """Raise InputError unless two label maps lie voxel on voxel."""
+    same = one.labels.shape == other.labels.shape
+    if not same or _corners_apart(one.ijk_to_ras, other.ijk_to_ras, one.labels.shape) > _CORNER_MM:
+        raise InputError(f"{one.name} and {other.name} lie on different grids; compare label maps of one CT.")
+
+
+def components(labels: np.ndarray) -> np.ndarray:
+    """Nodules 1..N of a map that marks all of them alike: its connected components (26 neighbours)."""
+    return np.asarray(ndimage.label(labels, np.ones((3, 3, 3)))[0], np.int32)
+
+
+def stem(path: Path) -> str | None:
+    """A file's name without the ending of a label map; None if it has no such ending."""
+    return next((path.name[: -len(ending)] for ending in ENDINGS if path.name.lower().endswith(ending)), None)
+
+
+def label_files(folder: Path) -> dict[str, Path]:
+    """The label maps of a folder by their names without ending. Raises InputError where there is none."""
+    found = {name: path for path in sorted(folder.iterdir()) if path.is_file() and (name := stem(path))}
+    if not found:
+        raise InputError(f"{folder} holds no label map; put NRRD, MHA or NIfTI files there, named alike in both folders.")
+    return found
+
+
+def _corners_apart(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> float:
+    k, j, i = (np.array([0, size - 1]) for size in shape)
+    corners = np.stack([*(axis.ravel() for axis in np.meshgrid(i, j, k)), np.ones(8)])
+    return float(np.linalg.norm((one - other) @ corners, axis=0).max())

@@ -1,0 +1,57 @@
+"""Forty nodules with the place that the rule of `lnhg.evaluation.types_of_place` gives them, to be looked at.
+
+`python Testing/benchmarks/place_pictures.py --data DATA --output places.png`. A row holds four nodules: for each the slice with
+its largest section, twice in the lung window, the second time with the consensus (green), wall (blue) and vessels that touch
+it (red).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from lnhg.data.cutouts import Cutout, read_cutouts
+from lnhg.evaluation.types_of_place import place_of, vessels_at, wall_of
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--data", type=Path, required=True)
+parser.add_argument("--output", type=Path, required=True)
+parser.add_argument("--count", type=int, default=40)
+parser.add_argument("--random-seed", type=int, default=0)
+arguments = parser.parse_args()
+
+
+def draw(cutout: Cutout, plain: plt.Axes, coloured: plt.Axes) -> None:
+    """The nodule's largest section, and the same with what the rule saw."""
+    wall = wall_of(cutout)
+    masks = ((cutout.consensus, "lime"), (wall, "deepskyblue"), (vessels_at(cutout, wall), "red"))
+    k = int(cutout.consensus.sum((1, 2)).argmax())
+    for axes in (plain, coloured):
+        axes.imshow(cutout.ct.hu[k], cmap="gray", vmin=-1200, vmax=300)
+        axes.axis("off")
+    for mask, colour in masks:
+        if mask[k].any():
+            coloured.contour(mask[k], [0.5], colors=colour, linewidths=0.8)
+    plain.set_title(f"{cutout.name.removeprefix('LIDC-IDRI-')}\n{cutout.ct.spacing[2]:g} mm", fontsize=6)
+    coloured.set_title(place_of(cutout), fontsize=7)
+
+
+cutouts = read_cutouts(arguments.data / "lidc_nodules")
+chosen = [cutouts[n] for n in np.random.default_rng(arguments.random_seed).permutation(len(cutouts))[: arguments.count]]
+rows = -(-len(chosen) // 4)
+figure, grid = plt.subplots(rows, 8, figsize=(12, 1.6 * rows))
+for axes in grid.ravel():
+    axes.axis("off")
+for number, cutout in enumerate(chosen):
+    draw(cutout, *grid.ravel()[2 * number : 2 * number + 2])
+figure.tight_layout(pad=0.3)
+figure.savefig(arguments.output, dpi=130)
+print(Counter(place_of(cutout) for cutout in chosen))
