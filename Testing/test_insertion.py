@@ -26,6 +26,7 @@ from lnhg.data.insertion import (
     blob,
     cut,
     match_noise,
+    middle_one,
     noise_level,
     paste,
     sample_stack,
@@ -118,6 +119,16 @@ def test_turning_a_cutout_turns_its_nodule_with_it() -> None:
     assert (abs(row - 19.5), abs(column - 19.5)) == (pytest.approx(12, abs=0.1), pytest.approx(0, abs=0.1))
     zoomed = sample_stack(both, (0.7, 0.7), (19.5, 19.5), 0.7, 40, View(zoom=1.25, mirrored=True))
     assert 19.5 - ndimage.center_of_mass(zoomed[1, 0])[1] == pytest.approx(15, abs=0.1)
+
+
+def test_copies_of_a_nodule_mirrored_at_the_border_are_not_pasted() -> None:
+    volume = volume_of(a_cutout())
+    piece = cut(volume, float(volume.slices[0]), 2.5, 2.5, 0.7, 96, View())
+    single = middle_one(piece)
+    assert ndimage.label(piece.nodule.max(0) > 0)[1] > 1
+    assert ndimage.label(single.nodule.max(0) > 0)[1] == 1
+    assert single.nodule[1, 48, 48] == 1
+    np.testing.assert_array_equal(single.hu, piece.hu)
 
 
 def test_the_wall_is_found_where_it_is() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
-from .commands import evaluate, export, sample, segment, train, weights
+from .commands import batch, evaluate, export, prepare, sample, segment, study, train, weights
 from .commands.common import print_json
 from .errors import Cancelled, InputError, LNHGError
 
@@ -34,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_json({"error": str(failure)})
         print(f"lnhg: {failure}", file=sys.stderr)
         return failure.exit_code
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "lnhg":
+            raise
+        print(f"lnhg: The package {error.name} is missing; install it, or all: pip install 'lnhg[train,batch]'.", file=sys.stderr)
+        return InputError.exit_code
     return 0
 
 
@@ -64,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lnhg {__version__}")
     parser.add_argument("--verbose", action="store_true", help="say what is being done")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for room in (segment, export, sample, evaluate, train, weights):
+    for room in (segment, batch, export, sample, evaluate, study, prepare, train, weights):
         room.add(commands)
     return parser
 

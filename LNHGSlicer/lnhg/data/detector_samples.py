@@ -27,6 +27,7 @@ from .insertion import (
     blob,
     cut,
     match_noise,
+    middle_one,
     noise_level,
     paste,
     sample_stack,
@@ -319,7 +320,7 @@ def _paste_something(
         row, column = round(row - np.sin(normal) * depth), round(column - np.cos(normal) * depth)
         if not _is_lung(hu[1], row, column):
             return
-    piece = _piece(data, volume, host.slice_mm, view, generator)
+    piece = middle_one(_piece(data, volume, host.slice_mm, view, generator))
     piece = Piece(match_noise(piece.hu, hu, generator), piece.nodule)
     edge = generator.uniform(1.0, 4.0)
     whole_square = generator.random() < 0.45

@@ -8,7 +8,7 @@ All images here are stacks of three slices `[3, y, x]` in HU on the detector's g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -113,6 +113,14 @@ def cut(
     both = np.stack([np.tensordot(weights, part[first : last + 1], 1) for part in (volume.hu, volume.nodule)])
     hu, nodule = sample_stack(both.astype(np.float32), volume.spacing[:2], centre or volume.centre, pixel_mm, size, view)
     return Piece(hu, nodule)
+
+
+def middle_one(piece: Piece) -> Piece:
+    """The piece with the nodule in its middle alone, without the copies of it that mirroring at the border makes."""
+    labels, count = ndimage.label(piece.nodule > 0, np.ones((3, 3, 3)))
+    middle = (piece.nodule.shape[-1] - 1) / 2
+    away = [np.hypot(*(np.argwhere(labels == number)[:, 1:] - middle).T).min() for number in range(1, count + 1)]
+    return replace(piece, nodule=piece.nodule * (labels == 1 + int(np.argmin(away)))) if count else piece
 
 
 def _plane_weights(volume: Volume, middle: float, distance_mm: float, thickness_mm: float) -> np.ndarray:

@@ -1,9 +1,20 @@
-"""Who is trained on: every patient belongs to one of three fixed lists, and so do all of a patient's nodules and scans.
+"""Who is trained on: every patient belongs to one list, and so do all of a patient's nodules and scans.
 
-`train` fits weights, `select` chooses thresholds and checkpoints, `report` gives the figures that are printed.
+`train` fits weights, `select` chooses thresholds and checkpoints, `report` gives the figures that are printed. The lists
+of the shipped weights are fixed; folds of any patients are drawn from a seed and kept in a file.
 """
 
 from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
 
 # Patients with a whole scan are placed by hand, so that each list has scans with nodules.
 _PLACED = {
@@ -28,3 +39,47 @@ def list_of(patient: str) -> str:
     if patient.startswith("LIDC-IDRI-"):
         return {"0": "report", "1": "report", "2": "select"}.get(patient[-1], "train")
     return "report" if patient.startswith("Lung-PET-CT-Dx") else "train"
+
+
+def write_folds(path: Path, patients: Collection[str], count: int, seed: int) -> None:
+    """Deal the patients out to `count` folds of like size; the same patients and seed give the same folds.
+
+    Raises InputError where there are fewer patients than folds.
+    """
+    if not 2 <= count <= len(set(patients)):
+        raise InputError(f"{len(set(patients))} patients do not fill {count} folds; choose 2 or more, at most one a patient.")
+    drawn = np.random.default_rng(seed).permutation(sorted(set(patients)))
+    folds = [sorted(drawn[number::count].tolist()) for number in range(count)]
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({"random_seed": seed, "folds": folds}, indent=1))
+    os.replace(partial, path)
+
+
+def read_folds(path: Path, patients: Collection[str]) -> tuple[tuple[str, ...], ...]:
+    """The folds of a file, each a tuple of patients.
+
+    Raises InputError where a patient is in two folds, or one of `patients` in none.
+    """
+    try:
+        folds = tuple(tuple(fold) for fold in json.loads(path.read_text())["folds"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no file of folds; write it with lnhg prepare --folds.") from error
+    counts = Counter(patient for fold in folds for patient in fold)
+    twice = sorted(patient for patient, count in counts.items() if count > 1)
+    if twice:
+        raise InputError(f"{_few(twice)} in more than one fold of {path.name}; write it again with lnhg prepare --folds.")
+    missing = sorted(set(patients) - set(counts))
+    if missing:
+        raise InputError(f"{_few(missing)} in no fold of {path.name}; write it again with lnhg prepare --folds.")
+    return folds
+
+
+def list_in_fold(patient: str, folds: Sequence[Sequence[str]], number: int) -> str:
+    """The list of a patient when fold `number` reports: the next fold selects, all others are trained on."""
+    turns = {number % len(folds): "report", (number + 1) % len(folds): "select"}
+    return turns.get(next(fold for fold, members in enumerate(folds) if patient in members), "train")
+
+
+def _few(patients: list[str]) -> str:
+    shown = ", ".join(patients[:3]) + (f" and {len(patients) - 3} more" if len(patients) > 3 else "")
+    return f"{shown} {'is' if len(patients) == 1 else 'are'}"

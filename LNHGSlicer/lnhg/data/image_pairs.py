@@ -1,0 +1,86 @@
+"""Folders of image and label pairs: a CT and a label map on its grid, found by their names.
+
+The two lie in folders such as `images` and `labels` under the same name (as in the Medical Segmentation Decathlon), side
+by side as `NAME.nrrd` and `NAME_label.nrrd`, or in a folder of their own as `ct.nrrd` and `label.nrrd`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from ..axial import axial_view
+from ..ct import read_ct
+from ..errors import InputError
+from ..image_file import grid_of
+from .cache import PreparedScan
+from .outlines import OutlinedNodule, in_view, of_readers
+from .sources import Job, Source
+
+_ENDING = re.compile(r"\.(nrrd|nhdr|mha|mhd|nii|nii\.gz)$", re.IGNORECASE)
+_LABEL, _IMAGE = r"(labels?|masks?|seg|segmentations?)", r"(ct|images?|img|0000)"
+_LABEL_FOLDER, _IMAGE_FOLDER = re.compile(_LABEL + r"(Tr)?", re.IGNORECASE), re.compile(_IMAGE + r"(Tr)?", re.IGNORECASE)
+_LABEL_END, _IMAGE_END = (re.compile(rf"(^|[-_.]){words}$", re.IGNORECASE) for words in (_LABEL, _IMAGE))
+# A narrower field of view is a cut-out around nodules.
+_CHEST_MM = 200.0
+# Labels may be stored with rounded positions, mm.
+_SAME_MM = 1e-2
+
+
+def pairs_source(folder: Path) -> Source:
+    """The pairs below `folder`. Files do not say whose they are: each pair counts as a patient, named as its files."""
+    images: dict[str, Path] = {}
+    labels: dict[str, Path] = {}
+    for file in sorted(folder.rglob("*")):
+        if _ENDING.search(file.name):
+            name, is_label = _named(file.relative_to(folder))
+            if (labels if is_label else images).setdefault(name, file) != file:
+                raise InputError(f"Two files in {folder.name} are named {name}; give each pair a name of its own.")
+    both = sorted(images.keys() & labels.keys())
+    jobs = tuple(Job(name, (images[name], labels[name]), partial(_read, name, images[name], labels[name])) for name in both)
+    broken = {str(images[name].relative_to(folder)): "It has no label map." for name in images.keys() - labels.keys()}
+    broken |= {str(labels[name].relative_to(folder)): "It has no image." for name in labels.keys() - images.keys()}
+    return Source("image and label pairs", jobs, broken)
+
+
+def _named(path: Path) -> tuple[str, bool]:
+    """The name that both files of a pair share, and whether this one is the label map."""
+    stem = _ENDING.sub("", path.name)
+    in_labels = any(_LABEL_FOLDER.fullmatch(part) for part in path.parent.parts)
+    is_label = in_labels or bool(_LABEL_END.search(stem))
+    folders = [p for p in path.parent.parts if not (_LABEL_FOLDER.fullmatch(p) or _IMAGE_FOLDER.fullmatch(p))]
+    bare = (_LABEL_END if is_label else _IMAGE_END).sub("", stem)
+    return "_".join([*folders, bare] if bare else folders) or "scan", is_label
+
+
+def _read(name: str, image: Path, label: Path) -> PreparedScan:
+    ct = read_ct(image)
+    labels = _read_labels(label, ct.hu.shape, ct.ijk_to_ras)
+    view = axial_view(ct)
+    nodules = tuple(in_view(nodule, view) for nodule in _nodules(labels))
+    return PreparedScan(name, name, None, view.ct.hu.shape[2] * view.ct.spacing[0] >= _CHEST_MM, view.ct, nodules)
+
+
+def _read_labels(path: Path, shape: tuple[int, ...], ijk_to_ras: np.ndarray) -> np.ndarray:
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(f"{path.name} cannot be read as a label map; copy it again.") from error
+    labels = sitk.GetArrayFromImage(image)
+    if labels.shape != shape or not np.allclose(grid_of(image), ijk_to_ras, rtol=0, atol=_SAME_MM):
+        raise InputError(f"{path.name} does not lie on the grid of its CT; make the pair again.")
+    return labels
+
+
+def _nodules(labels: np.ndarray) -> list[OutlinedNodule]:
+    """Each label is a nodule of one reader; a mask of a single value has one in each piece that hangs together."""
+    values = np.unique(labels[labels > 0])
+    if len(values) == 1:
+        labels, count = ndimage.label(labels > 0, np.ones((3, 3, 3)))
+        values = np.arange(1, count + 1)
+    return [of_readers((labels == value).astype(np.uint8), 1, sure=True) for value in values]

