@@ -70,6 +70,11 @@ def _one_process_with_both_halves(config: GeneratorConfig) -> tuple[list[dict[st
     return log, generator, critic
 
 
+def _before_a_norm(name: str) -> bool:
+    """A bias that batch norm takes away again: its gradient is rounding alone, and Adam makes steps of that."""
+    return name.endswith(".bias") and name.partition(".")[0].endswith("convolutions") and name != "deconvolutions.3.bias"
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -95,6 +100,8 @@ def test_two_processes_train_as_one_that_runs_both_half_batches(tmp_path: Path, 
     assert saved["processes"] == 2
     for network, name in ((generator, "generator"), (critic, "discriminator")):
         for key, value in network.named_parameters():
+            if network is generator and _before_a_norm(key):
+                continue
             torch.testing.assert_close(saved[name][key], value.detach(), rtol=1e-4, atol=1e-5)
     assert len(list((tmp_path / "run" / "tensorboard").glob("events.*"))) == 1
 
