@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from dicom_files import write_series
 from lnhg.cli import main
@@ -27,6 +28,10 @@ from lnhg.data.outlines import Contour, Reading, SeriesReadings, nodules_of
 from lnhg.data.prepare import prepare
 from lnhg.data.scans import read_scan
 from lnhg.errors import InputError
+from lnhg.training.checkpoint import read_checkpoint
+from lnhg.training.generator_config import PATCHES, changed
+from lnhg.training.run import train_generator
+from training_data import BALLS, write_data
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _needs_data = pytest.mark.skipif(not _DATA.is_dir(), reason="the development data are not here")
@@ -460,3 +465,13 @@ def test_folds_are_written_beside_the_manifest(tmp_path: Path) -> None:
 def test_a_folder_without_a_manifest_is_no_cache(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="make the cache with lnhg prepare"):
         Cache(tmp_path)
+
+
+def test_a_cache_is_trained_on_like_the_folder_it_was_made_from(tmp_path: Path) -> None:
+    write_data(tmp_path / "data", BALLS)
+    prepare(tmp_path / "data" / "lidc_nodules", tmp_path / "cache")
+    changes = ["width=1", "patch=8", "batch=2", "steps=2", "background=0", "vgg=0", "adversarial=0"]
+    for data in ("data", "cache"):
+        train_generator(changed(PATCHES, changes), tmp_path / data, tmp_path / f"{data} run")
+    one, other = (read_checkpoint(tmp_path / f"{data} run" / "last.pt")["generator"] for data in ("data", "cache"))
+    assert all(torch.equal(one[name], other[name]) for name in one)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +14,15 @@ from lnhg.candidates import Candidate
 from lnhg.ct import CT
 from lnhg.data.candidate_samples import CandidateSample, batch
 from lnhg.errors import InputError
-from lnhg.rescoring import PIXELS, PLANES, Pose, Surroundings, planes, rescore, surroundings
+from lnhg.options import Options
+from lnhg.pipeline import Models, load_models, segment
+from lnhg.rescoring import PIXELS, PLANES, RESCORER_GRID, Pose, Surroundings, planes, rescore, surroundings
+from lnhg.resources import resource
 from lnhg.training import rescorer_training
+from lnhg.training.packing import pack
 from lnhg.training.rescorer_training import RescorerTraining, probabilities, train_on
+from standins import standin_models
+from test_pipeline import CT_AXIAL
 
 
 def a_ct(hu: np.ndarray, spacing: tuple[float, float, float] = (0.7, 0.7, 2.0)) -> CT:
@@ -90,10 +98,10 @@ def samples() -> list[CandidateSample]:
 
 def test_it_learns_to_tell_balls_from_tubes(samples, tmp_path):
     unseen = [a_sample(number % 2 == 0, number) for number in range(100, 116)]
-    trained = train_on(RescorerTraining(steps=40, batch=8, every=20), tmp_path, samples, unseen)
+    trained = train_on(RescorerTraining(steps=30, batch=6, every=15), tmp_path, samples, unseen)
     assert probabilities(trained, unseen)[::2].min() > probabilities(trained, unseen)[1::2].max()
     with (tmp_path / "log.csv").open(newline="") as file:
-        assert [(row["step"], float(row["select_auc"])) for row in csv.DictReader(file)][-1] == ("40", 1.0)
+        assert [(row["step"], float(row["select_auc"])) for row in csv.DictReader(file)][-1] == ("30", 1.0)
 
 
 def test_a_training_that_was_cut_off_goes_on_as_if_nothing_had_happened(samples, tmp_path, monkeypatch):
@@ -120,3 +128,57 @@ def test_a_training_that_was_cut_off_goes_on_as_if_nothing_had_happened(samples,
 def test_nodules_alone_are_refused(samples, tmp_path):
     with pytest.raises(InputError, match="nothing but nodules"):
         train_on(RescorerTraining(), tmp_path, samples[::2], samples)
+
+
+# ---------------------------------------------------------------- a run
+
+
+class DoubtsWhatIsDark(torch.nn.Module):
+    """Stands in for a rescorer: sure of what is brighter than 50 HU, and sure of nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.least = torch.nn.Parameter(torch.tensor(0.75))
+
+    def forward(self, planes: torch.Tensor) -> torch.Tensor:
+        return (planes.amax((1, 2, 3, 4)) - self.least) * 1000
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    plain = standin_models()
+    manifest = {
+        "name": "rescorer",
+        "sha256": "0" * 64,
+        "grid": RESCORER_GRID.as_dict(),
+        "thresholds": {"detector": 0.3, "score": 0.5},
+    }
+    return replace(plain, rescorer=DoubtsWhatIsDark(), manifests={**plain.manifests, "rescorer": manifest})
+
+
+def test_a_candidate_that_the_second_look_doubts_is_gone(models):
+    (nodule,) = segment(CT_AXIAL, models=models).nodules
+    both = segment(CT_AXIAL, Options(detector_alone=True), models=models).nodules
+    assert len(both) == 2
+    assert nodule.centre_ras == both[0].centre_ras
+    assert nodule.score == pytest.approx(np.sqrt(both[0].score), abs=1e-3)
+
+
+def test_the_papers_rule_knows_no_second_look(models):
+    assert len(segment(CT_AXIAL, models=models).candidates) == 1
+    assert len(segment(CT_AXIAL, Options(fusion="paper"), models=models).candidates) == 2
+
+
+def test_a_chosen_score_counts_for_the_score_after_the_second_look(models):
+    assert segment(CT_AXIAL, Options(score_threshold=0.95), models=models).nodules == ()
+
+
+def test_packed_weights_are_used_by_a_run(samples, tmp_path):
+    train_on(RescorerTraining(steps=1, batch=4), tmp_path / "run", samples, samples)
+    weights = tmp_path / "weights"
+    shutil.copytree(resource("Models"), weights)
+    pack(tmp_path / "run" / "last.pt", weights, 0.5)
+    models = load_models(weights)
+    assert models.rescorer is not None
+    assert models.threshold("rescorer", None) == 0.5
+    assert "Research use only" in (weights / "rescorer.md").read_text()

@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "lnhg":
             raise
-        print(f"lnhg: The package {error.name} is missing; install it, or all: pip install 'lnhg[train,batch]'.", file=sys.stderr)
+        missing = f"The package {error.name} is missing; install it, or all of them: pip install 'lnhg[train,batch]'."
+        print(f"lnhg: {missing}", file=sys.stderr)
         return InputError.exit_code
     return 0
 

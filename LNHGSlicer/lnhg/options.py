@@ -45,6 +45,9 @@ class Options:
         choices=("peak", "fixed"),
     )
     score_threshold: float | None = _option(None, "lowest detector score of a candidate", minimum=0)
+    detector_alone: bool = _option(
+        False, "take candidates as the detector scores them, as in the paper, without the second look of the rescorer"
+    )
     minimum_diameter: float = _option(3.0, "smallest nodule kept: diameter of the sphere of equal volume, mm", minimum=0)
     heterogeneity: str = _option(
         "inverse", "map: 1 - normalised G(x), or normalised G(x) itself", choices=("inverse", "intensity")

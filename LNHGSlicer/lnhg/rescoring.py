@@ -97,3 +97,10 @@ def rescore(
     again = [replace(one, score=float(np.sqrt(one.score * second))) for one, second in zip(asked, seconds, strict=True)]
     seeds = [candidate for candidate in candidates if candidate.seed is not None]
     return tuple(sorted([*again, *seeds], key=lambda candidate: -candidate.score))
+
+
+def apply_rescorer(network: torch.nn.Module, seen: Sequence[torch.Tensor]) -> list[float]:
+    """The network's probabilities for planes `[1, PLANES, PIXELS, PIXELS]` in 0..1."""
+    device = next(network.parameters()).device
+    probabilities: list[float] = network(torch.stack(list(seen)).to(device)).float().sigmoid().cpu().tolist()
+    return probabilities

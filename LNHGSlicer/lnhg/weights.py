@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 from .errors import WeightsError
 
 FORMAT = "lnhg-weights-1"
-KINDS = ("generator", "detector")
+KINDS = ("generator", "detector", "rescorer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +78,11 @@ def load_weights(folder: Path, name: str) -> Weights:
     except Exception as error:
         raise WeightsError(f"{path.name} is not a readable safetensors file ({error}); install the weights again.") from error
     return Weights(name, manifest, {key: _restored(tensor) for key, tensor in tensors.items()})
+
+
+def kinds_in(folder: Path) -> tuple[str, ...]:
+    """The kinds of weights that a folder holds; only the generator is always needed, and the rescorer never."""
+    return tuple(kind for kind in KINDS if any((folder / f"{kind}.{ending}").is_file() for ending in ("json", "safetensors")))
 
 
 def read_manifest(folder: Path, name: str) -> dict[str, Any]:

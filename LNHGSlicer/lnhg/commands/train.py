@@ -55,7 +55,9 @@ def add(commands: Any) -> None:
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_scans/")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_scans/, or a cache of lnhg prepare"
+    )
 
 
 def _train_generator(arguments: argparse.Namespace) -> None:

@@ -37,9 +37,9 @@ from .. import __version__
 from ..ct import CT, fingerprint
 from ..errors import InputError
 from ..grid import NetworkGrid, resize
-from .cutouts import _MOST_READERS, Cutout
+from .cutouts import MOST_READERS, Cutout
 from .outlines import RATINGS, OutlinedNodule
-from .scans import LabelledScan, _near
+from .scans import LabelledScan, near_reference
 
 MANIFEST = "manifest.json"
 #: Changes with the layout of the files; files of another layout are made anew.
@@ -107,7 +107,7 @@ class Cache:
             return
         with _opened(self._folder, record) as file:
             for values, nodule in zip(record["nodules"], _nodules(file, record), strict=True):
-                if nodule.reader_count <= _MOST_READERS and nodule.consensus.any():
+                if nodule.reader_count <= MOST_READERS and nodule.consensus.any():
                     yield _cutout(file["hu"], record, values, nodule)
 
     def scans(self, patients: Collection[str], *, on_network_grid: bool = False) -> Iterator[LabelledScan]:
@@ -232,7 +232,7 @@ def _labelled(scan: PreparedScan) -> LabelledScan:
             reference[nodule.box][nodule.consensus] = number
     doubtful = outlined & (reference == 0)
     if doubtful.any():
-        doubtful &= ~_near(reference)
+        doubtful &= ~near_reference(reference)
     return LabelledScan(scan.patient, scan.ct, reference, doubtful)
 
 

@@ -17,12 +17,13 @@ from ..grid import NetworkGrid
 from ..lungs import lung_regions
 from ..networks.detector import NoduleDetector
 from ..rescoring import RESCORER_GRID, Pose, Surroundings, planes, surroundings
-from .cutouts import Cutout, read_cutouts
+from .cutouts import Cutout
 from .detector_samples import labelled_scan
 from .generator_samples import Augmentation, other_scanner
 from .mirrored import mirrored
-from .scans import LabelledScan, read_scan
+from .scans import REFERENCE_READERS, LabelledScan
 from .splits import list_of
+from .training_data import cutouts_of, scans_of
 
 # Finds below this score are not looked at again, so they are not learned from.
 LOWEST_SCORE = 0.05
@@ -30,8 +31,6 @@ LOWEST_SCORE = 0.05
 _SURE_SCORE = 0.9
 # A find hits a nodule when its centre is at most this far from it.
 _NEAR_MM = 2.0
-# Cut-outs of fewer readers are neither right nor wrong.
-_REFERENCE_READERS = 3
 # Largest shift of a sample's middle along (z, y, x), mm.
 _SHIFT_MM = np.array([1.0, 2.0, 2.0])
 
@@ -49,14 +48,14 @@ class CandidateSample:
 def read_candidates(data: Path, detector: NoduleDetector, grid: NetworkGrid, patients: str) -> list[CandidateSample]:
     """The detector's candidates on the scans and cut-outs of one list of patients."""
     samples: list[CandidateSample] = []
-    for cutout in read_cutouts(data / "lidc_nodules"):
-        if list_of(cutout.patient) == patients and cutout.reader_count >= _REFERENCE_READERS:
+    for cutout in cutouts_of(data, patients):
+        if cutout.reader_count >= REFERENCE_READERS:
             samples += _of_cutout(cutout, detector, grid)
-    folders = [*(data / "chest_scans").iterdir(), *(data / "lidc_scans").iterdir()]
-    for folder in sorted(folder for folder in folders if (folder / "ct.nrrd").is_file()):
-        if list_of(folder.name) == patients:
-            read = folder.parent.name == "lidc_scans"
-            samples += _of_scan(read_scan(folder) if read else labelled_scan(folder), read, detector, grid)
+    for scan in scans_of(data, patients):
+        samples += _of_scan(scan, True, detector, grid)
+    for folder in sorted(data.glob("chest_scans/*")):
+        if (folder / "ct.nrrd").is_file() and list_of(folder.name) == patients:
+            samples += _of_scan(labelled_scan(folder), False, detector, grid)
     return samples
 
 

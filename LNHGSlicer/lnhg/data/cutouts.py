@@ -13,8 +13,8 @@ from ..ct import CT
 from ..errors import InputError
 from .images import read_ct_image, read_label_image
 
-# Two nodules lie so close that their readers were counted together: more than four "readers".
-_MOST_READERS = 4
+#: Two nodules lie so close that their readers were counted together: more than four "readers".
+MOST_READERS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +53,14 @@ def read_cutouts(folder: Path) -> list[Cutout]:
     if not table.is_file():
         raise InputError(f"There is no nodules.csv in {folder}; give the folder of the nodule cut-outs.")
     with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["readers"]) <= _MOST_READERS]
-    return [_read(folder, row) for row in rows]
+        rows = [row for row in csv.DictReader(file) if int(row["readers"]) <= MOST_READERS]
+    return [read_cutout(folder, row) for row in rows]
 
 
 _RATINGS = ("malignancy", "texture", "Calcification", "Lobulation", "Margin", "Spiculation", "Subtlety", "diameter_mm")
 
 
-def _read(folder: Path, row: Mapping[str, str]) -> Cutout:
+def read_cutout(folder: Path, row: Mapping[str, str]) -> Cutout:
     ct = read_ct_image(folder / f"{row['nodule']}.ct.nrrd")
     readers = read_label_image(folder / f"{row['nodule']}.readers.nrrd", ct)
     ratings = {name: float(row[name]) if row[name] else float("nan") for name in _RATINGS}

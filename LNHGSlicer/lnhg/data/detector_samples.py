@@ -18,7 +18,6 @@ from ..ct import CT
 from ..grid import NetworkGrid, resize
 from ..lungs import lung_regions
 from ..networks.detector import DetectorArchitecture
-from .cutouts import read_cutouts
 from .images import read_ct_image, read_label_image
 from .insertion import (
     Piece,
@@ -37,13 +36,12 @@ from .insertion import (
     wall_direction,
     without_nodule,
 )
-from .scans import LabelledScan, read_scan
+from .scans import REFERENCE_READERS, LabelledScan
 from .splits import list_of
+from .training_data import cutouts_of, scans_of
 
 T = TypeVar("T")
 
-# Cut-outs of fewer readers are neither right nor wrong and are left out.
-_REFERENCE_READERS = 3
 # A section of a nodule smaller than this many pixels gets no box.
 _SMALLEST_SECTION = 6
 # Finds in scans without readers that look like nodules: voxel (i, j, k) and radius in mm. Never shown as background.
@@ -133,11 +131,11 @@ def read_detector_data(
     folder: Path, grid: NetworkGrid, architecture: DetectorArchitecture, part: str = "train"
 ) -> DetectorData:
     """The scans and cut-outs of one list of patients, from the folder of the development data."""
-    scans = [labelled_scan(path) for path in sorted((folder / "chest_scans").iterdir()) if (path / "ct.nrrd").is_file()]
-    scans += [read_scan(path) for path in sorted((folder / "lidc_scans").iterdir())]
-    hosts = [host_of(scan, grid) for scan in scans if list_of(scan.patient) == part]
-    cutouts = read_cutouts(folder / "lidc_nodules")
-    wanted = [one for one in cutouts if one.reader_count >= _REFERENCE_READERS and list_of(one.patient) == part]
+    unread = [
+        path for path in sorted(folder.glob("chest_scans/*")) if (path / "ct.nrrd").is_file() and list_of(path.name) == part
+    ]
+    hosts = [host_of(scan, grid) for scan in (*map(labelled_scan, unread), *scans_of(folder, part))]
+    wanted = [one for one in cutouts_of(folder, part) if one.reader_count >= REFERENCE_READERS]
     return DetectorData(hosts, [volume_of(cutout) for cutout in wanted], grid, architecture)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from .cache import PreparedScan
-from .cutouts import _MOST_READERS, _read
+from .cutouts import MOST_READERS, read_cutout
 from .images import read_ct_image, read_label_image
 from .outlines import OutlinedNodule, is_reference, of_readers
 from .sources import Job, Source
@@ -23,7 +23,7 @@ def cutouts_source(folder: Path) -> Source:
     jobs, left_out = [], {}
     for row in _rows(folder / "nodules.csv"):
         name = row["nodule"]
-        if int(row["readers"]) > _MOST_READERS:
+        if int(row["readers"]) > MOST_READERS:
             left_out[name] = f"It has {row['readers']} readers: two nodules were taken for one."
             continue
         files = tuple(folder / f"{name}.{part}.nrrd" for part in ("ct", "readers"))
@@ -60,7 +60,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
 
 
 def _read_cutout(folder: Path, row: Mapping[str, str]) -> PreparedScan:
-    cutout = _read(folder, row)
+    cutout = read_cutout(folder, row)
     ratings = {name: value for name, value in cutout.ratings.items() if not math.isnan(value)}
     nodule = of_readers(cutout.readers, cutout.reader_count, [ratings], sure=is_reference(cutout.reader_count))
     return PreparedScan(cutout.name, cutout.patient, row.get("seriesuid"), False, cutout.ct, (nodule,))

@@ -14,8 +14,8 @@ from skimage.draw import polygon2mask
 from ..axial import AxialView
 from ..ct import CT
 from ..errors import InputError
-from .cutouts import _MOST_READERS
-from .scans import _REFERENCE_READERS
+from .cutouts import MOST_READERS
+from .scans import REFERENCE_READERS
 
 #: The LIDC ratings as its files call them, and as `Cutout.ratings` does.
 RATINGS = {
@@ -134,7 +134,7 @@ def of_readers(readers: np.ndarray, count: int, ratings: Sequence[Mapping[str, f
 
 def is_reference(reader_count: int) -> bool:
     """Whether so many readers make a nodule of LIDC-IDRI certain; more than there were are two nodules taken for one."""
-    return _REFERENCE_READERS <= reader_count <= _MOST_READERS
+    return REFERENCE_READERS <= reader_count <= MOST_READERS
 
 
 def in_view(nodule: OutlinedNodule, view: AxialView) -> OutlinedNodule:
@@ -176,7 +176,7 @@ def _grouped(curves: Sequence[np.ndarray], distance: float) -> list[np.ndarray]:
     while True:
         count, group = connected_components(apart <= distance, directed=False)
         distance *= _SHRINK
-        if np.bincount(group).max() <= _MOST_READERS or distance < _SMALLEST_DISTANCE:
+        if np.bincount(group).max() <= MOST_READERS or distance < _SMALLEST_DISTANCE:
             return [np.flatnonzero(group == number) for number in range(count)]
 
 

@@ -12,8 +12,8 @@ from ..ct import CT
 from ..errors import InputError
 from .images import read_ct_image, read_label_image
 
-# Nodules of fewer readers are neither right nor wrong.
-_REFERENCE_READERS = 3
+#: Nodules of fewer readers are neither right nor wrong.
+REFERENCE_READERS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +42,13 @@ def read_scan(folder: Path) -> LabelledScan:
     if not rows:
         return LabelledScan(folder.name, ct, np.zeros(ct.hu.shape, np.uint8), np.zeros(ct.hu.shape, bool))
     consensus = read_label_image(folder / "consensus.nrrd", ct)
-    sure = [int(row["label"]) for row in rows if int(row["readers"]) >= _REFERENCE_READERS]
+    sure = [int(row["label"]) for row in rows if int(row["readers"]) >= REFERENCE_READERS]
     reference = np.where(np.isin(consensus, sure), consensus, 0).astype(np.uint8)
     doubtful = (read_label_image(folder / "readers.nrrd", ct) > 0) & (reference == 0)
-    return LabelledScan(folder.name, ct, reference, doubtful & ~_near(reference))
+    return LabelledScan(folder.name, ct, reference, doubtful & ~near_reference(reference))
 
 
-def _near(reference: np.ndarray) -> np.ndarray:
+def near_reference(reference: np.ndarray) -> np.ndarray:
     """Within a few voxels of a reference nodule, where single readers drew their outline wider."""
     near = np.zeros(reference.shape, bool)
     for k, j, i in np.argwhere(reference > 0):

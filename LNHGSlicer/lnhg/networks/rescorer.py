@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-_WIDTHS = (1, 16, 32, 64)
+_WIDTHS = (1, 8, 16, 32)
 
 
 class Rescorer(nn.Module):

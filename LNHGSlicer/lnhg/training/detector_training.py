@@ -18,10 +18,8 @@ import torch
 from scipy import ndimage
 
 from ..ct import CT
-from ..data.cutouts import read_cutouts
 from ..data.detector_samples import DetectorData, Host, Sampling, make_sample, read_detector_data
-from ..data.scans import read_scan
-from ..data.splits import list_of
+from ..data.training_data import cutouts_of, scans_of
 from ..detection import detect
 from ..errors import LNHGError
 from ..evaluation.froc import froc
@@ -117,8 +115,7 @@ class _State:
 def train_detector(config: DetectorTraining, output: Path, data_folder: Path) -> None:
     """Train on the `train` patients of the development data and stop early by the FROC of the `select` patients."""
     data = read_detector_data(data_folder, config.grid, config.architecture)
-    cutouts = [one for one in read_cutouts(data_folder / "lidc_nodules") if list_of(one.patient) == "select"]
-    scans = [read_scan(path) for path in sorted((data_folder / "lidc_scans").iterdir()) if list_of(path.name) == "select"]
+    cutouts, scans = cutouts_of(data_folder, "select"), list(scans_of(data_folder, "select"))
     train_on(config, output, data, lambda detector: froc(cutouts, scans, detector, config.grid))
 
 

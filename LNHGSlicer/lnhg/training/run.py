@@ -1,4 +1,4 @@
-"""Training runs on a data folder with `lidc_nodules/` (cut-outs) and `lidc_scans/` (whole scans)."""
+"""Runs of the generator's training on a data folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data.cutouts import Cutout, read_cutouts
+from ..data.cutouts import Cutout
 from ..data.generator_samples import Place, cutout_places, scan_places
-from ..data.scans import read_scan
-from ..data.splits import list_of
-from ..errors import InputError
+from ..data.scans import LabelledScan
+from ..data.training_data import cutouts_of, scans_of
 from ..evaluation.dice import seeded_dice
 from ..lungs import lung_regions
 from ..networks.generator import Generator
@@ -50,14 +49,10 @@ def train_generator(
     starting point; `command` what a person types to do the same, for the model card. Processes that `torchrun` started
     train one network together.
     """
-    cutouts = read_cutouts(data / "lidc_nodules")
-    train = [c for c in cutouts if list_of(c.patient) == "train"]
-    select = [c for c in cutouts if list_of(c.patient) == "select"]
-    if not train or not select:
-        raise InputError(f"{data} needs nodules of patients of both lists, train and select (lnhg/data/splits.py).")
-    scans = _training_scans(data / "lidc_scans") if config.background else []
-    nodules, background = cutout_places(train, config.target), _background(scans, config.seed)
-    record = {"commands": [command] if command else [], "data": _sources(train, scans)}
+    train, select = cutouts_of(data, "train"), cutouts_of(data, "select")
+    scans = scans_of(data, "train") if config.background else iter(())
+    nodules, (background, patients) = cutout_places(train, config.target), _background(scans, config.seed)
+    record = {"commands": [command] if command else [], "data": _sources((cutout.patient for cutout in train), patients)}
     features = PerceptualFeatures(vgg) if config.vgg else None
     with joined(device) as processes:
         if processes.first:
@@ -70,23 +65,19 @@ def train_generator(
         )
 
 
-def _training_scans(folder: Path) -> list[Path]:
-    return [scan for scan in sorted(folder.iterdir()) if list_of(scan.name) == "train"]
-
-
-def _background(scans: Iterable[Path], seed: int) -> list[Place]:
-    places: list[Place] = []
-    for folder in scans:
-        scan = read_scan(folder)
+def _background(scans: Iterable[LabelledScan], seed: int) -> tuple[list[Place], list[str]]:
+    """Places of the scans, and whose scans they are."""
+    places, patients = [], []
+    for scan in scans:
+        patients.append(scan.patient)
         lungs = lung_regions(scan.ct)
         places += scan_places(scan.ct, lungs, scan.reference > 0, scan.doubtful, _PLACES_A_SCAN, seed)
-    return places
+    return places, patients
 
 
-def _sources(cutouts: Iterable[Cutout], scans: Iterable[Path]) -> dict[str, dict[str, int]]:
+def _sources(nodules_of: Iterable[str], scans_of: Iterable[str]) -> dict[str, dict[str, int]]:
     """How many nodules and whole scans of each collection are trained on; a patient is named COLLECTION-NUMBER."""
-    nodules = Counter(cutout.patient.rpartition("-")[0] for cutout in cutouts)
-    whole = Counter(scan.name.rpartition("-")[0] for scan in scans)
+    nodules, whole = (Counter(patient.rpartition("-")[0] for patient in patients) for patients in (nodules_of, scans_of))
     return {name: {"nodules": nodules[name], "scans": whole[name]} for name in sorted(nodules | whole)}
 
 
