@@ -99,6 +99,7 @@ def rescore(
     return tuple(sorted([*again, *seeds], key=lambda candidate: -candidate.score))
 
 
+@torch.inference_mode()
 def apply_rescorer(network: torch.nn.Module, seen: Sequence[torch.Tensor]) -> list[float]:
     """The network's probabilities for planes `[1, PLANES, PIXELS, PIXELS]` in 0..1."""
     device = next(network.parameters()).device

@@ -6,7 +6,7 @@ false finds from whole scans. A find hits a nodule when its centre lies in the 5
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from scipy import ndimage
 
 from ..candidates import Candidate
+from ..ct import CT
 from ..data.cutouts import Cutout
 from ..data.detector_samples import DetectorData, sham_pair
 from ..data.mirrored import mirrored
@@ -22,6 +23,9 @@ from ..detection import detect
 from ..grid import NetworkGrid
 from ..lungs import lung_regions
 from ..networks.detector import NoduleDetector
+
+#: What scores a CT's candidates again.
+Again = Callable[[CT, Sequence[Candidate]], Sequence[Candidate]]
 
 #: False finds per scan at which sensitivity is stated.
 RATES = (1.0, 2.0, 4.0, 8.0)
@@ -64,10 +68,15 @@ def judge(
     return ScanFinds(tuple(scores), tuple(false))
 
 
-def scan_finds(scan: LabelledScan, detector: NoduleDetector, grid: NetworkGrid) -> ScanFinds:
-    """The detector's finds on a whole scan, judged."""
+def as_found(ct: CT, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Candidates as the detector scored them."""
+    return candidates
+
+
+def scan_finds(scan: LabelledScan, detector: NoduleDetector, grid: NetworkGrid, again: Again = as_found) -> ScanFinds:
+    """The detector's finds on a whole scan, scored again by `again`, and judged."""
     lungs = lung_regions(scan.ct)
-    candidates = detect(scan.ct, detector, grid, device="cpu", lungs=lungs, score_threshold=_LOWEST_SCORE)
+    candidates = again(scan.ct, detect(scan.ct, detector, grid, device="cpu", lungs=lungs, score_threshold=_LOWEST_SCORE))
     return judge(candidates, scan.reference, scan.doubtful, scan.ct.spacing)
 
 
@@ -79,12 +88,12 @@ def froc(
     return sensitivity_at([cutout_score(cutout, detector, grid) for cutout in cutouts], false, len(scans))
 
 
-def cutout_score(cutout: Cutout, detector: NoduleDetector, grid: NetworkGrid) -> float:
+def cutout_score(cutout: Cutout, detector: NoduleDetector, grid: NetworkGrid, again: Again = as_found) -> float:
     """The best score of a find that hits the cut-out's nodule in its true surroundings; 0 if none does."""
     wide = mirrored(cutout)
     nowhere = np.zeros(wide.ct.hu.shape, np.uint8)
-    candidates = detect(wide.ct, detector, grid, device="cpu", lungs=nowhere, score_threshold=_LOWEST_SCORE)
-    return judge(candidates, wide.nodule.astype(np.uint8), nowhere > 0, wide.ct.spacing).nodule_scores[0]
+    found = detect(wide.ct, detector, grid, device="cpu", lungs=nowhere, score_threshold=_LOWEST_SCORE)
+    return judge(again(wide.ct, found), wide.nodule.astype(np.uint8), nowhere > 0, wide.ct.spacing).nodule_scores[0]
 
 
 def sensitivity_at(

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..data.boxed_scans import BoxedScan, read_boxed_scan
+from ..data.candidate_samples import whole
 from ..data.cutouts import Cutout, read_cutouts
 from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..errors import InputError
 from ..fusion import CONFIRMED
 from ..pipeline import Models, load_models, segment
+from ..rescoring import apply_rescorer, rescore
 from .dice import dice, match_nodules, seeded
-from .froc import RATES, ScanFinds, cutout_score, scan_finds, sensitivity_at
-
-_SIZES = (("under 6 mm", 0.0, 6.0), ("6 to 10 mm", 6.0, 10.0), ("over 10 mm", 10.0, np.inf))
-# Mean of the readers' ratings: 1 is ground glass, 5 is solid.
-_TEXTURES = (("ground glass", 0.0, 2.0), ("part-solid", 2.0, 4.0), ("solid", 4.0, np.inf))
+from .froc import RATES, Again, as_found, cutout_score, scan_finds, sensitivity_at
+from .groups import SIZES, TEXTURES, equivalent_diameter
 
 
 def validate(data: Path, weights: Path | None, patients: str) -> str:
@@ -35,14 +35,12 @@ def validate(data: Path, weights: Path | None, patients: str) -> str:
         raise InputError(f"{data} holds no nodules or scans of the {patients} patients; give the development data.")
     scans = [read_scan(folder) for folder in folders]
     held_out = [scan for scan in scans if list_of(scan.patient) != "train"]
-    finds = [scan_finds(scan, models.detector, models.grid("detector")) for scan in held_out]
     return "\n".join(
         [
             f"Patients of the `{patients}` list: {len({c.patient for c in cutouts})} patients, {len(cutouts)} nodules.\n",
             *_dice_table(models, cutouts),
             "",
-            *_detection_table(models, cutouts, held_out, finds),
-            "",
+            *_detection_tables(models, cutouts, held_out),
             *_scan_table(models, scans),
             "",
             *_box_table(models, [read_boxed_scan(folder) for folder in _folders(data / "lung_pet_ct_dx")]),
@@ -61,13 +59,13 @@ def _dice_table(models: Models, cutouts: Sequence[Cutout]) -> Iterable[str]:
     masks = [(cutout.consensus, seeded(cutout, models).labels > 0) for cutout in cutouts]
     values = np.array([dice(*pair) for pair in masks])
     outside = np.array([_share_outside(*pair) for pair in masks])
-    sizes = np.array([_diameter(cutout) for cutout in cutouts])
+    sizes = np.array([equivalent_diameter(np.count_nonzero(c.consensus) * c.ct.voxel_volume) for c in cutouts])
     textures = np.array([cutout.ratings["texture"] for cutout in cutouts])
     yield f"Dice per nodule, seeded at the centre, threshold {threshold:g} on G(x):\n"
     yield "| nodules | n | mean Dice | standard deviation | median | below 0.5 | volume outside |"
     yield "|---|---|---|---|---|---|---|"
     yield _dice_row("all", values, outside)
-    for groups, measure in ((_SIZES, sizes), (_TEXTURES, textures)):
+    for groups, measure in ((SIZES, sizes), (TEXTURES, textures)):
         for name, low, high in groups:
             inside = (measure >= low) & (measure < high)
             yield _dice_row(name, values[inside], outside[inside])
@@ -87,27 +85,35 @@ def _dice_row(name: str, values: np.ndarray, outside: np.ndarray) -> str:
     )
 
 
-def _diameter(cutout: Cutout) -> float:
-    return float(np.cbrt(6 * np.count_nonzero(cutout.consensus) * cutout.ct.voxel_volume / np.pi))
+def _detection_tables(models: Models, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan]) -> Iterable[str]:
+    """Sensitivity of the detector alone and, where the weights hold a rescorer, after the second look."""
+    yield from _detection_table("Detector alone", models, cutouts, scans, as_found)
+    if models.rescorer is not None:
+        # A cut-out that ends in its nodule has made-up end slices, which the rescorer cannot judge.
+        complete = [cutout for cutout in cutouts if whole(cutout)]
+        again = partial(rescore, scores=partial(apply_rescorer, models.rescorer))
+        yield from _detection_table("Detector alone, cut-outs that show both ends", models, complete, scans, as_found)
+        yield from _detection_table("After the second look, the same cut-outs", models, complete, scans, again)
 
 
 def _detection_table(
-    models: Models, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], finds: Sequence[ScanFinds]
+    title: str, models: Models, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], again: Again
 ) -> Iterable[str]:
     """Sensitivity where the false finds come from the whole scans that were not trained on."""
     assert models.detector is not None
     grid = models.grid("detector")
-    scores = [cutout_score(cutout, models.detector, grid) for cutout in cutouts]
+    finds = [scan_finds(scan, models.detector, grid, again) for scan in scans]
+    scores = [cutout_score(cutout, models.detector, grid, again) for cutout in cutouts]
     false = [score for scan in finds for score in scan.false_scores]
     real = [score for scan in finds for score in scan.nodule_scores]
-    found = sensitivity_at(scores, false, len(scans))
-    on_scans = sensitivity_at(real, false, len(scans))
-    yield f"Detector alone; false finds counted on {', '.join(scan.patient for scan in scans)}:\n"
+    found, on_scans = sensitivity_at(scores, false, len(scans)), sensitivity_at(real, false, len(scans))
+    yield f"{title}; false finds counted on {', '.join(scan.patient for scan in scans)}:\n"
     yield "| false finds per scan | nodules in their own surroundings found | nodules of the whole scans found |"
     yield "|---|---|---|"
     for rate in RATES:
         count = round(on_scans[rate] * len(real))
         yield f"| {rate:g} | {found[rate]:.3f} of {len(scores)} | {count} of {len(real)} |"
+    yield ""
 
 
 def _scan_table(models: Models, scans: Sequence[LabelledScan]) -> Iterable[str]:
