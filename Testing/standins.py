@@ -19,6 +19,8 @@ class StandInGenerator(nn.Module):
     """
 
     width = 1
+    reach = 8
+    cell = 1
 
     def __init__(self) -> None:
         super().__init__()

@@ -113,9 +113,10 @@ def test_flags_make_the_options_they_name(files, tmp_path, monkeypatch):
         generator_threshold=0.4, score_threshold=0.2, minimum_diameter=4.0, heterogeneity="intensity",
         normalisation="nodule", rim=2.0,
         roi=(-10.0, 5.0, -7.5, 1.0, 0.0, 9.0), slices=(2, 8), full_generator=True, seeds_only=True, hide_rim=True,
+        detector_alone=True,
     )  # fmt: skip
     words = ["--roi", "-10,5,-7.5,1,0,9", "--slices", "2-8", "--full-generator", "--seeds-only", "--hide-rim"]
-    words += ["--seed", "-1,2,-3.5"]
+    words += ["--detector-alone", "--seed", "-1,2,-3.5"]
     for option in fields(Options):
         value = getattr(wanted, option.name)
         assert value != option.default, "each option is changed in this test"
@@ -262,3 +263,10 @@ def test_evaluate_refuses_label_maps_of_different_grids(label_maps, capsys):
     write_nrrd(label_maps / "other.nrrd", np.ones((3, 4, 5), np.uint8), GRID)
     assert run("evaluate", label_maps / "other.nrrd", label_maps / "reference.nrrd") == 2
     assert "different grids" in capsys.readouterr().err
+
+
+def test_a_package_that_only_some_commands_need_is_named_when_it_is_missing(files, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert run("batch", files / "ct.nrrd", "--output", tmp_path / "out") == 2
+    assert "The package distributed is missing" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 
-import numpy as np
 import pytest
 
 from lnhg.errors import InputError
@@ -16,7 +15,7 @@ from host.handmade import GRIDS, handmade_result  # noqa: E402
 from host.scenes import added  # noqa: E402
 from LNHGSlicerLib import scene as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
-from LNHGSlicerLib.reader_study import ReaderStudy, fleiss_kappa, icc_2_1, studies_of, summary  # noqa: E402
+from LNHGSlicerLib.reader_study import ReaderStudy, fleiss_kappa, studies_of, summary  # noqa: E402
 from LNHGSlicerLib.review import Review  # noqa: E402
 
 ONE, TWO = "Nodule_1", "Nodule_2"
@@ -197,20 +196,6 @@ def test_a_single_reader_has_no_agreement_and_no_reader_no_summary_of_scores(stu
     study.rate(ONE, score=None, impression="benign")
     assert summary(studies_of(nodes)) == ["Reader A: no score yet", "Agreement needs the ratings of at least two readers."]
     assert summary([]) == ["Agreement needs the ratings of at least two readers."]
-
-
-def test_icc_is_that_of_shrout_and_fleiss():
-    # Table 2 of the paper: six targets, four judges; ICC(2,1) = .29
-    scores = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)
-    assert icc_2_1(scores) == pytest.approx(0.2898, abs=1e-4)
-
-
-def test_icc_is_1_for_equal_scores_falls_with_a_constant_offset_and_is_not_defined_without_spread():
-    same = np.array([[10, 10], [50, 50], [90, 90]], float)
-    assert icc_2_1(same) == pytest.approx(1)
-    assert icc_2_1(same + np.array([0, 20])) < 0.95
-    assert math.isnan(icc_2_1(np.full((3, 2), 50.0)))
-    assert math.isnan(icc_2_1(np.zeros((1, 3))))
 
 
 def test_kappa_is_that_of_fleiss_own_kind_of_table():

@@ -44,7 +44,17 @@ def write_data(folder: Path, cutouts: Sequence[Cutout]) -> None:
     (folder / "lidc_scans").mkdir(parents=True)
     nodules = folder / "lidc_nodules"
     nodules.mkdir()
-    ratings = ("malignancy", "texture", "Calcification", "Lobulation", "Margin", "Spiculation", "Subtlety", "diameter_mm")
+    ratings = (
+        "malignancy",
+        "texture",
+        "Calcification",
+        "InternalStructure",
+        "Lobulation",
+        "Margin",
+        "Spiculation",
+        "Subtlety",
+        "diameter_mm",
+    )
     lines = [",".join(["nodule", "patient", "readers", *ratings])]
     for cutout in cutouts:
         write_nrrd(nodules / f"{cutout.name}.ct.nrrd", cutout.ct.hu, cutout.ct.ijk_to_ras)

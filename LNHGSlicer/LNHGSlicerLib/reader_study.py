@@ -17,6 +17,7 @@ import slicer
 import vtk
 
 from lnhg.errors import InputError
+from lnhg.evaluation.agreement import absolute_agreement
 from lnhg.segmentation_file import id_of_segment, number_of_segment
 
 from .export import write_csv
@@ -193,7 +194,7 @@ def summary(tables: Sequence[Any]) -> list[str]:
     lines = [_of_one(reader, list(given.values())) for reader, given in zip(readers, scores, strict=True)]
     if len(readers) < 2:
         return [*lines, _("Agreement needs the ratings of at least two readers.")]
-    icc = icc_2_1(np.array(_of_all(scores), float).reshape(-1, len(readers)))
+    icc = absolute_agreement(np.array(_of_all(scores), float).reshape(-1, len(readers))).value
     kappa = fleiss_kappa(_of_all(impressions))
     return [
         *lines,
@@ -234,25 +235,6 @@ def _of_all(ratings: Sequence[dict[Any, Any]]) -> list[list[Any]]:
 
 def _number(value: float, digits: int = 2) -> str:
     return _("not defined") if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def icc_2_1(scores: np.ndarray) -> float:
-    """Intraclass correlation of single scores `[nodule, reader]`, absolute agreement, readers taken as a random sample.
-
-    ICC(2,1) = (BMS - EMS) / (BMS + (k - 1) EMS + k (JMS - EMS) / n) for n nodules and k readers, with the mean squares
-    between nodules (BMS), between readers (JMS) and of the error (EMS): Shrout and Fleiss, Intraclass correlations: uses
-    in assessing rater reliability, Psychological Bulletin 86, 1979. NaN for under two nodules or readers, or if all
-    scores are the same.
-    """
-    n, k = scores.shape
-    if n < 2 or k < 2:
-        return math.nan
-    nodules, readers, mean = scores.mean(1, keepdims=True), scores.mean(0, keepdims=True), scores.mean()
-    between = k * ((nodules - mean) ** 2).sum() / (n - 1)
-    judges = n * ((readers - mean) ** 2).sum() / (k - 1)
-    error = ((scores - nodules - readers + mean) ** 2).sum() / ((n - 1) * (k - 1))
-    whole = between + (k - 1) * error + k * (judges - error) / n
-    return float((between - error) / whole) if whole > 1e-12 else math.nan
 
 
 def fleiss_kappa(impressions: Sequence[Sequence[str]]) -> float:

@@ -57,11 +57,21 @@ def read_cutouts(folder: Path) -> list[Cutout]:
     return [read_cutout(folder, row) for row in rows]
 
 
-_RATINGS = ("malignancy", "texture", "Calcification", "Lobulation", "Margin", "Spiculation", "Subtlety", "diameter_mm")
+_RATINGS = (
+    "malignancy",
+    "texture",
+    "Calcification",
+    "InternalStructure",
+    "Lobulation",
+    "Margin",
+    "Spiculation",
+    "Subtlety",
+    "diameter_mm",
+)
 
 
 def read_cutout(folder: Path, row: Mapping[str, str]) -> Cutout:
     ct = read_ct_image(folder / f"{row['nodule']}.ct.nrrd")
     readers = read_label_image(folder / f"{row['nodule']}.readers.nrrd", ct)
-    ratings = {name: float(row[name]) if row[name] else float("nan") for name in _RATINGS}
+    ratings = {name: float(row.get(name) or "nan") for name in _RATINGS}
     return Cutout(row["nodule"], row["patient"], ct, readers, int(row["readers"]), ratings)

@@ -1,0 +1,337 @@
+"""The whole evaluation: runs, tables, figures and the page, from the shared data, on patients of the report list.
+
+What takes long is kept in `OUTPUT/cache` by the weights' SHA-256, so that a study that was cut off goes on where it was;
+delete that folder to measure anew.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from .. import __version__
+from ..data.cutouts import read_cutouts
+from ..data.scans import read_scan
+from ..data.splits import list_of
+from ..errors import InputError
+from ..pipeline import Models, load_models
+from ..progress import ProgressCallback, ProgressReporter
+from .figures import (
+    Case,
+    FrocCurve,
+    agreement_figure,
+    contrast_figure,
+    dice_figure,
+    froc_figure,
+    gallery_figure,
+    roc_figure,
+    save,
+    volume_figure,
+)
+from .froc import cutout_score, scan_finds, sensitivity_at
+from .groups import SIZES, TEXTURES, size_of
+from .heterogeneity_indices import CONSENSUS, REGIONS, Measured, measured
+from .heterogeneity_tables import (
+    SHOWN,
+    contrast_table,
+    correlation_table,
+    discrimination_table,
+    repeatability_table,
+    stability_table,
+)
+from .meaning import contrasts, discriminations, rank_correlations, roc_curves
+from .nodule_runs import NoduleRuns
+from .page import Picture, Section, page_html
+from .perturbations import PERTURBATIONS
+from .repeatability import ALL, perturbed, repeatability, stratified_sample
+from .scores import NoduleScore, nodule_scores, reader_scores
+from .stability import stability
+from .statistics import Interval, bootstrap_interval
+from .systems import OWN_SYSTEMS, System, own_system
+from .tables import Table, dice_table, measures_table, systems_table, types_table
+from .types_of_place import PLACES
+
+#: The system whose heterogeneity is studied.
+MAIN = "lnhg"
+
+# Nodules of the repeatability study: eight runs each.
+_SAMPLE = 40
+_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+_SHARES = {"outlines": 40.0, "detection": 15.0, "perturbations": 80.0, "training lengths": 5.0, "statistics": 10.0}
+_T = TypeVar("_T", NoduleScore, Measured)
+
+
+def study(
+    data: Path,
+    output: Path,
+    weights: Mapping[str, Path | None],
+    lengths: Sequence[Path] = (),
+    progress: ProgressCallback | None = None,
+) -> Path:
+    """Measure everything and write `index.html`, `tables/` and `figures/` into `output`; returns the page's path.
+
+    Args:
+        data: folder with `lidc_nodules/` and `lidc_scans/`.
+        weights: system -> folder of weights (None: the shipped ones); `lnhg` must be among them.
+        lengths: folders of weights trained for different lengths, shortest first; none: stability is not measured.
+
+    Raises InputError where the data holds no nodule of the report list or a system is unknown, WeightsError for bad weights.
+    """
+    work = _Study(data, output, weights, ProgressReporter(_SHARES, progress))
+    sections = [*work.outlines(), work.detection(), *work.heterogeneity(), work.training(lengths)]
+    page = page_html("LNHG: nodules and their heterogeneity, measured", sections, work.provenance())
+    return _written(output / "index.html", page)
+
+
+class _Study:
+    """One study: the nodules, the systems, and where results go. Each public method makes sections of the page."""
+
+    def __init__(self, data: Path, output: Path, weights: Mapping[str, Path | None], report: ProgressReporter) -> None:
+        if MAIN not in weights:
+            raise InputError(f"The study needs weights for {MAIN}; give {MAIN}=FOLDER or leave the shipped ones.")
+        for name in weights.keys() - set(OWN_SYSTEMS):
+            raise InputError(f"There is no system {name!r}; choose one of {', '.join(OWN_SYSTEMS)}.")
+        self.data, self.output, self.weights, self.report = data, output, weights, report
+        self.cutouts = [cutout for cutout in read_cutouts(data / "lidc_nodules") if list_of(cutout.patient) == "report"]
+        if not self.cutouts:
+            raise InputError(f"{data} holds no nodule of a patient of the report list; give the development data.")
+        self.models = {name: load_models(folder, with_detector=name == MAIN) for name, folder in weights.items()}
+        self.cache = output / "cache"
+        self.runs = {name: NoduleRuns(models, self.cache) for name, models in self.models.items()}
+        self.scores: dict[str, list[NoduleScore]] = {}
+
+    def outlines(self) -> list[Section]:
+        for number, name in enumerate(self.weights):
+            self.scores[name] = self._scores_of(name, number)
+        own = self.scores[MAIN]
+        readers = {"readers, each against the others": reader_scores(self.cutouts)}
+        tables = [dice_table(self.scores), types_table(self.scores), measures_table(self.scores | readers)]
+        if len(self.scores) > 1:
+            tables.append(systems_table(self.scores))
+        every = [score for scores in self.scores.values() for score in scores]
+        pictures = [
+            self._picture("dice", dice_figure(every, _groupings(every)), "Dice of each nodule by size, texture and place."),
+            self._picture("volume", volume_figure(own), "Agreement of volume (Bland and Altman), against the 50% consensus."),
+        ]
+        gallery = [
+            self._picture("gallery", gallery_figure(self._ranked(own)), "Best, median and worst nodules by Dice."),
+            self._picture("gallery-types", gallery_figure(self._typical(own)), "A typical nodule (median Dice) of each type."),
+        ]
+        text = "Every nodule is seeded at the centre of the readers' 50% consensus and scored against it on the CT's own grid."
+        return [
+            Section("Outlines", text, pictures, self._written_tables(tables)),
+            Section("Nodules", "Strong heterogeneity is where G(x) falls below the nodule's peak.", gallery),
+        ]
+
+    def detection(self) -> Section:
+        found = self._kept("detection", self._detected)
+        scores, false, scans = found["scores"], found["false"], found["scans"]
+        patients = [cutout.patient for cutout in self.cutouts]
+
+        def sensitivity(rate: float) -> Interval:
+            found_at = partial(sensitivity_at, false_scores=false, scans=len(scans), rates=[rate])
+            return bootstrap_interval(np.array(scores), patients, lambda drawn: found_at(drawn.tolist())[rate])
+
+        curve = [sensitivity(rate) for rate in _RATES]
+        ends = [np.array([getattr(one, end) for one in curve]) for end in ("value", "low", "high")]
+        figure = froc_figure([FrocCurve("nodules in their own surroundings", np.array(_RATES), *ends)])
+        cells = tuple(
+            (f"{r:g}", f"{100 * c.value:.1f} [{100 * c.low:.1f}, {100 * c.high:.1f}]")
+            for r, c in zip(_RATES, curve, strict=True)
+        )
+        note = (
+            f"{len(scores)} cut-outs in their own surroundings, mirrored at the border: easier than whole scans. False finds "
+            f"are counted on {', '.join(scans)}, none of them trained on. Intervals: bootstrap over patients, thresholds fixed."
+        )
+        table = Table("Detector alone", ("false finds per scan", "nodules found, %"), cells, note)
+        caption = f"Free-response ROC of the detector; false finds from {len(scans)} scans."
+        return Section("Detection", "", [self._picture("froc", figure, caption)], self._written_tables([table]))
+
+    def _detected(self) -> dict[str, list]:
+        models = self.models[MAIN]
+        assert models.detector is not None
+        grid = models.grid("detector")
+        folders = sorted(folder for folder in (self.data / "lidc_scans").iterdir() if list_of(folder.name) != "train")
+        false = [score for folder in folders for score in scan_finds(read_scan(folder), models.detector, grid).false_scores]
+        scores = []
+        for number, cutout in enumerate(self.cutouts):
+            scores.append(cutout_score(cutout, models.detector, grid))
+            self.report("detection", (number + 1) / len(self.cutouts))
+        return {"scores": scores, "false": false, "scans": [folder.name for folder in folders]}
+
+    def heterogeneity(self) -> list[Section]:
+        return [self._repeatability(), *self._meaning()]
+
+    def _repeatability(self) -> Section:
+        chosen = stratified_sample(self.cutouts, _SAMPLE)
+        rows = self._kept_rows(
+            f"perturbed-{len(chosen)}",
+            lambda: perturbed(self.runs[MAIN], chosen, lambda fraction: self.report("perturbations", fraction)),
+            Measured,
+        )
+        found = repeatability(rows)
+        for region in REGIONS:
+            self._written_tables([repeatability_table(found, rows[0].indices, region)])
+        tables = [repeatability_table(found, SHOWN, region) for region in REGIONS]
+        bars = {
+            row.index: row.agreement
+            for row in found
+            if (row.region, row.perturbation) == (CONSENSUS, ALL) and row.index in SHOWN
+        }
+        ordered = {index: bars[index] for index in SHOWN}
+        figure = agreement_figure(ordered, {index: _KINDS[index.split()[0]] for index in SHOWN})
+        caption = f"Repeatability of each index in the readers' consensus under {len(PERTURBATIONS)} perturbations."
+        text = (
+            f"{len(chosen)} nodules, drawn evenly over the sizes, each as it is and under {len(PERTURBATIONS)} perturbations. "
+            "Nodules too small for a core have no index there."
+        )
+        return Section("Heterogeneity: repeatability", text, [self._picture("repeatability", figure, caption)], tables)
+
+    def _meaning(self) -> list[Section]:
+        rows = self._kept_rows("measured", self._measured, Measured)
+        by_region = {region: [row for row in rows if row.region == region] for region in REGIONS}
+        contrast = contrast_table([one for some in by_region.values() for one in contrasts(some)])
+        panels = ("h whole maximum", "h core maximum", "h core mean", "h rim mean")
+        shown = contrast_figure(by_region[CONSENSUS], panels)
+        sections = [
+            Section(
+                "Heterogeneity: the paper's contrast",
+                "",
+                [self._picture("contrast", shown, "h(x) of nodules rated benign and malignant, in the readers' consensus.")],
+                self._written_tables([contrast]),
+            )
+        ]
+        for number, (region, some) in enumerate(by_region.items()):
+            correlations, areas = rank_correlations(some), discriminations(some)
+            every = list(some[0].indices)
+            everything = [correlation_table(correlations, every, region), discrimination_table(areas, every, region)]
+            self._written_tables(everything)
+            tables = [correlation_table(correlations, SHOWN, region), discrimination_table(areas, SHOWN, region)]
+            name = f"roc-{region.replace(' ', '-')}"
+            caption = f"Nodules rated malignant against benign, {region}; models cross-validated by patient."
+            enough = any(one.index == "h core mean" for one in areas)
+            pictures = [self._picture(name, roc_figure(roc_curves(some)), caption)] if enough else []
+            sections.append(Section(f"Heterogeneity: meaning, {region}", "", pictures, tables))
+            self.report("statistics", (number + 1) / len(by_region))
+        return sections
+
+    def _measured(self) -> list[Measured]:
+        runs = self.runs[MAIN]
+        return [measured(cutout, runs.run(cutout), region) for cutout in self.cutouts for region in REGIONS]
+
+    def training(self, lengths: Sequence[Path]) -> Section:
+        heading = "Heterogeneity: stability over training"
+        if not lengths:
+            return Section(heading, "Not measured: no weights of other training lengths were given (--lengths).")
+        table = stability_table(stability(lengths, stratified_sample(self.cutouts, _SAMPLE), self.cache))
+        self.report("training lengths", 1.0)
+        return Section(heading, "", tables=self._written_tables([table]))
+
+    def provenance(self) -> dict[str, str]:
+        hashes = {
+            f"weights {name}, {kind}": f"SHA-256 {manifest['sha256']}"
+            for name, models in self.models.items()
+            for kind, manifest in models.manifests.items()
+        }
+        patients = len({cutout.patient for cutout in self.cutouts})
+        return hashes | {
+            "data": f"LIDC-IDRI cut-outs, list `report`: {patients} patients, {len(self.cutouts)} nodules",
+            "made on": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} processors, {torch.get_num_threads()} threads",
+            "versions": f"lnhg {__version__}, Python {platform.python_version()}, torch {torch.__version__}",
+        }
+
+    def _scores_of(self, name: str, number: int) -> list[NoduleScore]:
+        """Scores of the system `name`, the one of this number."""
+        runs = self.runs[name]
+        system = own_system(name, self.weights[name]) if name == "l-rf" else System(name, lambda cutout: runs.run(cutout).found)
+
+        def make() -> list[NoduleScore]:
+            scores = []
+            for done, cutout in enumerate(self.cutouts, 1):
+                scores += nodule_scores(system, [cutout])
+                self.report("outlines", (number + done / len(self.cutouts)) / len(self.weights))
+            return scores
+
+        return self._kept_rows(f"scores-{name}", make, NoduleScore, self.models[name])
+
+    def _ranked(self, scores: Sequence[NoduleScore]) -> list[Case]:
+        ordered = sorted(scores, key=lambda score: -score.dice)
+        middle = len(ordered) // 2
+        places = {"best": (0, 1), "median": (middle - 1, middle), "worst": (-2, -1)}
+        return [self._case(ordered[place], name) for name, some in places.items() for place in some]
+
+    def _typical(self, scores: Sequence[NoduleScore]) -> list[Case]:
+        groups = {
+            **_grouped(scores, [name for name, _, _ in TEXTURES[::-1]], "texture"),
+            **_grouped(scores, PLACES[:2], "place"),
+        }
+        return [self._case(sorted(some, key=lambda one: one.dice)[len(some) // 2], name) for name, some in groups.items()]
+
+    def _case(self, score: NoduleScore, name: str) -> Case:
+        cutout = next(one for one in self.cutouts if one.name == score.nodule)
+        return Case(f"{name}, Dice {score.dice:.2f}\n{score.diameter_mm:.0f} mm", cutout, self.runs[MAIN].run(cutout))
+
+    def _kept_rows(self, name: str, make: Callable[[], list[_T]], kind: type[_T], models: Models | None = None) -> list[_T]:
+        rows = self._kept(name, lambda: {"rows": [asdict(row) for row in make()]}, models)["rows"]
+        return [kind(**row) for row in rows]
+
+    def _kept(self, name: str, make: Callable[[], dict[str, list]], models: Models | None = None) -> dict[str, list]:
+        """What `make` returns, or what it returned for the same weights and nodules before."""
+        used = models or self.models[MAIN]
+        kinds = sorted(used.manifests) if name == "detection" else ["generator"]
+        key = "-".join(str(used.manifests[kind]["sha256"])[:8] for kind in kinds)
+        nodules = zlib.crc32(" ".join(cutout.name for cutout in self.cutouts).encode())
+        path = self.cache / f"{name}-{key}-{nodules:08x}.json"
+        if not path.is_file():
+            _written(path, json.dumps(make()))
+        return json.loads(path.read_text())
+
+    def _picture(self, name: str, figure: Figure, caption: str) -> Picture:
+        return Picture(save(figure, self.output / "figures", name), caption)
+
+    def _written_tables(self, tables: Sequence[Table]) -> Sequence[Table]:
+        """Writes the tables as Markdown, CSV and LaTeX; hands them on."""
+        for table in tables:
+            stem = re.sub("[^a-z0-9]+", "-", table.title.lower()).strip("-")
+            for ending, text in (("md", table.markdown()), ("csv", table.csv()), ("tex", table.latex())):
+                _written(self.output / "tables" / f"{stem}.{ending}", text)
+        return tables
+
+
+_KINDS = {"h": "map h(x)", "G": "G(x) itself", "CT": "raw CT", "diameter": "size"}
+
+
+def _groupings(scores: Sequence[NoduleScore]) -> dict[str, dict[str, list[NoduleScore]]]:
+    return {
+        "size": {name: [one for one in scores if size_of(one.diameter_mm) == name] for name, _, _ in SIZES},
+        "texture": _grouped(scores, [name for name, _, _ in TEXTURES], "texture"),
+        "place": _grouped(scores, PLACES, "place"),
+    }
+
+
+def _grouped(scores: Sequence[NoduleScore], names: Sequence[str], field: str) -> dict[str, list[NoduleScore]]:
+    """Groups by one field, empty ones left out."""
+    groups = {name: [score for score in scores if getattr(score, field) == name] for name in names}
+    return {name: some for name, some in groups.items() if some}
+
+
+def _written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+    return path
