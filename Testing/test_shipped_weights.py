@@ -16,12 +16,12 @@ from lnhg.evaluation.dice import match_nodules
 from lnhg.options import Options
 from lnhg.pipeline import load_models, segment
 from lnhg.resources import resource
-from lnhg.weights import KINDS, load_weights
+from lnhg.weights import kinds_in, load_weights
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", kinds_in(resource("Models")))
 def test_the_shipped_weights_are_whole_small_and_have_a_card(kind: str) -> None:
     weights = load_weights(resource("Models"), kind)
     assert weights.manifest["kind"] == kind
