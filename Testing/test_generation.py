@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
+from lnhg.candidates import Candidate
 from lnhg.ct import CT
-from lnhg.generation import NoduleImage, Region, generate
+from lnhg.data.scans import read_scan
+from lnhg.fusion import FusionRule, around, fuse_scan
+from lnhg.fusion import _edge as edge_of
+from lnhg.fusion import _window as window
+from lnhg.generation import NoduleImage, Place, Region, _tiles, generate
 from lnhg.grid import NetworkGrid
+from lnhg.networks.detector import DetectorArchitecture, build_detector
+from lnhg.networks.folding import fold_batch_norms, for_tiles
 from lnhg.networks.generator import Generator
+from lnhg.networks.unet import UNet
+from lnhg.options import Options
+from lnhg.pipeline import load_models, segment
 
 _GRID = NetworkGrid("fixed", 1.0)
 _EVERYWHERE: Region = (slice(0, 9999), slice(0, 9999), slice(0, 9999))
 _CORNERS = np.ones((3, 3, 3))
 
 Run = Callable[[torch.Tensor], torch.Tensor]
+
+
+def _places(boxes: Sequence[Region], threshold: float, limit: Region = _EVERYWHERE) -> list[Place]:
+    """Places at which components above one threshold are followed."""
+    return [Place([box], limit, lambda image: threshold) for box in boxes]
 
 
 def _ct(hu: np.ndarray, spacing: float = 0.7) -> CT:
@@ -69,13 +85,13 @@ def _touching(image: np.ndarray, threshold: float, region: Region) -> np.ndarray
 @pytest.fixture(scope="module", params=["averaged", "overlapping", "paper"])
 def whole(request: pytest.FixtureRequest, cloudy: CT, network: Run) -> tuple[str, np.ndarray, float]:
     """The kind of triplets, G(x) computed everywhere, and a threshold that leaves separate components."""
-    image = generate(cloudy, network, _GRID, None, threshold=0.5, triplets=request.param).on_ct_grid()
+    image = generate(cloudy, network, _GRID, None, reach=8, triplets=request.param).on_ct_grid()
     return request.param, image, float(np.quantile(image, 0.93))
 
 
-@pytest.mark.parametrize("tile", [7, 24, 128])
+@pytest.mark.parametrize("cell", [5, 24, 128])
 def test_tiles_around_a_region_give_the_components_of_the_whole_ct(
-    cloudy: CT, network: Run, whole: tuple[str, np.ndarray, float], tile: int
+    cloudy: CT, network: Run, whole: tuple[str, np.ndarray, float], cell: int
 ) -> None:
     triplets, everywhere, threshold = whole
     regions: list[Region] = [
@@ -85,9 +101,7 @@ def test_tiles_around_a_region_give_the_components_of_the_whole_ct(
     ]
     expected = np.logical_or.reduce([_touching(everywhere, threshold, region) for region in regions])
     assert 100 < expected.sum() < (everywhere > threshold).sum()
-    image = generate(
-        cloudy, network, _GRID, regions, [_EVERYWHERE], threshold=threshold, triplets=triplets, tile=tile
-    ).on_ct_grid()
+    image = generate(cloudy, network, _GRID, _places(regions, threshold), reach=8, triplets=triplets, cell_px=cell).on_ct_grid()
     found = np.logical_or.reduce([_touching(image, threshold, region) for region in regions])
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_allclose(image[expected], everywhere[expected], atol=1e-5)
@@ -97,20 +111,18 @@ def test_tiles_around_a_region_give_the_components_of_the_whole_ct(
 
 @pytest.mark.parametrize("triplets", ["averaged", "overlapping", "paper"])
 def test_the_tile_width_does_not_change_the_image(cloudy: CT, network: Run, triplets: str) -> None:
-    one, other = (
-        generate(cloudy, network, _GRID, None, threshold=0.5, triplets=triplets, tile=tile).values for tile in (24, 128)
-    )
+    one, other = (generate(cloudy, network, _GRID, None, reach=8, triplets=triplets, cell_px=cell).values for cell in (24, 128))
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_away_from_its_edge_the_image_is_the_networks_on_the_whole_slice(cloudy: CT, network: Run) -> None:
-    values = generate(cloudy, network, _GRID, None, threshold=0.5, triplets="overlapping", tile=20).values
+    values = generate(cloudy, network, _GRID, None, reach=8, triplets="overlapping", cell_px=20).values
     triplet = _GRID.sample(cloudy.hu[2:5], cloudy.spacing[:2])
     np.testing.assert_allclose(values[3, 8:-8, 8:-8], network(triplet[None, None])[0, 0, 1, 8:-8, 8:-8], atol=1e-5)
 
 
 def test_an_averaged_slice_is_the_mean_of_the_three_triplets_that_hold_it(cloudy: CT, network: Run) -> None:
-    values = generate(cloudy, network, _GRID, None, threshold=0.5, tile=20).values
+    values = generate(cloudy, network, _GRID, None, reach=8, cell_px=20).values
     o = _GRID.sample(cloudy.hu, cloudy.spacing[:2])
     holding = [network(o[first : first + 3][None, None])[0, 0, 3 - first] for first in (1, 2, 3)]
     np.testing.assert_allclose(values[3, 8:-8, 8:-8], torch.stack(holding).mean(0)[8:-8, 8:-8], atol=1e-5)
@@ -138,8 +150,8 @@ def test_a_thread_through_many_tiles_is_followed_to_its_end_and_nothing_else_is_
     other = np.zeros_like(thread)
     other[1, 84:88, 40:44] = True
     ct = _ct(np.where(thread | other, 400, -1000))
-    image = generate(ct, _middle, _GRID, [_START], [_EVERYWHERE], threshold=0.4, tile=9)
-    everywhere = generate(ct, _middle, _GRID, None, threshold=0.4).on_ct_grid()
+    image = generate(ct, _middle, _GRID, _places([_START], 0.4), reach=8, cell_px=9)
+    everywhere = generate(ct, _middle, _GRID, None, reach=8).on_ct_grid()
     expected = _touching(everywhere, 0.4, _START)
     assert ndimage.label(everywhere > 0.4, _CORNERS)[1] == 2
     np.testing.assert_array_equal(image.on_ct_grid() > 0.4, expected)
@@ -150,10 +162,135 @@ def test_a_thread_through_many_tiles_is_followed_to_its_end_and_nothing_else_is_
 def test_a_thread_is_followed_inside_the_limits_only() -> None:
     ct = _ct(np.where(_winding(), 400, -1000))
     limit: Region = (slice(0, 6), slice(0, 50), slice(0, 90))
-    image = generate(ct, _middle, _GRID, [_START], [limit], threshold=0.4, tile=9)
-    everywhere = generate(ct, _middle, _GRID, None, threshold=0.4).on_ct_grid()
+    image = generate(ct, _middle, _GRID, _places([_START], 0.4, limit), reach=8, cell_px=9)
+    everywhere = generate(ct, _middle, _GRID, None, reach=8).on_ct_grid()
     np.testing.assert_array_equal(image.on_ct_grid()[:, :50] > 0.4, everywhere[:, :50] > 0.4)
     assert not image.known[:, 45:].any() and everywhere[:, 66:].any()  # 50 rows are 35 pixels; tiles are 9 wide
+
+
+# Places with an edge of their own ---------------------------------------------------------------------------------------
+
+
+def _labels(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
+    return fuse_scan(ct, image, candidates, rule, everywhere=False).labels
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("edge", ["peak", "fixed"])
+def test_nodules_are_the_same_as_with_the_generator_run_everywhere(
+    cloudy: CT, network: Run, whole: tuple[str, np.ndarray, float], seed: int, edge: str
+) -> None:
+    triplets, everywhere, threshold = whole
+    rule = FusionRule(threshold, 0.5, edge, lowest=float(np.quantile(everywhere, 0.8)), reach=6.0)
+    random = np.random.default_rng(seed)
+    candidates = [_candidate(random, cloudy) for _ in range(random.integers(1, 5))]
+    image = generate(
+        cloudy, network, _GRID, [_place_of(one, cloudy, rule) for one in candidates], reach=8, triplets=triplets
+    ).on_ct_grid()
+    np.testing.assert_array_equal(_labels(cloudy, image, candidates, rule), _labels(cloudy, everywhere, candidates, rule))
+
+
+def _candidate(random: np.random.Generator, ct: CT) -> Candidate:
+    """A find of the detector, or a seed, somewhere."""
+    k, j, i = (int(random.integers(size)) for size in ct.hu.shape)
+    half = float(random.uniform(2, 8))
+    boxes = dict.fromkeys(range(max(0, k - 1), min(len(ct.hu), k + 2)), (i - half, j - half, i + half, j + half))
+    return Candidate(boxes, float(random.uniform()), (i, j, k) if random.uniform() < 0.3 else None)
+
+
+def _place_of(candidate: Candidate, ct: CT, rule: FusionRule) -> Place:
+    boxes = [window(candidate, k, ct) for k in candidate.boxes]
+    limit = around(candidate, ct, rule.limit(candidate))
+    return Place(boxes, limit, lambda image: edge_of(ct, image, candidate, rule))
+
+
+def test_a_place_without_an_edge_is_not_followed(cloudy: CT, network: Run) -> None:
+    box: Region = (slice(3, 4), slice(20, 28), slice(30, 40))
+    one = generate(cloudy, network, _GRID, [Place([box], _EVERYWHERE, lambda image: np.inf)], reach=8)
+    other = generate(cloudy, network, _GRID, _places([box], 0.0), reach=8)
+    assert one.known.sum() < 5 * 16 * 24 < other.known.sum()
+
+
+# What a network asks of tiles -------------------------------------------------------------------------------------------
+
+
+def test_the_form_for_tiles_gives_the_generators_values_and_nothing_at_the_border() -> None:
+    torch.manual_seed(2)
+    generator = Generator(width=3)
+    with torch.no_grad():
+        for _ in range(4):
+            generator.train()(torch.rand(4, 1, 3, 24, 24))
+    generator.eval()
+    o = torch.rand(2, 1, 3, 40, 33)
+    quick, reach, cell = for_tiles(generator)
+    g = quick(o)
+    assert (reach, cell, g.shape) == (8, 1, o.shape)
+    torch.testing.assert_close(g[..., 8:-8, 8:-8], generator(o)[..., 8:-8, 8:-8], atol=1e-5, rtol=1e-5)
+    assert not g[..., :8, :].any() and not g[..., -8:].any()
+
+
+def test_batch_norm_is_folded_without_changing_the_detectors_finds() -> None:
+    torch.manual_seed(4)
+    detector = build_detector(DetectorArchitecture()).eval()
+    images = [torch.rand(3, 96, 120)]
+    maps = detector.backbone(torch.stack(images))
+    fold_batch_norms(detector)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in detector.modules())
+    for name, values in detector.backbone(torch.stack(images)).items():
+        torch.testing.assert_close(values, maps[name], atol=1e-4, rtol=1e-4)
+
+
+def test_tiles_of_a_network_that_pools_begin_on_its_cells(cloudy: CT) -> None:
+    torch.manual_seed(3)
+    network, reach, cell = for_tiles(UNet(width=2).eval())
+    region: Region = (slice(2, 5), slice(9, 33), slice(31, 50))
+
+    def run(tiles: torch.Tensor) -> torch.Tensor:
+        assert tiles.shape[-1] % 4 == tiles.shape[-2] % 4 == 0
+        with torch.inference_mode():
+            return network(tiles)
+
+    around = generate(cloudy, run, _GRID, _places([region], np.inf), reach=reach, cell=cell, cell_px=6)
+    everywhere = generate(cloudy, run, _GRID, None, reach=reach, cell=cell)
+    assert 0 < around.known.sum() < around.known.size / 2
+    np.testing.assert_allclose(around.values[around.known], everywhere.values[around.known], atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tiles_cover_what_is_asked_for_and_join_where_that_is_less_work(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    cells = random.random((12, 15)) < random.uniform(0.05, 0.9)
+    covered = np.zeros_like(cells)
+    tiles = _tiles(cells, 1.0, 9)
+    for y0, y1, x0, x1 in tiles:
+        covered[y0:y1, x0:x1] = True
+        assert y1 - y0 <= 9 and x1 - x0 <= 9
+    assert (covered | ~cells).all()
+    assert sum((y1 - y0 + 1) * (x1 - x0 + 1) for y0, y1, x0, x1 in tiles) <= 4 * cells.sum()
+
+
+# A real CT --------------------------------------------------------------------------------------------------------------
+
+_SCAN = Path(__file__).resolve().parents[2] / "shared" / "data" / "lidc_scans" / "LIDC-IDRI-0001"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _SCAN.is_dir(), reason="needs the scan LIDC-IDRI-0001")
+def test_around_a_real_nodule_labels_and_image_are_those_of_the_whole_crop() -> None:
+    scan = read_scan(_SCAN)
+    k, j, i = (int(index) for index in np.argwhere(scan.reference == 1).mean(0))
+    hu = scan.ct.hu[k - 3 : k + 4, j - 70 : j + 70, i - 70 : i + 70]
+    ct = CT(np.ascontiguousarray(hu), scan.ct.ijk_to_ras)
+    seeds = [ct.to_ras(np.array([70, 70, 3])).tolist()]
+    models = load_models(with_detector=False)
+    around, everywhere = (
+        segment(ct, Options(seeds_only=True, full_generator=full), seeds, models=models) for full in (False, True)
+    )
+    assert (around.image > 0).sum() < (everywhere.image > 0).sum()
+    near = np.abs(everywhere.image - 0.38) < 1e-4
+    assert around.labels.any() and not (around.labels != everywhere.labels)[~near].any()
+    inside = around.labels > 0
+    np.testing.assert_allclose(around.image[inside], everywhere.image[inside], atol=1e-4)
 
 
 # Triplets ---------------------------------------------------------------------------------------------------------------
@@ -166,7 +303,7 @@ def _levels(*values: float) -> CT:
 
 
 def _values(ct: CT, run: Run, triplets: str) -> list[float]:
-    image = generate(ct, run, _GRID, None, threshold=0.5, triplets=triplets, tile=6).values
+    image = generate(ct, run, _GRID, None, reach=8, triplets=triplets, cell_px=6).values
     assert np.ptp(image, axis=(1, 2)).max() < 1e-5
     return [round(float(value), 4) for value in image[:, 10, 10]]
 
@@ -196,7 +333,7 @@ def test_a_ct_of_one_slice_is_a_triplet_of_itself() -> None:
 
 def test_the_paper_triplets_of_a_region_are_known_as_a_whole(cloudy: CT) -> None:
     region: Region = (slice(4, 5), slice(30, 34), slice(40, 44))
-    image = generate(cloudy, _middle, _GRID, [region], threshold=2, triplets="paper", tile=8)
+    image = generate(cloudy, _middle, _GRID, _places([region], 2), reach=8, triplets="paper")
     assert image.known.any((1, 2)).tolist() == [False, False, False, True, True, True, False, False]
 
 
@@ -204,13 +341,13 @@ def test_without_a_region_nothing_is_run(cloudy: CT) -> None:
     def fail(tiles: torch.Tensor) -> torch.Tensor:
         raise AssertionError("the generator was run")
 
-    image = generate(cloudy, fail, _GRID, [], [_EVERYWHERE], threshold=0.5)
+    image = generate(cloudy, fail, _GRID, [], reach=8)
     assert not image.known.any() and not image.on_ct_grid().any()
 
 
 def test_run_everywhere_every_voxel_has_a_value_though_the_grid_drops_a_partial_pixel() -> None:
     ct = _ct(np.full((2, 47, 45), 400), spacing=0.125)  # eight voxels a pixel; seven rows and five columns left over
-    np.testing.assert_allclose(generate(ct, _middle, _GRID, None, threshold=0.5).on_ct_grid(), 1, atol=1e-6)
+    np.testing.assert_allclose(generate(ct, _middle, _GRID, None, reach=8).on_ct_grid(), 1, atol=1e-6)
 
 
 def test_a_voxel_whose_pixels_are_not_all_known_is_zero() -> None:
@@ -229,15 +366,15 @@ def test_few_voxels_are_in_the_networks_hands_at_a_time() -> None:
         largest.append(tiles.numel())
         return tiles
 
-    generate(_ct(np.zeros((40, 256, 256)), spacing=1.0), watched, _GRID, None, threshold=0.5)
+    generate(_ct(np.zeros((40, 256, 256)), spacing=1.0), watched, _GRID, None, reach=8)
     assert len(largest) > 1 and max(largest) <= 2**21
 
 
 def test_progress_rises_to_one(cloudy: CT) -> None:
     shares: list[float] = []
-    generate(cloudy, _middle, _GRID, None, threshold=0.5, report=shares.append, tile=8)
+    generate(cloudy, _middle, _GRID, None, reach=8, report=shares.append)
     assert shares == sorted(shares) and shares[-1] == 1
     shares.clear()
     region: Region = (slice(0, 8), slice(40, 44), slice(40, 44))
-    generate(cloudy, _middle, _GRID, [region], [_EVERYWHERE], threshold=0.4, report=shares.append, tile=8)
+    generate(cloudy, _middle, _GRID, _places([region], 0.4), reach=8, report=shares.append)
     assert shares == sorted(shares) and 0.5 <= shares[-1] <= 1

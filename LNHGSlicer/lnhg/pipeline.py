@@ -23,18 +23,24 @@ from .ct import CT
 from .detection import detect
 from .errors import InputError
 from .fusion import SEEDED, FusionRule, Nodules, around, fuse_paper, fuse_scan, only
-from .generation import generate
+from .fusion import _edge as edge_of
+from .fusion import _window as window
+from .generation import Place, generate
 from .grid import NetworkGrid
 from .heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
 from .lungs import lung_regions
 from .networks.detector import DetectorArchitecture, NoduleDetector, build_detector
-from .networks.generator import Generator
+from .networks.folding import fold_batch_norms, for_tiles
+from .networks.generator import Generator, build_generator
+from .networks.rescorer import Rescorer
+from .networks.unet import UNet
 from .nodules import Nodule, measure_nodules
 from .options import Options
 from .progress import ProgressCallback, ProgressReporter
+from .rescoring import PIXELS, PLANES, apply_rescorer, rescore
 from .resources import resource
 from .result import Result
-from .weights import Weights, load_weights
+from .weights import Weights, kinds_in, load_weights
 
 # Expected parts of the run's time on a CPU, for the progress shown.
 _SHARES = {"lungs": 3.0, "detect": 60.0, "generate": 25.0, "fuse": 5.0, "measure": 7.0}
@@ -48,32 +54,49 @@ _SEED_MM = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Models:
-    """The two networks with their manifests; `detector` is None where the run needs none."""
+    """The networks with their manifests.
 
-    generator: Generator
+    `detector` is None where the run needs none, `rescorer` where the weights hold none.
+    """
+
+    generator: Generator | UNet
     detector: NoduleDetector | None
     manifests: Mapping[str, Mapping[str, Any]]
+    rescorer: Rescorer | None = None
 
     def grid(self, kind: str) -> NetworkGrid:
         return NetworkGrid.from_dict(self.manifests[kind]["grid"])
 
     def threshold(self, kind: str, chosen: float | None) -> float:
         """The person's choice, or the value in the manifest."""
-        return float(self.manifests[kind]["thresholds"]["score" if kind == "detector" else "g"]) if chosen is None else chosen
+        return float(self.manifests[kind]["thresholds"]["g" if kind == "generator" else "score"]) if chosen is None else chosen
+
+
+    @property
+    def lowest_rescored(self) -> float:
+        """The detector's score from which on a candidate is looked at again."""
+        return float(self.manifests["rescorer"]["thresholds"]["detector"])
 
 
 def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Models:
     """Check and load the weights of a folder (None: the shipped ones)."""
     folder = folder or resource("Models")
     found = {"generator": _of_kind(load_weights(folder, "generator"), "generator")}
-    generator = Generator(int(found["generator"].manifest["architecture"]["width"]))
+    generator = build_generator(found["generator"].manifest["architecture"])
     found["generator"].load_into(generator)
-    detector = None
+    detector, rescorer = None, None
     if with_detector:
         found["detector"] = _of_kind(load_weights(folder, "detector"), "detector")
         detector = build_detector(DetectorArchitecture.from_dict(found["detector"].manifest["architecture"]))
         found["detector"].load_into(detector)
-    return Models(generator, detector, {kind: weights.manifest for kind, weights in found.items()})
+        # Both together: 0.160 s of one core a slice in place of 0.187.
+        fold_batch_norms(detector)
+        detector.to(memory_format=torch.channels_last)
+        if "rescorer" in kinds_in(folder):
+            found["rescorer"] = _of_kind(load_weights(folder, "rescorer"), "rescorer")
+            rescorer = Rescorer()
+            found["rescorer"].load_into(rescorer)
+    return Models(generator, detector, {kind: weights.manifest for kind, weights in found.items()}, rescorer)
 
 
 def segment(
@@ -151,6 +174,8 @@ class _Run:
             lungs = np.where(np.any(region, axis=(1, 2))[:, None, None], lungs, 0)
             if not lungs.any():
                 return ()
+        again = self._rescorer()
+        score = self.models.threshold("rescorer" if again else "detector", self.options.score_threshold)
         found = detect(
             self.ct,
             _DetectorOnCompute(self.models.detector, self.compute),
@@ -158,10 +183,19 @@ class _Run:
             device="cpu",
             lungs=lungs,
             batch_size=_SLICES_A_TIME,
-            score_threshold=self.models.threshold("detector", self.options.score_threshold),
+            score_threshold=self.models.lowest_rescored if again else score,
             report=lambda fraction: self.report("detect", fraction),
         )
+        if again:
+            item_bytes = 500 * 4 * PLANES * PIXELS**2
+            found = rescore(self.ct, found, lambda planes: self.compute.run(again, apply_rescorer, planes, item_bytes))
+            found = tuple(candidate for candidate in found if candidate.score >= score)
         return tuple(c for c in found if region is None or self._holds(region, c.centre_ijk[::-1]))
+
+    def _rescorer(self) -> Rescorer | None:
+        """The network that scores candidates again, unless the detector's scores were asked for, as in the paper."""
+        alone = self.options.detector_alone or self.options.fusion == "paper"
+        return None if alone else self.models.rescorer
 
     def _holds(self, region: np.ndarray, kji: np.ndarray) -> bool:
         last = np.array(self.ct.hu.shape) - 1
@@ -204,18 +238,30 @@ class _Run:
 
     def image(self, candidates: Sequence[Candidate]) -> np.ndarray:
         """G(x) on the CT's grid, around the candidates or everywhere."""
-        network = self.models.generator
-        item_bytes = 64 * 64 * 3 * 4 * network.width * 16
+        width = self.models.generator.width
+        network, reach, cell = for_tiles(self.models.generator)
+
+        def run(tiles: torch.Tensor) -> torch.Tensor:
+            item_bytes = tiles[0].numel() * 4 * width * 16
+            return torch.stack(self.compute.run(network, _apply_generator, list(tiles), item_bytes))
+
         return generate(
             self.ct,
-            lambda tiles: torch.stack(self.compute.run(network, _apply_generator, list(tiles), item_bytes)),
+            run,
             self.models.grid("generator"),
-            None if self.options.everywhere else [around(candidate, self.ct) for candidate in candidates],
-            [around(candidate, self.ct, self.rule.limit(candidate)) for candidate in candidates],
-            threshold=self.rule.threshold if self.rule.edge == "fixed" else self.rule.lowest,
+            None if self.options.everywhere else [self._place(candidate) for candidate in candidates],
+            reach=reach,
+            cell=cell,
             triplets=self.options.triplets,
             report=lambda fraction: self.report("generate", fraction),
         ).on_ct_grid()
+
+    def _place(self, candidate: Candidate) -> Place:
+        return Place(
+            boxes=[window(candidate, k, self.ct) for k in candidate.boxes],
+            limit=around(candidate, self.ct, self.rule.limit(candidate)),
+            edge=lambda image: edge_of(self.ct, image, candidate, self.rule),  # type: ignore[arg-type]
+        )
 
     def fused(self, image: np.ndarray, candidates: Sequence[Candidate], region: np.ndarray | None) -> Nodules:
         if self.options.fusion == "paper":
@@ -286,7 +332,7 @@ class _Run:
             "fusion": asdict(self.rule),
             "score_threshold": None
             if self.models.detector is None
-            else self.models.threshold("detector", self.options.score_threshold),
+            else self.models.threshold("rescorer" if self._rescorer() else "detector", self.options.score_threshold),
             "seconds": self.seconds,
         }
 

@@ -31,10 +31,10 @@ def add(commands: Any) -> None:
         help="write only what the Slicer module shows: labels, map, record and, in place of report, pictures and scene, G(x)",
     )
     for option in fields(Options):
-        _add_option(parser, option)
+        add_option(parser, option)
 
 
-def _add_option(parser: argparse.ArgumentParser, option: Field) -> None:
+def add_option(parser: argparse.ArgumentParser, option: Field) -> None:
     flag, text = "--" + option.name.replace("_", "-"), option.metadata["help"]
     kind = str(option.type)
     if kind == "bool":
