@@ -13,9 +13,7 @@ from scipy import ndimage
 from lnhg.candidates import Candidate
 from lnhg.ct import CT
 from lnhg.data.scans import read_scan
-from lnhg.fusion import FusionRule, around, fuse_scan
-from lnhg.fusion import _edge as edge_of
-from lnhg.fusion import _window as window
+from lnhg.fusion import FusionRule, around, edge_of, fuse_scan, window
 from lnhg.generation import NoduleImage, Place, Region, _tiles, generate
 from lnhg.grid import NetworkGrid
 from lnhg.networks.detector import DetectorArchitecture, build_detector

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +18,9 @@ from skimage.segmentation import watershed
 
 from .candidates import Candidate
 from .ct import CT
+
+if TYPE_CHECKING:
+    from .generation import NoduleImage
 
 CONFIRMED, DETECTOR_ONLY, SEEDED, GENERATOR_ONLY = "confirmed", "detector only", "seeded", "generator only"
 
@@ -89,7 +93,10 @@ class _Components:
     @classmethod
     def of(cls, mask: np.ndarray) -> _Components:
         labels, _ = ndimage.label(mask, _FACES)
-        return cls(labels, [(), *ndimage.find_objects(labels)], np.bincount(labels.ravel()))
+        boxes = ndimage.find_objects(labels)
+        # Box by box: a count over all voxels at once would need them as 64-bit integers.
+        sizes = [int(np.count_nonzero(labels[box] == number)) for number, box in enumerate(boxes, 1)]
+        return cls(labels, [(), *boxes], np.array([0, *sizes]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,13 +171,13 @@ def fuse_paper(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule:
     found = []
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         mask = labels[box] == number
-        holders = [c for c in candidates if any((labels[_window(c, k, ct)] == number).any() for k in c.boxes)]
+        holders = [c for c in candidates if any((labels[window(c, k, ct)] == number).any() for k in c.boxes)]
         status = _status(holders) if stands[box][mask].any() else DETECTOR_ONLY
         found.append(_Found(box, mask, status, _score(holders)))
     numbered = _numbered(found, ct, rule)
     rest, _ = ndimage.label(above & ~stands, _FACES)
     missed = tuple(
-        c.seed for c in candidates if c.seed is not None and not any(labels[_window(c, k, ct)].any() for k in c.boxes)
+        c.seed for c in candidates if c.seed is not None and not any(labels[window(c, k, ct)].any() for k in c.boxes)
     )
     return Nodules(*numbered, _large_enough(rest, ct, rule), missed)
 
@@ -188,21 +195,21 @@ def _edges(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: Fus
     Where candidates are close, each has its own boxes and the stronger one has the rest.
     """
     edges = np.full(ct.hu.shape, np.inf, np.float32)
-    levels = [(_edge(ct, image, candidate, rule), candidate) for candidate in candidates]
+    levels = [(edge_of(ct, image, candidate, rule), candidate) for candidate in candidates]
     rising = sorted((pair for pair in levels if np.isfinite(pair[0])), key=lambda pair: pair[0])
     for level, candidate in rising:
         edges[around(candidate, ct, rule.limit(candidate))] = level
     for level, candidate in rising:
         for k in candidate.boxes:
-            edges[_window(candidate, k, ct)] = level
+            edges[window(candidate, k, ct)] = level
     return edges
 
 
-def _edge(ct: CT, image: np.ndarray, candidate: Candidate, rule: FusionRule) -> float:
+def edge_of(ct: CT, image: np.ndarray | NoduleImage, candidate: Candidate, rule: FusionRule) -> float:
     """The value of G(x) at which the candidate's nodule ends; infinite if it has none."""
     if rule.edge == "fixed":
         return rule.threshold
-    peak = max(float(image[_window(candidate, k, ct)].max(initial=0)) for k in candidate.boxes)
+    peak = max(float(image[window(candidate, k, ct)].max(initial=0)) for k in candidate.boxes)
     if candidate.seed is None and peak <= rule.threshold:
         return np.inf
     return max(rule.lowest, rule.threshold * min(peak, 1.0))
@@ -232,11 +239,11 @@ def _boxes(candidates: Sequence[Candidate], ct: CT) -> np.ndarray:
     covered = np.zeros(ct.hu.shape, bool)
     for candidate in candidates:
         for k in candidate.boxes:
-            covered[_window(candidate, k, ct)] = True
+            covered[window(candidate, k, ct)] = True
     return covered
 
 
-def _window(candidate: Candidate, k: int, ct: CT) -> tuple[int, slice, slice]:
+def window(candidate: Candidate, k: int, ct: CT) -> tuple[int, slice, slice]:
     """Index of the voxels that a candidate's box on slice k covers, at least in part."""
     x0, y0, x1, y1 = candidate.boxes[k]
     rows = slice(max(0, int(np.floor(y0))), min(ct.hu.shape[1], int(np.ceil(y1))))
@@ -249,7 +256,7 @@ def _components_of(components: _Components, candidate: Candidate, ct: CT, rule: 
     if candidate.seed is not None:
         nearest = _nearest_component(components.labels, candidate.seed, ct, rule.seed_reach)
         return (nearest,) if nearest else ()
-    inside = np.concatenate([components.labels[_window(candidate, k, ct)].ravel() for k in candidate.boxes])
+    inside = np.concatenate([components.labels[window(candidate, k, ct)].ravel() for k in candidate.boxes])
     counts = np.bincount(inside[inside > 0])
     if not counts.any():
         return ()

@@ -22,9 +22,7 @@ from .compute import Compute
 from .ct import CT
 from .detection import detect
 from .errors import InputError
-from .fusion import SEEDED, FusionRule, Nodules, around, fuse_paper, fuse_scan, only
-from .fusion import _edge as edge_of
-from .fusion import _window as window
+from .fusion import SEEDED, FusionRule, Nodules, around, edge_of, fuse_paper, fuse_scan, only, window
 from .generation import Place, generate
 from .grid import NetworkGrid
 from .heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
@@ -70,7 +68,6 @@ class Models:
     def threshold(self, kind: str, chosen: float | None) -> float:
         """The person's choice, or the value in the manifest."""
         return float(self.manifests[kind]["thresholds"]["g" if kind == "generator" else "score"]) if chosen is None else chosen
-
 
     @property
     def lowest_rescored(self) -> float:
@@ -260,7 +257,7 @@ class _Run:
         return Place(
             boxes=[window(candidate, k, self.ct) for k in candidate.boxes],
             limit=around(candidate, self.ct, self.rule.limit(candidate)),
-            edge=lambda image: edge_of(self.ct, image, candidate, self.rule),  # type: ignore[arg-type]
+            edge=lambda image: edge_of(self.ct, image, candidate, self.rule),
         )
 
     def fused(self, image: np.ndarray, candidates: Sequence[Candidate], region: np.ndarray | None) -> Nodules:
@@ -285,13 +282,20 @@ class _Run:
             self.ct,
             nodules.labels,
             heterogeneity,
-            raw_ct_in_same_colours(self.ct.hu, nodules.labels, options.heterogeneity, options.normalisation),
+            self._raw_ct(nodules.labels),
             lungs,
             statuses=nodules.statuses,
             scores=nodules.scores,
             rim_mm=options.rim,
         )
         return tuple(replace(row, slice=self.view.stored_slice(row.slice)) for row in rows)
+
+    def _raw_ct(self, labels: np.ndarray) -> np.ndarray:
+        """The raw CT as a map where there are nodules; slices without any take no memory."""
+        raw_ct, held = np.zeros(labels.shape, np.float32), labels.any((1, 2))
+        kind, normalisation = self.options.heterogeneity, self.options.normalisation
+        raw_ct[held] = raw_ct_in_same_colours(self.ct.hu[held], labels[held], kind, normalisation)
+        return raw_ct
 
     def result(
         self,

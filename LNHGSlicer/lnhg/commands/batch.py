@@ -55,11 +55,9 @@ def _count(text: str) -> int:
 def _batch(arguments: argparse.Namespace) -> None:
     chosen = {option.name: getattr(arguments, option.name) for option in fields(Options) if option.name not in _NOT_FOR_ALL}
     options = Options(**chosen)
-    try:
-        import distributed  # noqa: F401
-    except ImportError as error:
-        raise InputError("Many scans need Dask, which is not installed; run pip install 'lnhg[batch]'.") from error
-    logging.getLogger("distributed").setLevel(logging.WARNING)  # workers that come and go are no news
+    import distributed  # if it is missing, that is told before a search of hours
+
+    logging.getLogger(distributed.__name__).setLevel(logging.WARNING)  # workers that come and go are no news
     from ..cohort import find_scans
     from ..progress import Progress
 
