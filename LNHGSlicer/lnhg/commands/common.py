@@ -35,7 +35,7 @@ class shown:  # noqa: N801 - read as a verb where it is used
 
     def _draw(self, progress: Progress) -> None:
         self._bar.set_description_str(progress.stage, refresh=False)
-        left = "" if progress.seconds_left is None else f"{progress.seconds_left:.0f} s left"
+        left = "" if progress.seconds_left is None else f"{self._bar.format_interval(progress.seconds_left)} left"
         self._bar.set_postfix_str(left, refresh=False)
         self._bar.n = progress.fraction
         self._bar.refresh()
