@@ -19,7 +19,7 @@ from LNHGSlicerLib.headless import headless_host  # noqa: E402
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 CONSOLE, BACKGROUND = re.findall(
-    r"```python\n(.*?)```", README.read_text(encoding="utf-8").partition("Python console")[2], re.S
+    r"```python\n(.*?)```", README.read_text(encoding="utf-8").partition("Python console")[2].partition("\n## ")[0], re.S
 )
 
 
