@@ -42,6 +42,7 @@ from .nodules import header
 from .options import Options
 from .outputs import FILES, check_folder, save
 from .pipeline import Models, load_models, segment
+from .whole_file import whole
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -291,12 +292,12 @@ def seconds_left(rows: Collection[Row], scans: int, elapsed: float) -> float | N
 def write_tables(scans: Sequence[Scan], rows: Mapping[str, Row], cohort: Cohort) -> dict[str, Path]:
     """Write the nodules of all scans, and what became of each scan (by its name in `rows`); returns name -> path."""
     ended = [rows.get(scan.name, Row(scan.name, WAITING, "", 0.0)) for scan in scans]
-    with _whole(cohort.output / TABLE) as table:
+    with _whole_csv(cohort.output / TABLE) as table:
         table.writerow(["scan", *header()])
         for row in ended:
             if row.status in (DONE, SKIPPED):
                 table.writerows([row.scan, *cells] for cells in _nodules(cohort.folder(row.scan)))
-    with _whole(cohort.output / RECORD) as record:
+    with _whole_csv(cohort.output / RECORD) as record:
         record.writerow([*(column.name for column in fields(Row)), *(("ct", "series") if cohort.with_identity else ())])
         for scan, row in zip(scans, ended, strict=True):
             record.writerow([*astuple(row), *((scan.place, scan.series) if cohort.with_identity else ())])
@@ -309,9 +310,7 @@ def _nodules(folder: Path) -> list[list[str]]:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Any]:
+def _whole_csv(path: Path) -> Iterator[Any]:
     """A writer of a CSV that takes its place at the end, whole."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         yield csv.writer(file)
-    os.replace(partial, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from safetensors.torch import load, save
 
 from .errors import WeightsError
+from .whole_file import write_whole
 
 FORMAT = "lnhg-weights-1"
 KINDS = ("generator", "detector", "rescorer")
@@ -51,8 +51,8 @@ def save_weights(folder: Path, name: str, tensors: Mapping[str, torch.Tensor], m
     full = {"format": FORMAT, "name": name, **manifest, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
-    _replace(path, content)
-    _replace(folder / f"{name}.json", (json.dumps(full, indent=2) + "\n").encode())
+    write_whole(path, content)
+    write_whole(folder / f"{name}.json", json.dumps(full, indent=2) + "\n")
     return path
 
 
@@ -117,9 +117,3 @@ def _stored(tensor: torch.Tensor) -> torch.Tensor:
 
 def _restored(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..whole_file import write_whole
 from .common import add_command
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             raise InputError(f"{reference.name} holds no nodule; give a label map with labels 1..N.")
         _print_nodules(scored[0], set(found.labels.flat) - {0})
     if arguments.output:
-        partial = arguments.output.with_name(arguments.output.name + ".partial")
-        partial.write_text(as_csv(scored))
-        os.replace(partial, arguments.output)
+        write_whole(arguments.output, as_csv(scored))
 
 
 def _print_nodules(scored: MapScores, labels: set[int]) -> None:
@@ -73,4 +71,4 @@ def _validate(arguments: argparse.Namespace) -> None:
     report = validate(arguments.data, arguments.weights, arguments.list)
     print(report)
     if arguments.output:
-        arguments.output.write_text(report)
+        write_whole(arguments.output, report)

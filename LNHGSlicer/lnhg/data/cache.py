@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +36,7 @@ from .. import __version__
 from ..ct import CT, fingerprint
 from ..errors import InputError
 from ..grid import NetworkGrid, resize
+from ..whole_file import whole
 from .cutouts import MOST_READERS, Cutout
 from .outlines import RATINGS, OutlinedNodule
 from .scans import LabelledScan, near_reference
@@ -120,9 +120,8 @@ class Cache:
 
 def write_scan(path: Path, scan: PreparedScan, stamp: str) -> None:
     """Write one scan; `path` appears when it is whole. `stamp` tells what it was made from."""
-    partial = path.with_suffix(".partial")
     record = _record(scan, path.name, stamp)
-    with h5py.File(partial, "w") as file:
+    with whole(path) as partial, h5py.File(partial, "w") as file:
         _store(file, "hu", scan.ct.hu, _CHUNK)
         for number, nodule in enumerate(scan.nodules):
             _store(file, f"nodules/{number}", nodule.readers, nodule.readers.shape)
@@ -132,7 +131,6 @@ def write_scan(path: Path, scan: PreparedScan, stamp: str) -> None:
             for name, values in (("hu", small.ct.hu), ("reference", small.reference), ("doubtful", small.doubtful)):
                 _store(file, f"network/{name}", values, _SLICE_CHUNK)
         file["record"] = json.dumps(record)
-    os.replace(partial, path)
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import platform
 import signal
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ import torch
 from .. import __version__
 from ..errors import Cancelled, InputError, LNHGError
 from ..progress import ProgressCallback, ProgressReporter
+from ..whole_file import write_whole
 from .cache import FORMAT, MANIFEST, read_record, write_scan
 from .image_pairs import pairs_source
 from .lidc import lidc_source
@@ -204,9 +204,7 @@ def _write_manifest(
         "patients": sorted({record["patient"] for record in scans}),
         "scans": scans,
     }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(manifest, indent=1))
-    os.replace(partial, path)
+    write_whole(path, json.dumps(manifest, indent=1))
     return manifest
 
 

@@ -7,7 +7,6 @@ of the shipped weights are fixed; folds of any patients are drawn from a seed an
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..whole_file import write_whole
 
 # Patients with a whole scan are placed by hand, so that each list has scans with nodules.
 _PLACED = {
@@ -50,9 +50,7 @@ def write_folds(path: Path, patients: Collection[str], count: int, seed: int) ->
         raise InputError(f"{len(set(patients))} patients do not fill {count} folds; choose 2 or more, at most one a patient.")
     drawn = np.random.default_rng(seed).permutation(sorted(set(patients)))
     folds = [sorted(drawn[number::count].tolist()) for number in range(count)]
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"random_seed": seed, "folds": folds}, indent=1))
-    os.replace(partial, path)
+    write_whole(path, json.dumps({"random_seed": seed, "folds": folds}, indent=1))
 
 
 def read_folds(path: Path, patients: Collection[str]) -> tuple[tuple[str, ...], ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from sklearn.metrics import roc_curve
 
 from ..data.cutouts import Cutout
 from ..heterogeneity import heterogeneity_map, jet, raw_ct_in_same_colours
+from ..whole_file import whole
 from .agreement import Intraclass
 from .heterogeneity_indices import Measured
 from .meaning import column, is_malignant
@@ -78,9 +78,8 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for ending, more in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 160})):
         path = folder / f"{name}.{ending}"
-        partial = path.with_name(f"{path.name}.partial")
-        figure.savefig(partial, format=ending, **more)
-        os.replace(partial, path)
+        with whole(path) as partial:
+            figure.savefig(partial, format=ending, **more)
     return folder / f"{name}.png"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ..data.cutouts import Cutout
 from ..pipeline import Models
+from ..whole_file import whole
 from .dice import seeded
 
 #: What was done to a cut-out before the run: nothing.
@@ -52,7 +52,5 @@ class NoduleRuns:
 
 def _write(path: Path, run: NoduleRun) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with whole(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, image=run.image.astype(np.float16), found=run.found)
-    os.replace(partial, path)

@@ -29,6 +29,8 @@ from ..data.splits import list_of
 from ..errors import InputError
 from ..pipeline import Models, load_models
 from ..progress import ProgressCallback, ProgressReporter
+from ..whole_file import write_whole
+from .detection_scores import LUNA16_RATES
 from .figures import (
     Case,
     FrocCurve,
@@ -69,7 +71,6 @@ MAIN = "lnhg"
 
 # Nodules of the repeatability study: eight runs each.
 _SAMPLE = 40
-_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _SHARES = {"outlines": 40.0, "detection": 15.0, "perturbations": 80.0, "training lengths": 5.0, "statistics": 10.0}
 _T = TypeVar("_T", NoduleScore, Measured)
 
@@ -145,12 +146,12 @@ class _Study:
             found_at = partial(sensitivity_at, false_scores=false, scans=len(scans), rates=[rate])
             return bootstrap_interval(np.array(scores), patients, lambda drawn: found_at(drawn.tolist())[rate])
 
-        curve = [sensitivity(rate) for rate in _RATES]
+        curve = [sensitivity(rate) for rate in LUNA16_RATES]
         ends = [np.array([getattr(one, end) for one in curve]) for end in ("value", "low", "high")]
-        figure = froc_figure([FrocCurve("nodules in their own surroundings", np.array(_RATES), *ends)])
+        figure = froc_figure([FrocCurve("nodules in their own surroundings", np.array(LUNA16_RATES), *ends)])
         cells = tuple(
             (f"{r:g}", f"{100 * c.value:.1f} [{100 * c.low:.1f}, {100 * c.high:.1f}]")
-            for r, c in zip(_RATES, curve, strict=True)
+            for r, c in zip(LUNA16_RATES, curve, strict=True)
         )
         note = (
             f"{len(scores)} cut-outs in their own surroundings, mirrored at the border: easier than whole scans. False finds "
@@ -331,7 +332,5 @@ def _grouped(scores: Sequence[NoduleScore], names: Sequence[str], field: str) ->
 
 def _written(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, text)
     return path

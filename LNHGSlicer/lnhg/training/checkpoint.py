@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..errors import LNHGError
+from ..whole_file import whole
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors and plain values) beside `path`, then rename, so a kill leaves the former one whole."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    """Write `state` (tensors and plain values); a kill leaves the former one whole."""
+    with whole(path) as partial:
+        torch.save(state, partial)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

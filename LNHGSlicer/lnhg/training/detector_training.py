@@ -5,7 +5,6 @@ A run that is cut off goes on from its last checkpoint when it is started again.
 
 from __future__ import annotations
 
-import csv
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -33,6 +32,7 @@ from ..networks.detector import (
 )
 from ..weights import save_weights
 from .checkpoint import read_checkpoint, write_checkpoint
+from .run_log import append_row, drop_rows_after
 
 _log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def train_on(
         load_imagenet_features(detector, config.features)
     optimiser = _optimiser(config, detector)
     state = _restore(output / CHECKPOINT, detector, optimiser)
-    _forget_after(output / LOG, state.step)
+    drop_rows_after(output / LOG, state.step)
     while state.phase < config.phases and not _stopped(config, state):
         if state.phase > 0 and state.mined is None:
             state.mined = mine(detector, data)
@@ -156,8 +156,8 @@ def _judge(output: Path, sensitivity: Mapping[float, float], state: _State, weig
     phase, mean = state.phase + 1, float(np.mean(list(sensitivity.values())))
     _log.info("Phase %d: mean sensitivity %.3f on the select patients", phase, mean)
     row = {"phase": phase, **{f"at {rate:g}": f"{value:.4f}" for rate, value in sensitivity.items()}, "mean": f"{mean:.4f}"}
-    _forget_after(output / FROC, state.phase)
-    _append(output / FROC, row)
+    drop_rows_after(output / FROC, state.phase)
+    append_row(output / FROC, row)
     if mean > state.best:
         write_checkpoint(output / "best.pt", weights)
         state.best, state.best_phase = mean, phase
@@ -311,24 +311,7 @@ def _log_step(path: Path, state: _State, rate: float, losses: dict[str, float]) 
         "rate": f"{rate:.3g}",
     }
     row |= {name: f"{value:.4f}" for name, value in losses.items()}
-    _append(path, row)
-
-
-def _append(path: Path, row: Mapping[str, Any]) -> None:
-    new = not path.is_file()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def _forget_after(path: Path, step: int) -> None:
-    """Drop the rows of steps or phases that were done after the last checkpoint and are done again."""
-    if path.is_file():
-        header, *rows = path.read_text().splitlines(keepends=True)
-        kept = [row for row in rows if int(row.split(",")[0]) <= step]
-        path.write_text("".join([header, *kept]))
+    append_row(path, row)
 
 
 def pack_detector(run: Path, folder: Path, score: float, description: dict[str, Any]) -> Path:

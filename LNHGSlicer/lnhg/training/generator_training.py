@@ -22,9 +22,10 @@ from ..networks.unet import UNet
 from .checkpoint import read_checkpoint, write_checkpoint
 from .generator_config import GeneratorConfig, learning_rate
 from .losses import adversarial_loss, discriminator_loss, mse_loss, perceptual_loss
-from .monitor import Monitor, drop_rows_after
+from .monitor import Monitor
 from .precision import Learner, check_precision, computing_in
 from .processes import Processes
+from .run_log import drop_rows_after
 from .samples import Samples
 
 logger = logging.getLogger(__name__)

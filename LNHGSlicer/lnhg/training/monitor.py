@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
 import logging
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from ..heterogeneity import OUTSIDE, heterogeneity_map, overlay
+from .run_log import append_row
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +46,8 @@ class Monitor:
 
     def note(self, step: int, values: Mapping[str, float]) -> None:
         """The losses and other figures of a step."""
-        append_row(self._log, {"step": step, **values})
+        figures = {"step": step, **values}
+        append_row(self._log, {name: f"{figures[name]:.6g}" if name in figures else "" for name in COLUMNS})
         if self._board:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
@@ -94,23 +93,3 @@ def picture_grid(o: torch.Tensor, r: torch.Tensor, g: torch.Tensor) -> np.ndarra
         rows.append(np.concatenate([*grey, overlay(ct, h, window=(0.0, 1.0))], axis=1))
     zoom = -(-_PICTURE_PIXELS // o.shape[-1])
     return np.concatenate(rows).repeat(zoom, 0).repeat(zoom, 1)
-
-
-def append_row(log: Path, values: Mapping[str, float]) -> None:
-    """One row of the log; a figure that was not taken stays empty."""
-    new = not log.exists()
-    with log.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(COLUMNS)
-        writer.writerow([f"{values[name]:.6g}" if name in values else "" for name in COLUMNS])
-
-
-def drop_rows_after(log: Path, step: int) -> None:
-    """Rows that a killed run logged after its last checkpoint are done again, so they go."""
-    if log.exists():
-        with log.open() as file:
-            kept = list(itertools.takewhile(lambda line: not line[0].isdigit() or int(line.split(",")[0]) <= step, file))
-        partial = log.with_suffix(".partial")
-        partial.write_text("".join(kept))
-        os.replace(partial, log)

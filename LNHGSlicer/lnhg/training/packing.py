@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from ..data.candidate_samples import LOWEST_SCORE
 from ..data.splits import LISTS
 from ..errors import InputError
 from ..weights import load_weights, save_weights
+from ..whole_file import write_whole
 from .checkpoint import read_checkpoint
 from .detector_training import pack_detector
 from .generator_training import LOG, generator_of
@@ -37,11 +37,11 @@ def pack(checkpoint: Path, folder: Path, threshold: float, report: Path | None =
     name = weights.stem
     log = checkpoint.parent / LOG
     if log.is_file():
-        _write(folder / f"{name}-training.csv", log.read_text())
+        write_whole(folder / f"{name}-training.csv", log.read_text())
     packed = load_weights(folder, name)
     parameters = sum(tensor.numel() for key, tensor in packed.tensors.items() if not _of_batch_norm(key))
     figures = report.read_text() if report else None
-    _write(folder / f"{name}.md", model_card(packed.manifest, parameters, figures, with_log=log.is_file()))
+    write_whole(folder / f"{name}.md", model_card(packed.manifest, parameters, figures, with_log=log.is_file()))
     return weights
 
 
@@ -75,9 +75,3 @@ def pack_rescorer(state: Mapping[str, Any], folder: Path, threshold: float) -> P
 def _of_batch_norm(name: str) -> bool:
     """Whether a tensor is one of the running figures of batch norm, which are no parameters."""
     return name.endswith(("running_mean", "running_var", "num_batches_tracked"))
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)

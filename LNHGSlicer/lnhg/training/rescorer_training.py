@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import time
@@ -21,6 +20,7 @@ from ..networks.detector import NoduleDetector
 from ..networks.rescorer import Rescorer
 from ..rescoring import RESCORER_GRID, Surroundings, planes
 from .checkpoint import read_checkpoint, write_checkpoint
+from .run_log import append_row, drop_rows_after
 
 _log = logging.getLogger(__name__)
 
@@ -64,13 +64,17 @@ def train_on(
     torch.manual_seed(config.seed)
     rescorer = Rescorer()
     optimiser = torch.optim.AdamW(rescorer.parameters(), config.rate, weight_decay=config.weight_decay)
+    done = _resumed(output / CHECKPOINT, config, rescorer, optimiser)
+    drop_rows_after(output / LOG, done)
     began, losses = time.monotonic(), []
-    for step in range(_resumed(output / CHECKPOINT, config, rescorer, optimiser), config.steps):
+    for step in range(done, config.steps):
         losses.append(_step(config, step, rescorer, optimiser, train, nodules, others))
         if (step + 1) % config.every == 0 or step + 1 == config.steps:
             auc = _auc(rescorer, select)
-            _write_row(output / LOG, step + 1, (time.monotonic() - began) / 60, float(np.mean(losses)), auc)
-            _log.info("step %d: loss %.4f, area under the ROC %.4f", step + 1, np.mean(losses), auc)
+            minutes, loss = (time.monotonic() - began) / 60, float(np.mean(losses))
+            row = {"step": step + 1, "minutes": f"{minutes:.2f}", "loss": f"{loss:.5f}", "select_auc": f"{auc:.4f}"}
+            append_row(output / LOG, row)
+            _log.info("step %d: loss %.4f, area under the ROC %.4f", step + 1, loss, auc)
             losses.clear()
             _save(output / CHECKPOINT, config, step + 1, rescorer, optimiser)
     return rescorer.eval()
@@ -114,16 +118,7 @@ def _auc(rescorer: Rescorer, samples: Sequence[CandidateSample]) -> float:
     return float(roc_auc_score(truth, probabilities(rescorer, samples))) if len(set(truth)) == 2 else math.nan
 
 
-def _write_row(path: Path, step: int, minutes: float, loss: float, auc: float) -> None:
-    new = not path.is_file()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["step", "minutes", "loss", "select_auc"])
-        writer.writerow([step, f"{minutes:.2f}", f"{loss:.5f}", f"{auc:.4f}"])
-
-
-# Checkpoints: each ends a row of the log, so nothing of a killed run is logged twice.
+# Checkpoints ------------------------------------------------------------------------------------------------------------
 
 
 def _save(path: Path, config: RescorerTraining, step: int, rescorer: Rescorer, optimiser: torch.optim.Optimizer) -> None:
