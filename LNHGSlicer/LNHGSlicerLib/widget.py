@@ -393,6 +393,7 @@ def _active_ct() -> Any:
 
 def _stage(name: str) -> str:
     stages = {
+        "read": _("Reading the CT"),
         "lungs": _("Finding the lungs"),
         "detect": _("Looking for nodules"),
         "generate": _("Drawing the nodules"),

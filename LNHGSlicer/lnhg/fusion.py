@@ -122,7 +122,7 @@ def fuse_scan(
 
     Labels: confirmed nodules by falling score, seeded ones, then those of the detector alone by falling score.
     """
-    components = _Components.of(_filled(image > _edges(ct, image, candidates, rule)))
+    components = _Components.of(_filled(_above_edges(ct, image, candidates, rule)))
     owned = {}
     regions: list[_Found] = []
     not_found = []
@@ -189,20 +189,19 @@ def only(nodules: Nodules, wanted: Sequence[bool]) -> Nodules:
     return replace(nodules, labels=numbers[nodules.labels], statuses=statuses, scores=scores)
 
 
-def _edges(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
-    """For each voxel the value of G(x) above which it is nodule; infinite where no candidate's nodule may reach.
+def _above_edges(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
+    """Voxels where G(x) lies above the edge of the candidate they belong to; none where no candidate's nodule may reach.
 
     Where candidates are close, each has its own boxes and the stronger one has the rest.
     """
-    edges = np.full(ct.hu.shape, np.inf, np.float32)
     levels = [(edge_of(ct, image, candidate, rule), candidate) for candidate in candidates]
     rising = sorted((pair for pair in levels if np.isfinite(pair[0])), key=lambda pair: pair[0])
-    for level, candidate in rising:
-        edges[around(candidate, ct, rule.limit(candidate))] = level
-    for level, candidate in rising:
-        for k in candidate.boxes:
-            edges[window(candidate, k, ct)] = level
-    return edges
+    regions = [(level, around(candidate, ct, rule.limit(candidate))) for level, candidate in rising]
+    regions += [(level, window(candidate, k, ct)) for level, candidate in rising for k in candidate.boxes]
+    above = np.zeros(ct.hu.shape, bool)
+    for level, region in regions:
+        above[region] = image[region] > level
+    return above
 
 
 def edge_of(ct: CT, image: np.ndarray | NoduleImage, candidate: Candidate, rule: FusionRule) -> float:

@@ -174,8 +174,8 @@ def ask(arguments: Sequence[str | Path]) -> dict[str, Any]:
 
 
 def start_up(path: Path, repeats: int) -> list[Row]:
-    """Seconds until the command line answers, and from the start of a run to its first report of progress."""
-    help_, first = [], []
+    """Seconds until the command line answers, and from the start of a run to its first reports of progress."""
+    help_, first, searching = [], [], []
     for _ in range(repeats):
         began = time.perf_counter()
         subprocess.run([sys.executable, "-m", "lnhg", "--help"], stdout=subprocess.DEVNULL, check=True)
@@ -187,11 +187,14 @@ def start_up(path: Path, repeats: int) -> list[Row]:
                 assert run.stdout is not None
                 run.stdout.readline()
                 first.append(time.perf_counter() - began)
+                run.stdout.readline()
+                searching.append(time.perf_counter() - began)
                 run.terminate()
                 run.stdout.read()
     return [
         Row("start of the command line (`lnhg --help`)", tuple(help_)),
-        Row("start of `lnhg segment` to its first progress, the CT read", tuple(first)),
+        Row("start of `lnhg segment` to its first progress", tuple(first)),
+        Row("start of `lnhg segment` to the CT read and PyTorch loaded", tuple(searching)),
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..options import Options
+from ..progress import Progress
 from .common import add_command, print_json, shown
 
 if TYPE_CHECKING:
@@ -79,14 +80,15 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 def _segment(arguments: argparse.Namespace) -> None:
     options = Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
-    from ..ct import read_ct
-    from ..outputs import check_folder, save
-
-    check_folder(arguments.output)
-    ct = read_ct(arguments.ct, series=arguments.series)
-    from ..pipeline import segment  # loads torch: not before the CT is known to be good
-
     with shown(arguments.json_progress) as progress:
+        progress(Progress("read", 0.0, None))
+        from ..ct import read_ct
+        from ..outputs import check_folder, save
+
+        check_folder(arguments.output)
+        ct = read_ct(arguments.ct, series=arguments.series)
+        from ..pipeline import segment  # loads torch: not before the CT is known to be good
+
         result = segment(ct, options, arguments.seed, progress)
     paths = save(result, arguments.output, with_identity=arguments.with_identity, for_scene=arguments.for_scene)
     if arguments.json_progress:
