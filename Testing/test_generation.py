@@ -170,7 +170,7 @@ def test_a_thread_is_followed_inside_the_limits_only() -> None:
 
 
 def _labels(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
-    return fuse_scan(ct, image, candidates, rule, everywhere=False).labels
+    return fuse_scan(ct, image, candidates, rule).labels
 
 
 @pytest.mark.parametrize("seed", range(3))

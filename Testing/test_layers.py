@@ -33,7 +33,7 @@ def result_on(grid, options=EVERYWHERE):
     result = handmade_result(grid)
     noise = np.random.default_rng(7).uniform(0.02, 0.2, result.labels.shape)
     image = np.where(result.labels > 0, 0.9 - 0.6 * result.heterogeneity + noise / 3, noise).astype(np.float32)
-    return replace(result, image=image, options=options)
+    return replace(result, generated=lambda: image, options=options)
 
 
 def ras(result, voxel):
@@ -193,7 +193,7 @@ def test_both_maps_are_those_that_a_run_with_this_normalisation_makes(host, grid
     labels = view.forth(result.labels)
     expected = view.back(heterogeneity_map(view.forth(result.image), labels, kind, normalisation))
     np.testing.assert_array_equal(array(nodes.heterogeneity), expected)
-    raw_ct = view.back(raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation))
+    raw_ct = view.back(raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation)[...])
     np.testing.assert_array_equal(array(nodes.raw_ct), raw_ct)
     assert (layers.normalisation, layers.kind) == (normalisation, kind)
     assert legend_of(nodes.heterogeneity).GetTitleText() == f"Heterogeneity ({kind}, per {normalisation})"

@@ -31,9 +31,8 @@ def a_result(grid: str = "oblique", **changes: object) -> Result:
     unconfirmed = np.zeros_like(result.labels)
     unconfirmed[2, 3, 4] = 1
     image = result.image + np.float32(1 / 3)
-    return replace(
-        result, **{"candidates": CANDIDATES, "options": OPTIONS, "unconfirmed": unconfirmed, "image": image, **changes}
-    )
+    special = {"candidates": CANDIDATES, "options": OPTIONS, "unconfirmed": unconfirmed, "generated": lambda: image}
+    return replace(result, **{**special, **changes})
 
 
 def the_ct(result: Result) -> CT:

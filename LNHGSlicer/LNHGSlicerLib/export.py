@@ -110,7 +110,7 @@ def _result(nodes: SceneNodes) -> Result:
         ct,
         labels,
         _array(shown),
-        image,
+        lambda: image,
         np.zeros_like(labels),
         tuple(left),
         (),

@@ -163,7 +163,7 @@ class Layers:
         labels = view.forth(voxels_of(self.nodes, segment_ids))
         image = view.forth(slicer.util.arrayFromVolume(self.nodes.generated))
         heterogeneity = heterogeneity_map(image, labels, kind, normalisation)
-        raw_ct = raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation)
+        raw_ct = raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation)[...]
         rejected = [label for label, one in enumerate(segment_ids, 1) if verdict_of(self.nodes, one) == REJECTED]
         hidden = np.isin(labels, rejected)
         raw_ct[hidden] = OUTSIDE

@@ -258,8 +258,16 @@ def _add_volume(array: np.ndarray, ijk_to_ras: Any, name: str) -> Any:
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().AutoWindowLevelOff()
     node.GetDisplayNode().AutoThresholdOff()
-    slicer.util.updateVolumeFromArray(node, array)
+    node.SetAndObserveImageData(_shared_image(array))
     return node
+
+
+def _shared_image(array: np.ndarray) -> Any:
+    """An image on the memory of `array` `[slice, row, column]`: of large CTs there is no room for a copy of each volume."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(array.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel()))
+    return image
 
 
 def _set_lung_window(ct_node: Any) -> None:

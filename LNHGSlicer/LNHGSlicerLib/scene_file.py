@@ -33,8 +33,20 @@ def write_scene(result: Result, path: Path, *, ct_name: str = "CT") -> None:
         scene.show(nodes)
         fit_slice_views()
         scene.jump_to_first_nodule(nodes)
+        _pack_quickly()
         # The folder inside the bundle is named after the file, so the temporary file has the final name.
         unfinished, messages = Path(folder) / path.name, slicer.vtkMRMLMessageCollection()
         if not host.WriteToMRB(str(unfinished), None, messages):
             raise LNHGError(f"The scene {path} cannot be written: {messages.GetAllMessagesAsString()}")
         unfinished.replace(path)
+
+
+def _pack_quickly() -> None:
+    """Volumes are packed at zlib's fastest level, by a storage that has levels: half the time for a third more room."""
+    import slicer
+
+    for volume in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLNRRDStorageNode")
+        storage.SetDefaultWriteFileExtension("nrrd")
+        storage.SetCompressionParameter(storage.GetCompressionParameterFastest())
+        volume.SetAndObserveStorageNodeID(storage.GetID())

@@ -12,6 +12,9 @@ import numpy as np
 
 from .errors import InputError
 
+#: A box of a CT's voxels: slice or slices, rows, columns.
+Region = tuple[int | slice, slice, slice]
+
 AIR_HU = -1024
 _MOST_HU = 32767
 

@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -17,10 +16,8 @@ from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
 from .candidates import Candidate
-from .ct import CT
-
-if TYPE_CHECKING:
-    from .generation import NoduleImage
+from .ct import CT, Region
+from .heterogeneity import Indexed
 
 CONFIRMED, DETECTOR_ONLY, SEEDED, GENERATOR_ONLY = "confirmed", "detector only", "seeded", "generator only"
 
@@ -109,16 +106,14 @@ class _Found:
     score: float | None
 
 
-def fuse_scan(
-    ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule, *, everywhere: bool = True
-) -> Nodules:
+def fuse_scan(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: FusionRule) -> Nodules:
     """The default rule, in 3D: a component of `image` (G(x) on the CT grid) stays if a candidate touches it.
 
     Holes in a slice are filled. The component with most voxels in a candidate's boxes is its nodule; fragments close to it
     that lie mostly in the boxes join. A component that holds several candidates is parted where it has a neck. A candidate
     without a component gives a region grown inside its boxes (detector only). Components without a candidate are
-    unconfirmed; they are listed if `image` is known everywhere. A slice without a candidate adds only to components that a
-    candidate touches elsewhere.
+    unconfirmed; they are listed if `image` is an array, which is known everywhere. A slice without a candidate adds only to
+    components that a candidate touches elsewhere.
 
     Labels: confirmed nodules by falling score, seeded ones, then those of the detector alone by falling score.
     """
@@ -139,7 +134,7 @@ def fuse_scan(
     taken = np.zeros(len(components.sizes), bool)
     taken[[number for _, numbers in groups for number in numbers]] = True
     unconfirmed = np.zeros(ct.hu.shape, np.uint16)
-    if everywhere:
+    if isinstance(image, np.ndarray):
         unconfirmed = _large_enough(ndimage.label((image > rule.threshold) & ~taken[components.labels], _FACES)[0], ct, rule)
     labels, statuses, scores = _numbered(found + regions, ct, rule)
     return Nodules(labels, statuses, scores, unconfirmed, tuple(not_found))
@@ -189,14 +184,14 @@ def only(nodules: Nodules, wanted: Sequence[bool]) -> Nodules:
     return replace(nodules, labels=numbers[nodules.labels], statuses=statuses, scores=scores)
 
 
-def _above_edges(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
+def _above_edges(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
     """Voxels where G(x) lies above the edge of the candidate they belong to; none where no candidate's nodule may reach.
 
     Where candidates are close, each has its own boxes and the stronger one has the rest.
     """
     levels = [(edge_of(ct, image, candidate, rule), candidate) for candidate in candidates]
     rising = sorted((pair for pair in levels if np.isfinite(pair[0])), key=lambda pair: pair[0])
-    regions = [(level, around(candidate, ct, rule.limit(candidate))) for level, candidate in rising]
+    regions: list[tuple[float, Region]] = [(level, around(candidate, ct, rule.limit(candidate))) for level, candidate in rising]
     regions += [(level, window(candidate, k, ct)) for level, candidate in rising for k in candidate.boxes]
     above = np.zeros(ct.hu.shape, bool)
     for level, region in regions:
@@ -204,7 +199,7 @@ def _above_edges(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rul
     return above
 
 
-def edge_of(ct: CT, image: np.ndarray | NoduleImage, candidate: Candidate, rule: FusionRule) -> float:
+def edge_of(ct: CT, image: Indexed, candidate: Candidate, rule: FusionRule) -> float:
     """The value of G(x) at which the candidate's nodule ends; infinite if it has none."""
     if rule.edge == "fixed":
         return rule.threshold

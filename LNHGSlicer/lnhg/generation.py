@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from .ct import CT
+from .ct import CT, Region
 from .grid import NetworkGrid, to_ct_grid
 
 # Tiles are made of square cells this many pixels wide: 7.2 s of one core for 5 candidates; 7.6 s with 4, 10.3 s with 16.
@@ -48,13 +48,10 @@ _TRIPLETS = {
     "paper": _Triplets(3, 0, (0, 1, 2)),
 }
 
-#: A box on the CT grid of the axial view: slice or slices, rows, columns.
-Region = tuple[int | slice, slice, slice]
-
 
 @dataclass(frozen=True, eq=False)
 class NoduleImage:
-    """G(x) on the network grid; indexed by one slice, rows and columns of the CT it gives the values there.
+    """G(x) on the network grid; indexed by a box of the CT it gives the values there, linearly interpolated.
 
     Attributes:
         values: float32 `[slice, y, x]`, 0 where the generator was not run.
@@ -69,7 +66,7 @@ class NoduleImage:
     ct_shape: tuple[int, int, int]
 
     def on_ct_grid(self) -> np.ndarray:
-        """G(x) linearly interpolated on the CT's own grid, float32; 0 where a pixel needed is not known."""
+        """G(x) on the CT's own grid, float32; 0 where a pixel needed is not known."""
         result = np.zeros(self.ct_shape, np.float32)
         for k in np.flatnonzero(self.known.any((1, 2))).tolist():
             y, x = (np.flatnonzero(self.known[k].any(axis)) for axis in (1, 0))
@@ -78,9 +75,13 @@ class NoduleImage:
             result[k, rows, columns] = self[k, rows, columns]
         return result
 
-    def __getitem__(self, window: tuple[int, slice, slice]) -> np.ndarray:
-        k, rows, columns = window
+    def __getitem__(self, box: Region) -> np.ndarray:
+        k, rows, columns = box
+        if isinstance(k, slice):
+            return np.stack([self[one, rows, columns] for one in range(k.start, k.stop)])
         ranges = (rows.start, rows.stop), (columns.start, columns.stop)
+        if not self.known[k].any():
+            return np.zeros([stop - start for start, stop in ranges], np.float32)
         values = to_ct_grid(self.values[k], self.steps, *ranges)
         if not self.known[k].all():
             values[to_ct_grid(self.known[k].astype(np.float32), self.steps, *ranges) < 1 - 1e-5] = 0

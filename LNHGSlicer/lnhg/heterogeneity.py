@@ -6,8 +6,10 @@ generator is sure. Every nodule has a rim of strong values from partial volume a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import ndimage
@@ -19,7 +21,29 @@ OUTSIDE = -1.0
 _ENTROPY_BINS = 32
 
 
-def heterogeneity_map(image: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan") -> np.ndarray:
+class Indexed(Protocol):
+    """Voxels `[slice, row, column]` that are read box by box: an array, or G(x) on the network grid (`NoduleImage`)."""
+
+    def __getitem__(self, box: Any, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, eq=False)
+class NoduleMap:
+    """A map that takes memory only where there are nodules; indexed by a box it gives the values there, -1 outside.
+
+    Attributes:
+        values: float32 `[slice, row, column]`, 0..1 in the nodules, 0 elsewhere.
+        labels: the nodules, integer, same shape; 0 outside.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray
+
+    def __getitem__(self, box: Any) -> np.ndarray:
+        return np.where(self.labels[box] > 0, self.values[box], np.float32(OUTSIDE))
+
+
+def heterogeneity_map(image: Indexed, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan") -> np.ndarray:
     """h(x) = 1 - (G(x) - min) / (max - min) inside the nodules, clipped to 0..1.
 
     Args:
@@ -32,51 +56,50 @@ def heterogeneity_map(image: np.ndarray, labels: np.ndarray, kind: str = "invers
     Returns:
         float32, same shape; -1 outside the nodules. Where max equals min it is flat: 0 (`inverse`), 1 (`intensity`).
     """
-    return _map(image, labels, kind, normalisation, scan_minimum=0.0)
+    return _map(image, labels, kind, normalisation, scan_minimum=0.0)[...]
 
 
-def raw_ct_in_same_colours(
-    hu: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan"
-) -> np.ndarray:
-    """The raw CT as if it were G(x), to compare with the map: arguments and result as for `heterogeneity_map`.
+def raw_ct_in_same_colours(hu: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan") -> NoduleMap:
+    """The raw CT as if it were G(x), to compare with the map: arguments and values as for `heterogeneity_map`.
 
     0 HU is no natural lower end, so `scan` takes min as well as max over the voxels of all nodules.
     """
     return _map(hu, labels, kind, normalisation, scan_minimum=None)
 
 
-def _map(image: np.ndarray, labels: np.ndarray, kind: str, normalisation: str, scan_minimum: float | None) -> np.ndarray:
+def _map(image: Indexed, labels: np.ndarray, kind: str, normalisation: str, scan_minimum: float | None) -> NoduleMap:
     if kind not in ("inverse", "intensity"):
         raise ValueError(f"Unknown kind of map: {kind!r}.")
-    inside = labels > 0
-    result = np.full(labels.shape, OUTSIDE, np.float32)
-    if inside.any():
-        values = image[inside].astype(np.float32)
-        low, high = _range(image, labels, inside, normalisation, scan_minimum)
-        span = np.broadcast_to(high - low, values.shape)
-        flat = span <= 0
-        normalised = np.where(flat, 1, (values - low) / np.where(flat, 1, span)).clip(0, 1)
-        result[inside] = 1 - normalised if kind == "inverse" else normalised
-    return result
+    if normalisation not in ("scan", "nodule", "slice"):
+        raise ValueError(f"Unknown normalisation: {normalisation!r}.")
+    result = np.zeros(labels.shape, np.float32)
+    boxes = ndimage.find_objects(labels)
+    nodules = [(box, labels[box] == number) for number, box in enumerate(boxes, 1) if box is not None]
+    ranges = _ranges(image, labels.shape, nodules, normalisation, scan_minimum) if nodules else []
+    for (box, nodule), (low, high) in zip(nodules, ranges, strict=True):
+        flat = high <= low
+        normalised = np.where(flat, 1, (image[box] - low) / np.where(flat, 1, high - low)).clip(0, 1)
+        result[box][nodule] = (1 - normalised if kind == "inverse" else normalised)[nodule]
+    return NoduleMap(result, labels)
 
 
-def _range(
-    image: np.ndarray, labels: np.ndarray, inside: np.ndarray, normalisation: str, scan_minimum: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Min and max for each voxel inside, or one for all."""
-    if normalisation == "scan":
-        values = image[inside]
-        low = values.min() if scan_minimum is None else scan_minimum
-        return np.float32(low), np.float32(values.max())
-    if normalisation == "nodule":
-        numbers = labels[inside]
-        index = np.arange(int(numbers.max()) + 1)
-        low, high = (np.asarray(pick(image[inside], numbers, index)) for pick in (ndimage.minimum, ndimage.maximum))
-        return low[numbers].astype(np.float32), high[numbers].astype(np.float32)
+def _ranges(
+    image: Indexed,
+    shape: tuple[int, ...],
+    nodules: Sequence[tuple[tuple[slice, ...], np.ndarray]],
+    normalisation: str,
+    scan_minimum: float | None,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Min and max for each nodule (its box and its mask in it), float32: one value, or one for each slice of the box."""
     if normalisation == "slice":
-        slices = np.nonzero(inside)[0]
-        return image.min((1, 2))[slices].astype(np.float32), image.max((1, 2))[slices].astype(np.float32)
-    raise ValueError(f"Unknown normalisation: {normalisation!r}.")
+        slices = ([image[k, 0 : shape[1], 0 : shape[2]] for k in range(box[0].start, box[0].stop)] for box, _ in nodules)
+        ends = [(np.array([one.min() for one in some]), np.array([one.max() for one in some])) for some in slices]
+        return [(low[:, None, None].astype(np.float32), high[:, None, None].astype(np.float32)) for low, high in ends]
+    ends = [(np.float32(inside.min()), np.float32(inside.max())) for inside in (image[box][mask] for box, mask in nodules)]
+    if normalisation == "scan":
+        low = min(low for low, _ in ends) if scan_minimum is None else scan_minimum
+        ends = [(np.float32(low), np.float32(max(high for _, high in ends)))] * len(ends)
+    return [(np.asarray(low), np.asarray(high)) for low, high in ends]
 
 
 def rim_mask(labels: np.ndarray, spacing: tuple[float, float, float], rim_mm: float) -> np.ndarray:

@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist, squareform
 from skimage.measure import find_contours, marching_cubes, mesh_surface_area
 
 from .ct import CT
-from .heterogeneity import HeterogeneityFigures, figures, grown_box, raw_ct_figures, reach, rim_mask
+from .heterogeneity import HeterogeneityFigures, Indexed, figures, grown_box, raw_ct_figures, reach, rim_mask
 
 # HU above which a voxel counts as solid, below which as (nearly) aerated, and above which as calcified.
 _SOLID_HU, _AERATED_HU, _CALCIFIED_HU = -300, -600, 200
@@ -168,8 +168,8 @@ def _value(kind: Any, cells: Iterator[Any]) -> Any:
 def measure_nodules(
     ct: CT,
     labels: np.ndarray,
-    heterogeneity: np.ndarray,
-    raw_ct: np.ndarray,
+    heterogeneity: Indexed,
+    raw_ct: Indexed,
     lungs: np.ndarray,
     *,
     statuses: Sequence[str],

@@ -18,7 +18,7 @@ from skimage.measure import find_contours
 
 from .axial import AxialView, axial_view
 from .ct import CT
-from .heterogeneity import OUTSIDE, jet, rim_mask
+from .heterogeneity import OUTSIDE, NoduleMap, jet, raw_ct_in_same_colours, rim_mask
 from .nodules import Nodule
 from .result import Result
 from .segmentation_file import segment_color
@@ -95,8 +95,9 @@ class _Scan:
         return self.view.forth(self.result.heterogeneity)
 
     @cached_property
-    def raw_ct(self) -> np.ndarray:
-        return self.view.forth(self.result.raw_ct_map())
+    def raw_ct(self) -> NoduleMap:
+        options = self.result.options
+        return raw_ct_in_same_colours(self.view.ct.hu, self.labels, options.heterogeneity, options.normalisation)
 
     @cached_property
     def core(self) -> np.ndarray:

@@ -23,7 +23,7 @@ from .ct import CT
 from .detection import detect
 from .errors import InputError
 from .fusion import SEEDED, FusionRule, Nodules, around, edge_of, fuse_paper, fuse_scan, only, window
-from .generation import Place, generate
+from .generation import NoduleImage, Place, generate
 from .grid import NetworkGrid
 from .heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
 from .lungs import lung_regions
@@ -233,8 +233,8 @@ class _Run:
         slices = range(max(0, int(np.ceil(k - z))), min(len(self.ct.hu) - 1, int(k + z)) + 1)
         return Candidate(dict.fromkeys(slices, (i + 0.5 - x, j + 0.5 - y, i + 0.5 + x, j + 0.5 + y)), 1.0, (i, j, k))
 
-    def image(self, candidates: Sequence[Candidate]) -> np.ndarray:
-        """G(x) on the CT's grid, around the candidates or everywhere."""
+    def image(self, candidates: Sequence[Candidate]) -> NoduleImage:
+        """G(x) around the candidates or everywhere."""
         width = self.models.generator.width
         network, reach, cell = for_tiles(self.models.generator)
 
@@ -251,7 +251,7 @@ class _Run:
             cell=cell,
             triplets=self.options.triplets,
             report=lambda fraction: self.report("generate", fraction),
-        ).on_ct_grid()
+        )
 
     def _place(self, candidate: Candidate) -> Place:
         return Place(
@@ -260,11 +260,12 @@ class _Run:
             edge=lambda image: edge_of(self.ct, image, candidate, self.rule),
         )
 
-    def fused(self, image: np.ndarray, candidates: Sequence[Candidate], region: np.ndarray | None) -> Nodules:
-        if self.options.fusion == "paper":
-            nodules = fuse_paper(self.ct, image, candidates, self.rule)
+    def fused(self, image: NoduleImage, candidates: Sequence[Candidate], region: np.ndarray | None) -> Nodules:
+        if self.options.everywhere:
+            fuse = fuse_paper if self.options.fusion == "paper" else fuse_scan
+            nodules = fuse(self.ct, image.on_ct_grid(), candidates, self.rule)
         else:
-            nodules = fuse_scan(self.ct, image, candidates, self.rule, everywhere=self.options.everywhere)
+            nodules = fuse_scan(self.ct, image, candidates, self.rule)
         if region is not None:
             nodules = only(nodules, [self._wanted(nodules, label, region) for label in range(1, len(nodules.statuses) + 1)])
         for seed in nodules.not_found:
@@ -282,7 +283,7 @@ class _Run:
             self.ct,
             nodules.labels,
             heterogeneity,
-            self._raw_ct(nodules.labels),
+            raw_ct_in_same_colours(self.ct.hu, nodules.labels, options.heterogeneity, options.normalisation),
             lungs,
             statuses=nodules.statuses,
             scores=nodules.scores,
@@ -290,17 +291,10 @@ class _Run:
         )
         return tuple(replace(row, slice=self.view.stored_slice(row.slice)) for row in rows)
 
-    def _raw_ct(self, labels: np.ndarray) -> np.ndarray:
-        """The raw CT as a map where there are nodules; slices without any take no memory."""
-        raw_ct, held = np.zeros(labels.shape, np.float32), labels.any((1, 2))
-        kind, normalisation = self.options.heterogeneity, self.options.normalisation
-        raw_ct[held] = raw_ct_in_same_colours(self.ct.hu[held], labels[held], kind, normalisation)
-        return raw_ct
-
     def result(
         self,
         nodules: Nodules,
-        image: np.ndarray,
+        image: NoduleImage,
         heterogeneity: np.ndarray,
         rows: tuple[Nodule, ...],
         candidates: Sequence[Candidate],
@@ -310,7 +304,7 @@ class _Run:
             ct=self.original,
             labels=back(nodules.labels),
             heterogeneity=back(heterogeneity),
-            image=back(image),
+            generated=lambda: back(image.on_ct_grid()),
             unconfirmed=back(nodules.unconfirmed),
             nodules=rows,
             candidates=tuple(_plain(candidate, self.ct) for candidate in candidates),

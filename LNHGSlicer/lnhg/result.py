@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class Result:
         ct: the CT that was read.
         labels: uint16, 0 and 1..N; label n belongs to `nodules[n - 1]`.
         heterogeneity: float32, the map h(x) in 0..1 inside the nodules and -1 outside.
-        image: float32, G(x) before fusion, linearly interpolated; NaN-free, 0 where the generator was not run.
+        generated: gives `image`; called each time, since G(x) of a whole CT takes more memory than all the rest.
         unconfirmed: uint16, components of G(x) without a candidate, 0 and 1..M (all 0 unless the generator ran everywhere).
         nodules: one row per nodule, in the order of the labels.
         candidates: detector finds and seeds as plain values (score, centre_ras, size_mm, boxes_ras), for display.
@@ -35,7 +35,7 @@ class Result:
     ct: CT
     labels: np.ndarray
     heterogeneity: np.ndarray
-    image: np.ndarray
+    generated: Callable[[], np.ndarray]
     unconfirmed: np.ndarray
     nodules: tuple[Nodule, ...]
     candidates: tuple[Mapping[str, object], ...]
@@ -43,11 +43,16 @@ class Result:
     provenance: Mapping[str, object]
     warnings: tuple[str, ...]
 
+    @property
+    def image(self) -> np.ndarray:
+        """G(x) before fusion, linearly interpolated on the CT's grid: float32, 0 where the generator was not run."""
+        return self.generated()
+
     def raw_ct_map(self) -> np.ndarray:
         """The raw CT rendered as the map is, to compare: float32 on the CT's grid, 0..1 inside the nodules and -1 outside."""
         view = axial_view(self.ct)
-        labels = view.forth(self.labels)
-        return view.back(raw_ct_in_same_colours(view.ct.hu, labels, self.options.heterogeneity, self.options.normalisation))
+        labels, options = view.forth(self.labels), self.options
+        return view.back(raw_ct_in_same_colours(view.ct.hu, labels, options.heterogeneity, options.normalisation)[...])
 
     def save(self, folder: str | Path, *, with_identity: bool = False) -> dict[str, Path]:
         """Write all result files into `folder` (made if absent), all or none; returns name -> path."""

@@ -51,7 +51,7 @@ def load_result(folder: Path, ct: CT) -> Result:
         replace(ct, source=source),
         labels,
         _volume(files["heterogeneity"], ct),
-        image,
+        lambda: image,
         unconfirmed,
         nodules,
         candidates,

@@ -52,7 +52,7 @@ def planted() -> Result:
     )
     provenance = {"device": "cpu (float32)"}
     nothing = np.zeros_like(labels)
-    return Result(ct, labels, heterogeneity, image, nothing, nodules, (), Options(), provenance, ())
+    return Result(ct, labels, heterogeneity, lambda: image, nothing, nodules, (), Options(), provenance, ())
 
 
 def take(panel: Any, name: str) -> None:

@@ -61,7 +61,16 @@ def handmade_result(ijk_to_ras: np.ndarray, balls=BALLS, **identity: object) -> 
     unconfirmed = np.zeros_like(labels)
     image, warnings = heterogeneity.clip(0), ("Slices are thick.",)
     return Result(
-        ct, labels, heterogeneity, image, unconfirmed, nodules, (), Options(), provenance=provenance, warnings=warnings
+        ct,
+        labels,
+        heterogeneity,
+        lambda: image,
+        unconfirmed,
+        nodules,
+        (),
+        Options(),
+        provenance=provenance,
+        warnings=warnings,
     )
 
 
