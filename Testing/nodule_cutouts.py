@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from lnhg.ct import CT
-from lnhg.data.cutouts import Cutout
-
-_RATINGS = (
-    "malignancy",
-    "texture",
-    "Calcification",
-    "InternalStructure",
-    "Lobulation",
-    "Margin",
-    "Spiculation",
-    "Subtlety",
-    "diameter_mm",
-)
+from lnhg.data.cutouts import RATINGS, Cutout
+from lnhg.nrrd_file import write_nrrd
+from training_data import write_data
 
 
 def ball_cutout(
@@ -34,29 +22,15 @@ def ball_cutout(
     hu = -850 + 890 / (1 + np.exp((distance - radius) / 0.4)) + random.normal(0, 12, shape)
     ct = CT(np.rint(hu).astype(np.int16), np.diag([-0.8, -0.8, 1.0, 1.0]))
     outlines = (distance <= radius).astype(np.uint8) | (distance <= radius - 1).astype(np.uint8) << 1
-    ratings = dict.fromkeys(_RATINGS, rating)
+    ratings = dict.fromkeys(RATINGS, rating)
     return Cutout(name, name.rsplit("_R_", 1)[0], ct, outlines, 2, ratings)
 
 
 def write_data_folder(folder: Path, cutouts: list[Cutout]) -> Path:
     """The cut-outs as `lidc_nodules/`, and the first one as a whole scan of LIDC-IDRI-0023 without any nodule."""
-    nodules = folder / "lidc_nodules"
+    write_data(folder, cutouts)
     scan = folder / "lidc_scans" / "LIDC-IDRI-0023"
-    for one in (nodules, scan):
-        one.mkdir(parents=True)
-    with (nodules / "nodules.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, ["nodule", "patient", "readers", *_RATINGS])
-        table.writeheader()
-        for cutout in cutouts:
-            table.writerow({"nodule": cutout.name, "patient": cutout.patient, "readers": 2, **cutout.ratings})
-            _write(cutout.ct.hu, nodules / f"{cutout.name}.ct.nrrd")
-            _write(cutout.readers, nodules / f"{cutout.name}.readers.nrrd")
+    scan.mkdir()
     (scan / "nodules.csv").write_text("label,readers\n")
-    _write(cutouts[0].ct.hu, scan / "ct.nrrd")
+    write_nrrd(scan / "ct.nrrd", cutouts[0].ct.hu, cutouts[0].ct.ijk_to_ras)
     return folder
-
-
-def _write(values: np.ndarray, path: Path) -> None:
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing((0.8, 0.8, 1.0))
-    sitk.WriteImage(image, str(path))

@@ -9,9 +9,10 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou
 
 from lnhg.ct import CT
+from lnhg.data.cutouts import Cutout
 from lnhg.detection import detect, link_boxes, slice_boxes
 from lnhg.errors import WeightsError
-from lnhg.evaluation.froc import judge, sensitivity_at, threshold_at
+from lnhg.evaluation.froc import cutout_score, judge, sensitivity_at, threshold_at
 from lnhg.grid import NetworkGrid
 from lnhg.networks.detector import (
     DETECTOR_GRID,
@@ -229,6 +230,26 @@ def test_crops_and_single_slices_can_be_searched(detector: NoduleDetector, shape
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
 
 
+@pytest.mark.parametrize(("slice_mm", "step"), [(2.5, 1), (0.7, 1), (0.625, 2), (0.5, 2), (0.4, 3)])
+def test_of_thin_slices_some_are_not_searched_and_get_their_boxes_from_those_beside(slice_mm: float, step: int) -> None:
+    ct = a_ct((13, 60, 60), (0.7, 0.7, slice_mm))
+    ct.hu[:] = -900
+    for k in range(13):
+        ct.hu[k, 20:30, 20 + k : 30 + k] = 300  # one column to the left on each slice
+    seen: list[int] = []
+
+    class Counted(BrightPixels):
+        def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+            seen.append(len(images))
+            return super().forward(images)
+
+    (found,) = detect(ct, Counted(), DETECTOR_GRID, device="cpu", lungs=np.zeros_like(ct.hu), score_threshold=0.5)
+    assert sum(seen) == len(range(0, 13, step))
+    assert list(found.boxes) == list(range(13)), "every slice has a box"
+    lefts = [found.boxes[k][0] for k in range(13)]
+    np.testing.assert_allclose(lefts, np.arange(20, 33), atol=1.0)
+
+
 def test_candidates_outside_the_lungs_are_dropped_and_slices_without_lung_skipped() -> None:
     ct = CT(np.full((6, 100, 100), -1000, np.int16), np.diag([-0.7, -0.7, 2.5, 1.0]))
     ct.hu[:, 20:30, 70:80] = 200
@@ -282,6 +303,18 @@ def test_sensitivity_counts_nodules_above_the_threshold_that_leaves_the_allowed_
     false = [0.9, 0.8, 0.3, 0.2, 0.1]
     assert threshold_at(false, scans=2, rate=1) > 0.3
     assert sensitivity_at([0.95, 0.5, 0.3, 0.0], false, scans=2, rates=(0, 1, 8)) == {0: 0.25, 1: 0.5, 8: 0.75}
+
+
+def test_a_cutouts_nodule_scores_as_its_best_find_and_what_lies_elsewhere_scores_nothing() -> None:
+    hu = np.full((5, 60, 60), -850, np.int16)
+    ball = np.zeros(hu.shape, np.uint8)
+    ball[1:4, 26:34, 26:34] = 1
+    cutout = Cutout("one", "P", CT(hu.copy(), np.diag([-0.7, -0.7, 2.0, 1.0])), ball, 1, {})
+    assert cutout_score(cutout, BrightPixels(), DETECTOR_GRID) == 0
+    cutout.ct.hu[1:4, 4:12, 4:12] = 200
+    assert cutout_score(cutout, BrightPixels(), DETECTOR_GRID) == 0
+    cutout.ct.hu[:] = np.where(ball, 200, -850)
+    assert cutout_score(cutout, BrightPixels(), DETECTOR_GRID) == pytest.approx(0.9)
 
 
 def test_a_find_within_2_mm_of_the_nodule_hits_and_doubtful_ones_do_not_count() -> None:

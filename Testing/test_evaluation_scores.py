@@ -15,13 +15,14 @@ from lnhg.ct import CT
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.errors import InputError
 from lnhg.evaluation import systems
-from lnhg.evaluation.groups import equivalent_diameter, size_of, texture_of
+from lnhg.evaluation.groups import size_of, texture_of
 from lnhg.evaluation.overlap import Overlap, overlap
 from lnhg.evaluation.references import reference_mask, staple
 from lnhg.evaluation.scores import nodule_scores, reader_scores
 from lnhg.evaluation.surfaces import surface_distances
 from lnhg.evaluation.systems import System, corresponding, label_map_system, own_system
 from lnhg.evaluation.types_of_place import FREE, JUXTA_PLEURAL, JUXTA_VASCULAR, place_of
+from lnhg.geometry import equivalent_diameter
 from standins import standin_models
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

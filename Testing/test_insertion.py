@@ -17,6 +17,7 @@ from lnhg.data.detector_samples import (
     Host,
     Sampling,
     _place,
+    _plain_lung,
     boxes_of,
     make_sample,
     sham_pair,
@@ -37,8 +38,9 @@ from lnhg.data.insertion import (
 )
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, build_detector
 from lnhg.training import detector_training
-from lnhg.training.checkpoint import read_checkpoint
-from lnhg.training.detector_training import DetectorTraining, mine, pack_detector, train_on
+from lnhg.training.checkpoint import read_checkpoint, write_checkpoint
+from lnhg.training.detector_training import DetectorTraining, mine, train_on
+from lnhg.training.packing import pack
 from lnhg.weights import load_weights
 
 
@@ -209,6 +211,13 @@ def test_a_sham_changes_the_middle_of_a_crop_and_nothing_far_from_it(data: Detec
     assert changed >= 8
 
 
+def test_a_sham_may_be_thinner_than_its_soft_edge(data: DetectorData) -> None:
+    weight = np.zeros((3, 64, 64), np.float32)
+    weight[:, 30:34, 30:34] = 0.3
+    patch = _plain_lung(data.hosts[0], data, weight, np.random.default_rng(0))
+    assert patch.shape == weight.shape and np.median(patch[weight > 0]) < -500
+
+
 def test_places_near_doubtful_nodules_are_never_shown(data: DetectorData) -> None:
     host = a_host()
     host.doubtful[3, 100, 100] = True
@@ -266,11 +275,26 @@ def test_training_that_was_cut_off_goes_on_as_if_nothing_had_happened(
 def test_training_stops_when_nothing_is_gained_and_keeps_the_best_phase(data: DetectorData, tmp_path: Path) -> None:
     sensitivities = iter([0.5, 0.8, 0.8, 0.7, 0.9])
     config = a_short_training(steps=(1, 1, 1, 1, 1), patience=2)
-    train_on(config, tmp_path, data, lambda detector: {1.0: next(sensitivities)})
+    train_on(config, tmp_path, data, lambda detector: {1.0: next(sensitivities)}, "lnhg train detector")
     with (tmp_path / "froc.csv").open(newline="") as file:
         assert [float(row["mean"]) for row in csv.DictReader(file)] == [0.5, 0.8, 0.8, 0.7]
     best, second = (read_checkpoint(tmp_path / name)["model"] for name in ("best.pt", "phase-2.pt"))
     assert all(torch.equal(best[name], second[name]) for name in second)
+    record = read_checkpoint(tmp_path / "best.pt")["record"]
+    assert record["commands"] == ["lnhg train detector"]
+    assert record["steps_by_phase"] == [1, 1]
+    assert record["select_sensitivity"] == {"1": 0.8}
+    unmeasured = read_checkpoint(tmp_path / "checkpoint.pt")["record"]
+    assert unmeasured["steps_by_phase"] == [1, 1, 1, 1] and not unmeasured["select_sensitivity"]
+
+
+def test_a_training_of_before_checkpoints_held_a_record_goes_on(data: DetectorData, tmp_path: Path) -> None:
+    train_on(a_short_training(steps=(1, 1), patience=0), tmp_path, data, lambda detector: {1.0: 0.5})
+    saved = read_checkpoint(tmp_path / "checkpoint.pt")
+    del saved["record"], saved["state"]["record"], saved["state"]["steps_by_phase"]
+    write_checkpoint(tmp_path / "checkpoint.pt", saved)
+    train_on(a_short_training(steps=(1, 1)), tmp_path, data, command="lnhg train detector")
+    assert read_checkpoint(tmp_path / "phase-2.pt")["record"]["commands"] == ["lnhg train detector"]
 
 
 class FindsTheSameEverywhere(torch.nn.Module):
@@ -292,7 +316,7 @@ def test_false_finds_are_mined_away_from_nodules(data: DetectorData) -> None:
 
 def test_packed_weights_hold_what_is_needed_to_build_the_detector(data: DetectorData, tmp_path: Path) -> None:
     trained = train_on(a_short_training(steps=(1,)), tmp_path / "run", data)
-    pack_detector(tmp_path / "run" / "checkpoint.pt", tmp_path / "packed", 0.4, {"training": "one step"})
+    pack(tmp_path / "run" / "checkpoint.pt", tmp_path / "packed", 0.4)
     weights = load_weights(tmp_path / "packed", "detector")
     assert weights.manifest["thresholds"] == {"score": 0.4}
     again = weights.load_into(build_detector(DetectorArchitecture.from_dict(weights.manifest["architecture"])))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 
 from lnhg.cli import main
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, build_detector
@@ -14,6 +14,7 @@ from lnhg.networks.generator import Generator
 from lnhg.training.checkpoint import read_checkpoint, write_checkpoint
 from lnhg.training.generator_config import PATCHES, variant
 from lnhg.training.generator_training import GeneratorTraining
+from lnhg.training.record import record_of
 from lnhg.weights import load_weights
 from training_data import PLACES
 
@@ -87,15 +88,18 @@ def test_a_checkpoint_of_before_names_records_and_pictures_still_packs_and_serve
     assert GeneratorTraining(_SMALL, tmp_path / "old", PLACES, [], None).step == 2  # and it is gone on with
 
 
-def test_the_detectors_weights_get_a_card_too(tmp_path: Path) -> None:
-    torch.manual_seed(0)
+def _detector() -> dict[str, Any]:
+    """A detector's checkpoint of before checkpoints held a record."""
     architecture = DetectorArchitecture(pyramid_width=16, head_width=32)
-    state = {
+    return {
         "architecture": architecture.as_dict(),
         "grid": DETECTOR_GRID.as_dict(),
         "model": build_detector(architecture).state_dict(),
     }
-    write_checkpoint(tmp_path / "phase-1.pt", state)
+
+
+def test_a_detector_of_which_nothing_is_recorded_gets_a_card_too(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "phase-1.pt", _detector())
     (tmp_path / "log.csv").write_text("step,phase\n1,1\n")
     assert (
         main(["weights", "pack", str(tmp_path / "phase-1.pt"), "--output", str(tmp_path / "models"), "--threshold", "0.8"]) == 0
@@ -110,6 +114,34 @@ def test_the_detectors_weights_get_a_card_too(tmp_path: Path) -> None:
     ):
         assert text in card
     assert (tmp_path / "models" / "detector-training.csv").read_text() == "step,phase\n1,1\n"
+
+
+def test_the_card_of_a_detector_names_data_start_schedule_command_and_what_was_found_on_select(tmp_path: Path) -> None:
+    people = ["LIDC-IDRI-0001", "LIDC-IDRI-0001", "LIDC-IDRI-0003"]
+    record = record_of("lnhg train detector --data DATA", people, ["LIDC-IDRI-0005", "LungFCP-01-0001"])
+    made = {
+        "steps_by_phase": [537, 864],
+        "batch": 8,
+        "crop_pixels": 128,
+        "optimiser": "adamw",
+        "learning_rate": 0.001,
+        "seed": 1,
+        "start": "features.safetensors",
+        "select_sensitivity": {"1": 0.861, "2": 0.9722},
+    }
+    write_checkpoint(tmp_path / "best.pt", {**_detector(), "record": {**record, **made}})
+    assert main(["weights", "pack", str(tmp_path / "best.pt"), "--output", str(tmp_path / "models")]) == 0
+    card = (tmp_path / "models" / "detector.md").read_text()
+    for text in (
+        "LIDC-IDRI (CC BY 3.0): 3 nodules and 1 whole scans (3 patients)",
+        "Lung-Fused-CT-Pathology (CC BY 3.0): 0 nodules and 1 whole scans (1 patients) of the `train` patients",
+        "| start | `features.safetensors`",
+        "537 + 864 steps, false finds mined in between; batch 8, crops of 128 pixels, adamw, ",
+        "largest learning rate 0.001, seed 1 |",
+        "sensitivity 0.861 at 1, 0.972 at 2 false finds per scan",
+        "lnhg train detector --data DATA\n",
+    ):
+        assert text in card, text
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from lnhg.ct import CT
-from lnhg.data.cutouts import Cutout
+from lnhg.data.cutouts import RATINGS, Cutout
 from lnhg.data.generator_samples import cutout_places
 from lnhg.nrrd_file import write_nrrd
 
@@ -40,27 +40,18 @@ PLACES = cutout_places(BALLS, "binary")
 
 
 def write_data(folder: Path, cutouts: Sequence[Cutout]) -> None:
-    """A data folder as `lnhg train` reads it, of cut-outs alone."""
+    """A data folder as `lnhg train` reads it, of cut-outs alone; nodules without ratings get a 3 in each."""
     (folder / "lidc_scans").mkdir(parents=True)
     nodules = folder / "lidc_nodules"
     nodules.mkdir()
-    ratings = (
-        "malignancy",
-        "texture",
-        "Calcification",
-        "InternalStructure",
-        "Lobulation",
-        "Margin",
-        "Spiculation",
-        "Subtlety",
-        "diameter_mm",
-    )
-    lines = [",".join(["nodule", "patient", "readers", *ratings])]
-    for cutout in cutouts:
-        write_nrrd(nodules / f"{cutout.name}.ct.nrrd", cutout.ct.hu, cutout.ct.ijk_to_ras)
-        write_nrrd(nodules / f"{cutout.name}.readers.nrrd", cutout.readers, cutout.ct.ijk_to_ras)
-        lines.append(",".join([cutout.name, cutout.patient, str(cutout.reader_count)] + ["3"] * len(ratings)))
-    (nodules / "nodules.csv").write_text("\n".join(lines) + "\n")
+    with (nodules / "nodules.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, ["nodule", "patient", "readers", *RATINGS])
+        table.writeheader()
+        for cutout in cutouts:
+            write_nrrd(nodules / f"{cutout.name}.ct.nrrd", cutout.ct.hu, cutout.ct.ijk_to_ras)
+            write_nrrd(nodules / f"{cutout.name}.readers.nrrd", cutout.readers, cutout.ct.ijk_to_ras)
+            row = {"nodule": cutout.name, "patient": cutout.patient, "readers": cutout.reader_count}
+            table.writerow({**row, **dict.fromkeys(RATINGS, 3), **cutout.ratings})
 
 
 def command(*words: object) -> list[str]:

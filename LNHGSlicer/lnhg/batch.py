@@ -5,9 +5,10 @@ their scheduler's address; all machines must see the scans, the results and the 
 (pip install dask-jobqueue), in a Python session that stays open on the login node:
 
     from dask_jobqueue import SLURMCluster
+
     cluster = SLURMCluster(cores=1, job_cpu=4, memory="6GB", walltime="08:00:00")
     cluster.scale(jobs=50)
-    print(cluster.scheduler_address)
+    print(cluster.scheduler_address)  # give this to --scheduler, with --threads 4
     input("Enter ends the cluster")
 
 Each job is a worker of one Dask thread (`cores=1`), so that it takes one scan at a time; `job_cpu=4` books the processors

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from .ct import CT, read_ct
 from .errors import InputError
+from .image_file import ENDINGS, stem
 
-_IMAGES = (".nrrd", ".nhdr", ".mha", ".mhd", ".nii", ".nii.gz")
 # Column of a CSV that holds the CT: the first of these that is there.
 _CT_COLUMNS = ("ct", "path")
 # Reading headers waits for the disk, most of all for one on the network.
@@ -181,7 +181,7 @@ def _look_into(folder: Path) -> tuple[list[Path], list[str], bool]:
     except OSError:
         return [], [], False
     for file in files:
-        if file.name.lower().endswith(_IMAGES):
+        if file.name.lower().endswith(ENDINGS):
             images.append(file)
             continue
         try:
@@ -218,8 +218,7 @@ def _named(scans: list[Scan]) -> list[Scan]:
 def _of_place(place: Path, shared: int) -> str:
     """The parts of the path beyond the first `shared`, without the ending of an image; UIDs as short hashes."""
     parts = list(place.parts[shared:]) or [place.name]
-    ending = next((ending for ending in sorted(_IMAGES, key=len, reverse=True) if parts[-1].lower().endswith(ending)), "")
-    parts[-1] = parts[-1].removesuffix(parts[-1][len(parts[-1]) - len(ending) :])
+    parts[-1] = stem(Path(parts[-1])) or parts[-1]
     return _safe("_".join(_hash(part) if _UID.fullmatch(part) else part for part in parts))
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from .errors import InputError
+from .geometry import spacing_of, voxel_volume_of
 
 #: A box of a CT's voxels: slice or slices, rows, columns.
 Region = tuple[int | slice, slice, slice]
@@ -55,13 +56,12 @@ class CT:
     @property
     def spacing(self) -> tuple[float, float, float]:
         """Distance of neighbouring voxels along (i, j, k) = (column, row, slice), mm."""
-        i, j, k = np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
-        return float(i), float(j), float(k)
+        return spacing_of(self.ijk_to_ras)
 
     @property
     def voxel_volume(self) -> float:
         """Volume of one voxel, mm3; right for sheared grids too."""
-        return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3])))
+        return voxel_volume_of(self.ijk_to_ras)
 
     def to_ras(self, ijk: np.ndarray) -> np.ndarray:
         """Voxel positions `(..., 3)` as (i, j, k) to RAS millimetres."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -27,6 +28,8 @@ _LOWEST_LINKED = 0.05
 _KEPT_SHARE = 0.2
 # Boxes of two slices belong together from this IoU on, or when one holds the other's centre.
 _LINK_IOU = 0.2
+# Of slices thinner than half of this some are left out: those searched lie at most this far apart.
+_SEARCHED_MM = 1.25
 # Boxes are linked across one missing slice, or across thin slices up to this distance.
 _BRIDGE_MM = 3.0
 
@@ -63,7 +66,25 @@ def detect(
     boxes = slice_boxes(ct, detector, grid, device=device, lungs=lungs, batch_size=batch_size, report=report)
     linked = link_boxes(boxes, ct.spacing[2], min(_LOWEST_LINKED, score_threshold))
     candidates = (one for one in linked if one.score >= score_threshold and _in_lungs(one, lungs, ct.spacing))
-    return tuple(sorted(candidates, key=lambda one: -one.score))
+    step = searched_step(ct.spacing[2])
+    return tuple(sorted((_between(one, step) for one in candidates), key=lambda one: -one.score))
+
+
+def searched_step(slice_mm: float) -> int:
+    """Every how many slices the detector looks at one; a second or third look at the same 1.25 mm finds nothing new."""
+    return max(1, int(_SEARCHED_MM / slice_mm + 0.05))
+
+
+def _between(candidate: Candidate, step: int) -> Candidate:
+    """The candidate with boxes on the slices between those that were searched, too."""
+    slices = sorted(candidate.boxes)
+    boxes = dict(candidate.boxes)
+    for first, second in pairwise(slices):
+        if second - first <= step:
+            low, high = np.array(boxes[first]), np.array(boxes[second])
+            for k in range(first + 1, second):
+                boxes[k] = tuple((low + (high - low) * (k - first) / (second - first)).tolist())
+    return replace(candidate, boxes=dict(sorted(boxes.items())))
 
 
 def slice_boxes(
@@ -76,9 +97,9 @@ def slice_boxes(
     batch_size: int = 4,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> list[list[ScoredBox]]:
-    """For each slice of the CT the detector's boxes in CT pixels; arguments as of `detect`."""
+    """For each slice of the CT the detector's boxes in CT pixels, none on slices left out; arguments as of `detect`."""
     searched = lungs.any((1, 2)) if lungs.any() else np.ones(len(ct.hu), bool)
-    wanted = np.flatnonzero(searched)
+    wanted = np.flatnonzero(searched)[:: searched_step(ct.spacing[2])]
     steps = grid.steps(ct.hu.shape[1:], ct.spacing[:2])
     found: list[list[ScoredBox]] = [[] for _ in ct.hu]
     for begin in range(0, len(wanted), batch_size):

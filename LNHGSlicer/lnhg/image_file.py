@@ -18,9 +18,16 @@ from .errors import InputError
 
 _ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
+#: Endings of the image files that can be read.
+ENDINGS = _ITK_ENDINGS + _NIFTI_ENDINGS
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NO_CONTRAST = "Whether contrast was given is unknown: the file does not say."
 _NO_SPACE = "The file does not say how the patient lay: left, right, front and back may be mixed up."
+
+
+def stem(path: Path) -> str | None:
+    """A file's name without the ending of an image; None if it has no such ending."""
+    return next((path.name[: -len(ending)] for ending in ENDINGS if path.name.lower().endswith(ending)), None)
 
 
 def read(path: Path) -> CT:

@@ -14,6 +14,7 @@ from scipy.spatial.distance import pdist, squareform
 from skimage.measure import find_contours, marching_cubes, mesh_surface_area
 
 from .ct import CT
+from .geometry import equivalent_diameter
 from .heterogeneity import HeterogeneityFigures, Indexed, figures, grown_box, raw_ct_figures, reach, rim_mask
 
 # HU above which a voxel counts as solid, below which as (nearly) aerated, and above which as calcified.
@@ -241,7 +242,7 @@ class _Cut:
         long_axis, short_axis = self._axes(self.mask)
         return {
             "volume": volume,
-            "equivalent_diameter": (6 * volume / math.pi) ** (1 / 3),
+            "equivalent_diameter": equivalent_diameter(volume),
             "long_axis": long_axis,
             "short_axis": short_axis,
             "mean_axis": (long_axis + short_axis) / 2,

@@ -35,6 +35,8 @@ PIXELS = 320
 _FIELD_MM, _FIELD_PER_NODULE = 60.0, 1.5
 _CLOSE_MM, _CLOSE_PER_NODULE = 18.0, 2.0
 _SHEET_COLUMNS = 3
+# Width and height of a nodule's two pictures with their caption, and the room below and above them all.
+_PAIR_INCHES, _EDGE_INCHES = (4.4, 2.4), 0.55
 
 #: For each plane the frame's axes (0 to the left, 1 to the back, 2 to the head) and their signs along which a
 #: picture's x and y run, and the patient's directions at its left and top edge.
@@ -195,18 +197,23 @@ def write_sheet(path: Path, result: Result, planes: Sequence[tuple[Plane, ...]])
 
     columns = min(_SHEET_COLUMNS, max(1, len(planes)))
     rows = max(1, -(-len(planes) // columns))
-    figure = Figure((4.4 * columns, 2.5 * rows + 0.9), dpi=110, layout="compressed")
-    figure.suptitle(f"{found_text(len(planes))}. Research use only, not for diagnosis.", fontsize=10)
+    wide, high = _PAIR_INCHES[0] * columns, _PAIR_INCHES[1] * rows + 2 * _EDGE_INCHES
+    figure = Figure((wide, high), dpi=110)
+    figure.suptitle(
+        f"{found_text(len(planes))}. Research use only, not for diagnosis.", fontsize=10, y=1 - 0.12 / high, va="top"
+    )
+    # Places set by hand: a layout that matplotlib works out takes twice as long as the drawing.
+    figure.subplots_adjust(0.04 / wide, _EDGE_INCHES / high, 1 - 0.04 / wide, 1 - 0.9 * _EDGE_INCHES / high, 0.03, 0.13)
     if planes:
         pairs = figure.subplots(rows, 2 * columns, squeeze=False).reshape(-1, 2)
         for place in pairs.ravel():
             place.set_axis_off()
         for pair, nodule, (axial, *_) in zip(pairs, result.nodules, planes, strict=False):
             _show_pair(pair, nodule, axial)
-        _show_colours(figure, pairs, result.options.heterogeneity)
+        _show_colours(figure, result.options.heterogeneity)
     else:
         _show_middle_slice(figure.subplots(), axial_view(result.ct).ct)
-    figure.savefig(path, metadata={"Software": None}, bbox_inches="tight")
+    figure.savefig(path, metadata={"Software": None})
 
 
 def found_text(count: int) -> str:
@@ -242,12 +249,14 @@ def _show_pair(pair: np.ndarray, nodule: Nodule, axial: Plane) -> None:
     right.set_ylim(start + size - 0.5, start - 0.5)
 
 
-def _show_colours(figure: Figure, pairs: np.ndarray, kind: str) -> None:
+def _show_colours(figure: Figure, kind: str) -> None:
+    """The colours and what their ends mean, along the figure's lower edge."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap
 
+    high = figure.get_figheight()
     colours = ScalarMappable(cmap=ListedColormap(jet(np.linspace(0, 1, 256)) / 255))
-    bar = figure.colorbar(colours, ax=list(pairs.ravel()), orientation="horizontal", aspect=60, fraction=0.03, pad=0.02)
+    bar = figure.colorbar(colours, cax=figure.add_axes((0.03, 0.3 / high, 0.94, 0.09 / high)), orientation="horizontal")
     bar.set_ticks([0, 1], labels=legend_ends(kind), fontsize=8)
     first, last = bar.ax.get_xticklabels()
     first.set_horizontalalignment("left")
@@ -258,3 +267,4 @@ def _show_middle_slice(place: Axes, ct: CT) -> None:
     middle, (low, high) = ct.hu[len(ct.hu) // 2], WINDOW_HU
     place.imshow(middle, "gray", vmin=low, vmax=high, aspect=ct.spacing[1] / ct.spacing[0])
     place.set_title("middle slice", fontsize=9)
+    place.set_axis_off()

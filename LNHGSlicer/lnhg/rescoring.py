@@ -84,15 +84,20 @@ def planes(piece: Surroundings, pose: Pose | None = None) -> torch.Tensor:
     )[0, 0]
 
 
+def network_input(piece: Surroundings) -> torch.Tensor:
+    """A piece as the network takes it: planes `[1, PLANES, PIXELS, PIXELS]` in 0..1."""
+    return RESCORER_GRID.normalise(planes(piece))[None]
+
+
 def rescore(
     ct: CT, candidates: Sequence[Candidate], scores: Callable[[list[torch.Tensor]], Sequence[float]]
 ) -> tuple[Candidate, ...]:
     """The candidates with new scores: the geometric mean of the detector's and the network's, best first.
 
-    `scores` gives the network's probabilities for planes `[1, PLANES, PIXELS, PIXELS]` in 0..1. Seeds keep their score.
+    `scores` gives the network's probabilities for its inputs (see `network_input`). Seeds keep their score.
     """
     asked = [candidate for candidate in candidates if candidate.seed is None]
-    seen = [RESCORER_GRID.normalise(planes(surroundings(ct, candidate)))[None] for candidate in asked]
+    seen = [network_input(surroundings(ct, candidate)) for candidate in asked]
     seconds = scores(seen) if seen else []
     again = [replace(one, score=float(np.sqrt(one.score * second))) for one, second in zip(asked, seconds, strict=True)]
     seeds = [candidate for candidate in candidates if candidate.seed is not None]
@@ -101,7 +106,7 @@ def rescore(
 
 @torch.inference_mode()
 def apply_rescorer(network: torch.nn.Module, seen: Sequence[torch.Tensor]) -> list[float]:
-    """The network's probabilities for planes `[1, PLANES, PIXELS, PIXELS]` in 0..1."""
+    """The network's probabilities for its inputs, at least one (see `network_input`)."""
     device = next(network.parameters()).device
     probabilities: list[float] = network(torch.stack(list(seen)).to(device)).float().sigmoid().cpu().tolist()
     return probabilities

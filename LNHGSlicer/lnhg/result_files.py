@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from .ct import CT
 from .errors import InputError
+from .geometry import corners_apart
 from .image_file import grid_of
 from .nodules import from_row, header
 from .options import options_of_record
@@ -66,9 +67,7 @@ def check_grid(name: str, shape: tuple[int, ...], ijk_to_ras: np.ndarray, ct: CT
     if shape != ct.hu.shape:
         sizes = " and ".join(" x ".join(map(str, size[::-1])) for size in (shape, ct.hu.shape))
         raise InputError(f"The sizes of {name} and the CT differ ({sizes} voxels); nothing was taken over, run again.")
-    k, j, i = (np.array([0, size - 1]) for size in shape)
-    corners = np.stack([*(one.ravel() for one in np.meshgrid(i, j, k)), np.ones(8)])
-    apart = float(np.linalg.norm((ijk_to_ras - ct.ijk_to_ras) @ corners, axis=0).max())
+    apart = corners_apart(ijk_to_ras, ct.ijk_to_ras, shape)
     if not apart <= _CORNER_MM:
         raise InputError(f"{name} lies {apart:.3g} mm away from the CT; nothing was taken over, run again.")
 

@@ -111,7 +111,20 @@ def _train_detector(arguments: argparse.Namespace) -> None:
         config = DetectorTraining.paper()
     else:
         config = DetectorTraining(minutes=tuple(arguments.minutes or (45.0, 30.0)), features=arguments.features)
-    train_detector(replace(config, seed=arguments.random_seed), arguments.output, arguments.data)
+    train_detector(replace(config, seed=arguments.random_seed), arguments.output, arguments.data, _detector_command(arguments))
+
+
+def _detector_command(arguments: argparse.Namespace) -> str:
+    """The same for the detector."""
+    words = ["lnhg", "train", "detector", "--data", "DATA", "--output", arguments.output.name, "--preset", arguments.preset]
+    words += ["--random-seed", str(arguments.random_seed)]
+    if arguments.minutes:
+        words += ["--minutes", *map(str, arguments.minutes)]
+    if arguments.features:
+        words += ["--features", arguments.features.name]
+    if arguments.threads:
+        words += ["--threads", str(arguments.threads)]
+    return shlex.join(words)
 
 
 def _train_rescorer(arguments: argparse.Namespace) -> None:

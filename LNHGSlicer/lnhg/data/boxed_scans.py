@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..ct import CT
-from ..errors import InputError
 from .images import read_ct_image
+from .tables import read_rows
 
 _COLUMNS = ("slice", "xmin", "ymin", "xmax", "ymax")
 
@@ -31,9 +30,6 @@ class BoxedScan:
 
 def read_boxed_scan(folder: Path) -> BoxedScan:
     """One scan with its boxes (columns slice, xmin, ymin, xmax, ymax; pixels from 0)."""
-    table = folder / "boxes.csv"
-    if not table.is_file():
-        raise InputError(f"There is no boxes.csv in {folder}; give the folder of a scan with boxes.")
-    with table.open(newline="") as file:
-        boxes = [tuple(float(row[name]) for name in _COLUMNS) for row in csv.DictReader(file)]
-    return BoxedScan(folder.name, read_ct_image(folder / "ct.nrrd"), tuple(boxes))
+    rows = read_rows(folder / "boxes.csv", "a scan with boxes")
+    boxes = tuple(tuple(float(row[name]) for name in _COLUMNS) for row in rows)
+    return BoxedScan(folder.name, read_ct_image(folder / "ct.nrrd"), boxes)

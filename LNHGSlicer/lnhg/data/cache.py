@@ -30,15 +30,16 @@ from typing import Any
 
 import h5py
 import numpy as np
-import torch
 
 from .. import __version__
 from ..ct import CT, fingerprint
 from ..errors import InputError
-from ..grid import NetworkGrid, resize
+from ..geometry import equivalent_diameter
+from ..grid import NetworkGrid
 from ..whole_file import whole
 from .cutouts import MOST_READERS, Cutout
-from .outlines import RATINGS, OutlinedNodule
+from .images import resized
+from .outlines import LIDC_RATINGS, OutlinedNodule
 from .scans import LabelledScan, near_reference
 
 MANIFEST = "manifest.json"
@@ -182,7 +183,7 @@ def _nodule_record(scan: PreparedScan, number: int, nodule: OutlinedNodule) -> d
         "consensus_volume_mm3": volume,
         "readers": nodule.reader_count,
         "reference": nodule.reference,
-        "ratings": {"diameter_mm": (6 * volume / np.pi) ** (1 / 3), **nodule.ratings},
+        "ratings": {"diameter_mm": equivalent_diameter(volume), **nodule.ratings},
         "reader_ratings": [dict(one) for one in nodule.reader_ratings],
     }
 
@@ -217,7 +218,7 @@ def _cutout(hu: h5py.Dataset, record: Mapping[str, Any], values: Mapping[str, An
     moved[:3, 3] = low[::-1]
     ct = CT(hu[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], np.array(record["ijk_to_ras"]) @ moved)
     readers = np.pad(nodule.readers, list(zip(first - low, high - last, strict=True)))
-    ratings = {**dict.fromkeys(RATINGS.values(), float("nan")), **values["ratings"]}
+    ratings = {**dict.fromkeys(LIDC_RATINGS.values(), float("nan")), **values["ratings"]}
     return Cutout(values["name"], record["patient"], ct, readers, nodule.reader_count, ratings)
 
 
@@ -237,30 +238,25 @@ def _labelled(scan: PreparedScan) -> LabelledScan:
 def _shrunk(scan: LabelledScan, grid: NetworkGrid) -> LabelledScan:
     """A scan on a network grid, in HU; a voxel there has the label that fills at least half of it."""
     steps = grid.steps(scan.ct.hu.shape[1:], scan.ct.spacing[:2])
-    hu = np.rint(_resized(scan.ct.hu, steps)).astype(np.int16)
+    scale = 1 / steps[0], 1 / steps[1]
+    hu = np.rint(resized(scan.ct.hu, scale)).astype(np.int16)
     reference = np.zeros(hu.shape, np.uint8)
     for number in np.unique(scan.reference[scan.reference > 0]):
-        _mark(reference, scan.reference == number, steps, number)
+        _mark(reference, scan.reference == number, scale, number)
     doubtful = np.zeros(hu.shape, bool)
-    _mark(doubtful, scan.doubtful, steps, True)
+    _mark(doubtful, scan.doubtful, scale, True)
     widened = np.diag([steps[1], steps[0], 1.0, 1.0])
     widened[:2, 3] = 0.5 * steps[1] - 0.5, 0.5 * steps[0] - 0.5
     return LabelledScan(scan.patient, replace(scan.ct, hu=hu, ijk_to_ras=scan.ct.ijk_to_ras @ widened), reference, doubtful)
 
 
-def _mark(small: np.ndarray, mask: np.ndarray, steps: tuple[float, float], value: int) -> None:
+def _mark(small: np.ndarray, mask: np.ndarray, scale: tuple[float, float], value: int) -> None:
     """Set `small` to `value` where `mask` fills half a voxel, in the slices that show it."""
     slices = np.flatnonzero(mask.any((1, 2)))
     if len(slices):
         shown = small[slices]
-        shown[_resized(mask[slices], steps) >= 0.5] = value
+        shown[resized(mask[slices], scale) >= 0.5] = value
         small[slices] = shown
-
-
-def _resized(volume: np.ndarray, steps: tuple[float, float]) -> np.ndarray:
-    """Float32, slice by slice: a whole scan as float would not fit into a small memory."""
-    scale = 1 / steps[0], 1 / steps[1]
-    return np.concatenate([resize(torch.from_numpy(one[None].astype(np.float32)), scale).numpy() for one in volume])
 
 
 def _network_scan(file: h5py.File, record: Mapping[str, Any]) -> LabelledScan:

@@ -8,29 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import ndimage
 
-from ..candidates import Candidate
-from ..ct import CT
-from ..detection import detect
 from ..grid import NetworkGrid
-from ..lungs import lung_regions
 from ..networks.detector import NoduleDetector
 from ..rescoring import RESCORER_GRID, Pose, Surroundings, planes, surroundings
 from .cutouts import Cutout
-from .detector_samples import labelled_scan
+from .finds import SURE_SCORE, best_hit, centre_voxel, finds_on_cutout, finds_on_scan, near
 from .generator_samples import Augmentation, other_scanner
 from .mirrored import mirrored
 from .scans import REFERENCE_READERS, LabelledScan
-from .splits import list_of
 from .training_data import cutouts_of, scans_of
+from .unread_scans import unread_scans_of
 
-# Finds below this score are not looked at again, so they are not learned from.
-LOWEST_SCORE = 0.05
-# In scans without readers a find this sure may be a nodule, so it is left out.
-_SURE_SCORE = 0.9
-# A find hits a nodule when its centre is at most this far from it.
-_NEAR_MM = 2.0
 # Largest shift of a sample's middle along (z, y, x), mm.
 _SHIFT_MM = np.array([1.0, 2.0, 2.0])
 
@@ -53,9 +42,8 @@ def read_candidates(data: Path, detector: NoduleDetector, grid: NetworkGrid, pat
             samples += _of_cutout(cutout, detector, grid)
     for scan in scans_of(data, patients):
         samples += _of_scan(scan, True, detector, grid)
-    for folder in sorted(data.glob("chest_scans/*")):
-        if (folder / "ct.nrrd").is_file() and list_of(folder.name) == patients:
-            samples += _of_scan(labelled_scan(folder), False, detector, grid)
+    for scan in unread_scans_of(data, patients):
+        samples += _of_scan(scan, False, detector, grid)
     return samples
 
 
@@ -69,35 +57,20 @@ def _of_cutout(cutout: Cutout, detector: NoduleDetector, grid: NetworkGrid) -> I
     if not whole(cutout):
         return
     wide = mirrored(cutout)
-    nowhere = np.zeros(wide.ct.hu.shape, np.uint8)
-    hits = near(wide.nodule, wide.ct.spacing)
-    for candidate in detect(wide.ct, detector, grid, device="cpu", lungs=nowhere, score_threshold=LOWEST_SCORE):
-        if hits[centre_voxel(candidate, wide.ct)]:
-            yield CandidateSample(surroundings(wide.ct, candidate), True, candidate.score, cutout.patient)
-            return
+    best = best_hit(finds_on_cutout(wide, detector, grid), wide)
+    if best is not None:
+        yield CandidateSample(surroundings(wide.ct, best), True, best.score, cutout.patient)
 
 
 def _of_scan(scan: LabelledScan, read: bool, detector: NoduleDetector, grid: NetworkGrid) -> Iterable[CandidateSample]:
+    """All candidates but doubtful ones; `read`: whether readers looked for nodules in this scan."""
     ct = scan.ct
     nodules, doubtful = near(scan.reference > 0, ct.spacing), near(scan.doubtful, ct.spacing)
-    for candidate in detect(ct, detector, grid, device="cpu", lungs=lung_regions(ct), score_threshold=LOWEST_SCORE):
-        voxel = centre_voxel(candidate, ct)
-        unsure = doubtful[voxel] or (not read and candidate.score >= _SURE_SCORE)
+    for candidate in finds_on_scan(ct, detector, grid):
+        voxel = centre_voxel(candidate, ct.hu.shape)
+        unsure = doubtful[voxel] or (not read and candidate.score >= SURE_SCORE)
         if nodules[voxel] or not unsure:
             yield CandidateSample(surroundings(ct, candidate), bool(nodules[voxel]), candidate.score, scan.patient)
-
-
-def near(mask: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """The mask `[slice, row, column]` and all within 2 mm of it."""
-    if not mask.any():
-        return mask
-    return ndimage.distance_transform_edt(~mask, spacing[::-1]) <= _NEAR_MM
-
-
-def centre_voxel(candidate: Candidate, ct: CT) -> tuple[int, int, int]:
-    """The voxel (k, j, i) at a candidate's centre."""
-    k, j, i = np.clip(np.round(candidate.centre_ijk[::-1]).astype(int), 0, np.array(ct.hu.shape) - 1)
-    return int(k), int(j), int(i)
 
 
 def batch(samples: Sequence[CandidateSample], picks: Sequence[int], seed: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:

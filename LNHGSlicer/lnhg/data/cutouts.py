@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from ..ct import CT
-from ..errors import InputError
 from .images import read_ct_image, read_label_image
+from .tables import read_rows
 
 #: Two nodules lie so close that their readers were counted together: more than four "readers".
 MOST_READERS = 4
+#: The readers' mean ratings of a nodule, and its diameter, as the table's columns and `Cutout.ratings` call them.
+RATINGS = (
+    "malignancy",
+    "texture",
+    "Calcification",
+    "InternalStructure",
+    "Lobulation",
+    "Margin",
+    "Spiculation",
+    "Subtlety",
+    "diameter_mm",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +50,7 @@ class Cutout:
     @property
     def share(self) -> np.ndarray:
         """Share of the readers who outlined each voxel, float32 0..1."""
-        return np.unpackbits(self.readers[..., None], axis=-1).sum(-1, dtype=np.float32) / self.reader_count
+        return share_of_readers(self.readers, self.reader_count)
 
     @property
     def consensus(self) -> np.ndarray:
@@ -47,31 +58,20 @@ class Cutout:
         return self.share >= 0.5
 
 
+def share_of_readers(readers: np.ndarray, count: int) -> np.ndarray:
+    """Share of `count` readers who outlined each voxel, float32 0..1; `readers` uint8, bit r set where reader r did."""
+    return np.unpackbits(readers[..., None], axis=-1).sum(-1, dtype=np.float32) / count
+
+
 def read_cutouts(folder: Path) -> list[Cutout]:
     """All cut-outs of a folder (`nodules.csv`, `NAME.ct.nrrd`, `NAME.readers.nrrd`) but those with merged readers."""
-    table = folder / "nodules.csv"
-    if not table.is_file():
-        raise InputError(f"There is no nodules.csv in {folder}; give the folder of the nodule cut-outs.")
-    with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["readers"]) <= MOST_READERS]
-    return [read_cutout(folder, row) for row in rows]
-
-
-_RATINGS = (
-    "malignancy",
-    "texture",
-    "Calcification",
-    "InternalStructure",
-    "Lobulation",
-    "Margin",
-    "Spiculation",
-    "Subtlety",
-    "diameter_mm",
-)
+    rows = read_rows(folder / "nodules.csv", "the nodule cut-outs")
+    return [read_cutout(folder, row) for row in rows if int(row["readers"]) <= MOST_READERS]
 
 
 def read_cutout(folder: Path, row: Mapping[str, str]) -> Cutout:
+    """The cut-out of one row of the folder's table."""
     ct = read_ct_image(folder / f"{row['nodule']}.ct.nrrd")
     readers = read_label_image(folder / f"{row['nodule']}.readers.nrrd", ct)
-    ratings = {name: float(row.get(name) or "nan") for name in _RATINGS}
+    ratings = {name: float(row.get(name) or "nan") for name in RATINGS}
     return Cutout(row["nodule"], row["patient"], ct, readers, int(row["readers"]), ratings)

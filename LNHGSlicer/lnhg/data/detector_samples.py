@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,11 +15,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from ..ct import CT
-from ..grid import NetworkGrid, resize
+from ..grid import NetworkGrid
 from ..lungs import lung_regions
 from ..networks.detector import DetectorArchitecture
-from .images import read_ct_image, read_label_image
+from .images import resized
 from .insertion import (
     Piece,
     View,
@@ -37,18 +37,13 @@ from .insertion import (
     without_nodule,
 )
 from .scans import REFERENCE_READERS, LabelledScan
-from .splits import list_of
 from .training_data import cutouts_of, scans_of
+from .unread_scans import unread_scans_of
 
 T = TypeVar("T")
 
 # A section of a nodule smaller than this many pixels gets no box.
 _SMALLEST_SECTION = 6
-# Finds in scans without readers that look like nodules: voxel (i, j, k) and radius in mm. Never shown as background.
-_LOOKED_LIKE_NODULES = {
-    "LungFCP-01-0001": (((183, 286, 61), 15.0), ((344, 283, 66), 18.0)),
-    "4D-Lung-113_HM10395": (((366, 300, 59), 8.0), ((188, 311, 43), 15.0)),
-}
 # Lung without much in it is below this.
 _LUNG_HU = -500.0
 # Places kept of each scan.
@@ -106,12 +101,13 @@ class Host:
 
 @dataclass(frozen=True, eq=False)
 class DetectorData:
-    """All that samples are made of."""
+    """All that samples are made of; `patients` tells whose nodules the volumes hold, where that is known."""
 
     hosts: Sequence[Host]
     volumes: Sequence[Volume]
     grid: NetworkGrid
     architecture: DetectorArchitecture
+    patients: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,32 +124,13 @@ class Sample:
 
 
 def read_detector_data(
-    folder: Path, grid: NetworkGrid, architecture: DetectorArchitecture, part: str = "train"
+    data: Path, grid: NetworkGrid, architecture: DetectorArchitecture, patients: str = "train"
 ) -> DetectorData:
-    """The scans and cut-outs of one list of patients, from the folder of the development data."""
-    unread = [
-        path for path in sorted(folder.glob("chest_scans/*")) if (path / "ct.nrrd").is_file() and list_of(path.name) == part
-    ]
-    hosts = [host_of(scan, grid) for scan in (*map(labelled_scan, unread), *scans_of(folder, part))]
-    wanted = [one for one in cutouts_of(folder, part) if one.reader_count >= REFERENCE_READERS]
-    return DetectorData(hosts, [volume_of(cutout) for cutout in wanted], grid, architecture)
-
-
-def labelled_scan(folder: Path) -> LabelledScan:
-    """A chest scan without readers; a tumour outlined for radiotherapy takes in more than itself, so it is doubtful."""
-    ct = read_ct_image(folder / "ct.nrrd")
-    tumour = folder / "tumour.nrrd"
-    doubtful = read_label_image(tumour, ct) > 0 if tumour.is_file() else np.zeros(ct.hu.shape, bool)
-    for voxel, radius in _LOOKED_LIKE_NODULES.get(folder.name, ()):
-        doubtful |= _ball(ct, voxel, radius)
-    return LabelledScan(folder.name, ct, np.zeros(ct.hu.shape, np.uint8), doubtful)
-
-
-def _ball(ct: CT, voxel: tuple[int, int, int], radius_mm: float) -> np.ndarray:
-    """The voxels within `radius_mm` of a voxel (i, j, k)."""
-    axes = ((np.arange(size) - place) * mm for size, place, mm in zip(ct.hu.shape, voxel[::-1], ct.spacing[::-1], strict=True))
-    k, j, i = np.meshgrid(*axes, indexing="ij", sparse=True)
-    return k**2 + j**2 + i**2 <= radius_mm**2
+    """The scans and cut-outs of one list of patients."""
+    hosts = [host_of(scan, grid) for scan in chain(unread_scans_of(data, patients), scans_of(data, patients))]
+    wanted = [one for one in cutouts_of(data, patients) if one.reader_count >= REFERENCE_READERS]
+    volumes = [volume_of(cutout) for cutout in wanted]
+    return DetectorData(hosts, volumes, grid, architecture, [cutout.patient for cutout in wanted])
 
 
 def host_of(scan: LabelledScan, grid: NetworkGrid) -> Host:
@@ -162,19 +139,13 @@ def host_of(scan: LabelledScan, grid: NetworkGrid) -> Host:
     steps = grid.steps(scan.ct.hu.shape[1:], scan.ct.spacing[:2])
     scale = (1 / steps[0], 1 / steps[1])
     masks = (lung_regions(scan.ct) > 0, scan.reference > 0, scan.doubtful)
-    lungs, nodules, doubtful = (_resized(mask, scale) > 0.5 for mask in masks)
-    hu = np.round(_resized(scan.ct.hu, scale)).astype(np.int16)
+    lungs, nodules, doubtful = (resized(mask, scale) > 0.5 for mask in masks)
+    hu = np.round(resized(scan.ct.hu, scale)).astype(np.int16)
     around = ndimage.binary_dilation(lungs, np.ones((1, 3, 3)), iterations=8)
     places = np.argwhere(around & ~nodules)
     places = places[generator.permutation(len(places))[:_PLACES]]
     read = scan.patient.startswith("LIDC-IDRI-")
     return Host(scan.patient, hu, scan.ct.spacing[2], lungs, nodules, doubtful, places, _sections(nodules), read)
-
-
-def _resized(volume: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    return np.concatenate(
-        [resize(torch.from_numpy(part.astype(np.float32)), scale).numpy() for part in np.array_split(volume, 8)]
-    )
 
 
 def _sections(nodules: np.ndarray) -> np.ndarray:
@@ -380,7 +351,7 @@ def _plain_lung(host: Host, data: DetectorData, weight: np.ndarray, generator: n
     """A stack of a host that shows no nodule and little but air where `weight` is large: a patch of wall would be one."""
     while True:
         patch, masks = _plain_tissue(host, data, weight.shape[-1], generator)
-        shown = weight > 0.5
+        shown = weight >= weight.max() / 2  # thin and small shapes have soft weights alone
         if np.percentile(patch[shown], 90) < _LUNG_HU and not masks[0][weight > 0].any():
             return patch
 

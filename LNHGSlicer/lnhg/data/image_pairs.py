@@ -17,12 +17,11 @@ from scipy import ndimage
 from ..axial import axial_view
 from ..ct import read_ct
 from ..errors import InputError
-from ..image_file import grid_of
+from ..image_file import grid_of, stem
 from .cache import PreparedScan
 from .outlines import OutlinedNodule, in_view, of_readers
 from .sources import Job, Source
 
-_ENDING = re.compile(r"\.(nrrd|nhdr|mha|mhd|nii|nii\.gz)$", re.IGNORECASE)
 _LABEL, _IMAGE = r"(labels?|masks?|seg|segmentations?)", r"(ct|images?|img|0000)"
 _LABEL_FOLDER, _IMAGE_FOLDER = re.compile(_LABEL + r"(Tr)?", re.IGNORECASE), re.compile(_IMAGE + r"(Tr)?", re.IGNORECASE)
 _LABEL_END, _IMAGE_END = (re.compile(rf"(^|[-_.]){words}$", re.IGNORECASE) for words in (_LABEL, _IMAGE))
@@ -37,8 +36,9 @@ def pairs_source(folder: Path) -> Source:
     images: dict[str, Path] = {}
     labels: dict[str, Path] = {}
     for file in sorted(folder.rglob("*")):
-        if _ENDING.search(file.name):
-            name, is_label = _named(file.relative_to(folder))
+        own = stem(file)
+        if own is not None:
+            name, is_label = _named(file.relative_to(folder).parent.parts, own)
             if (labels if is_label else images).setdefault(name, file) != file:
                 raise InputError(f"Two files in {folder.name} are named {name}; give each pair a name of its own.")
     both = sorted(images.keys() & labels.keys())
@@ -48,13 +48,12 @@ def pairs_source(folder: Path) -> Source:
     return Source("image and label pairs", jobs, broken)
 
 
-def _named(path: Path) -> tuple[str, bool]:
-    """The name that both files of a pair share, and whether this one is the label map."""
-    stem = _ENDING.sub("", path.name)
-    in_labels = any(_LABEL_FOLDER.fullmatch(part) for part in path.parent.parts)
-    is_label = in_labels or bool(_LABEL_END.search(stem))
-    folders = [p for p in path.parent.parts if not (_LABEL_FOLDER.fullmatch(p) or _IMAGE_FOLDER.fullmatch(p))]
-    bare = (_LABEL_END if is_label else _IMAGE_END).sub("", stem)
+def _named(place: tuple[str, ...], own: str) -> tuple[str, bool]:
+    """The name that both files of a pair share, and whether the file `own` in the folders `place` is the label map."""
+    in_labels = any(_LABEL_FOLDER.fullmatch(part) for part in place)
+    is_label = in_labels or bool(_LABEL_END.search(own))
+    folders = [part for part in place if not (_LABEL_FOLDER.fullmatch(part) or _IMAGE_FOLDER.fullmatch(part))]
+    bare = (_LABEL_END if is_label else _IMAGE_END).sub("", own)
     return "_".join([*folders, bare] if bare else folders) or "scan", is_label
 
 

@@ -1,4 +1,4 @@
-"""Development images: CT in HU and label maps on the same grid, in the axial view as they are stored."""
+"""Development images: CT in HU and label maps on the same grid, in the axial view as they are stored, and smaller ones."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+import torch
 
 from ..ct import CT
 from ..errors import InputError
+from ..grid import resize
 from ..image_file import grid_of
 
 
@@ -24,3 +26,11 @@ def read_label_image(path: Path, ct: CT) -> np.ndarray:
     if labels.shape != ct.hu.shape:
         raise InputError(f"{path.name} does not lie on the grid of its CT; make the pair again.")
     return labels
+
+
+def resized(volume: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    """A volume `[slice, row, column]` scaled by (row, column), float32.
+
+    Slice by slice: a whole scan as float would not fit into a small memory.
+    """
+    return np.concatenate([resize(torch.from_numpy(one[None].astype(np.float32)), scale).numpy() for one in volume])

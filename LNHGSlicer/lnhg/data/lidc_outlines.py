@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ..errors import InputError
-from .outlines import RATINGS, Contour, Reading, SeriesReadings
+from .outlines import LIDC_RATINGS, Contour, Reading, SeriesReadings
 
 
 def read_outlines(path: Path) -> Mapping[str, SeriesReadings]:
@@ -39,10 +39,10 @@ def _read_database(database: sqlite3.Connection) -> dict[str, SeriesReadings]:
         points = np.array(text.replace("\n", ",").split(","), int).reshape(-1, 2)
         contours[annotation].append(Contour(points, z, not inclusion))
     readings: dict[int, list[Reading]] = defaultdict(list)
-    names = ", ".join(f'"{name}"' for name in RATINGS)
+    names = ", ".join(f'"{name}"' for name in LIDC_RATINGS)
     for annotation, scan, *values in database.execute(f"SELECT id, scan_id, {names} FROM annotations ORDER BY id"):
         if contours[annotation]:
-            ratings = {name: float(value) for name, value in zip(RATINGS, values, strict=True) if value is not None}
+            ratings = {name: float(value) for name, value in zip(LIDC_RATINGS, values, strict=True) if value is not None}
             readings[scan].append(Reading(tuple(contours[annotation]), ratings))
     scans = database.execute("SELECT id, series_instance_uid, patient_id, slice_thickness FROM scans").fetchall()
     return {uid: SeriesReadings(patient, thickness, tuple(readings[scan])) for scan, uid, patient, thickness in scans}
@@ -72,7 +72,7 @@ def _read_xml(file: Path) -> Iterator[tuple[str, SeriesReadings]]:
 
 def _reading(nodule: ElementTree.Element) -> Reading:
     """A nodule of at least 3 mm: smaller ones have no characteristics, and a point in place of an outline."""
-    texts = {name: nodule.findtext(f"{{*}}characteristics/{{*}}{name}") for name in RATINGS}
+    texts = {name: nodule.findtext(f"{{*}}characteristics/{{*}}{name}") for name in LIDC_RATINGS}
     ratings = {name: float(text) for name, text in texts.items() if text}
     return Reading(tuple(_contour(part) for part in nodule.iterfind("{*}roi")), ratings)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from functools import partial
@@ -16,12 +15,13 @@ from .cutouts import MOST_READERS, read_cutout
 from .images import read_ct_image, read_label_image
 from .outlines import OutlinedNodule, is_reference, of_readers
 from .sources import Job, Source
+from .tables import read_rows
 
 
 def cutouts_source(folder: Path) -> Source:
     """The cut-outs of a folder; those whose readers are two nodules' are left out, as in `read_cutouts`."""
     jobs, left_out = [], {}
-    for row in _rows(folder / "nodules.csv"):
+    for row in read_rows(folder / "nodules.csv", "the nodule cut-outs"):
         name = row["nodule"]
         if int(row["readers"]) > MOST_READERS:
             left_out[name] = f"It has {row['readers']} readers: two nodules were taken for one."
@@ -45,18 +45,14 @@ def scans_source(folder: Path) -> Source:
 
 def is_cutouts(folder: Path) -> bool:
     """Whether a folder holds nodule cut-outs."""
-    rows = _rows(folder / "nodules.csv") if (folder / "nodules.csv").is_file() else []
+    table = folder / "nodules.csv"
+    rows = read_rows(table, "the nodule cut-outs") if table.is_file() else []
     return bool(rows) and "nodule" in rows[0]
 
 
 def is_scans(folder: Path) -> bool:
     """Whether a folder holds labelled scans."""
     return any(folder.glob("*/nodules.csv"))
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    with table.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _read_cutout(folder: Path, row: Mapping[str, str]) -> PreparedScan:
@@ -76,7 +72,7 @@ _SCAN_RATINGS = {
 
 def _read_scan(folder: Path) -> PreparedScan:
     ct = read_ct_image(folder / "ct.nrrd")
-    rows = _rows(folder / "nodules.csv")
+    rows = read_rows(folder / "nodules.csv", "a labelled scan")
     if not rows:
         return PreparedScan(folder.name, folder.name, None, True, ct, ())
     consensus, readers = (read_label_image(folder / f"{name}.nrrd", ct) for name in ("consensus", "readers"))

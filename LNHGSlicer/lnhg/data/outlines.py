@@ -14,11 +14,11 @@ from skimage.draw import polygon2mask
 from ..axial import AxialView
 from ..ct import CT
 from ..errors import InputError
-from .cutouts import MOST_READERS
+from .cutouts import MOST_READERS, share_of_readers
 from .scans import REFERENCE_READERS
 
 #: The LIDC ratings as its files call them, and as `Cutout.ratings` does.
-RATINGS = {
+LIDC_RATINGS = {
     "subtlety": "Subtlety",
     "internalStructure": "InternalStructure",
     "calcification": "Calcification",
@@ -50,7 +50,7 @@ class Contour:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One nodule as one reader outlined and rated it (names of `RATINGS`)."""
+    """One nodule as one reader outlined and rated it (names of `LIDC_RATINGS`)."""
 
     contours: tuple[Contour, ...]
     ratings: Mapping[str, float]
@@ -102,7 +102,7 @@ class OutlinedNodule:
     @property
     def consensus(self) -> np.ndarray:
         """Voxels of `readers` outlined by at least half of the readers."""
-        return np.unpackbits(self.readers[..., None], axis=-1).sum(-1) * 2 >= self.reader_count
+        return share_of_readers(self.readers, self.reader_count) >= 0.5
 
     @property
     def ratings(self) -> dict[str, float]:
@@ -187,7 +187,7 @@ def _nodule(readings: Sequence[Reading], curves: Sequence[Sequence[np.ndarray]])
     readers = np.zeros(points.max(0) - start + 1, np.uint8)
     for bit, (reading, parts) in enumerate(zip(readings[:_BITS], curves, strict=False)):
         readers |= _filled(reading, [part - start for part in parts], readers.shape).astype(np.uint8) << np.uint8(bit)
-    ratings = tuple({RATINGS[name]: value for name, value in one.ratings.items()} for one in readings)
+    ratings = tuple({LIDC_RATINGS[name]: value for name, value in one.ratings.items()} for one in readings)
     return OutlinedNodule(_triple(start), readers, len(readings), is_reference(len(readings)), ratings)
 
 

@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 
 from ..ct import CT
 from ..errors import InputError
+from ..geometry import equivalent_diameter
 from ..nrrd_file import write_nrrd
 
 KINDS = ("solid", "cavitary", "ground glass", "juxta-vascular", "juxta-pleural")
@@ -113,7 +114,7 @@ def _write_table(phantom: Phantom, path: Path) -> None:
         for label, kind in enumerate(phantom.kinds, 1):
             voxels = np.argwhere(phantom.labels == label)
             centre = phantom.ct.to_ras(voxels.mean(0)[::-1])
-            diameter = (6 / np.pi * len(voxels) * phantom.ct.voxel_volume) ** (1 / 3)
+            diameter = equivalent_diameter(len(voxels) * phantom.ct.voxel_volume)
             mean = phantom.ct.hu[tuple(voxels.T)].mean()
             writer.writerow([label, kind, *(f"{value:.1f}" for value in (*centre, diameter, mean))])
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..ct import CT
-from ..errors import InputError
 from .images import read_ct_image, read_label_image
+from .tables import read_rows
 
 #: Nodules of fewer readers are neither right nor wrong.
 REFERENCE_READERS = 3
@@ -33,12 +32,8 @@ class LabelledScan:
 
 def read_scan(folder: Path) -> LabelledScan:
     """One scan; without outlines it has no nodule for any reader."""
-    table = folder / "nodules.csv"
-    if not table.is_file():
-        raise InputError(f"There is no nodules.csv in {folder}; give the folder of a labelled scan.")
+    rows = read_rows(folder / "nodules.csv", "a labelled scan")
     ct = read_ct_image(folder / "ct.nrrd")
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
     if not rows:
         return LabelledScan(folder.name, ct, np.zeros(ct.hu.shape, np.uint8), np.zeros(ct.hu.shape, bool))
     consensus = read_label_image(folder / "consensus.nrrd", ct)

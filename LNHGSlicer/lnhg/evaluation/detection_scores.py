@@ -23,6 +23,7 @@ from monai.metrics import compute_froc_curve_data
 from scipy import ndimage
 
 from ..data.scans import LabelledScan
+from ..geometry import equivalent_diameter
 from .froc import ScanFinds
 from .statistics import Interval, bootstrap
 
@@ -59,16 +60,12 @@ def count_slices(reference: np.ndarray, found: np.ndarray, doubtful: np.ndarray 
     total = Counts(0, 0, 0)
     for k in np.flatnonzero(reference.any((1, 2))):
         parts, _ = ndimage.label(found[k] > 0, np.ones((3, 3)))
-        total += _counts(reference[k], parts, None if doubtful is None else doubtful[k])
+        total += count_nodules(reference[k], parts, None if doubtful is None else doubtful[k])
     return total
 
 
 def count_nodules(reference: np.ndarray, found: np.ndarray, doubtful: np.ndarray | None = None) -> Counts:
     """Counts of nodules; arguments as of `count_slices`."""
-    return _counts(reference, found, doubtful)
-
-
-def _counts(reference: np.ndarray, found: np.ndarray, doubtful: np.ndarray | None) -> Counts:
     nodules = np.unique(reference[reference > 0])
     hit = np.unique(reference[(reference > 0) & (found > 0)])
     touched = reference > 0 if doubtful is None else (reference > 0) | doubtful
@@ -109,8 +106,8 @@ def _spheres(scan: LabelledScan, labels: np.ndarray, counts: bool) -> Iterable[R
     for number in np.unique(labels[labels > 0]):
         voxels = np.argwhere(labels == number)
         r, a, s = scan.ct.to_ras(voxels.mean(0)[::-1])
-        radius = np.cbrt(3 * len(voxels) * scan.ct.voxel_volume / (4 * np.pi))
-        yield ReferenceNodule((float(r), float(a), float(s)), float(radius), counts)
+        radius = equivalent_diameter(len(voxels) * scan.ct.voxel_volume) / 2
+        yield ReferenceNodule((float(r), float(a), float(s)), radius, counts)
 
 
 def judge_finds(finds: Iterable[Find], nodules: Sequence[ReferenceNodule]) -> ScanFinds:

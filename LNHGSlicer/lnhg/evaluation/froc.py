@@ -1,7 +1,7 @@
 """How well the detector finds nodules: sensitivity against false finds per scan (FROC).
 
 Whole scans are few, so sensitivity also comes from cut-outs in their true surroundings, mirrored at the border, and the
-false finds from whole scans. A find hits a nodule when its centre lies in the 50% consensus or at most 2 mm from it.
+false finds from whole scans. A find hits a nodule by the rule of `data/finds.py`; a nodule is the 50% consensus.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from ..candidates import Candidate
 from ..ct import CT
 from ..data.cutouts import Cutout
 from ..data.detector_samples import DetectorData, sham_pair
+from ..data.finds import LOWEST_SCORE, best_hit, centre_voxel, finds_on_cutout, finds_on_scan, near
 from ..data.mirrored import mirrored
 from ..data.scans import LabelledScan
-from ..detection import detect
 from ..grid import NetworkGrid
-from ..lungs import lung_regions
 from ..networks.detector import NoduleDetector
 
 #: What scores a CT's candidates again.
@@ -29,10 +27,6 @@ Again = Callable[[CT, Sequence[Candidate]], Sequence[Candidate]]
 
 #: False finds per scan at which sensitivity is stated.
 RATES = (1.0, 2.0, 4.0, 8.0)
-
-_NEAR_MM = 2.0
-# Finds below this score are of no interest.
-_LOWEST_SCORE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +46,16 @@ def judge(
     candidates: Iterable[Candidate], reference: np.ndarray, doubtful: np.ndarray, spacing: tuple[float, float, float]
 ) -> ScanFinds:
     """Which candidates hit the nodules of `reference` (0 or a label); `spacing` as of `CT`."""
-    voxel = spacing[::-1]
-    labels = np.unique(reference[reference > 0])
-    near = [ndimage.distance_transform_edt(reference != label, voxel) <= _NEAR_MM for label in labels]
-    unsure = doubtful if not doubtful.any() else ndimage.distance_transform_edt(~doubtful, voxel) <= _NEAR_MM
-    scores = [0.0] * len(near)
+    hits = [near(reference == label, spacing) for label in np.unique(reference[reference > 0])]
+    unsure = near(doubtful, spacing)
+    scores = [0.0] * len(hits)
     false: list[float] = []
     for candidate in candidates:
-        centre = np.clip(np.round(candidate.centre_ijk[::-1]).astype(int), 0, np.array(reference.shape) - 1)
-        hit = [number for number, mask in enumerate(near) if mask[tuple(centre)]]
+        centre = centre_voxel(candidate, reference.shape)
+        hit = [number for number, mask in enumerate(hits) if mask[centre]]
         for number in hit:
             scores[number] = max(scores[number], candidate.score)
-        if not hit and not unsure[tuple(centre)]:
+        if not hit and not unsure[centre]:
             false.append(candidate.score)
     return ScanFinds(tuple(scores), tuple(false))
 
@@ -75,8 +67,7 @@ def as_found(ct: CT, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
 
 def scan_finds(scan: LabelledScan, detector: NoduleDetector, grid: NetworkGrid, again: Again = as_found) -> ScanFinds:
     """The detector's finds on a whole scan, scored again by `again`, and judged."""
-    lungs = lung_regions(scan.ct)
-    candidates = again(scan.ct, detect(scan.ct, detector, grid, device="cpu", lungs=lungs, score_threshold=_LOWEST_SCORE))
+    candidates = again(scan.ct, finds_on_scan(scan.ct, detector, grid))
     return judge(candidates, scan.reference, scan.doubtful, scan.ct.spacing)
 
 
@@ -91,9 +82,8 @@ def froc(
 def cutout_score(cutout: Cutout, detector: NoduleDetector, grid: NetworkGrid, again: Again = as_found) -> float:
     """The best score of a find that hits the cut-out's nodule in its true surroundings; 0 if none does."""
     wide = mirrored(cutout)
-    nowhere = np.zeros(wide.ct.hu.shape, np.uint8)
-    found = detect(wide.ct, detector, grid, device="cpu", lungs=nowhere, score_threshold=_LOWEST_SCORE)
-    return judge(again(wide.ct, found), wide.nodule.astype(np.uint8), nowhere > 0, wide.ct.spacing).nodule_scores[0]
+    best = best_hit(again(wide.ct, finds_on_cutout(wide, detector, grid)), wide)
+    return best.score if best else 0.0
 
 
 def sensitivity_at(
@@ -108,7 +98,7 @@ def threshold_at(false_scores: Sequence[float], scans: int, rate: float) -> floa
     """The lowest score threshold with at most `rate` false finds per scan (finds at the threshold count)."""
     ordered = np.sort(np.asarray(false_scores, float))[::-1]
     allowed = int(rate * scans)
-    return _LOWEST_SCORE if len(ordered) <= allowed else float(np.nextafter(ordered[allowed], 2))
+    return LOWEST_SCORE if len(ordered) <= allowed else float(np.nextafter(ordered[allowed], 2))
 
 
 def sham_rate(detector: NoduleDetector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0) -> float:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 #: Name, and diameter of the sphere of equal volume from, and below, mm.
 SIZES = (("under 6 mm", 0.0, 6.0), ("6 to 10 mm", 6.0, 10.0), ("over 10 mm", 10.0, math.inf))
 #: Name, and mean of the readers' ratings from, and below: 1 is ground glass, 5 is solid.
@@ -21,11 +19,6 @@ def size_of(diameter_mm: float) -> str:
 def texture_of(rating: float) -> str:
     """The texture group of a rating; `unknown` for nan."""
     return _group(TEXTURES, rating)
-
-
-def equivalent_diameter(volume: float) -> float:
-    """Diameter of the sphere of a volume; mm from mm3."""
-    return float(np.cbrt(6 * volume / np.pi))
 
 
 def _group(groups: tuple[tuple[str, float, float], ...], value: float) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..ct import CT
 from ..data.cutouts import Cutout
+from ..geometry import equivalent_diameter
 from ..heterogeneity import figures, heterogeneity_map, rim_mask
-from .groups import equivalent_diameter
 from .nodule_runs import AS_IT_IS, NoduleRun
 from .texture_features import co_occurrence, first_order
 

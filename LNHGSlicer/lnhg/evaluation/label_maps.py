@@ -10,10 +10,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..errors import InputError
-from ..image_file import grid_of
-
-#: Endings of the files that can hold a label map.
-ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha", ".mhd")
+from ..geometry import corners_apart, spacing_of, voxel_volume_of
+from ..image_file import grid_of, stem
 
 # How far the corners of two grids may lie apart, mm: far below a voxel, far above what a file rounds.
 _CORNER_MM = 0.01
@@ -36,13 +34,12 @@ class LabelMap:
     @property
     def spacing(self) -> tuple[float, float, float]:
         """Along (column, row, slice), mm."""
-        i, j, k = np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
-        return float(i), float(j), float(k)
+        return spacing_of(self.ijk_to_ras)
 
     @property
     def voxel_volume(self) -> float:
         """Volume of one voxel, mm3."""
-        return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3])))
+        return voxel_volume_of(self.ijk_to_ras)
 
 
 def read_label_map(path: Path, *, alike: bool = False) -> LabelMap:
@@ -63,7 +60,7 @@ def read_label_map(path: Path, *, alike: bool = False) -> LabelMap:
 def check_same_grid(one: LabelMap, other: LabelMap) -> None:
     """Raise InputError unless two label maps lie voxel on voxel."""
     same = one.labels.shape == other.labels.shape
-    if not same or _corners_apart(one.ijk_to_ras, other.ijk_to_ras, one.labels.shape) > _CORNER_MM:
+    if not same or corners_apart(one.ijk_to_ras, other.ijk_to_ras, one.labels.shape) > _CORNER_MM:
         raise InputError(f"{one.name} and {other.name} lie on different grids; compare label maps of one CT.")
 
 
@@ -72,20 +69,9 @@ def components(labels: np.ndarray) -> np.ndarray:
     return np.asarray(ndimage.label(labels, np.ones((3, 3, 3)))[0], np.int32)
 
 
-def stem(path: Path) -> str | None:
-    """A file's name without the ending of a label map; None if it has no such ending."""
-    return next((path.name[: -len(ending)] for ending in ENDINGS if path.name.lower().endswith(ending)), None)
-
-
 def label_files(folder: Path) -> dict[str, Path]:
     """The label maps of a folder by their names without ending. Raises InputError where there is none."""
     found = {name: path for path in sorted(folder.iterdir()) if path.is_file() and (name := stem(path))}
     if not found:
         raise InputError(f"{folder} holds no label map; put NRRD, MHA or NIfTI files there, named alike in both folders.")
     return found
-
-
-def _corners_apart(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> float:
-    k, j, i = (np.array([0, size - 1]) for size in shape)
-    corners = np.stack([*(axis.ravel() for axis in np.meshgrid(i, j, k)), np.ones(8)])
-    return float(np.linalg.norm((one - other) @ corners, axis=0).max())

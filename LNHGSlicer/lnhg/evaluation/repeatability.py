@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.cutouts import Cutout
+from ..geometry import equivalent_diameter
 from .agreement import Intraclass, absolute_agreement, consistency
-from .groups import equivalent_diameter
 from .heterogeneity_indices import REGIONS, Measured, measured
 from .nodule_runs import AS_IT_IS, NoduleRuns
 from .perturbations import PERTURBATIONS

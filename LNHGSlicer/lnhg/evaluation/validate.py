@@ -15,11 +15,12 @@ from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..errors import InputError
 from ..fusion import CONFIRMED
+from ..geometry import equivalent_diameter
 from ..pipeline import Models, load_models, segment
 from ..rescoring import apply_rescorer, rescore
 from .dice import dice, match_nodules, seeded
 from .froc import RATES, Again, as_found, cutout_score, scan_finds, sensitivity_at
-from .groups import SIZES, TEXTURES, equivalent_diameter
+from .groups import SIZES, TEXTURES
 
 
 def validate(data: Path, weights: Path | None, patients: str) -> str:

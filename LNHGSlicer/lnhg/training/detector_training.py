@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from ..ct import CT
 from ..data.detector_samples import DetectorData, Host, Sampling, make_sample, read_detector_data
+from ..data.finds import SURE_SCORE, centre_voxel
 from ..data.training_data import cutouts_of, scans_of
 from ..detection import detect
 from ..errors import LNHGError
@@ -30,16 +31,16 @@ from ..networks.detector import (
     build_detector,
     load_imagenet_features,
 )
-from ..weights import save_weights
 from .checkpoint import read_checkpoint, write_checkpoint
-from .run_log import append_row, drop_rows_after
+from .record import continued, record_of
+from .run_log import LOG, append_row, drop_rows_after
 
 _log = logging.getLogger(__name__)
 
 # Samples of an epoch: the slices with a nodule in the training patients' 548 cut-outs.
 _EPOCH = 3654
 
-CHECKPOINT, LOG, FROC = "checkpoint.pt", "log.csv", "froc.csv"
+CHECKPOINT, FROC = "checkpoint.pt", "froc.csv"
 
 
 @dataclass(frozen=True)
@@ -110,13 +111,18 @@ class _State:
     mined: dict[str, np.ndarray] | None = None
     best: float = -1.0
     best_phase: int = 0
+    steps_by_phase: list[int] = field(default_factory=list)  # of the phases that ended
+    record: dict[str, Any] = field(default_factory=dict)  # as of `record_of`
 
 
-def train_detector(config: DetectorTraining, output: Path, data_folder: Path) -> None:
-    """Train on the `train` patients of the development data and stop early by the FROC of the `select` patients."""
+def train_detector(config: DetectorTraining, output: Path, data_folder: Path, command: str | None = None) -> None:
+    """Train on the `train` patients of the development data and stop early by the FROC of the `select` patients.
+
+    `command` is what a person types to do the same, for the model card.
+    """
     data = read_detector_data(data_folder, config.grid, config.architecture)
     cutouts, scans = cutouts_of(data_folder, "select"), list(scans_of(data_folder, "select"))
-    train_on(config, output, data, lambda detector: froc(cutouts, scans, detector, config.grid))
+    train_on(config, output, data, lambda detector: froc(cutouts, scans, detector, config.grid), command)
 
 
 def train_on(
@@ -124,11 +130,13 @@ def train_on(
     output: Path,
     data: DetectorData,
     validate: Callable[[NoduleDetector], Mapping[float, float]] | None = None,
+    command: str | None = None,
 ) -> NoduleDetector:
     """Train, or go on training, in the folder `output`; returns the trained network in evaluation mode.
 
     Writes `checkpoint.pt` (everything needed to go on), `phase-N.pt` (weights after each phase), `log.csv` and, with
     `validate` (sensitivity by false finds a scan), `froc.csv` and `best.pt`, the phase of the highest mean sensitivity.
+    Each holds what the model card tells of its weights (`command` is as of `train_detector`).
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -137,15 +145,20 @@ def train_on(
         load_imagenet_features(detector, config.features)
     optimiser = _optimiser(config, detector)
     state = _restore(output / CHECKPOINT, detector, optimiser)
+    now = record_of(command, data.patients, (host.name for host in data.hosts))
+    state.record = continued(state.record, now)
     drop_rows_after(output / LOG, state.step)
     while state.phase < config.phases and not _stopped(config, state):
         if state.phase > 0 and state.mined is None:
             state.mined = mine(detector, data)
             _save(output / CHECKPOINT, config, detector, optimiser, state)
         _train_phase(config, output, detector, optimiser, state, with_mined(data, state.mined))
-        write_checkpoint(output / f"phase-{state.phase + 1}.pt", _weights(config, detector))
-        if validate is not None:
-            _judge(output, validate(detector.eval()), state, _weights(config, detector))
+        sensitivity = validate(detector.eval()) if validate is not None else {}
+        weights = _weights(config, detector, state, sensitivity)
+        write_checkpoint(output / f"phase-{state.phase + 1}.pt", weights)
+        if sensitivity:
+            _judge(output, sensitivity, state, weights)
+        state.steps_by_phase.append(state.phase_step)
         state.phase, state.phase_step, state.phase_seconds, state.mined = state.phase + 1, 0, 0.0, None
         _save(output / CHECKPOINT, config, detector, optimiser, state)
     return detector.eval()
@@ -236,8 +249,6 @@ def _train_step(
 
 # Lowest score of a false find that is trained on again.
 _MINED_SCORE = 0.1
-# In scans without readers a find this sure may be a nodule, so it is left out.
-_SURE_SCORE = 0.9
 
 
 def mine(detector: NoduleDetector, data: DetectorData) -> dict[str, np.ndarray]:
@@ -251,11 +262,12 @@ def mine(detector: NoduleDetector, data: DetectorData) -> dict[str, np.ndarray]:
 def _false_finds(detector: NoduleDetector, host: Host, grid: NetworkGrid) -> np.ndarray:
     ct = CT(host.hu, np.diag([-grid.pixel_mm, -grid.pixel_mm, host.slice_mm, 1.0]))
     candidates = detect(ct, detector, grid, device="cpu", lungs=host.lungs, score_threshold=_MINED_SCORE)
+    # Wider than what counts as a hit: all sections of a find are learned as false ones.
     marked = ndimage.binary_dilation(host.nodules | host.doubtful, np.ones((3, 5, 5)), iterations=2)
     points = []
     for candidate in candidates:
-        k, y, x = np.round(candidate.centre_ijk[::-1]).astype(int)
-        unsure = not host.read and candidate.score >= _SURE_SCORE
+        k, y, x = centre_voxel(candidate, host.hu.shape)
+        unsure = not host.read and candidate.score >= SURE_SCORE
         if not marked[k, y, x] and not unsure:
             points += [(slice_, y, x) for slice_ in candidate.boxes]
     return np.array(points, int).reshape(-1, 3)
@@ -271,11 +283,25 @@ def with_mined(data: DetectorData, mined: dict[str, np.ndarray] | None) -> Detec
 # Checkpoints ---------------------------------------------------------------------------------------------------------
 
 
-def _weights(config: DetectorTraining, detector: NoduleDetector) -> dict[str, Any]:
+def _weights(
+    config: DetectorTraining, detector: NoduleDetector, state: _State, sensitivity: Mapping[float, float]
+) -> dict[str, Any]:
+    """The network, and how it was made; `sensitivity` is that of these very weights, where it was measured."""
+    made = {
+        "steps_by_phase": [*state.steps_by_phase, *([state.phase_step] if state.phase_step else [])],
+        "batch": config.batch,
+        "crop_pixels": config.sampling.size,
+        "optimiser": config.optimiser,
+        "learning_rate": config.rate,
+        "seed": config.seed,
+        "start": config.features.name if config.features else None,
+        "select_sensitivity": {f"{rate:g}": float(value) for rate, value in sensitivity.items()},
+    }
     return {
         "architecture": config.architecture.as_dict(),
         "grid": config.grid.as_dict(),
         "model": detector.state_dict(),
+        "record": {**state.record, **made},
     }
 
 
@@ -289,7 +315,7 @@ def _save(
         "mined": mined,
         "rng": torch.get_rng_state(),
     }
-    write_checkpoint(path, {**_weights(config, detector), **rest})
+    write_checkpoint(path, {**_weights(config, detector, state, {}), **rest})
 
 
 def _restore(path: Path, detector: NoduleDetector, optimiser: torch.optim.Optimizer) -> _State:
@@ -312,20 +338,3 @@ def _log_step(path: Path, state: _State, rate: float, losses: dict[str, float]) 
     }
     row |= {name: f"{value:.4f}" for name, value in losses.items()}
     append_row(path, row)
-
-
-def pack_detector(run: Path, folder: Path, score: float, description: dict[str, Any]) -> Path:
-    """The weights of the checkpoint `run` as `detector.safetensors` and its manifest in `folder`.
-
-    `score` is the threshold for candidates, chosen on the `select` patients; `description` says how the weights were
-    trained and what was measured, and goes into the manifest as it is.
-    """
-    saved = read_checkpoint(run)
-    manifest = {
-        "kind": "detector",
-        "architecture": saved["architecture"],
-        "grid": saved["grid"],
-        "thresholds": {"score": score},
-        **description,
-    }
-    return save_weights(folder, "detector", saved["model"], manifest)

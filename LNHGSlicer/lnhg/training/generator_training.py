@@ -25,12 +25,13 @@ from .losses import adversarial_loss, discriminator_loss, mse_loss, perceptual_l
 from .monitor import Monitor
 from .precision import Learner, check_precision, computing_in
 from .processes import Processes
-from .run_log import drop_rows_after
+from .record import continued
+from .run_log import LOG, drop_rows_after
 from .samples import Samples
 
 logger = logging.getLogger(__name__)
 
-LAST, BEST, LOG = "last.pt", "best.pt", "log.csv"
+LAST, BEST = "last.pt", "best.pt"
 
 # The run stops when G(x) was zero everywhere for so many steps in a row: the last ReLU has died.
 _DEAD_STEPS = 25
@@ -56,7 +57,7 @@ class GeneratorTraining:
         start: Path | None = None,
         record: Mapping[str, Any] | None = None,
     ) -> None:
-        """`record` says how and from what the weights are made (`commands`, `data`); checkpoints hold it for the model card."""
+        """`record` says how and from what the weights are made (see `record_of`); checkpoints hold it for the model card."""
         if config.vgg and features is None:
             raise LNHGError("The perceptual loss needs VGG-19 weights; give their file, or a preset without that loss.")
         self.config, self.folder, self.processes = config, folder, processes or Processes()
@@ -248,7 +249,7 @@ class GeneratorTraining:
             raise LNHGError(f"{self.folder} holds a training with another configuration; choose a new folder.")
         self.step, self.minutes = state["step"], state.get("minutes", 0.0)
         self.best_dice = state.get("best_dice", -math.inf)
-        self.record = _continued(state.get("record", {}), self.record)
+        self.record = continued(state.get("record", {}), self.record)
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
 
@@ -266,7 +267,7 @@ class GeneratorTraining:
                 "start from another checkpoint."
             ) from error
         self.averaged = _averaged(self.generator, self.config.averaging)
-        self.record = _continued(state.get("record", {}), self.record)
+        self.record = continued(state.get("record", {}), self.record)
 
 
 def generator_of(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -274,13 +275,6 @@ def generator_of(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     if "averaged" not in state:
         return state["generator"]
     return {name.removeprefix("module."): value for name, value in state["averaged"].items() if name.startswith("module.")}
-
-
-def _continued(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of weights that were trained further: all commands in their order, the data of the last."""
-    commands = [*before.get("commands", ()), *now.get("commands", ())]
-    told_once = [command for number, command in enumerate(commands) if command not in commands[:number]]
-    return {**before, **now, "commands": told_once}
 
 
 def _averaged(generator: torch.nn.Module, decay: float) -> AveragedModel | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..grid import NetworkGrid
@@ -76,7 +76,7 @@ def _generator_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[
 
 
 def _detector_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[str, str]]:
-    architecture = manifest["architecture"]
+    architecture, training = manifest["architecture"], manifest["training"]
     return [
         ("network", f"Faster R-CNN on {architecture['backbone']}, GIoU loss on decoded boxes, {parameters:,} parameters"),
         (
@@ -85,8 +85,25 @@ def _detector_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[s
             + _grid(manifest),
         ),
         ("output", "boxes with scores; linked over slices to candidates"),
-        ("data", _data(manifest.get("training", {}))),
+        ("data", _data(training)),
+        *(_detector_training_rows(training) if "steps_by_phase" in training else ()),
     ]
+
+
+def _detector_training_rows(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Rows of what checkpoints tell since they hold a record."""
+    steps, rate = training["steps_by_phase"], f"{training['learning_rate']:g}"
+    phases = f"{' + '.join(map(str, steps))} steps" + (", false finds mined in between" if len(steps) > 1 else "")
+    start = training["start"]
+    yield "start", f"`{start}`, features of ImageNet; licence to be named" if start else "random"
+    yield (
+        "schedule",
+        f"{phases}; batch {training['batch']}, crops of {training['crop_pixels']} pixels, {training['optimiser']}, "
+        f"largest learning rate {rate}, seed {training['seed']}",
+    )
+    if training["select_sensitivity"]:
+        rates = ", ".join(f"{value:.3f} at {rate}" for rate, value in training["select_sensitivity"].items())
+        yield "`select` patients", f"sensitivity {rates} false finds per scan"
 
 
 def _rescorer_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[str, str]]:
@@ -117,11 +134,14 @@ def _losses(training: Mapping[str, Any]) -> str:
 
 def _data(training: Mapping[str, Any]) -> str:
     data: Mapping[str, Mapping[str, int]] = training.get("data", {})
-    texts = [
-        f"{name} ({_LICENCES.get(name, 'licence to be named')}): {counts['nodules']} nodules and {counts['scans']} whole scans"
-        for name, counts in data.items()
-    ]
+    texts = [f"{name} ({_LICENCES.get(name, 'licence to be named')}): {_counts(counts)}" for name, counts in data.items()]
     return "; ".join(texts) + " of the `train` patients" if texts else "to be named, with its licences"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """Older checkpoints do not tell of how many patients."""
+    patients = f" ({counts['patients']} patients)" if "patients" in counts else ""
+    return f"{counts['nodules']} nodules and {counts['scans']} whole scans{patients}"
 
 
 def _schedule(training: Mapping[str, Any]) -> str:

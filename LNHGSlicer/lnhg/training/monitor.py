@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from ..heterogeneity import OUTSIDE, heterogeneity_map, overlay
-from .run_log import append_row
+from .run_log import LOG, append_row
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Monitor:
     """Follows one run from `step` to `steps`, or for at most `minutes`."""
 
     def __init__(self, folder: Path, step: int, steps: int, minutes: float) -> None:
-        self._log = folder / "log.csv"
+        self._log = folder / LOG
         self._board = _board(folder / "tensorboard", step)
         self._first_step, self._steps = step, steps
         self._began, self._limit = time.monotonic(), 60 * minutes

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..data.candidate_samples import LOWEST_SCORE
+from ..data.finds import LOWEST_SCORE
 from ..data.splits import LISTS
 from ..errors import InputError
 from ..weights import load_weights, save_weights
 from ..whole_file import write_whole
 from .checkpoint import read_checkpoint
-from .detector_training import pack_detector
-from .generator_training import LOG, generator_of
+from .generator_training import generator_of
 from .model_card import model_card
+from .run_log import LOG
 
 
 def pack(checkpoint: Path, folder: Path, threshold: float, report: Path | None = None) -> Path:
-    """Pack a generator's or a rescorer's checkpoint, or what a detector's run wrote after a phase; returns the weights' path.
+    """Pack a checkpoint of any of the networks; returns the weights' path.
 
     Writes `NAME.safetensors`, its manifest `NAME.json`, the run's log as `NAME-training.csv` if there is one, and the model
     card `NAME.md`; NAME is the network's. `report` is a file of `lnhg validate --output`, the measured figures.
@@ -31,9 +31,7 @@ def pack(checkpoint: Path, folder: Path, threshold: float, report: Path | None =
     elif "rescorer" in state:
         weights = pack_rescorer(state, folder, threshold)
     else:
-        weights = pack_detector(
-            checkpoint, folder, threshold, {"training": {"patient_lists": list(LISTS), **state.get("record", {})}}
-        )
+        weights = pack_detector(state, folder, threshold)
     name = weights.stem
     log = checkpoint.parent / LOG
     if log.is_file():
@@ -58,6 +56,18 @@ def pack_generator(state: Mapping[str, Any], folder: Path, threshold: float) -> 
         "training": {**config, **how, **state.get("record", {})},
     }
     return save_weights(folder, "generator", generator_of(state), manifest)
+
+
+def pack_detector(state: Mapping[str, Any], folder: Path, threshold: float) -> Path:
+    """Write the weights and the manifest of a detector; `threshold` is the lowest score of a candidate."""
+    manifest = {
+        "kind": "detector",
+        "architecture": state["architecture"],
+        "grid": state["grid"],
+        "thresholds": {"score": threshold},
+        "training": {"patient_lists": list(LISTS), **state.get("record", {})},
+    }
+    return save_weights(folder, "detector", state["model"], manifest)
 
 
 def pack_rescorer(state: Mapping[str, Any], folder: Path, threshold: float) -> Path:

@@ -18,13 +18,13 @@ from ..errors import InputError, LNHGError
 from ..grid import NetworkGrid
 from ..networks.detector import NoduleDetector
 from ..networks.rescorer import Rescorer
-from ..rescoring import RESCORER_GRID, Surroundings, planes
+from ..rescoring import RESCORER_GRID, Surroundings, apply_rescorer, network_input
 from .checkpoint import read_checkpoint, write_checkpoint
-from .run_log import append_row, drop_rows_after
+from .run_log import LOG, append_row, drop_rows_after
 
 _log = logging.getLogger(__name__)
 
-CHECKPOINT, LOG = "last.pt", "log.csv"
+CHECKPOINT = "last.pt"
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,8 @@ def _step(
 def probabilities(rescorer: Rescorer, samples: Sequence[CandidateSample]) -> np.ndarray:
     """What the network says of each sample as it is, 0 to 1."""
     rescorer.eval()
-    seen = [RESCORER_GRID.normalise(planes(sample.piece))[None, None] for sample in samples]
-    with torch.inference_mode():
-        return np.array([float(rescorer(image).sigmoid()) for image in seen])
+    # One by one: a whole list of patients at once would not fit into a small memory.
+    return np.array([apply_rescorer(rescorer, [network_input(sample.piece)])[0] for sample in samples])
 
 
 def _auc(rescorer: Rescorer, samples: Sequence[CandidateSample]) -> float:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from ..data.cutouts import Cutout
 from ..data.generator_samples import Place, cutout_places, scan_places
 from ..data.scans import LabelledScan
+from ..data.splits import list_of
 from ..data.training_data import cutouts_of, scans_of
 from ..evaluation.dice import seeded_dice
 from ..lungs import lung_regions
@@ -24,6 +24,7 @@ from ..pipeline import Models
 from .generator_config import GeneratorConfig
 from .generator_training import GeneratorTraining
 from .processes import joined
+from .record import record_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,17 +43,18 @@ def train_generator(
     minutes: float | None = None,
     validate_every: int = 500,
     command: str | None = None,
+    listed: Callable[[str], str] = list_of,
 ) -> None:
     """Train (or go on training) on the `train` patients of `data`, watching Dice on the `select` patients.
 
     `vgg` is a local file of VGG-19 weights (None: torchvision's download); `start` a checkpoint whose generator is the
-    starting point; `command` what a person types to do the same, for the model card. Processes that `torchrun` started
-    train one network together.
+    starting point; `command` what a person types to do the same, for the model card; `listed` says which list a patient is
+    on. Processes that `torchrun` started train one network together.
     """
-    train, select = cutouts_of(data, "train"), cutouts_of(data, "select")
-    scans = scans_of(data, "train") if config.background else iter(())
+    train, select = (cutouts_of(data, patients, listed) for patients in ("train", "select"))
+    scans = scans_of(data, "train", listed) if config.background else iter(())
     nodules, (background, patients) = cutout_places(train, config.target), _background(scans, config.seed)
-    record = {"commands": [command] if command else [], "data": _sources((cutout.patient for cutout in train), patients)}
+    record = record_of(command, (cutout.patient for cutout in train), patients)
     features = PerceptualFeatures(vgg) if config.vgg else None
     with joined(device) as processes:
         if processes.first:
@@ -73,12 +75,6 @@ def _background(scans: Iterable[LabelledScan], seed: int) -> tuple[list[Place], 
         lungs = lung_regions(scan.ct)
         places += scan_places(scan.ct, lungs, scan.reference > 0, scan.doubtful, _PLACES_A_SCAN, seed)
     return places, patients
-
-
-def _sources(nodules_of: Iterable[str], scans_of: Iterable[str]) -> dict[str, dict[str, int]]:
-    """How many nodules and whole scans of each collection are trained on; a patient is named COLLECTION-NUMBER."""
-    nodules, whole = (Counter(patient.rpartition("-")[0] for patient in patients) for patients in (nodules_of, scans_of))
-    return {name: {"nodules": nodules[name], "scans": whole[name]} for name in sorted(nodules | whole)}
 
 
 def _mean_dice(generator: Generator | UNet, cutouts: list[Cutout], config: GeneratorConfig, device: str) -> float:

@@ -10,6 +10,9 @@ from typing import Any
 
 from ..whole_file import write_whole
 
+#: Its name in the folder of a run.
+LOG = "log.csv"
+
 
 def append_row(log: Path, row: Mapping[str, Any]) -> None:
     """One more row; the first one brings the header."""

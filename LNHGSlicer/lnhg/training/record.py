@@ -1,0 +1,36 @@
+"""What checkpoints tell of how their weights were made (`commands`, `data`), for the manifest and the model card."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# Patients whose names do not begin with the collection's.
+_COLLECTIONS = {"CPTAC-": "CPTAC", "LungFCP-": "Lung-Fused-CT-Pathology", "TCGA-34-": "TCGA-LUSC"}
+
+
+def record_of(command: str | None, nodules_of: Iterable[str], scans_of: Iterable[str]) -> dict[str, Any]:
+    """The record of a training.
+
+    `command` is what a person types to do the same; `nodules_of` and `scans_of` name the patient of each nodule and of
+    each whole scan that is trained on: they are counted by collection.
+    """
+    patients = [list(names) for names in (nodules_of, scans_of)]
+    nodules, scans = (Counter(map(_collection, names)) for names in patients)
+    people = Counter(map(_collection, {name for names in patients for name in names}))
+    data = {name: {"patients": people[name], "nodules": nodules[name], "scans": scans[name]} for name in sorted(people)}
+    return {"commands": [command] if command else [], "data": data}
+
+
+def continued(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of weights that were trained further: all commands in their order, the data of the last."""
+    commands = [*before.get("commands", ()), *now.get("commands", ())]
+    told_once = [command for number, command in enumerate(commands) if command not in commands[:number]]
+    return {**before, **now, "commands": told_once}
+
+
+def _collection(patient: str) -> str:
+    """The collection of a patient, who is named COLLECTION-NUMBER unless the table knows better."""
+    known = (name for start, name in _COLLECTIONS.items() if patient.startswith(start))
+    return next(known, patient.rpartition("-")[0])
