@@ -101,7 +101,7 @@ def test_the_cpu_goes_on_when_the_accelerator_cannot_hold_one_item() -> None:
     device, network = Compute("cpu", batch_size=2), _Doubler(cpu_only=True)
     device.device = torch.device("mps")
     assert device.run(network, _apply, _NUMBERS, 1) == _DOUBLED
-    assert network.sizes == [2, 1, 8, 3]
+    assert network.sizes == [2, 1, 4, 4, 3]
     assert device.device.type == "cpu" and device.precision is torch.float32
     assert device.notes[-1] == "Memory ran out on MPS; the CPU went on."
 
@@ -115,7 +115,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
     network = _Doubler(most=0, complaint=RuntimeError("shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         Compute("cpu").run(network, _apply, _NUMBERS, 1)
-    assert network.sizes == [8]
+    assert network.sizes == [4]
 
 
 @pytest.mark.parametrize(("times", "precision"), [(20.0, torch.float32), (0.9, torch.float32), (0.4, torch.bfloat16)])

@@ -76,10 +76,24 @@ def test_unknown_kinds_and_ranges_are_refused() -> None:
 
 def test_the_raw_ct_takes_both_ends_of_the_scan_from_the_nodules() -> None:
     hu = np.array([[[900, -600, -200, 0, 0]], [[0, -400, -100, 200, -1024]]], np.int16)
-    h = raw_ct_in_same_colours(hu, _LABELS)
+    h = raw_ct_in_same_colours(hu, _LABELS).whole()
     np.testing.assert_allclose(h[0, 0, 1:4], [1, 0.5, 0.25], atol=1e-6)  # -600 to 200
     np.testing.assert_allclose(h[1, 0, 1:4], [0.75, 0.375, 0], atol=1e-6)
     assert (h[_LABELS == 0] == -1).all()
+
+
+def test_a_box_of_the_raw_cts_map_is_that_part_of_the_whole() -> None:
+    generator = np.random.default_rng(3)
+    labels = np.zeros((6, 20, 20), np.uint8)
+    labels[1:4, 2:9, 2:9][np.tri(7, dtype=bool)[None].repeat(3, 0)] = 1
+    labels[1:4, 2:9, 2:9][~np.tri(7, dtype=bool)[None].repeat(3, 0)] = 2  # their boxes are the same
+    labels[4:, 15:, 10:14] = 3
+    hu = generator.integers(-900, 300, labels.shape)
+    parts = raw_ct_in_same_colours(hu, labels, normalisation="nodule")
+    whole = parts.whole()
+    assert ((whole >= 0) == (labels > 0)).all()
+    for box in (np.s_[0:6, 0:20, 0:20], np.s_[2:5, 5:18, 0:12], np.s_[5:30, 14:99, 3:40], np.s_[0:1, 0:2, 0:2]):
+        np.testing.assert_array_equal(parts[box], whole[box])
 
 
 def test_the_rim_is_one_millimetre_of_each_nodule() -> None:

@@ -183,7 +183,7 @@ def test_the_map_follows_an_edit_and_so_does_its_figure(review, nodes):
     values = slicer.util.arrayFromVolume(nodes.heterogeneity)
     np.testing.assert_array_equal(values >= 0, mask | voxels(nodes, TWO))
     assert nodes.rows[0].whole.mean == pytest.approx(values[mask].mean(), abs=1e-4)
-    raw = slicer.util.arrayFromVolume(nodes.raw_ct)
+    raw = lnhg_scene.on_ct_grid(nodes.ct, nodes.raw_ct)
     np.testing.assert_array_equal(raw >= 0, values >= 0)
 
 

@@ -14,7 +14,7 @@ from lnhg.axial import axial_view
 from lnhg.errors import InputError
 from lnhg.heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
 
-from .scene import SceneNodes, ct_of_node, map_title, show_over_ct, voxels_of
+from .scene import SceneNodes, ct_of_node, map_title, on_ct_grid, set_raw_ct, show_over_ct, voxels_of
 from .transforms import point_of_node
 from .translation import _
 from .verdicts import REJECTED, verdict_of
@@ -139,7 +139,7 @@ class Layers:
     def histogram(self, segment_id: str) -> tuple[np.ndarray, np.ndarray]:
         """How many voxels of a nodule have which value in the layer: counts, and the edges of the bins from 0 to 1."""
         inside = voxels_of(self.nodes, [segment_id]) > 0
-        values = slicer.util.arrayFromVolume(self._volume())[inside]
+        values = on_ct_grid(self.nodes.ct, self._volume())[inside]
         return np.histogram(values[values >= 0].clip(max=1), _BINS, (0, 1))
 
     def _volume(self) -> Any:
@@ -163,15 +163,15 @@ class Layers:
         labels = view.forth(voxels_of(self.nodes, segment_ids))
         image = view.forth(slicer.util.arrayFromVolume(self.nodes.generated))
         heterogeneity = heterogeneity_map(image, labels, kind, normalisation)
-        raw_ct = raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation)[...]
+        raw_ct = raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation)
         rejected = [label for label, one in enumerate(segment_ids, 1) if verdict_of(self.nodes, one) == REJECTED]
         hidden = np.isin(labels, rejected)
-        raw_ct[hidden] = OUTSIDE
         if options.hide_rim:
             hidden |= rim_mask(labels, view.ct.spacing, options.rim)
         heterogeneity[hidden] = OUTSIDE
         slicer.util.updateVolumeFromArray(self.nodes.heterogeneity, view.back(heterogeneity))
-        slicer.util.updateVolumeFromArray(self.nodes.raw_ct, view.back(raw_ct))
+        shown = {label: part for label, part in raw_ct.parts.items() if label not in rejected}
+        set_raw_ct(self.nodes.raw_ct, self.nodes.ct, view, replace(raw_ct, parts=shown))
 
 
 def _voxel(volume: Any, ras: Sequence[float]) -> tuple[int, int, int]:

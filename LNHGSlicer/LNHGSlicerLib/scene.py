@@ -19,9 +19,10 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from lnhg import __version__
-from lnhg.axial import axial_view
+from lnhg.axial import AxialView, axial_view
 from lnhg.ct import CT
 from lnhg.errors import InputError, LNHGError
+from lnhg.heterogeneity import OUTSIDE, NoduleMap, raw_ct_in_same_colours
 from lnhg.nodules import Nodule, as_row, from_row, header
 from lnhg.options import Options, options_of_record
 from lnhg.resources import resource
@@ -47,7 +48,7 @@ class SceneNodes:
         ct: the CT.
         segmentation: a segment for each nodule; it refers to all the others, so that `results_of` finds them again.
         heterogeneity: the map.
-        raw_ct: the raw CT as if it were the map.
+        raw_ct: the raw CT as if it were the map; a volume no larger than the box around all nodules (`on_ct_grid`).
         table: the nodule table.
         boxes: the detector's boxes as a model, hidden at first.
         generated: G(x) before fusion, not shown at first; None in a scene that was saved without it.
@@ -217,7 +218,7 @@ def _add_nodes(ct_node: Any, result: Result, with_generated: bool) -> SceneNodes
         ct=ct_node,
         segmentation=_add_segmentation(ct_node, result.labels, len(result.nodules)),
         heterogeneity=heterogeneity,
-        raw_ct=_add_map(ct_node, result.raw_ct_map(), "Raw CT in the same colours", "Raw CT"),
+        raw_ct=_add_raw_ct(ct_node, result),
         table=_add_table(result.nodules),
         boxes=_add_boxes(result),
         generated=_add_generated(ct_node, result.image) if with_generated else None,
@@ -327,6 +328,32 @@ def _add_map(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
     # Interpolating with the -1 outside would shrink the map and turn its edge blue.
     display.InterpolateOff()
     return node
+
+
+def _add_raw_ct(ct_node: Any, result: Result) -> Any:
+    view, options = axial_view(result.ct), result.options
+    labels = view.forth(result.labels)
+    node = _add_map(ct_node, np.full((1, 1, 1), OUTSIDE, np.float32), "Raw CT in the same colours", "Raw CT")
+    set_raw_ct(node, ct_node, view, raw_ct_in_same_colours(view.ct.hu, labels, options.heterogeneity, options.normalisation))
+    return node
+
+
+def set_raw_ct(node: Any, ct_node: Any, view: AxialView, raw_ct: NoduleMap) -> None:
+    """Put a map of the raw CT, made in the axial view, into its volume: cut to the nodules, since CTs are large."""
+    k, j, i = view.box_back(raw_ct.box)
+    grid = grid_of_node(ct_node)
+    corner = grid @ [i.start, j.start, k.start, 1]
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(np.column_stack([grid[:, :3], corner])))
+    node.SetAndObserveImageData(_shared_image(view.back(raw_ct[raw_ct.box])))
+
+
+def on_ct_grid(ct_node: Any, volume_node: Any) -> np.ndarray:
+    """A map `[slice, row, column]` on the whole grid of the CT, -1 where its volume does not reach."""
+    values = slicer.util.arrayFromVolume(volume_node)
+    corner = np.linalg.solve(grid_of_node(ct_node), grid_of_node(volume_node)[:, 3])[2::-1].round().astype(int)
+    result = np.full(ct_node.GetImageData().GetDimensions()[::-1], OUTSIDE, np.float32)
+    result[tuple(slice(first, first + size) for first, size in zip(corner, values.shape, strict=True))] = values
+    return result
 
 
 def _add_generated(ct_node: Any, image: np.ndarray) -> Any:

@@ -47,6 +47,14 @@ class AxialView:
         unflipped = np.flip(array, self._flipped)
         return np.ascontiguousarray(unflipped.transpose(np.argsort(self.axes)))
 
+    def box_back(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
+        """A box of the view as a box of the original grid."""
+        sides = [
+            slice(size - one.stop, size - one.start) if flip else one
+            for one, size, flip in zip(box, self.ct.hu.shape, self.flips, strict=True)
+        ]
+        return tuple(sides[axis] for axis in np.argsort(self.axes))
+
 
 def axial_view(ct: CT) -> AxialView:
     """The axial view of `ct`: the permutation and flips of its axes that lie closest to the patient's axes."""

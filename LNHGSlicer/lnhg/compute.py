@@ -19,8 +19,9 @@ T = TypeVar("T")
 
 # bf16 must take less than this share of float32's time to be used on a CPU.
 _WORTHWHILE = 0.7
-# A CPU gains nothing from larger batches; a GPU takes what half of its free memory holds, up to this many.
-_CPU_BATCH, _GPU_BATCH = 8, 256
+# A CPU gains nothing from larger batches, which only take memory; a GPU takes what half of its free memory holds, up to
+# this many.
+_CPU_BATCH, _GPU_BATCH = 4, 256
 
 
 class Compute:

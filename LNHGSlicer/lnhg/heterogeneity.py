@@ -6,7 +6,7 @@ generator is sure. Every nodule has a rim of strong values from partial volume a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol
@@ -32,15 +32,37 @@ class NoduleMap:
     """A map that takes memory only where there are nodules; indexed by a box it gives the values there, -1 outside.
 
     Attributes:
-        values: float32 `[slice, row, column]`, 0..1 in the nodules, 0 elsewhere.
-        labels: the nodules, integer, same shape; 0 outside.
+        shape: of the whole, `(slices, rows, columns)`.
+        parts: for each label its nodule's box, and the values in it: float32, 0..1 in the nodule, -1 outside.
     """
 
-    values: np.ndarray
-    labels: np.ndarray
+    shape: tuple[int, ...]
+    parts: Mapping[int, tuple[tuple[slice, ...], np.ndarray]]
 
-    def __getitem__(self, box: Any) -> np.ndarray:
-        return np.where(self.labels[box] > 0, self.values[box], np.float32(OUTSIDE))
+    @property
+    def box(self) -> tuple[slice, ...]:
+        """The smallest box with all nodules; the first voxel where there is none."""
+        boxes = [box for box, _ in self.parts.values()] or [(slice(0, 1),) * 3]
+        return tuple(slice(min(one.start for one in axis), max(one.stop for one in axis)) for axis in zip(*boxes, strict=True))
+
+    def __getitem__(self, box: tuple[slice, ...]) -> np.ndarray:
+        ranges = [range(*one.indices(size)) for one, size in zip(box, self.shape, strict=True)]
+        result = np.full([len(one) for one in ranges], OUTSIDE, np.float32)
+        for place, values in self.parts.values():
+            ends = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(ranges, place, strict=True)]
+            if all(first < end for first, end in ends):
+                there = result[_moved(ends, [one.start for one in ranges])]
+                np.maximum(there, values[_moved(ends, [one.start for one in place])], out=there)
+        return result
+
+    def whole(self) -> np.ndarray:
+        """The values everywhere."""
+        return self[tuple(slice(0, size) for size in self.shape)]
+
+
+def _moved(ends: Sequence[tuple[int, int]], origin: Sequence[int]) -> tuple[slice, ...]:
+    """A box as an index of an array that begins at `origin`."""
+    return tuple(slice(first - start, end - start) for (first, end), start in zip(ends, origin, strict=True))
 
 
 def heterogeneity_map(image: Indexed, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan") -> np.ndarray:
@@ -56,7 +78,7 @@ def heterogeneity_map(image: Indexed, labels: np.ndarray, kind: str = "inverse",
     Returns:
         float32, same shape; -1 outside the nodules. Where max equals min it is flat: 0 (`inverse`), 1 (`intensity`).
     """
-    return _map(image, labels, kind, normalisation, scan_minimum=0.0)[...]
+    return _map(image, labels, kind, normalisation, scan_minimum=0.0).whole()
 
 
 def raw_ct_in_same_colours(hu: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan") -> NoduleMap:
@@ -72,15 +94,16 @@ def _map(image: Indexed, labels: np.ndarray, kind: str, normalisation: str, scan
         raise ValueError(f"Unknown kind of map: {kind!r}.")
     if normalisation not in ("scan", "nodule", "slice"):
         raise ValueError(f"Unknown normalisation: {normalisation!r}.")
-    result = np.zeros(labels.shape, np.float32)
-    boxes = ndimage.find_objects(labels)
-    nodules = [(box, labels[box] == number) for number, box in enumerate(boxes, 1) if box is not None]
+    boxes = {number: box for number, box in enumerate(ndimage.find_objects(labels), 1) if box is not None}
+    nodules = [(box, labels[box] == number) for number, box in boxes.items()]
     ranges = _ranges(image, labels.shape, nodules, normalisation, scan_minimum) if nodules else []
-    for (box, nodule), (low, high) in zip(nodules, ranges, strict=True):
+    parts = {}
+    for number, (box, nodule), (low, high) in zip(boxes, nodules, ranges, strict=True):
         flat = high <= low
         normalised = np.where(flat, 1, (image[box] - low) / np.where(flat, 1, high - low)).clip(0, 1)
-        result[box][nodule] = (1 - normalised if kind == "inverse" else normalised)[nodule]
-    return NoduleMap(result, labels)
+        values = 1 - normalised if kind == "inverse" else normalised
+        parts[number] = box, np.where(nodule, values, OUTSIDE).astype(np.float32)
+    return NoduleMap(labels.shape, parts)
 
 
 def _ranges(

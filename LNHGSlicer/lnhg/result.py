@@ -52,7 +52,7 @@ class Result:
         """The raw CT rendered as the map is, to compare: float32 on the CT's grid, 0..1 inside the nodules and -1 outside."""
         view = axial_view(self.ct)
         labels, options = view.forth(self.labels), self.options
-        return view.back(raw_ct_in_same_colours(view.ct.hu, labels, options.heterogeneity, options.normalisation)[...])
+        return view.back(raw_ct_in_same_colours(view.ct.hu, labels, options.heterogeneity, options.normalisation).whole())
 
     def save(self, folder: str | Path, *, with_identity: bool = False) -> dict[str, Path]:
         """Write all result files into `folder` (made if absent), all or none; returns name -> path."""

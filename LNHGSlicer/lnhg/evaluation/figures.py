@@ -262,7 +262,7 @@ def _draw_case(row: Sequence[Axes], case: Case) -> None:
     grey = np.clip((cutout.ct.hu[k] - _WINDOW_HU[0]) / (_WINDOW_HU[1] - _WINDOW_HU[0]), 0, 1)
     labels = run.found.astype(np.uint8)
     pictures = [grey, grey]
-    for values in (heterogeneity_map(run.image, labels), raw_ct_in_same_colours(cutout.ct.hu, labels)):
+    for values in (heterogeneity_map(run.image, labels), raw_ct_in_same_colours(cutout.ct.hu, labels).whole()):
         pictures.append(np.where(run.found[k][..., None], jet(values[k]) / 255, grey[..., None]))
     for axes, picture in zip(row, pictures, strict=True):
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
