@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from lnhg.cli import main
+from lnhg.data.cutouts import read_cutouts
 from lnhg.evaluation import figures
 from lnhg.evaluation.agreement import Intraclass
 from lnhg.evaluation.nodule_runs import NoduleRun
@@ -20,6 +21,7 @@ from lnhg.evaluation.page import Picture, Section, page_html
 from lnhg.evaluation.scores import NoduleScore, score
 from lnhg.evaluation.statistics import Interval
 from lnhg.evaluation.tables import Table
+from lnhg.nrrd_file import write_nrrd
 from nodule_cutouts import ball_cutout, write_data_folder
 from standins import standin_models
 
@@ -126,13 +128,23 @@ def test_one_command_makes_the_whole_page_and_the_second_time_runs_nothing_again
     monkeypatch.setattr("lnhg.evaluation.study.load_models", lambda folder, with_detector: standin_models())
     monkeypatch.setattr("lnhg.evaluation.study._SAMPLE", 3)
     monkeypatch.setattr("lnhg.evaluation.meaning._SAMPLES", 20)
+    folder = tmp_path / "others"
+    folder.mkdir()
+    for cutout in read_cutouts(data / "lidc_nodules"):
+        write_nrrd(folder / f"{cutout.name}.nrrd", cutout.consensus.astype(np.uint8), cutout.ct.ijk_to_ras)
     command = ["study", "--data", str(data), "--output", str(tmp_path / "page")]
+    command += ["--labels", f"nnu-net={folder}", "--alike", "nnu-net"]
     assert main(command) == 0
     page = tmp_path / "page" / "index.html"
     assert capsys.readouterr().out.strip() == str(page)
     text = page.read_text()
     for part in (
         "Mean Dice (%)",
+        "nnU-net</td><td>12</td><td></td><td>100.00 (100.00 to 100.00)",
+        "LNHG against the others",
+        "Detection, whole scans, per slice",
+        "Detection, whole scans, per nodule",
+        "<td>422 / 75 / 8</td>",
         "Detector alone",
         "Repeatability in the consensus",
         "Rank correlation",
@@ -147,6 +159,7 @@ def test_one_command_makes_the_whole_page_and_the_second_time_runs_nothing_again
     assert {".csv", ".md", ".tex"} == {one.suffix for one in (page.parent / "tables").iterdir()}
     monkeypatch.setattr("lnhg.evaluation.nodule_runs.seeded", lambda *_: pytest.fail("ran again"))
     monkeypatch.setattr("lnhg.evaluation.study.cutout_score", lambda *_: pytest.fail("ran again"))
+    monkeypatch.setattr("lnhg.evaluation.study.segment", lambda *_, **__: pytest.fail("ran again"))
     assert main(command) == 0
 
 
@@ -158,3 +171,21 @@ def test_bad_arguments_are_answered_with_a_sentence(tmp_path: Path, capsys: pyte
     assert "nodules.csv" in capsys.readouterr().err
     assert main(["study", "--data", folder, "--output", folder, "--weights", f"other={folder}"]) == 2
     assert "choose one of lnhg" in capsys.readouterr().err
+    assert main(["study", "--data", folder, "--output", folder, "--alike", "nnu-net"]) == 2
+    assert "which has no label maps" in capsys.readouterr().err
+    assert main(["study", "--data", folder, "--output", folder, "--labels", f"nnu-net={folder}"]) == 2
+    assert "holds no label map" in capsys.readouterr().err
+
+
+def test_a_system_of_others_that_lacks_a_nodule_is_told_so_before_anything_is_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lnhg.evaluation.study.load_models", lambda folder, with_detector: standin_models())
+    monkeypatch.setattr("lnhg.evaluation.nodule_runs.seeded", lambda *_: pytest.fail("was run"))
+    first = read_cutouts(data / "lidc_nodules")[0]
+    write_nrrd(tmp_path / f"{first.name}.nrrd", first.consensus.astype(np.uint8), first.ct.ijk_to_ras)
+    words = ["study", "--data", str(data), "--output", str(tmp_path / "page")]
+    assert main([*words, "--labels", f"nnu-net={tmp_path}"]) == 2
+    assert "holds no label map for LIDC-IDRI-0110_R_1" in capsys.readouterr().err
+    assert main([*words, "--labels", f"lnhg={tmp_path}"]) == 2
+    assert "names weights and label maps" in capsys.readouterr().err

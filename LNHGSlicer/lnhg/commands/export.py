@@ -9,6 +9,15 @@ from typing import Any
 from ..errors import InputError
 from .common import add_command
 
+_NNUNET = """then, in an environment of its own with nnunetv2, and with nnUNet_raw, nnUNet_preprocessed, nnUNet_results set:
+  nnUNetv2_plan_and_preprocess -d 501 -c 2d --verify_dataset_integrity
+  cp $nnUNet_raw/Dataset501_LungNodules/splits_final.json $nnUNet_preprocessed/Dataset501_LungNodules
+  nnUNetv2_train 501 2d 0 -device cpu
+  nnUNetv2_predict -i $nnUNet_raw/Dataset501_LungNodules/imagesTs -o predictions -d 501 -c 2d -f 0 -device cpu
+  lnhg evaluate predictions $nnUNet_raw/Dataset501_LungNodules/labelsTs --alike
+  lnhg study --data DATA --output page --labels nnu-net=predictions --alike nnu-net
+"""
+
 
 def add(commands: Any) -> None:
     parser = commands.add_parser("export", help="write the results of a run, or the training data, in another format")
@@ -19,6 +28,8 @@ def add(commands: Any) -> None:
     dicom.add_argument("--series", help="which DICOM series, as for segment")
     dicom.add_argument("--output", type=Path, required=True, help="folder for the DICOM files")
     nnunet = add_command(formats, "nnunet", _export_nnunet, "write the nodule cut-outs as a raw dataset of nnU-Net 2")
+    nnunet.epilog = _NNUNET
+    nnunet.formatter_class = argparse.RawDescriptionHelpFormatter
     nnunet.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules/")
     nnunet.add_argument("--output", type=Path, required=True, help="nnU-Net's folder nnUNet_raw")
     nnunet.add_argument("--number", type=int, default=501, help="number of the dataset (default: 501)")

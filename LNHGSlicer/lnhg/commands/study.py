@@ -21,24 +21,46 @@ def add(commands: Any) -> None:
         metavar="NAME=FOLDER",
         nargs="+",
         default=[],
-        help="more systems: l-rf, l-mse, l-vgg or unet and their weights; lnhg=FOLDER in place of the shipped ones",
+        help="more systems: l-rf, l-mse, l-vgg or unet and their weights; lnhg=FOLDER in place of the shipped ones "
+        "(l-rf runs everywhere in whole scans: some ten minutes each on two cores)",
     )
     parser.add_argument(
-        "--lengths", metavar="FOLDER", type=Path, nargs="+", default=[], help="weights trained longer and longer, for stability"
+        "--labels",
+        metavar="NAME=FOLDER",
+        nargs="+",
+        default=[],
+        help="systems of others (nnu-net, nodulenet, any name) and their label maps, one for each cut-out and named like it",
+    )
+    parser.add_argument(
+        "--alike", metavar="NAME", nargs="+", default=[], help="those of --labels that give all nodules one label, as nnU-Net"
+    )
+    parser.add_argument(
+        "--lengths",
+        metavar="FOLDER",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="weights trained longer and longer, for stability: the paper's 80, 100, 140, 160 and 220 epochs are lnhg train "
+        "generator with --set steps=N in the same ratios, each packed by lnhg weights pack",
     )
 
 
 def _study(arguments: argparse.Namespace) -> None:
     from ..evaluation.study import MAIN, study
+    from ..evaluation.systems import label_map_system
 
+    folders = dict(_named(text) for text in arguments.labels)
+    for name in set(arguments.alike) - folders.keys():
+        raise InputError(f"--alike names {name!r}, which has no label maps; give them by --labels {name}=FOLDER.")
+    others = [label_map_system(name, folder, alike=name in arguments.alike) for name, folder in folders.items()]
     weights = {MAIN: None} | dict(_named(text) for text in arguments.weights)
     with shown(as_json=False) as progress:
-        page = study(arguments.data, arguments.output, weights, arguments.lengths, progress)
+        page = study(arguments.data, arguments.output, weights, arguments.lengths, others, progress)
     print(page)
 
 
 def _named(text: str) -> tuple[str, Path]:
     name, equals, folder = text.partition("=")
     if not (name and equals and folder):
-        raise InputError(f"{text!r} names no weights; give NAME=FOLDER, such as l-mse=weights/l-mse.")
+        raise InputError(f"{text!r} names no folder; give NAME=FOLDER, such as l-mse=weights/l-mse.")
     return name, Path(folder)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from ..data.cutouts import Cutout
-from .groups import equivalent_diameter, texture_of
+from ..geometry import equivalent_diameter
+from .groups import texture_of
 from .measures import measure
 from .references import CONSENSUS, consensus_of, readers, reference_mask
 from .systems import System
@@ -44,6 +45,21 @@ class NoduleScore:
     diameter_error: float
     reference_mm3: float
     found_mm3: float
+
+
+@dataclass(frozen=True, eq=False)
+class FoldScores:
+    """One fold of a cross-validation.
+
+    Attributes:
+        threshold: on G(x), chosen on other patients than the fold's.
+        steps: of the training.
+        scores: of the fold's nodules.
+    """
+
+    threshold: float
+    steps: int
+    scores: Sequence[NoduleScore]
 
 
 def nodule_scores(system: System, cutouts: Iterable[Cutout], reference: str = CONSENSUS) -> list[NoduleScore]:

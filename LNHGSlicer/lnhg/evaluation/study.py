@@ -10,11 +10,11 @@ import datetime
 import json
 import os
 import platform
-import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,14 +23,15 @@ import torch
 from matplotlib.figure import Figure
 
 from .. import __version__
-from ..data.cutouts import read_cutouts
-from ..data.scans import read_scan
+from ..data.cutouts import Cutout, read_cutouts
+from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..errors import InputError
-from ..pipeline import Models, load_models
+from ..options import Options
+from ..pipeline import Models, load_models, segment
 from ..progress import ProgressCallback, ProgressReporter
 from ..whole_file import write_whole
-from .detection_scores import LUNA16_RATES
+from .detection_scores import LUNA16_RATES, Counts, count_nodules, count_slices
 from .figures import (
     Case,
     FrocCurve,
@@ -63,7 +64,7 @@ from .scores import NoduleScore, nodule_scores, reader_scores
 from .stability import stability
 from .statistics import Interval, bootstrap_interval
 from .systems import OWN_SYSTEMS, System, own_system
-from .tables import Table, dice_table, measures_table, systems_table, types_table
+from .tables import Table, detection_table, dice_table, measures_table, systems_table, types_table, write_tables
 from .types_of_place import PLACES
 
 #: The system whose heterogeneity is studied.
@@ -71,7 +72,15 @@ MAIN = "lnhg"
 
 # Nodules of the repeatability study: eight runs each.
 _SAMPLE = 40
-_SHARES = {"outlines": 40.0, "detection": 15.0, "perturbations": 80.0, "training lengths": 5.0, "statistics": 10.0}
+_SHARES = {
+    "outlines": 40.0,
+    "training nodules": 40.0,
+    "detection": 15.0,
+    "whole scans": 10.0,
+    "perturbations": 80.0,
+    "training lengths": 5.0,
+    "statistics": 10.0,
+}
 _T = TypeVar("_T", NoduleScore, Measured)
 
 
@@ -80,6 +89,7 @@ def study(
     output: Path,
     weights: Mapping[str, Path | None],
     lengths: Sequence[Path] = (),
+    others: Sequence[System] = (),
     progress: ProgressCallback | None = None,
 ) -> Path:
     """Measure everything and write `index.html`, `tables/` and `figures/` into `output`; returns the page's path.
@@ -88,11 +98,13 @@ def study(
         data: folder with `lidc_nodules/` and `lidc_scans/`.
         weights: system -> folder of weights (None: the shipped ones); `lnhg` must be among them.
         lengths: folders of weights trained for different lengths, shortest first; none: stability is not measured.
+        others: further systems of which there are label maps of all the nodules.
 
-    Raises InputError where the data holds no nodule of the report list or a system is unknown, WeightsError for bad weights.
+    Raises InputError where the data holds no nodule of the report list, a system is unknown or named twice, or a label map is
+    missing; WeightsError for bad weights.
     """
-    work = _Study(data, output, weights, ProgressReporter(_SHARES, progress))
-    sections = [*work.outlines(), work.detection(), *work.heterogeneity(), work.training(lengths)]
+    work = _Study(data, output, weights, others, ProgressReporter(_SHARES, progress))
+    sections = [*work.outlines(), work.detection(), work.whole_scans(), *work.heterogeneity(), work.training(lengths)]
     page = page_html("LNHG: nodules and their heterogeneity, measured", sections, work.provenance())
     return _written(output / "index.html", page)
 
@@ -100,13 +112,24 @@ def study(
 class _Study:
     """One study: the nodules, the systems, and where results go. Each public method makes sections of the page."""
 
-    def __init__(self, data: Path, output: Path, weights: Mapping[str, Path | None], report: ProgressReporter) -> None:
+    def __init__(
+        self,
+        data: Path,
+        output: Path,
+        weights: Mapping[str, Path | None],
+        others: Sequence[System],
+        report: ProgressReporter,
+    ) -> None:
         if MAIN not in weights:
             raise InputError(f"The study needs weights for {MAIN}; give {MAIN}=FOLDER or leave the shipped ones.")
         for name in weights.keys() - set(OWN_SYSTEMS):
             raise InputError(f"There is no system {name!r}; choose one of {', '.join(OWN_SYSTEMS)}.")
-        self.data, self.output, self.weights, self.report = data, output, weights, report
-        self.cutouts = [cutout for cutout in read_cutouts(data / "lidc_nodules") if list_of(cutout.patient) == "report"]
+        for name in weights.keys() & {other.name for other in others}:
+            raise InputError(f"{name!r} names weights and label maps; give the label maps another name.")
+        self.data, self.output, self.weights, self.others, self.report = data, output, weights, others, report
+        every = read_cutouts(data / "lidc_nodules")
+        self.cutouts = [cutout for cutout in every if list_of(cutout.patient) == "report"]
+        self.trained = [cutout for cutout in every if list_of(cutout.patient) == "train"]
         if not self.cutouts:
             raise InputError(f"{data} holds no nodule of a patient of the report list; give the development data.")
         self.models = {name: load_models(folder, with_detector=name == MAIN) for name, folder in weights.items()}
@@ -115,11 +138,18 @@ class _Study:
         self.scores: dict[str, list[NoduleScore]] = {}
 
     def outlines(self) -> list[Section]:
-        for number, name in enumerate(self.weights):
-            self.scores[name] = self._scores_of(name, number)
+        # First, so that a missing label map is told at once.
+        others = {system.name: nodule_scores(system, self.cutouts) for system in self.others}
+        ends = np.linspace(0, 1, len(self.weights) + 1).tolist()
+        parts = dict(zip(self.weights, pairwise(ends), strict=True))
+        for name, part in parts.items():
+            self.scores[name] = self._scores_of(name, self.cutouts, "outlines", part)
+        self.scores |= others
+        sample = _drawn(self.trained, len(self.cutouts))
+        training = {name: self._scores_of(name, sample, "training nodules", part) for name, part in parts.items()}
         own = self.scores[MAIN]
         readers = {"readers, each against the others": reader_scores(self.cutouts)}
-        tables = [dice_table(self.scores), types_table(self.scores), measures_table(self.scores | readers)]
+        tables = [dice_table(self.scores, training), types_table(self.scores), measures_table(self.scores | readers)]
         if len(self.scores) > 1:
             tables.append(systems_table(self.scores))
         every = [score for scores in self.scores.values() for score in scores]
@@ -131,7 +161,8 @@ class _Study:
             self._picture("gallery", gallery_figure(self._ranked(own)), "Best, median and worst nodules by Dice."),
             self._picture("gallery-types", gallery_figure(self._typical(own)), "A typical nodule (median Dice) of each type."),
         ]
-        text = "Every nodule is seeded at the centre of the readers' 50% consensus and scored against it on the CT's own grid."
+        text = "Every nodule is seeded at the centre of the readers' 50% consensus and scored against it on the CT's own grid. "
+        text += f"Training: {len(sample)} nodules drawn at random from those of the shipped weights' training list."
         return [
             Section("Outlines", text, pictures, self._written_tables(tables)),
             Section("Nodules", "Strong heterogeneity is where G(x) falls below the nodule's peak.", gallery),
@@ -147,11 +178,14 @@ class _Study:
             return bootstrap_interval(np.array(scores), patients, lambda drawn: found_at(drawn.tolist())[rate])
 
         curve = [sensitivity(rate) for rate in LUNA16_RATES]
+        average = bootstrap_interval(
+            np.array(scores), patients, lambda drawn: _mean_sensitivity(drawn.tolist(), false, len(scans))
+        )
         ends = [np.array([getattr(one, end) for one in curve]) for end in ("value", "low", "high")]
         figure = froc_figure([FrocCurve("nodules in their own surroundings", np.array(LUNA16_RATES), *ends)])
         cells = tuple(
-            (f"{r:g}", f"{100 * c.value:.1f} [{100 * c.low:.1f}, {100 * c.high:.1f}]")
-            for r, c in zip(LUNA16_RATES, curve, strict=True)
+            (str(r), f"{100 * c.value:.1f} [{100 * c.low:.1f}, {100 * c.high:.1f}]")
+            for r, c in zip([*LUNA16_RATES, "mean"], [*curve, average], strict=True)
         )
         note = (
             f"{len(scores)} cut-outs in their own surroundings, mirrored at the border: easier than whole scans. False finds "
@@ -165,13 +199,52 @@ class _Study:
         models = self.models[MAIN]
         assert models.detector is not None
         grid = models.grid("detector")
-        folders = sorted(folder for folder in (self.data / "lidc_scans").iterdir() if list_of(folder.name) != "train")
+        folders = self._scan_folders()
         false = [score for folder in folders for score in scan_finds(read_scan(folder), models.detector, grid).false_scores]
         scores = []
         for number, cutout in enumerate(self.cutouts):
             scores.append(cutout_score(cutout, models.detector, grid))
             self.report("detection", (number + 1) / len(self.cutouts))
         return {"scores": scores, "false": false, "scans": [folder.name for folder in folders]}
+
+    def whole_scans(self) -> Section:
+        """Supplementary S2: the counts of whole scans that were not trained on."""
+        scans = [read_scan(folder) for folder in self._scan_folders()]
+        counted = {name: self._counts_of(name, scans) for name in self.weights}
+        self.report("whole scans", 1.0)
+        tables = [
+            detection_table({name: Counts(*counts[unit]) for name, counts in counted.items()}, f"whole scans, per {unit}")
+            for unit in ("slice", "nodule")
+        ]
+        text = (
+            f"{', '.join(scan.patient for scan in scans)}, as they come out with the default options, by the detector of LNHG; "
+            "L-RF is the generator everywhere, without a detector. Reference: nodules of three or more readers; what touches "
+            "those of fewer is neither right nor wrong. Per slice only slices with a nodule count, as in the paper."
+        )
+        return Section("Detection on whole scans", text, tables=self._written_tables(tables))
+
+    def _counts_of(self, name: str, scans: Sequence[LabelledScan]) -> dict[str, list]:
+        """True positives, false positives and false negatives of the system `name`, per slice and per nodule."""
+        models = self.models[name]
+        if name != "l-rf":
+            main = self.models[MAIN]
+            manifests = {**main.manifests, "generator": models.manifests["generator"]}
+            models = replace(main, generator=models.generator, manifests=manifests)
+
+        def make() -> dict[str, list]:
+            slices = nodules = Counts(0, 0, 0)
+            for scan in scans:
+                result = segment(scan.ct, Options(full_generator=name == "l-rf"), models=models)
+                found = result.unconfirmed if name == "l-rf" else result.labels
+                slices += count_slices(scan.reference, found, scan.doubtful)
+                nodules += count_nodules(scan.reference, found, scan.doubtful)
+            return {unit: [one.tp, one.fp, one.fn] for unit, one in (("slice", slices), ("nodule", nodules))}
+
+        return self._kept(f"detection-scans-{name}", make, models)
+
+    def _scan_folders(self) -> list[Path]:
+        """Whole scans of patients who were not trained on."""
+        return sorted(folder for folder in (self.data / "lidc_scans").iterdir() if list_of(folder.name) != "train")
 
     def heterogeneity(self) -> list[Section]:
         return [self._repeatability(), *self._meaning()]
@@ -255,19 +328,19 @@ class _Study:
             "versions": f"lnhg {__version__}, Python {platform.python_version()}, torch {torch.__version__}",
         }
 
-    def _scores_of(self, name: str, number: int) -> list[NoduleScore]:
-        """Scores of the system `name`, the one of this number."""
+    def _scores_of(self, name: str, cutouts: Sequence[Cutout], stage: str, part: tuple[float, float]) -> list[NoduleScore]:
+        """Scores of the system `name`; `part` of the stage is this system's, as shares from and to."""
         runs = self.runs[name]
         system = own_system(name, self.weights[name]) if name == "l-rf" else System(name, lambda cutout: runs.run(cutout).found)
 
         def make() -> list[NoduleScore]:
             scores = []
-            for done, cutout in enumerate(self.cutouts, 1):
+            for done, cutout in enumerate(cutouts, 1):
                 scores += nodule_scores(system, [cutout])
-                self.report("outlines", (number + done / len(self.cutouts)) / len(self.weights))
+                self.report(stage, part[0] + (part[1] - part[0]) * done / len(cutouts))
             return scores
 
-        return self._kept_rows(f"scores-{name}", make, NoduleScore, self.models[name])
+        return self._kept_rows(f"{stage.replace(' ', '-')}-{name}", make, NoduleScore, self.models[name])
 
     def _ranked(self, scores: Sequence[NoduleScore]) -> list[Case]:
         ordered = sorted(scores, key=lambda score: -score.dice)
@@ -293,7 +366,7 @@ class _Study:
     def _kept(self, name: str, make: Callable[[], dict[str, list]], models: Models | None = None) -> dict[str, list]:
         """What `make` returns, or what it returned for the same weights and nodules before."""
         used = models or self.models[MAIN]
-        kinds = sorted(used.manifests) if name == "detection" else ["generator"]
+        kinds = sorted(used.manifests) if name.startswith("detection") else ["generator"]
         key = "-".join(str(used.manifests[kind]["sha256"])[:8] for kind in kinds)
         nodules = zlib.crc32(" ".join(cutout.name for cutout in self.cutouts).encode())
         path = self.cache / f"{name}-{key}-{nodules:08x}.json"
@@ -305,15 +378,23 @@ class _Study:
         return Picture(save(figure, self.output / "figures", name), caption)
 
     def _written_tables(self, tables: Sequence[Table]) -> Sequence[Table]:
-        """Writes the tables as Markdown, CSV and LaTeX; hands them on."""
-        for table in tables:
-            stem = re.sub("[^a-z0-9]+", "-", table.title.lower()).strip("-")
-            for ending, text in (("md", table.markdown()), ("csv", table.csv()), ("tex", table.latex())):
-                _written(self.output / "tables" / f"{stem}.{ending}", text)
+        """Writes the tables and hands them on."""
+        write_tables(tables, self.output / "tables")
         return tables
 
 
 _KINDS = {"h": "map h(x)", "G": "G(x) itself", "CT": "raw CT", "diameter": "size"}
+
+
+def _drawn(cutouts: Sequence[Cutout], count: int) -> list[Cutout]:
+    """So many of the cut-outs (or all, if they are fewer), the same ones every time."""
+    picks = np.random.default_rng(0).permutation(len(cutouts))[:count]
+    return [cutouts[pick] for pick in sorted(picks)]
+
+
+def _mean_sensitivity(scores: Sequence[float], false: Sequence[float], scans: int) -> float:
+    """Mean over LUNA16's rates of false finds per scan."""
+    return float(np.mean(list(sensitivity_at(scores, false, scans, LUNA16_RATES).values())))
 
 
 def _groupings(scores: Sequence[NoduleScore]) -> dict[str, dict[str, list[NoduleScore]]]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from ..whole_file import write_whole
 from . import paper_figures as paper
 from .detection_scores import Counts, Froc
 from .groups import SIZES, TEXTURES, size_of
-from .scores import NoduleScore
+from .scores import FoldScores, NoduleScore
 from .statistics import Interval, bootstrap_interval, paired_t, welch, wilcoxon
 from .types_of_place import FREE, JUXTA_PLEURAL, JUXTA_VASCULAR
 
@@ -25,6 +28,9 @@ _GROUPS: tuple[tuple[str, Callable[[NoduleScore], bool]], ...] = (
     *((name, lambda score, name=name: score.place == name) for name in (JUXTA_PLEURAL, JUXTA_VASCULAR, FREE)),
     *((name, lambda score, name=name: size_of(score.diameter_mm) == name) for name, _, _ in SIZES),
 )
+
+#: Measures that are 0 where nothing was found, so that means over all nodules are fair.
+_SHARES = (("Dice", "dice"), ("intersection over union", "iou"), ("sensitivity", "sensitivity"))
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,22 @@ class Table:
         )
 
 
+def write_tables(tables: Sequence[Table], folder: Path) -> None:
+    """Write each table as Markdown, CSV and LaTeX, in files named after its title."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        stem = re.sub("[^a-z0-9]+", "-", table.title.lower()).strip("-")
+        for ending, text in (("md", table.markdown()), ("csv", table.csv()), ("tex", table.latex())):
+            write_whole(folder / f"{stem}.{ending}", text)
+
+
 def dice_table(test: Scores, training: Scores | None = None) -> Table:
     """Table I: mean Dice of training and test nodules, by system; `training` may lack some systems."""
     rows = []
     for system, scores in test.items():
-        trained = (training or {}).get(system)
-        p = "" if trained is None else _p(welch(_dice(trained), _dice(scores)).p)
-        own = ("" if trained is None else _percent(_dice_interval(trained)), _percent(_dice_interval(scores)), p)
+        trained = (training or {}).get(system, ())
+        p = _p(welch(_dice(trained), _dice(scores)).p) if min(len(trained), len(scores)) > 1 else ""
+        own = (_percent(_dice_interval(trained)), _percent(_dice_interval(scores)), p)
         printed = [f"{value:.2f}" for value in paper.DICE.get(system, ())] or ["", ""]
         rows.append((_title(system), str(len(scores)), *own, *printed))
     return Table(
@@ -96,6 +111,37 @@ def types_table(test: Scores) -> Table:
         tuple(rows),
         "Texture by the readers' mean rating, place by the rule of types_of_place, so that a nodule stands in several rows; "
         "95% intervals by bootstrap over patients. The paper's figures are from other data.",
+    )
+
+
+def crossvalidation_table(system: str, folds: Sequence[FoldScores]) -> Table:
+    """Table I of a cross-validation: a row for each fold, the mean over folds, and all nodules together."""
+    rows = [
+        (
+            f"fold {number}",
+            *_counts(fold.scores),
+            f"{fold.threshold:g}",
+            str(fold.steps),
+            *(f"{mean:.2f}" for mean in _means(fold.scores)),
+            "",
+        )
+        for number, fold in enumerate(folds, 1)
+    ]
+    columns = zip(*(_means(fold.scores) for fold in folds), strict=True)
+    every = [score for fold in folds for score in fold.scores]
+    printed = f"{paper.DICE[system][1]:.2f}" if system in paper.DICE else ""
+    over_folds = (f"{np.mean(column):.2f} ({np.std(column, ddof=1):.2f})" for column in columns)
+    patients = [score.patient for score in every]
+    together = (_percent(bootstrap_interval(_percents(every, field) / 100, patients)) for _, field in _SHARES)
+    rows.append(("mean (standard deviation) of the folds", "", "", "", "", *over_folds, printed))
+    rows.append(("all nodules (95% interval)", *_counts(every), "", "", *together, ""))
+    return Table(
+        f"Cross-validation of {_title(system)}",
+        ("", "patients", "nodules", "threshold", "steps", *(f"{title} (%)" for title, _ in _SHARES), "paper: Dice, test (%)"),
+        tuple(rows),
+        "Each fold is scored by a generator that saw none of its patients, with a threshold chosen on patients who are neither "
+        "trained on nor scored in that turn; nodules seeded at the centre of the 50% consensus, missed ones count as 0. "
+        "Intervals by bootstrap over patients. The paper's figure is from other data.",
     )
 
 
@@ -172,6 +218,20 @@ def froc_table(curves: Mapping[str, Froc]) -> Table:
         rows,
         "A find hits a nodule when its centre lies within the nodule's radius; 95% intervals by bootstrap over scans.",
     )
+
+
+def _counts(scores: Sequence[NoduleScore]) -> tuple[str, str]:
+    """How many patients and nodules."""
+    return str(len({score.patient for score in scores})), str(len(scores))
+
+
+def _percents(scores: Sequence[NoduleScore], field: str) -> np.ndarray:
+    return 100 * np.array([getattr(score, field) for score in scores])
+
+
+def _means(scores: Sequence[NoduleScore]) -> list[float]:
+    """Means of `_SHARES`, %."""
+    return [float(_percents(scores, field).mean()) for _, field in _SHARES]
 
 
 def _dice(scores: Sequence[NoduleScore]) -> np.ndarray:
