@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 import vtk
+from scipy import ndimage
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from lnhg import __version__
 from lnhg.axial import AxialView, axial_view
 from lnhg.ct import CT
 from lnhg.errors import InputError, LNHGError
-from lnhg.heterogeneity import OUTSIDE, NoduleMap, raw_ct_in_same_colours
+from lnhg.heterogeneity import OUTSIDE, NoduleMap, box_around, raw_ct_in_same_colours
 from lnhg.nodules import Nodule, as_row, from_row, header
 from lnhg.options import Options, options_of_record
 from lnhg.resources import resource
@@ -33,6 +34,8 @@ from .views import centre_on
 if TYPE_CHECKING:
     from lnhg.result import Result
 
+_VOXELS = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+_SURFACE = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
 # The usual lung window, HU.
 _LUNG_WINDOW, _LUNG_LEVEL = 1500, -600
 _FOREGROUND_OPACITY = 0.5
@@ -282,15 +285,32 @@ def _add_segmentation(ct_node: Any, labels: np.ndarray, count: int) -> Any:
     node = _add_node("vtkMRMLSegmentationNode", "Nodules")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
-    image = _label_image(labels, _ijk_to_ras(ct_node))
-    for label in range(1, count + 1):
-        segment = add_segment(node, label)
+    grid = _ijk_to_ras(ct_node)
+    boxes = {label: box for label, box in enumerate(ndimage.find_objects(labels, count), 1) if box is not None}
+    whole = box_around(boxes.values())
+    voxels, surfaces = _label_image(labels[whole], whole, grid), _surfaces(labels, boxes, grid)
+    # All of them before there are voxels, through which each that is added later would be compared.
+    segments = [add_segment(node, label) for label in range(1, count + 1)]
+    for label, segment in enumerate(segments, 1):
         segment.SetLabelValue(label)
-        segment.AddRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName(), image)
-    node.CreateClosedSurfaceRepresentation()
+        segment.AddRepresentation(_VOXELS, voxels)
+        segment.AddRepresentation(_SURFACE, surfaces.get(label, vtk.vtkPolyData()))
     # Only the outline in the slices: a fill would tint the colours of the heterogeneity map.
     node.GetDisplayNode().Visibility2DFillOff()
     return node
+
+
+def _surfaces(labels: np.ndarray, boxes: Mapping[int, tuple[slice, ...]], ijk_to_ras: Any) -> dict[int, Any]:
+    """The closed surface of each label, as Slicer makes it of the voxels in its box: of all voxels each would take as long."""
+    alone = slicer.vtkSegmentation()
+    alone.SetSourceRepresentationName(_VOXELS)
+    for label, box in boxes.items():
+        segment = slicer.vtkSegment()
+        segment.AddRepresentation(_VOXELS, _label_image(labels[box] == label, box, ijk_to_ras))
+        alone.AddSegment(segment, id_of_segment(label))
+    if boxes:
+        alone.CreateRepresentation(_SURFACE)
+    return {label: alone.GetSegmentRepresentation(id_of_segment(label), _SURFACE) for label in boxes}
 
 
 def add_segment(segmentation_node: Any, number: int) -> Any:
@@ -302,19 +322,12 @@ def add_segment(segmentation_node: Any, number: int) -> Any:
     return segment
 
 
-def _label_image(labels: np.ndarray, ijk_to_ras: Any) -> Any:
-    """The part of `labels` that holds nodules as one `vtkOrientedImageData`, which all segments share."""
-    box: list[slice] = []
-    extent: list[int] = []
-    for axis in range(3):
-        occupied = np.flatnonzero(labels.any(axis=tuple({0, 1, 2} - {axis})))
-        first, last = (int(occupied[0]), int(occupied[-1])) if occupied.size else (0, -1)
-        box.append(slice(first, last + 1))
-        extent = [first, last, *extent]  # VTK wants columns, rows, slices
+def _label_image(labels: np.ndarray, box: tuple[slice, ...], ijk_to_ras: Any) -> Any:
+    """The `labels` (or the mask) in a box of the CT as `vtkOrientedImageData`."""
     small = np.uint8 if labels.max(initial=0) < 256 else np.int16
     image = slicer.vtkOrientedImageData()
-    image.SetExtent(extent)
-    image.GetPointData().SetScalars(numpy_to_vtk(labels[tuple(box)].astype(small).ravel(), deep=True))
+    image.SetExtent([end for one in reversed(box) for end in (one.start, one.stop - 1)])  # columns, rows, slices
+    image.GetPointData().SetScalars(numpy_to_vtk(labels.astype(small).ravel()))
     image.SetImageToWorldMatrix(ijk_to_ras)
     return image
 

@@ -6,7 +6,7 @@ generator is sure. Every nodule has a rim of strong values from partial volume a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol
@@ -41,9 +41,8 @@ class NoduleMap:
 
     @property
     def box(self) -> tuple[slice, ...]:
-        """The smallest box with all nodules; the first voxel where there is none."""
-        boxes = [box for box, _ in self.parts.values()] or [(slice(0, 1),) * 3]
-        return tuple(slice(min(one.start for one in axis), max(one.stop for one in axis)) for axis in zip(*boxes, strict=True))
+        """The smallest box with all nodules."""
+        return box_around(box for box, _ in self.parts.values())
 
     def __getitem__(self, box: tuple[slice, ...]) -> np.ndarray:
         ranges = [range(*one.indices(size)) for one, size in zip(box, self.shape, strict=True)]
@@ -58,6 +57,12 @@ class NoduleMap:
     def whole(self) -> np.ndarray:
         """The values everywhere."""
         return self[tuple(slice(0, size) for size in self.shape)]
+
+
+def box_around(boxes: Iterable[tuple[slice, ...]]) -> tuple[slice, ...]:
+    """The smallest box with all `boxes`; the first voxel where there is none."""
+    sides = zip(*(list(boxes) or [(slice(0, 1),) * 3]), strict=True)
+    return tuple(slice(min(one.start for one in side), max(one.stop for one in side)) for side in sides)
 
 
 def _moved(ends: Sequence[tuple[int, int]], origin: Sequence[int]) -> tuple[slice, ...]:

@@ -96,9 +96,8 @@ def _temporary_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
 
 def _write_all(result: Result, folder: Path, with_identity: bool) -> None:
     files = {name: folder / file for name, file in FILES.items()}
-    labels = _small_labels(result)
-    _write_volumes(result, labels, files, write_nrrd)
-    write_segmentation(files["segmentation"], labels, result.ct.ijk_to_ras)
+    _write_volumes(result, files, write_nrrd)
+    write_segmentation(files["segmentation"], _small_labels(result), result.ct.ijk_to_ras)
     _write_table(files["table"], result)
     scene = _write_scene(files["scene"], result)
     record = run_record(result, scene, with_identity)
@@ -111,17 +110,15 @@ def _write_all(result: Result, folder: Path, with_identity: bool) -> None:
 def _write_for_scene(result: Result, folder: Path, with_identity: bool) -> None:
     files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
     write = partial(write_nrrd, packed=False)
-    _write_volumes(result, _small_labels(result), files, write)
+    _write_volumes(result, files, write)
     write(files["generated"], result.image.astype(np.float32, copy=False), result.ct.ijk_to_ras)
     if result.unconfirmed.any():
         write(files["unconfirmed"], result.unconfirmed.astype(np.uint16, copy=False), result.ct.ijk_to_ras)
     _write_record(files["record"], run_record(result, "not written: the Slicer module makes its own", with_identity))
 
 
-def _write_volumes(
-    result: Result, labels: np.ndarray, files: Mapping[str, Path], write: Callable[[Path, np.ndarray, np.ndarray], None]
-) -> None:
-    write(files["labels"], labels, result.ct.ijk_to_ras)
+def _write_volumes(result: Result, files: Mapping[str, Path], write: Callable[[Path, np.ndarray, np.ndarray], None]) -> None:
+    write(files["labels"], _small_labels(result), result.ct.ijk_to_ras)
     write(files["heterogeneity"], result.heterogeneity.astype(np.float32, copy=False), result.ct.ijk_to_ras)
 
 
