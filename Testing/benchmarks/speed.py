@@ -57,7 +57,8 @@ def measure_scan(path: Path, repeats: int, threads: int | None) -> dict[str, Any
             _timed(stages, "scene", lambda result=result, folder=folder: _write_scene(result, Path(folder) / "scene.mrb"))
         # The saved files hold the scene, and the last stage makes the map.
         stages["write"] = max(0.0, stages["write"] - stages["scene"])
-        _timed(stages, "map", lambda result=result: heterogeneity_map(result.image, result.labels, "inverse", "scan"))
+        image = result.image
+        _timed(stages, "map", lambda result=result, image=image: heterogeneity_map(image, result.labels, "inverse", "scan"))
         stages["measure"] = max(0.0, stages["measure"] - stages["map"])
         runs.append(stages)
         _say(f"{path.name}: run {number + 1} of {repeats}, {sum(stages.values()):.1f} s")
