@@ -179,7 +179,8 @@ def test_a_killed_training_started_again_ends_as_if_nothing_had_happened(tmp_pat
     states = [read_checkpoint(folder / "last.pt") for folder in (killed, whole)]
     for state in states:
         del state["minutes"]
-        assert state.pop("record")["data"] == {"LIDC-IDRI": {"nodules": 3, "scans": 0}}  # the killed one has its command too
+        data = state.pop("record")["data"]  # the killed one has its command too
+        assert data == {"LIDC-IDRI": {"patients": 3, "nodules": 3, "scans": 0}}
     _assert_same_state(*states)
     one, other = log_rows(killed), log_rows(whole)
     for row in one + other:

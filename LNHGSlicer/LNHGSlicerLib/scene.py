@@ -303,7 +303,6 @@ def _add_segmentation(ct_node: Any, labels: np.ndarray, count: int) -> Any:
 def _surfaces(labels: np.ndarray, boxes: Mapping[int, tuple[slice, ...]], ijk_to_ras: Any) -> dict[int, Any]:
     """The closed surface of each label, as Slicer makes it of the voxels in its box: of all voxels each would take as long."""
     alone = slicer.vtkSegmentation()
-    alone.SetSourceRepresentationName(_VOXELS)
     for label, box in boxes.items():
         segment = slicer.vtkSegment()
         segment.AddRepresentation(_VOXELS, _label_image(labels[box] == label, box, ijk_to_ras))
