@@ -10,7 +10,7 @@ import slicer
 from lnhg.segmentation_file import id_of_segment
 
 from .review import Review, carry_over
-from .scene import SceneNodes
+from .scene import SceneNodes, set_voxels
 
 
 def move_into(reviewed: SceneNodes, added: SceneNodes) -> list[str]:
@@ -21,7 +21,7 @@ def move_into(reviewed: SceneNodes, added: SceneNodes) -> list[str]:
     if reviewed.generated is not None and added.generated is not None:
         # The earlier run has no G(x) where it saw no candidate.
         both = np.maximum(*(slicer.util.arrayFromVolume(nodes.generated) for nodes in (reviewed, added)))
-        slicer.util.updateVolumeFromArray(reviewed.generated, both)
+        set_voxels(reviewed.generated, both)
     accept_all(added)
     changes = carry_over(added, reviewed)
     for node in added.added:

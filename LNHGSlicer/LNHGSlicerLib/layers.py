@@ -14,7 +14,7 @@ from lnhg.axial import axial_view
 from lnhg.errors import InputError
 from lnhg.heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
 
-from .scene import SceneNodes, ct_of_node, map_title, on_ct_grid, set_raw_ct, show_over_ct, voxels_of
+from .scene import SceneNodes, ct_of_node, map_title, on_ct_grid, set_raw_ct, set_voxels, show_over_ct, voxels_of
 from .transforms import point_of_node
 from .translation import _
 from .verdicts import REJECTED, verdict_of
@@ -169,7 +169,7 @@ class Layers:
         if options.hide_rim:
             hidden |= rim_mask(labels, view.ct.spacing, options.rim)
         heterogeneity[hidden] = OUTSIDE
-        slicer.util.updateVolumeFromArray(self.nodes.heterogeneity, view.back(heterogeneity))
+        set_voxels(self.nodes.heterogeneity, view.back(heterogeneity))
         shown = {label: part for label, part in raw_ct.parts.items() if label not in rejected}
         set_raw_ct(self.nodes.raw_ct, self.nodes.ct, view, replace(raw_ct, parts=shown))
 

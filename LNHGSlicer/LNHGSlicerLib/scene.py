@@ -262,16 +262,16 @@ def _add_volume(array: np.ndarray, ijk_to_ras: Any, name: str) -> Any:
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().AutoWindowLevelOff()
     node.GetDisplayNode().AutoThresholdOff()
-    node.SetAndObserveImageData(_shared_image(array))
+    set_voxels(node, array)
     return node
 
 
-def _shared_image(array: np.ndarray) -> Any:
-    """An image on the memory of `array` `[slice, row, column]`: of large CTs there is no room for a copy of each volume."""
+def set_voxels(volume_node: Any, array: np.ndarray) -> None:
+    """Show `array` `[slice, row, column]` in a volume node, in the same memory: of large CTs there is no room for copies."""
     image = vtk.vtkImageData()
     image.SetDimensions(array.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel()))
-    return image
+    volume_node.SetAndObserveImageData(image)
 
 
 def _set_lung_window(ct_node: Any) -> None:
@@ -356,7 +356,7 @@ def set_raw_ct(node: Any, ct_node: Any, view: AxialView, raw_ct: NoduleMap) -> N
     grid = grid_of_node(ct_node)
     corner = grid @ [i.start, j.start, k.start, 1]
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(np.column_stack([grid[:, :3], corner])))
-    node.SetAndObserveImageData(_shared_image(view.back(raw_ct[raw_ct.box])))
+    set_voxels(node, view.back(raw_ct[raw_ct.box]))
 
 
 def on_ct_grid(ct_node: Any, volume_node: Any) -> np.ndarray:
