@@ -23,7 +23,7 @@ from lnhg import __version__
 from lnhg.axial import AxialView, axial_view
 from lnhg.ct import CT
 from lnhg.errors import InputError, LNHGError
-from lnhg.heterogeneity import OUTSIDE, NoduleMap, box_around, raw_ct_in_same_colours
+from lnhg.heterogeneity import OUTSIDE, NoduleMap, box_around
 from lnhg.nodules import Nodule, as_row, from_row, header
 from lnhg.options import Options, options_of_record
 from lnhg.resources import resource
@@ -343,10 +343,9 @@ def _add_map(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
 
 
 def _add_raw_ct(ct_node: Any, result: Result) -> Any:
-    view, options = axial_view(result.ct), result.options
-    labels = view.forth(result.labels)
+    view = axial_view(result.ct)
     node = _add_map(ct_node, np.full((1, 1, 1), OUTSIDE, np.float32), "Raw CT in the same colours", "Raw CT")
-    set_raw_ct(node, ct_node, view, raw_ct_in_same_colours(view.ct.hu, labels, options.heterogeneity, options.normalisation))
+    set_raw_ct(node, ct_node, view, result.raw_ct_in(view))
     return node
 
 

@@ -18,7 +18,7 @@ from skimage.measure import find_contours
 
 from .axial import AxialView, axial_view
 from .ct import CT
-from .heterogeneity import OUTSIDE, NoduleMap, jet, raw_ct_in_same_colours, rim_mask
+from .heterogeneity import OUTSIDE, NoduleMap, jet, rim_mask
 from .nodules import Nodule
 from .result import Result
 from .segmentation_file import segment_color
@@ -98,8 +98,7 @@ class _Scan:
 
     @cached_property
     def raw_ct(self) -> NoduleMap:
-        options = self.result.options
-        return raw_ct_in_same_colours(self.view.ct.hu, self.labels, options.heterogeneity, options.normalisation)
+        return self.result.raw_ct_in(self.view)
 
     @cached_property
     def core(self) -> np.ndarray:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .axial import axial_view
+from .axial import AxialView, axial_view
 from .ct import CT
-from .heterogeneity import raw_ct_in_same_colours
+from .heterogeneity import NoduleMap, raw_ct_in_same_colours
 from .nodules import Nodule
 from .options import Options
 
@@ -51,8 +51,12 @@ class Result:
     def raw_ct_map(self) -> np.ndarray:
         """The raw CT rendered as the map is, to compare: float32 on the CT's grid, 0..1 inside the nodules and -1 outside."""
         view = axial_view(self.ct)
+        return view.back(self.raw_ct_in(view).whole())
+
+    def raw_ct_in(self, view: AxialView) -> NoduleMap:
+        """The same in the axial view of `ct`, with memory for the nodules alone."""
         labels, options = view.forth(self.labels), self.options
-        return view.back(raw_ct_in_same_colours(view.ct.hu, labels, options.heterogeneity, options.normalisation).whole())
+        return raw_ct_in_same_colours(view.ct.hu, labels, options.heterogeneity, options.normalisation)
 
     def save(self, folder: str | Path, *, with_identity: bool = False) -> dict[str, Path]:
         """Write all result files into `folder` (made if absent), all or none; returns name -> path."""
