@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -202,6 +203,18 @@ def test_minutes_end_a_run_and_the_next_goes_on(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "last.pt")["step"] == 0
     _training(tmp_path).run()
     assert read_checkpoint(tmp_path / "last.pt")["step"] == 8
+
+
+def test_checkpoints_of_chosen_steps_stay_and_a_run_goes_on_from_one(tmp_path: Path) -> None:
+    _training(tmp_path / "run", _MSE_ONLY).run(keep=(3, 6))
+    assert sorted(path.name for path in (tmp_path / "run").glob("step-*.pt")) == ["step-3.pt", "step-6.pt"]
+    (tmp_path / "again").mkdir()
+    shutil.copy(tmp_path / "run" / "step-3.pt", tmp_path / "again" / "last.pt")
+    again = _training(tmp_path / "again", _MSE_ONLY)
+    assert again.step == 3
+    again.run()
+    ends = [read_checkpoint(tmp_path / name / "last.pt")["generator"] for name in ("run", "again")]
+    _assert_same_state(*ends)
 
 
 def test_a_folder_with_another_configuration_is_refused(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 import vtk
-from scipy import ndimage
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from lnhg import __version__
 from lnhg.axial import AxialView, axial_view
+from lnhg.boxes import box_around, label_boxes
 from lnhg.ct import CT
 from lnhg.errors import InputError, LNHGError
-from lnhg.heterogeneity import OUTSIDE, NoduleMap, box_around
+from lnhg.heterogeneity import OUTSIDE, NoduleMap
 from lnhg.nodules import Nodule, as_row, from_row, header
 from lnhg.options import Options, options_of_record
 from lnhg.resources import resource
@@ -286,7 +286,7 @@ def _add_segmentation(ct_node: Any, labels: np.ndarray, count: int) -> Any:
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
     grid = _ijk_to_ras(ct_node)
-    boxes = {label: box for label, box in enumerate(ndimage.find_objects(labels, count), 1) if box is not None}
+    boxes = label_boxes(labels)
     whole = box_around(boxes.values())
     voxels, surfaces = _label_image(labels[whole], whole, grid), _surfaces(labels, boxes, grid)
     # All of them before there are voxels, through which each that is added later would be compared.

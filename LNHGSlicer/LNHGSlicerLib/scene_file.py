@@ -42,9 +42,16 @@ def write_scene(result: Result, path: Path, *, ct_name: str = "CT") -> None:
 
 
 def _pack_quickly() -> None:
-    """Volumes are packed at zlib's fastest level, by a storage that has levels: half the time for a third more room."""
+    """Choose storages that need little time and memory.
+
+    Volumes are packed at zlib's fastest level, by a storage that has levels: half the time for a third more room. The
+    segmentation is cut to its segments: on the grid of a large CT Slicer would make three copies of it.
+    """
     import slicer
 
+    for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        segmentation.AddDefaultStorageNode()
+        segmentation.GetStorageNode().CropToMinimumExtentOn()
     for volume in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
         storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLNRRDStorageNode")
         storage.SetDefaultWriteFileExtension("nrrd")

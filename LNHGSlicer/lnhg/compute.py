@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -93,6 +95,13 @@ class Compute:
             return _CPU_BATCH
         free, _ = torch.cuda.mem_get_info(self.device)
         return max(1, min(_GPU_BATCH, free // 2 // item_bytes))
+
+
+def give_memory_back() -> None:
+    """Give back what the networks have freed: the C library of Linux keeps it, 0.4 GiB after a CT of 600 slices."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
 
 
 def _device(name: str) -> torch.device:

@@ -212,7 +212,8 @@ def edge_of(ct: CT, image: Indexed, candidate: Candidate, rule: FusionRule) -> f
 def _filled(mask: np.ndarray) -> np.ndarray:
     """The mask with the holes of each slice filled: cavities, and the middle of masses wider than the generator sees."""
     for k in np.flatnonzero(mask.any((1, 2))):
-        mask[k] = ndimage.binary_fill_holes(mask[k])
+        (box,) = ndimage.find_objects(mask[k].view(np.uint8))
+        mask[k][box] = ndimage.binary_fill_holes(mask[k][box])
     return mask
 
 

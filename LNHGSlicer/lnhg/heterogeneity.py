@@ -6,7 +6,7 @@ generator is sure. Every nodule has a rim of strong values from partial volume a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import ndimage
 
+from .boxes import box_around, grown_box, label_boxes
 from .resources import resource
 
 #: Value of a map outside the nodules.
@@ -59,12 +60,6 @@ class NoduleMap:
         return self[tuple(slice(0, size) for size in self.shape)]
 
 
-def box_around(boxes: Iterable[tuple[slice, ...]]) -> tuple[slice, ...]:
-    """The smallest box with all `boxes`; the first voxel where there is none."""
-    sides = zip(*(list(boxes) or [(slice(0, 1),) * 3]), strict=True)
-    return tuple(slice(min(one.start for one in side), max(one.stop for one in side)) for side in sides)
-
-
 def _moved(ends: Sequence[tuple[int, int]], origin: Sequence[int]) -> tuple[slice, ...]:
     """A box as an index of an array that begins at `origin`."""
     return tuple(slice(first - start, end - start) for (first, end), start in zip(ends, origin, strict=True))
@@ -99,7 +94,7 @@ def _map(image: Indexed, labels: np.ndarray, kind: str, normalisation: str, scan
         raise ValueError(f"Unknown kind of map: {kind!r}.")
     if normalisation not in ("scan", "nodule", "slice"):
         raise ValueError(f"Unknown normalisation: {normalisation!r}.")
-    boxes = {number: box for number, box in enumerate(ndimage.find_objects(labels), 1) if box is not None}
+    boxes = label_boxes(labels)
     nodules = [(box, labels[box] == number) for number, box in boxes.items()]
     ranges = _ranges(image, labels.shape, nodules, normalisation, scan_minimum) if nodules else []
     parts = {}
@@ -143,9 +138,7 @@ def rim_mask(labels: np.ndarray, spacing: tuple[float, float, float], rim_mm: fl
     rim = np.zeros(labels.shape, bool)
     ball = reach(spacing, rim_mm)
     margin = [size // 2 for size in ball.shape]
-    for number, box in enumerate(ndimage.find_objects(labels), 1):
-        if box is None:
-            continue
+    for number, box in label_boxes(labels).items():
         around = grown_box(box, margin)
         nodule = labels[around] == number
         rim[around] |= nodule & ndimage.binary_dilation(~nodule, ball)
@@ -162,11 +155,6 @@ def reach(spacing: tuple[float, float, float], mm: float) -> np.ndarray:
     offsets = np.abs(np.stack(np.meshgrid(*[np.arange(-one, one + 1) for one in wide], indexing="ij"), -1)) * step
     beyond = np.maximum(offsets - step / 2, 0)
     return np.linalg.norm(beyond, axis=-1) <= mm + 1e-6
-
-
-def grown_box(box: tuple[slice, ...], margin: list[int]) -> tuple[slice, ...]:
-    """`box` with `margin` voxels more on each side, cut at the array's start (slicing cuts it at its end)."""
-    return tuple(slice(max(0, one.start - more), one.stop + more) for one, more in zip(box, margin, strict=True))
 
 
 def jet(values: np.ndarray) -> np.ndarray:

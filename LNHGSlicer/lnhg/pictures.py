@@ -7,8 +7,8 @@ and sagittal stand upright on it. So on an oblique or tilted grid they lean with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from .axial import AxialView, axial_view
+from .axial import axial_view
+from .boxes import label_boxes
 from .ct import CT
 from .heterogeneity import OUTSIDE, NoduleMap, jet, rim_mask
 from .nodules import Nodule
@@ -76,50 +77,43 @@ class Plane:
 
 def nodule_planes(result: Result) -> list[tuple[Plane, ...]]:
     """For each nodule of `result` its axial, coronal and sagittal plane, about 60 mm wide."""
-    scan = _Scan(result, axial_view(result.ct))
-    boxes = ndimage.find_objects(scan.labels)
-    return [scan.planes(number, box) for number, box in enumerate(boxes, 1)]
+    scan = _Scan.of(result)
+    boxes = label_boxes(scan.labels)
+    with ThreadPoolExecutor(result.options.threads) as pool:
+        return list(pool.map(scan.planes, boxes, boxes.values()))
 
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
-    """A result in the axial view, ready to be cut into planes."""
+    """A result in the axial view, ready to be cut into planes.
 
-    result: Result
-    view: AxialView
+    Attributes:
+        ct, labels, heterogeneity, raw_ct: of the result.
+        core: voxels of nodules that lie in no rim.
+        frame: unit vectors (RAS, one a row) to the left, to the back and to the head, two of them in the slice.
+    """
 
-    @cached_property
-    def labels(self) -> np.ndarray:
-        return self.view.forth(self.result.labels)
+    ct: CT
+    labels: np.ndarray
+    heterogeneity: np.ndarray
+    raw_ct: NoduleMap
+    core: np.ndarray
+    frame: np.ndarray
 
-    @cached_property
-    def heterogeneity(self) -> np.ndarray:
-        return self.view.forth(self.result.heterogeneity)
-
-    @cached_property
-    def raw_ct(self) -> NoduleMap:
-        return self.result.raw_ct_in(self.view)
-
-    @cached_property
-    def core(self) -> np.ndarray:
-        return (self.labels > 0) & ~rim_mask(self.labels, self.view.ct.spacing, self.result.options.rim)
-
-    @cached_property
-    def frame(self) -> np.ndarray:
-        """Unit vectors (RAS, one a row) to the left, to the back and to the head, two of them in the slice."""
-        column, row = self.view.ct.ijk_to_ras[:3, 0], self.view.ct.ijk_to_ras[:3, 1]
-        left = column / np.linalg.norm(column)
-        back = row - (row @ left) * left
-        back /= np.linalg.norm(back)
-        return np.array([left, back, np.cross(left, back)])
+    @classmethod
+    def of(cls, result: Result) -> _Scan:
+        view = axial_view(result.ct)
+        labels = view.forth(result.labels)
+        core = (labels > 0) & ~rim_mask(labels, view.ct.spacing, result.options.rim)
+        return cls(view.ct, labels, view.forth(result.heterogeneity), result.raw_ct_in(view), core, _frame(view.ct))
 
     def planes(self, number: int, box: tuple[slice, ...]) -> tuple[Plane, ...]:
         mask = self.labels[box] == number
         largest = len(mask) - 1 - int(np.argmax(mask.sum((1, 2))[::-1]))
         start = np.array([one.start for one in box])
         _, j, i = start + ndimage.center_of_mass(mask)
-        centre = self.view.ct.to_ras(np.array([i, j, start[0] + largest]))
-        corners = self.view.ct.to_ras(np.argwhere(np.ones((2, 2, 2))) * mask.shape[::-1])
+        centre = self.ct.to_ras(np.array([i, j, start[0] + largest]))
+        corners = self.ct.to_ras(np.argwhere(np.ones((2, 2, 2))) * mask.shape[::-1])
         wide = float(np.ptp(corners @ self.frame.T, axis=0).max())
         return tuple(self._plane(name, centre, wide) for name in _PLANES)
 
@@ -131,10 +125,10 @@ class _Scan:
         x, y = (self.frame[axis] * sign for axis, sign in zip(axes, signs, strict=True))
         step = (np.arange(PIXELS) - (PIXELS - 1) / 2) * pixel_mm
         ras = centre + step[None, :, None] * x + step[:, None, None] * y
-        cut = _Cut.around(np.moveaxis(self.view.ct.to_ijk(ras)[..., ::-1], -1, 0), self.labels.shape)
+        cut = _Cut.around(np.moveaxis(self.ct.to_ijk(ras)[..., ::-1], -1, 0), self.labels.shape)
         labels = self.labels[cut.box]
         low, high = WINDOW_HU
-        grey = ((cut.sample(self.view.ct.hu[cut.box]) - low) / (high - low) * 255).clip(0, 255)
+        grey = ((cut.sample(self.ct.hu[cut.box]) - low) / (high - low) * 255).clip(0, 255)
         return Plane(
             name,
             edges,
@@ -146,6 +140,14 @@ class _Scan:
             {int(label): cut.outlines(labels == label) for label in np.unique(labels[labels > 0])},
             cut.outlines(self.core[cut.box]),
         )
+
+
+def _frame(ct: CT) -> np.ndarray:
+    column, row = ct.ijk_to_ras[:3, 0], ct.ijk_to_ras[:3, 1]
+    left = column / np.linalg.norm(column)
+    back = row - (row @ left) * left
+    back /= np.linalg.norm(back)
+    return np.array([left, back, np.cross(left, back)])
 
 
 @dataclass(frozen=True, eq=False)

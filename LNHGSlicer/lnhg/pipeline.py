@@ -18,7 +18,7 @@ from scipy import ndimage
 from . import __version__
 from .axial import AxialView, axial_view
 from .candidates import Candidate
-from .compute import Compute
+from .compute import Compute, give_memory_back
 from .ct import CT
 from .detection import detect
 from .errors import InputError
@@ -124,6 +124,7 @@ def segment(
         candidates = [*run.detected(lungs, region), *seeded]
     with run.timed("generate"):
         image = run.image(candidates)
+    give_memory_back()
     with run.timed("fuse"):
         nodules = run.fused(image, candidates, region)
     with run.timed("measure"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -95,8 +97,8 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
         planes: the pictures, from `nodule_planes`.
         record: from `run_record`; the report shows an identity only if it holds one.
     """
-    kind = result.options.heterogeneity
-    cards = [_card(nodule, views, kind) for nodule, views in zip(result.nodules, planes, strict=True)]
+    with ThreadPoolExecutor(result.options.threads) as pool:
+        cards = list(pool.map(partial(_card, kind=result.options.heterogeneity), result.nodules, planes))
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -6,8 +6,8 @@ import colorsys
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
+from .boxes import label_boxes
 from .nrrd_file import write_nrrd
 
 #: Lung nodule in the codes of DICOM's master lists, as Slicer writes them: context ~ category ~ type ~ modifier ~
@@ -56,7 +56,7 @@ def write_segmentation(path: Path, labels: np.ndarray, ijk_to_ras: np.ndarray) -
         "Segmentation_SourceRepresentation": "Binary labelmap",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
-    for label, box in enumerate(ndimage.find_objects(labels), 1):
+    for label, box in label_boxes(labels).items():
         fields |= _segment_fields(label, box)
     write_nrrd(path, labels, ijk_to_ras, fields)
 

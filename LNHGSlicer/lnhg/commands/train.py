@@ -31,6 +31,14 @@ def add(commands: Any) -> None:
     generator.add_argument("--vgg", type=Path, help="local file of VGG-19 weights (default: torchvision's download)")
     generator.add_argument("--minutes", type=float, help="stop after so many minutes; a later call goes on")
     generator.add_argument("--validate-every", type=int, default=1000, help="steps between Dice on the select patients")
+    generator.add_argument(
+        "--keep",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="STEP",
+        help="steps whose checkpoints stay, as step-STEP.pt, such as for lnhg study --lengths",
+    )
     generator.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     generator.add_argument(
         "--precision", choices=("float32", "bf16", "fp16"), default="float32", help="of the networks (default: float32)"
@@ -78,6 +86,7 @@ def _train_generator(arguments: argparse.Namespace) -> None:
         start=arguments.start,
         minutes=arguments.minutes,
         validate_every=arguments.validate_every,
+        keep=arguments.keep,
         command=_generator_command(arguments),
     )
 

@@ -85,11 +85,13 @@ class GeneratorTraining:
         *,
         minutes: float | None = None,
         save_every: int = 50,
+        keep: Sequence[int] = (),
         validate_every: int = 0,
         validate: Callable[[Generator | UNet], float] | None = None,
     ) -> None:
         """Train up to the configured steps, or until `minutes` have passed since this call; always ends with a checkpoint.
 
+        Checkpoints of the steps in `keep` stay, as `step-N.pt`.
         Raises LNHGError when a loss is not finite or the output has died; the last checkpoint is then the last good one.
         """
         began, before = time.monotonic(), self.minutes
@@ -104,10 +106,10 @@ class GeneratorTraining:
                 self.minutes = before + (time.monotonic() - began) / 60
                 if monitor:
                     self._tell(monitor, figures)
-                if self.step % save_every == 0 and not self._dead:
+                if (self.step % save_every == 0 or self.step in keep) and not self._dead:
                     if monitor:
                         monitor.flush()
-                    self._save()
+                    self._save(kept=self.step in keep)
         self._save()
 
     @property
@@ -235,13 +237,16 @@ class GeneratorTraining:
             "record": self.record,
         }
 
-    def _save(self) -> None:
+    def _save(self, kept: bool = False) -> None:
         # A gradient can overflow after a loss that was finite.
         if not all(bool(value.isfinite().all()) for value in self.generator.state_dict().values()):
             raise self._not_finite()
         if self.processes.first:
             state = {name: part.state_dict() for name, part in self._stateful().items()}
-            write_checkpoint(self.checkpoint, state | self._origin() | {"best_dice": self.best_dice})
+            state |= self._origin() | {"best_dice": self.best_dice}
+            write_checkpoint(self.checkpoint, state)
+            if kept:
+                write_checkpoint(self.folder / f"step-{self.step}.pt", state)
 
     def _resume(self, state: dict[str, Any]) -> None:
         # A checkpoint of before a value was added to the configuration was made with its default.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,14 @@ def train_generator(
     start: Path | None = None,
     minutes: float | None = None,
     validate_every: int = 500,
+    keep: Sequence[int] = (),
     command: str | None = None,
     listed: Callable[[str], str] = list_of,
 ) -> None:
     """Train (or go on training) on the `train` patients of `data`, watching Dice on the `select` patients.
 
     `vgg` is a local file of VGG-19 weights (None: torchvision's download); `start` a checkpoint whose generator is the
-    starting point; `command` what a person types to do the same, for the model card; `listed` says which list a patient is
+    starting point; `keep` names the steps whose checkpoints stay; `command` what a person types to do the same, for the model card; `listed` says which list a patient is
     on. Processes that `torchrun` started train one network together.
     """
     train, select = (cutouts_of(data, patients, listed) for patients in ("train", "select"))
@@ -63,6 +64,7 @@ def train_generator(
         training.run(
             minutes=minutes,
             validate_every=validate_every,
+            keep=keep,
             validate=lambda generator: _mean_dice(generator, select, config, processes.device.type),
         )
 
