@@ -12,7 +12,7 @@ Box = tuple[slice, ...]
 def label_boxes(labels: np.ndarray) -> dict[int, Box]:
     """The box of each label that there is, by rising label.
 
-    For volumes that are 0 nearly everywhere: a fifth of the time of scipy's `find_objects`, which looks at every voxel.
+    For volumes that are 0 nearly everywhere: a third of the time of scipy's `find_objects`, which looks at every voxel.
     """
     places = np.unravel_index(np.flatnonzero(labels != 0), labels.shape)
     order = np.argsort(labels[places], kind="stable")

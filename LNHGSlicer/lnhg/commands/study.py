@@ -40,8 +40,8 @@ def add(commands: Any) -> None:
         type=Path,
         nargs="+",
         default=[],
-        help="weights trained longer and longer, for stability: the paper's 80, 100, 140, 160 and 220 epochs are checkpoints of "
-        "one run of lnhg train generator, --keep in the same ratios, each packed by lnhg weights pack",
+        help="weights trained longer and longer, for stability: the paper's 80, 100, 140, 160 and 220 epochs are checkpoints "
+        "of one run of lnhg train generator, --keep in the same ratios, each packed by lnhg weights pack",
     )
 
 

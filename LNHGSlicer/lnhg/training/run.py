@@ -49,8 +49,8 @@ def train_generator(
     """Train (or go on training) on the `train` patients of `data`, watching Dice on the `select` patients.
 
     `vgg` is a local file of VGG-19 weights (None: torchvision's download); `start` a checkpoint whose generator is the
-    starting point; `keep` names the steps whose checkpoints stay; `command` what a person types to do the same, for the model card; `listed` says which list a patient is
-    on. Processes that `torchrun` started train one network together.
+    starting point; `keep` names the steps whose checkpoints stay; `command` is what a person types to do the same, for the
+    model card; `listed` says which list a patient is on. Processes that `torchrun` started train one network together.
     """
     train, select = (cutouts_of(data, patients, listed) for patients in ("train", "select"))
     scans = scans_of(data, "train", listed) if config.background else iter(())
