@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .boxes import label_boxes
+from .boxes import Box, label_boxes
 from .nrrd_file import write_nrrd
 
 #: Lung nodule in the codes of DICOM's master lists, as Slicer writes them: context ~ category ~ type ~ modifier ~
@@ -61,7 +61,7 @@ def write_segmentation(path: Path, labels: np.ndarray, ijk_to_ras: np.ndarray) -
     write_nrrd(path, labels, ijk_to_ras, fields)
 
 
-def _segment_fields(label: int, box: tuple[slice, slice, slice]) -> dict[str, str]:
+def _segment_fields(label: int, box: Box) -> dict[str, str]:
     extent = [edge for one in reversed(box) for edge in (one.start, one.stop - 1)]  # columns, rows, slices
     values = {
         "ID": id_of_segment(label),
