@@ -104,7 +104,8 @@ class _Scan:
     def of(cls, result: Result) -> _Scan:
         view = axial_view(result.ct)
         labels = view.forth(result.labels)
-        core = (labels > 0) & ~rim_mask(labels, view.ct.spacing, result.options.rim)
+        core = rim_mask(labels, view.ct.spacing, result.options.rim)
+        core ^= labels > 0  # all but the rim, in its memory
         return cls(view.ct, labels, view.forth(result.heterogeneity), result.raw_ct_in(view), core, _frame(view.ct))
 
     def planes(self, number: int, box: tuple[slice, ...]) -> tuple[Plane, ...]:
