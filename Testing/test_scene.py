@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from lnhg.axial import axial_view
+from lnhg.boxes import box_around, label_boxes
 from lnhg.errors import LNHGError
 from lnhg.nodules import as_row, header
 from lnhg.options import Options
@@ -231,6 +233,16 @@ def test_nothing_in_the_file_names_the_patient(tmp_path):
     assert b"ct.nrrd" in contents
     assert b"doe" not in contents
     assert b"jane" not in contents
+
+
+def test_the_segmentation_in_the_file_is_no_larger_than_its_nodules(tmp_path):
+    result = handmade_result(GRIDS["axial"])
+    write_scene(result, tmp_path / "scene.mrb")
+    with zipfile.ZipFile(tmp_path / "scene.mrb") as bundle:
+        (name,) = (name for name in bundle.namelist() if name.endswith(".seg.nrrd"))
+        bundle.extract(name, tmp_path)
+    size = sitk.ReadImage(str(tmp_path / name)).GetSize()
+    assert size == tuple(part.stop - part.start for part in reversed(box_around(label_boxes(result.labels).values())))
 
 
 @pytest.mark.parametrize("grid", GRIDS)

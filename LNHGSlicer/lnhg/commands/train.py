@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from .common import add_command
+
+# Options that count for the weights, in the order in which they are told.
+_OF_GENERATOR = ("preset", "variant", "precision", "device", "threads", "minutes", "validate-every", "start", "vgg", "set")
+_OF_DETECTOR = ("preset", "random-seed", "minutes", "features", "threads")
 
 
 def add(commands: Any) -> None:
@@ -87,24 +92,27 @@ def _train_generator(arguments: argparse.Namespace) -> None:
         minutes=arguments.minutes,
         validate_every=arguments.validate_every,
         keep=arguments.keep,
-        command=_generator_command(arguments),
+        command=_command(arguments, "generator", _OF_GENERATOR),
     )
 
 
-def _generator_command(arguments: argparse.Namespace) -> str:
+def _command(arguments: argparse.Namespace, network: str, names: Sequence[str]) -> str:
     """What a person types to train the same, for the model card; of paths only what does not tell about this machine."""
     count = os.environ.get("LOCAL_WORLD_SIZE", "1")
     words = ["lnhg"] if count == "1" else ["torchrun", "--nproc-per-node", count, "-m", "lnhg"]
-    words += ["train", "generator", "--data", "DATA", "--output", arguments.output.name]
-    for name in ("preset", "variant", "precision", "device", "threads", "minutes", "validate-every", "start", "vgg"):
+    words += ["train", network, "--data", "DATA", "--output", arguments.output.name]
+    for name in names:
         value = getattr(arguments, name.replace("-", "_"))
-        if isinstance(value, Path):
-            value = Path(*value.parts[-2:])
-        if value is not None:
-            words += [f"--{name}", str(value)]
-    for change in arguments.set:
-        words += ["--set", change]
+        for one in value if name == "set" else [value]:
+            words += _words(name, one)
     return shlex.join(words)
+
+
+def _words(name: str, value: Any) -> list[str]:
+    """An option and its values; nothing where none was given."""
+    values = value if isinstance(value, list) else [value]
+    given = [Path(*one.parts[-2:]) if isinstance(one, Path) else one for one in values if one is not None]
+    return [f"--{name}", *map(str, given)] if given else []
 
 
 def _train_detector(arguments: argparse.Namespace) -> None:
@@ -120,20 +128,8 @@ def _train_detector(arguments: argparse.Namespace) -> None:
         config = DetectorTraining.paper()
     else:
         config = DetectorTraining(minutes=tuple(arguments.minutes or (45.0, 30.0)), features=arguments.features)
-    train_detector(replace(config, seed=arguments.random_seed), arguments.output, arguments.data, _detector_command(arguments))
-
-
-def _detector_command(arguments: argparse.Namespace) -> str:
-    """The same for the detector."""
-    words = ["lnhg", "train", "detector", "--data", "DATA", "--output", arguments.output.name, "--preset", arguments.preset]
-    words += ["--random-seed", str(arguments.random_seed)]
-    if arguments.minutes:
-        words += ["--minutes", *map(str, arguments.minutes)]
-    if arguments.features:
-        words += ["--features", arguments.features.name]
-    if arguments.threads:
-        words += ["--threads", str(arguments.threads)]
-    return shlex.join(words)
+    command = _command(arguments, "detector", _OF_DETECTOR)
+    train_detector(replace(config, seed=arguments.random_seed), arguments.output, arguments.data, command)
 
 
 def _train_rescorer(arguments: argparse.Namespace) -> None:
