@@ -13,7 +13,8 @@ from torch import nn
 from lnhg.ct import CT
 from lnhg.data.cutouts import Cutout
 from lnhg.errors import InputError
-from lnhg.evaluation.dice import Match, centre_of, dice, match_nodules, read_label_maps, seeded_dice
+from lnhg.evaluation.dice import Match, centre_of, dice, match_nodules, seeded_dice
+from lnhg.evaluation.label_maps import read_label_map
 from lnhg.grid import NetworkGrid
 from lnhg.pipeline import Models
 
@@ -107,17 +108,17 @@ def test_label_maps_of_different_grids_are_refused() -> None:
 def test_a_label_map_is_read_from_disk(tmp_path: Path) -> None:
     values = np.arange(24).reshape(2, 3, 4)
     sitk.WriteImage(sitk.GetImageFromArray(values.astype(np.float32)), str(tmp_path / "labels.nrrd"))
-    np.testing.assert_array_equal(read_label_maps(tmp_path / "labels.nrrd")[0], values)
+    np.testing.assert_array_equal(read_label_map(tmp_path / "labels.nrrd").labels, values)
 
 
 @pytest.mark.parametrize("values", [[[[0.5, 1]]], [[[-1.0, 1]]]])
 def test_an_image_that_is_no_label_map_is_refused(tmp_path: Path, values: list) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(np.array(values, np.float32)), str(tmp_path / "ct.nrrd"))
     with pytest.raises(InputError, match=r"ct\.nrrd is no label map"):
-        read_label_maps(tmp_path / "ct.nrrd")
+        read_label_map(tmp_path / "ct.nrrd")
 
 
 def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.nrrd").write_text("nothing")
     with pytest.raises(InputError, match=r"labels\.nrrd cannot be read as an image"):
-        read_label_maps(tmp_path / "labels.nrrd")
+        read_label_map(tmp_path / "labels.nrrd")

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
+from scipy.spatial import cKDTree
 from sklearn.metrics import jaccard_score, precision_score, recall_score
 
 from lnhg.ct import CT
@@ -16,6 +18,7 @@ from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.errors import InputError
 from lnhg.evaluation import systems
 from lnhg.evaluation.groups import size_of, texture_of
+from lnhg.evaluation.measures import measure
 from lnhg.evaluation.overlap import Overlap, overlap
 from lnhg.evaluation.references import reference_mask, staple
 from lnhg.evaluation.scores import nodule_scores, reader_scores
@@ -88,6 +91,25 @@ def test_the_mean_surface_distance_counts_both_surfaces_and_the_hausdorff_distan
     assert measured.hausdorff95 == pytest.approx(0.95 * 4)  # the percentile of 0 and 4
 
 
+def test_surface_distances_of_balls_agree_with_scipy() -> None:
+    one, other, spacing = ball(), ball(k=7, j=22, radius=6), (0.6, 0.7, 2.5)
+    rims = [np.argwhere(mask & ~ndimage.binary_erosion(mask)) * spacing[::-1] for mask in (one, other)]
+    there, back = (cKDTree(to).query(of)[0] for of, to in (rims, rims[::-1]))
+    measured = surface_distances(one, other, spacing)
+    assert measured.hausdorff95 == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), rel=1e-5)
+    assert measured.mean == pytest.approx(np.concatenate([there, back]).mean(), rel=1e-5)
+
+
+def test_errors_of_volume_and_diameter_are_relative_to_the_reference() -> None:
+    reference, found = np.zeros((4, 4, 4), bool), np.zeros((4, 4, 4), bool)
+    reference[:2, :2, :2], found[:3, :3, :3] = True, True
+    measured = measure(reference, found, (0.5, 0.5, 2.0), 0.5)
+    assert (measured.reference_mm3, measured.found_mm3) == (4, 13.5)
+    assert measured.volume_error == pytest.approx((27 - 8) / 8)
+    assert measured.diameter_error == pytest.approx((3 - 2) / 2)
+    assert measure(found, reference, (0.5, 0.5, 2.0), 0.5).diameter_error == pytest.approx((2 - 3) / 3)
+
+
 # References -------------------------------------------------------------------------------------------------------------
 
 
@@ -100,6 +122,32 @@ def test_the_references_are_the_consensus_each_reader_and_staple() -> None:
     estimate = sitk.STAPLE([sitk.GetImageFromArray(mask.astype(np.uint8)) for mask in (small, middle, large)], 1.0)
     np.testing.assert_array_equal(reference_mask(nodule, "staple"), sitk.GetArrayFromImage(estimate) >= 0.5)
     np.testing.assert_array_equal(staple([small]), small)
+
+
+def test_half_of_the_readers_make_the_consensus() -> None:
+    small, large = ball(radius=3), ball(radius=5)
+    np.testing.assert_array_equal(reference_mask(cutout(small, large), "consensus"), large)
+    np.testing.assert_array_equal(reference_mask(cutout(small, small, large), "consensus"), small)
+    np.testing.assert_array_equal(reference_mask(cutout(small, small, large, large), "consensus"), large)
+
+
+def test_a_system_scores_otherwise_against_each_reference() -> None:
+    small, middle, large = ball(radius=3), ball(radius=4), ball(radius=5)
+    nodule, system = cutout(small, middle, large), System("mine", lambda _: ball(radius=4))
+
+    def dice_against(reference: str) -> float:
+        return nodule_scores(system, [nodule], reference)[0].dice
+
+    assert dice_against("consensus") == dice_against("reader 2") == 1
+    for reference, mask in (("reader 1", small), ("reader 3", large), ("staple", reference_mask(nodule, "staple"))):
+        assert dice_against(reference) == pytest.approx(2 * (mask & middle).sum() / (mask.sum() + middle.sum()))
+    assert dice_against("reader 1") < 0.7
+
+
+def test_staple_trusts_the_readers_who_agree() -> None:
+    # Two readers of three outline the same, the third a ball elsewhere.
+    agreed = ball(radius=4)
+    np.testing.assert_array_equal(staple([agreed, agreed, ball(j=30, radius=4)]), agreed)
 
 
 def test_an_unknown_reference_is_refused_by_name() -> None:

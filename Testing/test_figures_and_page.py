@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from lnhg.evaluation import figures
 from lnhg.evaluation.agreement import Intraclass
 from lnhg.evaluation.nodule_runs import NoduleRun
 from lnhg.evaluation.page import Picture, Section, page_html
-from lnhg.evaluation.scores import NoduleScore, score
+from lnhg.evaluation.scores import NoduleScore, nodule_scores, score
 from lnhg.evaluation.statistics import Interval
-from lnhg.evaluation.tables import Table
+from lnhg.evaluation.systems import System
+from lnhg.evaluation.tables import Table, references_table
 from lnhg.nrrd_file import write_nrrd
 from nodule_cutouts import ball_cutout, write_data_folder
 from standins import standin_models
@@ -140,6 +142,7 @@ def test_one_command_makes_the_whole_page_and_the_second_time_runs_nothing_again
     text = page.read_text()
     for part in (
         "Mean Dice (%)",
+        "Mean Dice (%) against each reference",
         "nnU-net</td><td>12</td><td></td><td>100.00 (100.00 to 100.00)",
         "LNHG against the others",
         "Detection, whole scans, per slice",
@@ -163,18 +166,87 @@ def test_one_command_makes_the_whole_page_and_the_second_time_runs_nothing_again
     assert main(command) == 0
 
 
+def refused(capsys: pytest.CaptureFixture[str], data: Path, output: Path, *words: object) -> str:
+    """What `lnhg study` says: one sentence on one line, with exit code 2; nothing of a page is written."""
+    capsys.readouterr()
+    assert main(["study", "--data", str(data), "--output", str(output), *map(str, words)]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.endswith(".\n") and not (output / "index.html").exists()
+    sentence = told.err.splitlines()[-1]  # after the bar of progress
+    assert sentence.startswith("lnhg: ")
+    return sentence
+
+
 def test_bad_arguments_are_answered_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = str(tmp_path)
-    assert main(["study", "--data", folder, "--output", folder, "--weights", "l-mse"]) == 2
-    assert "give NAME=FOLDER" in capsys.readouterr().err
-    assert main(["study", "--data", folder, "--output", folder]) == 2
-    assert "nodules.csv" in capsys.readouterr().err
-    assert main(["study", "--data", folder, "--output", folder, "--weights", f"other={folder}"]) == 2
-    assert "choose one of lnhg" in capsys.readouterr().err
-    assert main(["study", "--data", folder, "--output", folder, "--alike", "nnu-net"]) == 2
-    assert "which has no label maps" in capsys.readouterr().err
-    assert main(["study", "--data", folder, "--output", folder, "--labels", f"nnu-net={folder}"]) == 2
-    assert "holds no label map" in capsys.readouterr().err
+    folder = tmp_path / "data"
+    folder.mkdir()
+    assert "give NAME=FOLDER" in refused(capsys, folder, folder, "--weights", "l-mse")
+    assert "nodules.csv" in refused(capsys, folder, folder)
+    assert "There is no nodules.csv in" in refused(capsys, tmp_path / "nowhere", folder)
+    assert "choose one of lnhg" in refused(capsys, folder, folder, "--weights", f"other={folder}")
+    assert "which has no label maps" in refused(capsys, folder, folder, "--alike", "nnu-net")
+    assert "holds no label map" in refused(capsys, folder, folder, "--labels", f"nnu-net={folder}")
+    assert "nowhere is no folder" in refused(capsys, folder, folder, "--labels", f"nnu-net={tmp_path / 'nowhere'}")
+
+
+def test_data_without_nodules_to_report_or_on_different_grids_are_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodules = tmp_path / "data" / "lidc_nodules"
+    shutil.copytree(data / "lidc_nodules", nodules)
+    table, train = nodules / "nodules.csv", "LIDC-IDRI-0105_R_1"
+    lines = table.read_text().splitlines()
+    table.write_text(lines[0] + "\n")
+    assert "holds no nodule of a patient of the report list" in refused(capsys, tmp_path / "data", tmp_path / "page")
+    table.write_text("\n".join([lines[0], *(line for line in lines if line.startswith(train))]) + "\n")
+    assert "holds no nodule of a patient of the report list" in refused(capsys, tmp_path / "data", tmp_path / "page")
+    one = read_cutouts(nodules)[0]
+    write_nrrd(nodules / f"{train}.readers.nrrd", one.readers[1:], one.ct.ijk_to_ras)
+    said = refused(capsys, tmp_path / "data", tmp_path / "page")
+    assert f"{train}.readers.nrrd does not lie on the grid of its CT" in said
+    (nodules / f"{train}.readers.nrrd").write_bytes(b"")
+    assert f"{train}.readers.nrrd is missing or cannot be read" in refused(capsys, tmp_path / "data", tmp_path / "page")
+    (nodules / f"{train}.ct.nrrd").unlink()
+    assert f"{train}.ct.nrrd is missing or cannot be read" in refused(capsys, tmp_path / "data", tmp_path / "page")
+
+
+def test_data_without_a_whole_scan_to_count_false_finds_on_are_refused_at_once(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data / "lidc_nodules", tmp_path / "data" / "lidc_nodules")
+    assert "holds no whole scan" in refused(capsys, tmp_path / "data", tmp_path / "page")
+    (tmp_path / "data" / "lidc_scans" / "LIDC-IDRI-0105").mkdir(parents=True)
+    assert "holds no whole scan" in refused(capsys, tmp_path / "data", tmp_path / "page")
+
+
+def test_a_single_nodule_has_a_row_for_each_reference_that_there_is() -> None:
+    cutout = ball_cutout()
+    system = System("lnhg", lambda cutout: cutout.consensus)
+    against = {name: nodule_scores(system, [cutout], name) for name in ("consensus", "reader 1", "reader 4")}
+    rows = references_table(against | {"none": []}).rows
+    assert rows[0] == ("consensus", "1", "100.00 (100.00 to 100.00)", "100.00")
+    (dice,) = (one.dice for one in against["reader 1"])
+    assert rows[1][:2] == ("reader 1", "1") and rows[1][3] == f"{100 * dice:.2f}" and dice < 1
+    assert [row[0] for row in rows] == ["consensus", "reader 1", *(["reader 4"] if against["reader 4"] else [])]
+
+
+def test_label_maps_of_others_on_another_grid_or_that_are_none_are_refused_before_anything_is_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lnhg.evaluation.study.load_models", lambda folder, with_detector: standin_models())
+    monkeypatch.setattr("lnhg.evaluation.nodule_runs.seeded", lambda *_: pytest.fail("was run"))
+    first, page = read_cutouts(data / "lidc_nodules")[0], tmp_path / "page"
+    path = tmp_path / "others" / f"{first.name}.nrrd"
+    path.parent.mkdir()
+    for labels, matrix, said in (
+        (first.consensus[1:].astype(np.uint8), first.ct.ijk_to_ras, f"{path.name} and its CT lie on different grids"),
+        (first.consensus.astype(np.uint8), np.eye(4), f"{path.name} and its CT lie on different grids"),
+        (first.ct.hu, first.ct.ijk_to_ras, f"{path.name} is no label map"),
+    ):
+        write_nrrd(path, labels, matrix)
+        assert said in refused(capsys, data, page, "--labels", f"nnu-net={path.parent}")
+    path.write_bytes(b"")
+    assert f"{path.name} cannot be read as an image" in refused(capsys, data, page, "--labels", f"nnu-net={path.parent}")
 
 
 def test_a_system_of_others_that_lacks_a_nodule_is_told_so_before_anything_is_run(
@@ -184,8 +256,6 @@ def test_a_system_of_others_that_lacks_a_nodule_is_told_so_before_anything_is_ru
     monkeypatch.setattr("lnhg.evaluation.nodule_runs.seeded", lambda *_: pytest.fail("was run"))
     first = read_cutouts(data / "lidc_nodules")[0]
     write_nrrd(tmp_path / f"{first.name}.nrrd", first.consensus.astype(np.uint8), first.ct.ijk_to_ras)
-    words = ["study", "--data", str(data), "--output", str(tmp_path / "page")]
-    assert main([*words, "--labels", f"nnu-net={tmp_path}"]) == 2
-    assert "holds no label map for LIDC-IDRI-0110_R_1" in capsys.readouterr().err
-    assert main([*words, "--labels", f"lnhg={tmp_path}"]) == 2
-    assert "names weights and label maps" in capsys.readouterr().err
+    page = tmp_path / "page"
+    assert "holds no label map for LIDC-IDRI-0110_R_1" in refused(capsys, data, page, "--labels", f"nnu-net={tmp_path}")
+    assert "names weights and label maps" in refused(capsys, data, page, "--labels", f"lnhg={tmp_path}")

@@ -9,18 +9,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
+from skimage.feature import graycomatrix, graycoprops
 from sklearn.metrics import roc_auc_score
 
 from lnhg.data.cutouts import Cutout
 from lnhg.errors import InputError
 from lnhg.evaluation.agreement import absolute_agreement, consistency
-from lnhg.evaluation.heterogeneity_indices import CONSENSUS, OWN, Measured, indices, measured
-from lnhg.evaluation.meaning import areas, contrasts, discriminations, partial_rank_correlation, rank_correlations
+from lnhg.evaluation.heterogeneity_indices import OWN, Measured, indices, measured
+from lnhg.evaluation.meaning import (
+    area,
+    areas,
+    column,
+    contrasts,
+    discriminations,
+    modelled_chance,
+    partial_rank_correlation,
+    rank_correlations,
+    roc_curves,
+)
 from lnhg.evaluation.nodule_runs import AS_IT_IS, NoduleRun, NoduleRuns
 from lnhg.evaluation.perturbations import PERTURBATIONS, noise_level
+from lnhg.evaluation.references import CONSENSUS
 from lnhg.evaluation.repeatability import ALL, perturbed, repeatability, stratified_sample
 from lnhg.evaluation.stability import stability
 from lnhg.evaluation.texture_features import co_occurrence, first_order
+from lnhg.heterogeneity import rim_mask
 from nodule_cutouts import ball_cutout
 from standins import standin_models
 
@@ -55,6 +68,19 @@ def test_the_same_values_twice_agree_fully() -> None:
     assert consistency(np.hstack([once, once])).low == 1
 
 
+def test_the_intervals_are_those_of_fishers_f() -> None:
+    # ICC(3,1) is (F - 1) / (F + k - 1) with F = MS between / MS left; its ends have F divided and multiplied by quantiles.
+    subjects, judges = _PUBLISHED.mean(1), _PUBLISHED.mean(0)
+    left = _PUBLISHED - subjects[:, None] - judges + _PUBLISHED.mean()
+    f = (4 * subjects.var(ddof=1)) / ((left**2).sum() / 15)
+    low, high = f / stats.f.ppf(0.975, 5, 15), f * stats.f.ppf(0.975, 15, 5)
+    found = consistency(_PUBLISHED)
+    assert (found.low, found.high) == pytest.approx(((low - 1) / (low + 3), (high - 1) / (high + 3)))
+    narrow = absolute_agreement(_PUBLISHED, confidence=0.5)
+    wide = absolute_agreement(_PUBLISHED)
+    assert wide.low < narrow.low < wide.value == narrow.value < narrow.high < wide.high
+
+
 @pytest.fixture(scope="module")
 def cutout() -> Cutout:
     return ball_cutout()
@@ -83,6 +109,25 @@ def test_a_quarter_of_the_dose_doubles_the_noise_and_noise_adds_20_hu() -> None:
     assert by_name["thick slices"][1:-1].std() == pytest.approx(15 * np.sqrt(0.25**2 * 2 + 0.5**2), rel=0.05)
 
 
+def test_the_kernels_blur_and_sharpen_by_their_stated_width() -> None:
+    point = ball_cutout()
+    hu = np.full(point.ct.hu.shape, -800, np.int16)
+    hu[7, 18, 18] = 20000
+    blurred, sharpened = (
+        next(one for one in PERTURBATIONS if one.name == name)
+        .apply(replace(point, ct=replace(point.ct, hu=hu)))
+        .ct.hu.astype(float)
+        for name in ("smooth kernel", "sharp kernel")
+    )
+    spread = blurred[7] + 800
+    columns = (np.arange(36) - 18) * 0.8
+    assert (spread.sum(0) * columns**2).sum() / spread.sum() == pytest.approx(0.6**2, rel=0.03)
+    assert (blurred[[6, 8]] == -800).all()
+    unclipped = hu + 0.7 * (hu - blurred)
+    seen = unclipped > -1000
+    assert sharpened[seen] == pytest.approx(np.rint(unclipped[seen]), abs=1)
+
+
 def test_the_half_pixel_shift_moves_the_grid_under_the_nodule(cutout: Cutout) -> None:
     moved = next(one for one in PERTURBATIONS if one.name == "half-pixel shift").apply(cutout)
     centres = [one.ct.to_ras(np.argwhere(one.consensus).mean(0)[::-1]) for one in (cutout, moved)]
@@ -107,6 +152,23 @@ def test_texture_by_hand() -> None:
     assert all(math.isnan(value) for value in co_occurrence(hu, region & (hu > 50)).values())
 
 
+def test_co_occurrence_pools_slices_and_directions_into_one_matrix_as_scikit_image_defines_its_features() -> None:
+    levels = np.random.default_rng(0).integers(0, 32, (3, 9, 8))
+    hu = (levels * 50 - 1000 + 7).astype(np.int16)
+    angles = (0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
+    counts = sum(graycomatrix(one.astype(np.uint8), [1], angles, 32, symmetric=True)[:, :, 0].sum(-1) for one in levels)
+    pooled = (counts / counts.sum())[..., None, None]
+    for name, value in co_occurrence(hu, np.ones(hu.shape, bool)).items():
+        assert value == pytest.approx(graycoprops(pooled, name)[0, 0])
+
+
+def test_entropy_is_scipys_in_bits(cutout: Cutout) -> None:
+    hu = cutout.ct.hu[cutout.consensus]
+    _, counts = np.unique(hu // 50, return_counts=True)
+    assert first_order(hu)["entropy"] == pytest.approx(stats.entropy(counts, base=2))
+    assert first_order(hu)["deviation"] == pytest.approx(np.std(hu.astype(float)))
+
+
 def test_co_occurrence_does_not_see_what_lies_outside_the_region(cutout: Cutout) -> None:
     changed = np.where(cutout.consensus, cutout.ct.hu, 500).astype(np.int16)
     assert co_occurrence(changed, cutout.consensus) == co_occurrence(cutout.ct.hu, cutout.consensus)
@@ -123,6 +185,24 @@ def test_indices_of_h_and_of_g_mirror_each_other_where_the_peak_is_one(cutout: C
     assert found["diameter"] == pytest.approx(10, rel=0.03)
     empty = indices(cutout.ct, image, np.zeros_like(cutout.consensus))
     assert empty.keys() == found.keys() and all(math.isnan(value) for value in empty.values())
+
+
+def test_core_and_rim_have_indices_of_their_own(cutout: Cutout) -> None:
+    rim = rim_mask(cutout.consensus.astype(np.uint8), cutout.ct.spacing, 1.0)
+    core = cutout.consensus & ~rim
+    image = np.where(core, 0.8, np.where(rim, 0.2, 0)).astype(np.float32)
+    found = indices(cutout.ct, image, cutout.consensus)
+    # h is 1 - G / max G: 0 in the core and 1 - 0.2 / 0.8 in the rim.
+    assert (found["h core mean"], found["h rim mean"]) == pytest.approx((0, 0.75), abs=1e-6)
+    assert (found["G core mean"], found["G rim mean"]) == pytest.approx((0.8, 0.2))
+    share = rim.sum() / cutout.consensus.sum()
+    assert found["h whole mean"] == pytest.approx(0.75 * share)
+    assert found["h whole entropy"] == pytest.approx(stats.entropy([share, 1 - share], base=2))
+    assert found["h whole strong share"] == pytest.approx(share)
+    assert found["h core deviation"] == pytest.approx(0, abs=1e-6) and found["h whole maximum"] == pytest.approx(0.75)
+    assert found["CT core mean"] == pytest.approx(cutout.ct.hu[core].mean())
+    assert found["CT rim deviation"] == pytest.approx(cutout.ct.hu[rim].astype(float).std())
+    assert found["CT core co-occurrence contrast"] == co_occurrence(cutout.ct.hu, core)["contrast"]
 
 
 def test_a_run_is_made_once_and_read_afterwards(cutout: Cutout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +285,46 @@ def test_areas_are_those_of_scikit_learn_and_only_news_adds_to_size(rated: list[
     assert rows["diameter"].gain.value == 0
 
 
+def test_the_interval_of_an_area_is_about_that_of_delong(rated: list[Measured]) -> None:
+    told = [row for row in rated if row.ratings["malignancy"] != 3]
+    ill = np.array([row.indices["h"] for row in told if row.ratings["malignancy"] > 3])
+    well = np.array([row.indices["h"] for row in told if row.ratings["malignancy"] < 3])
+    placed = (ill[:, None] > well) + 0.5 * (ill[:, None] == well)
+    # Variance by DeLong: of each malignant nodule's share of benign ones below it, and the other way round.
+    deviation = math.sqrt(placed.mean(1).var(ddof=1) / len(ill) + placed.mean(0).var(ddof=1) / len(well))
+    malignant = np.array([row.ratings["malignancy"] > 3 for row in told])
+    found = area(column(told, "h"), malignant, np.arange(len(told)).astype(str))
+    assert found.value == pytest.approx(placed.mean())
+    assert found.high - found.low == pytest.approx(2 * 1.96 * deviation, rel=0.12)
+
+
+def test_a_nodules_chance_comes_from_other_patients_alone() -> None:
+    random = np.random.default_rng(0)
+    size = random.normal(2, 0.5, (60, 1))
+    malignant = size[:, 0] + random.normal(0, 0.5, 60) > 2
+    patients = np.tile([f"p{n}" for n in range(30)], 2)
+    chance = modelled_chance(size, malignant, patients)
+    mine = patients == "p7"
+    otherwise = modelled_chance(size, np.where(mine, ~malignant, malignant), patients)
+    assert chance[mine] == pytest.approx(otherwise[mine], abs=1e-12)
+    assert np.abs(chance - otherwise).max() > 1e-4
+    assert roc_auc_score(malignant, chance) > 0.7
+
+
+def test_the_roc_figures_curves_rest_on_the_same_nodules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lnhg.evaluation.meaning._SAMPLES", 20)
+    random = np.random.default_rng(0)
+    malignancy = np.repeat([2.0, 4.0, 3.0], 20)
+    names = ("diameter", "h core mean", "h core deviation", "CT core mean", "CT core deviation")
+    values = {name: 5 + malignancy / 4 + random.normal(0, 1, 60) for name in names}
+    values["h core mean"][0] = np.nan  # no core
+    curves = roc_curves(_rows(malignancy, **values))
+    assert set(names) < curves.keys() and "model: diameter, h core mean" in curves
+    for name, (malignant, shown, interval) in curves.items():
+        assert (len(malignant), malignant.sum()) == (39, 20)
+        assert interval.value == pytest.approx(roc_auc_score(malignant, shown)), name
+
+
 def test_areas_count_ties_by_half_and_need_both_kinds() -> None:
     assert areas(np.array([[0, 1, 3], [1, 1, 2], [1, 2, 1]], float)).tolist() == pytest.approx([0.75, 0])
     assert np.isnan(areas(np.array([[1, 1], [1, 2]], float))).all()
@@ -244,7 +364,16 @@ def test_stability_compares_each_length_with_the_last(tmp_path: Path, monkeypatc
         trained_less.setattr(models["80"].generator, "forward", lambda o: (o - 0.5).clamp(0, 1))
         rows = stability([Path("80"), Path("160"), Path("220")], cutouts, tmp_path)
     assert [(row.length, row.last, row.nodules) for row in rows] == [("80", "220", 4), ("160", "220", 4)]
-    assert rows[0].map_correlation < 0.999 and rows[1].map_correlation == pytest.approx(1)
+    images = {name: [NoduleRuns(models[name], tmp_path).run(one).image[one.consensus] for one in cutouts] for name in models}
+    pearson = [np.corrcoef(*pair)[0, 1] for pair in zip(images["80"], images["220"], strict=True)]
+    assert rows[0].map_correlation == pytest.approx(np.median(pearson)) and max(pearson) < 0.999
+    assert rows[0].map_quartiles == pytest.approx(np.quantile(pearson, (0.25, 0.75)))
+    ranked = [
+        [indices(one.ct, NoduleRuns(models[name], tmp_path).run(one).image, one.consensus)["h whole mean"] for one in cutouts]
+        for name in ("80", "220")
+    ]
+    assert rows[0].indices["h whole mean"] == pytest.approx(stats.spearmanr(*ranked)[0])
+    assert rows[1].map_correlation == pytest.approx(1)
     assert rows[1].indices["h core mean"] == pytest.approx(1)
     with pytest.raises(InputError, match="two or more lengths"):
         stability([Path("80")], cutouts, tmp_path)

@@ -13,6 +13,9 @@ from .common import add_command
 if TYPE_CHECKING:
     from ..evaluation.label_map_scores import MapScores
 
+# Endings of files that hold places, not label maps.
+_FINDS = (".csv", ".json")
+
 
 def add(commands: Any) -> None:
     _add_evaluate(commands)
@@ -20,18 +23,69 @@ def add(commands: Any) -> None:
 
 
 def _add_evaluate(commands: Any) -> None:
-    parser = add_command(commands, "evaluate", _evaluate, "score the label maps of any system against reference label maps")
-    parser.add_argument("labels", type=Path, help="label map of a system, 0 and 1..N, or a folder of them")
-    parser.add_argument("reference", type=Path, help="reference label map on the same grid, or a folder of them, named alike")
+    help = "score the label maps, or the finds, of any system against a reference"
+    parser = add_command(commands, "evaluate", _evaluate, help)
+    parser.add_argument(
+        "labels",
+        type=Path,
+        help="label map of a system, 0 and 1..N, or a folder of them; or its finds on whole scans, scored by LUNA16's rule "
+        "(centre within the radius): CSV of LUNA16, nodules.csv of lnhg batch, JSON of MONAI's lung_nodule_ct_detection",
+    )
+    parser.add_argument(
+        "reference",
+        type=Path,
+        help="reference label map on the same grid, or a folder of them, named alike; for finds a folder: a label map for each "
+        "scan, named like it, or LUNA16's annotations.csv, annotations_excluded.csv and seriesuids.csv, or labelled scans "
+        "as lidc_scans/",
+    )
     parser.add_argument("--alike", action="store_true", help="the system marks all nodules alike: take connected components")
-    parser.add_argument("--output", type=Path, help="also write all measures of each reference nodule as CSV to this file")
+    parser.add_argument(
+        "--output", type=Path, help="also write the measures of each reference nodule (of finds: the table) as CSV"
+    )
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    finds = arguments.labels.suffix.lower() in _FINDS
+    written = _score_finds(arguments) if finds else _score_label_maps(arguments)
+    if arguments.output:
+        _write(arguments.output, written)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another file.") from error
+
+
+def _score_finds(arguments: argparse.Namespace) -> str:
+    """Prints what was found and returns the table as CSV."""
+    from ..evaluation.detection_scores import froc
+    from ..evaluation.find_scores import read_references, score_finds
+    from ..evaluation.foreign_results import read_finds
+    from ..evaluation.tables import froc_table
+
+    if arguments.alike:
+        raise InputError(f"--alike is for label maps, and {arguments.labels.name} holds finds; leave it out.")
+    scans = score_finds(read_finds(arguments.labels), read_references(arguments.reference))
+    scores = [score for scan in scans for score in scan.nodule_scores]
+    hit, false = sum(score > 0 for score in scores), sum(len(scan.false_scores) for scan in scans)
+    print(f"{len(scans)} scans, {hit} of {len(scores)} reference nodules found, {false} false finds\n")
+    table = froc_table({arguments.labels.stem: froc(scans)})
+    print(table.markdown(), end="")
+    return table.csv()
+
+
+def _score_label_maps(arguments: argparse.Namespace) -> str:
+    """Prints the scores and returns all measures as CSV."""
     from ..evaluation.label_map_scores import as_csv, score_folders, score_maps, summary
     from ..evaluation.label_maps import read_label_map
 
     labels, reference, alike = arguments.labels, arguments.reference, arguments.alike
+    for path in (labels, reference):
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give a label map or a folder of them.")
     if labels.is_dir() != reference.is_dir():
         raise InputError("One of the two is a folder, the other is not; give two label maps or two folders of them.")
     if labels.is_dir():
@@ -43,8 +97,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         if not scored[0].scores:
             raise InputError(f"{reference.name} holds no nodule; give a label map with labels 1..N.")
         _print_nodules(scored[0], set(found.labels.flat) - {0})
-    if arguments.output:
-        write_whole(arguments.output, as_csv(scored))
+    return as_csv(scored)
 
 
 def _print_nodules(scored: MapScores, labels: set[int]) -> None:
@@ -71,4 +124,4 @@ def _validate(arguments: argparse.Namespace) -> None:
     report = validate(arguments.data, arguments.weights, arguments.list)
     print(report)
     if arguments.output:
-        write_whole(arguments.output, report)
+        _write(arguments.output, report)

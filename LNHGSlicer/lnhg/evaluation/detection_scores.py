@@ -19,11 +19,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from monai.metrics import compute_froc_curve_data
 from scipy import ndimage
 
-from ..data.scans import LabelledScan
-from ..geometry import equivalent_diameter
+from ..geometry import equivalent_diameter, voxel_volume_of
 from .froc import ScanFinds
 from .statistics import Interval, bootstrap
 
@@ -96,18 +94,27 @@ class ReferenceNodule:
     counts: bool = True
 
 
-def reference_nodules(scan: LabelledScan) -> list[ReferenceNodule]:
-    """The nodules of a scan and its doubtful places; radii are those of spheres of equal volume."""
-    doubtful, _ = ndimage.label(scan.doubtful)
-    return [*_spheres(scan, scan.reference, True), *_spheres(scan, doubtful, False)]
+def reference_nodules(
+    reference: np.ndarray, ijk_to_ras: np.ndarray, doubtful: np.ndarray | None = None
+) -> list[ReferenceNodule]:
+    """The nodules of a label map `[slice, row, column]` and the doubtful places, as spheres of equal volume.
+
+    Args:
+        ijk_to_ras: the grid, 4 x 4, voxel (column, row, slice) to RAS mm.
+        doubtful: a mask on that grid, taken apart into components.
+    """
+    nodules = _spheres(reference, ijk_to_ras, counts=True)
+    return nodules if doubtful is None else [*nodules, *_spheres(ndimage.label(doubtful)[0], ijk_to_ras, counts=False)]
 
 
-def _spheres(scan: LabelledScan, labels: np.ndarray, counts: bool) -> Iterable[ReferenceNodule]:
+def _spheres(labels: np.ndarray, ijk_to_ras: np.ndarray, counts: bool) -> list[ReferenceNodule]:
+    spheres = []
     for number in np.unique(labels[labels > 0]):
         voxels = np.argwhere(labels == number)
-        r, a, s = scan.ct.to_ras(voxels.mean(0)[::-1])
-        radius = equivalent_diameter(len(voxels) * scan.ct.voxel_volume) / 2
-        yield ReferenceNodule((float(r), float(a), float(s)), radius, counts)
+        r, a, s = (ijk_to_ras @ np.append(voxels.mean(0)[::-1], 1))[:3].tolist()
+        radius = equivalent_diameter(len(voxels) * voxel_volume_of(ijk_to_ras)) / 2
+        spheres.append(ReferenceNodule((r, a, s), radius, counts))
+    return spheres
 
 
 def judge_finds(finds: Iterable[Find], nodules: Sequence[ReferenceNodule]) -> ScanFinds:
@@ -150,6 +157,11 @@ def sensitivity_at_rates(scans: Sequence[ScanFinds], rates: Sequence[float]) -> 
     if not len(nodules):
         return np.full(len(rates), np.nan)
     false = np.array([score for scan in scans for score in scan.false_scores])
-    # MONAI leaves out the lowest score of all as a threshold; one below every score keeps the last point of the curve.
-    rate, sensitivity = compute_froc_curve_data(np.append(false, -np.inf), nodules[nodules > 0], len(nodules), len(scans))
-    return np.interp(rates, rate[::-1], sensitivity[::-1])
+    # MONAI's curve takes a time that grows with the square of the finds, of which LUNA16's files hold 100,000 and more.
+    thresholds = np.append(np.inf, np.unique(np.append(false, nodules[nodules > 0]))[::-1])
+    return np.interp(rates, _at_least(thresholds, false) / len(scans), _at_least(thresholds, nodules) / len(nodules))
+
+
+def _at_least(thresholds: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """How many scores reach each threshold."""
+    return len(scores) - np.searchsorted(np.sort(scores), thresholds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from ..errors import InputError
 from ..options import Options
 from ..pipeline import Models, segment
 from ..result import Result
-from .label_maps import check_same_grid, read_label_map
 
 _SEEDS_ONLY = Options(seeds_only=True)
 
@@ -38,14 +36,6 @@ def seeded(cutout: Cutout, models: Models, options: Options = _SEEDS_ONLY) -> Re
     """The run on one cut-out from a seed at the centre of its consensus."""
     seed = cutout.ct.to_ras(np.array(centre_of(cutout.consensus)))
     return segment(cutout.ct, options, [seed.tolist()], models=models)
-
-
-def read_label_maps(*paths: Path) -> list[np.ndarray]:
-    """Label maps `[slice, row, column]` that must lie on one grid; values that are not 0 and 1..N are refused."""
-    maps = [read_label_map(path) for path in paths]
-    for other in maps[1:]:
-        check_same_grid(other, maps[0])
-    return [one.labels for one in maps]
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,19 @@
 """Results of other systems, read from the files that they write. None of these systems was run here on the original data.
 
+`read_finds` reads all files whose finds lie in the scan as it is, our own among them.
+
 | system | files | reader |
 |---|---|---|
 | nnU-Net, or any that writes label maps | one image a case | `read_labels_on` |
 | TotalSegmentator, task `lung_nodules` | a folder a scan with `lung_nodules.nii.gz` | `read_total_segmentator` |
 | LUNA16 challenge | CSV: seriesuid, coordX, coordY, coordZ, probability | `read_luna16` |
 | MONAI bundle `lung_nodule_ct_detection` | JSON: image, box, label, label_scores | `read_monai_boxes` |
+| LNHG, `lnhg batch` | CSV `nodules.csv` | `read_own` |
 | NoduleNet | CSV with diameter_mm beside LUNA16's columns, in voxels of its own lung crop | `read_nodule_net` |
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -23,8 +25,11 @@ from ..ct import CT
 from ..errors import InputError
 from .detection_scores import Find
 from .label_maps import LabelMap, check_same_grid, read_label_map, stem
+from .luna16_files import DIAMETER, PLACE, PROBABILITY, SERIES, numbers, read_rows, read_table, to_ras
 
-_LUNA16 = ("seriesuid", "coordX", "coordY", "coordZ", "probability")
+# Columns of the nodules of many scans, as `lnhg batch` writes them.
+_SCAN, _CENTRE = "scan", ("centre R (mm)", "centre A (mm)", "centre S (mm)")
+_SCORE, _OWN_DIAMETER = "detector score", "equivalent diameter (mm)"
 
 
 def read_labels_on(path: Path, ct: CT, *, alike: bool = False) -> np.ndarray:
@@ -42,9 +47,26 @@ def read_total_segmentator(folder: Path, ct: CT) -> np.ndarray:
     return read_labels_on(path, ct, alike=True)
 
 
+def read_finds(path: Path) -> list[Find]:
+    """Finds from JSON of MONAI's bundle, `nodules.csv` of `lnhg batch`, or a CSV of the LUNA16 challenge."""
+    if path.suffix.lower() == ".json":
+        return read_monai_boxes(path)
+    columns, _ = read_table(path)
+    return read_own(path) if _SCAN in columns else read_luna16(path)
+
+
 def read_luna16(path: Path) -> list[Find]:
     """Finds from a CSV of the LUNA16 challenge; its coordinates are LPS, mm."""
-    return [_find(path, row, _numbers(path, row, _LUNA16[1:4])) for row in _rows(path)]
+    return [_find(path, row, numbers(path, row, PLACE)) for row in _rows(path)]
+
+
+def read_own(path: Path) -> list[Find]:
+    """The nodules of many scans in the table of `lnhg batch`, in RAS, mm, by the detector's score."""
+    finds = []
+    for row in read_rows(path, (_SCAN, *_CENTRE, _SCORE, _OWN_DIAMETER)):
+        r, a, s, score, diameter = numbers(path, row, (*_CENTRE, _SCORE, _OWN_DIAMETER)).tolist()
+        finds.append(Find(row[_SCAN], (r, a, s), diameter, score))
+    return finds
 
 
 def read_nodule_net(path: Path, corners: Mapping[str, tuple[float, float, float]]) -> list[Find]:
@@ -56,9 +78,9 @@ def read_nodule_net(path: Path, corners: Mapping[str, tuple[float, float, float]
     """
     finds = []
     for row in _rows(path):
-        if row["seriesuid"] not in corners:
-            raise InputError(f"{path.name} names the scan {row['seriesuid']}, whose lung crop is not given; give its corner.")
-        lps = np.add(_numbers(path, row, _LUNA16[1:4]), corners[row["seriesuid"]])
+        if row[SERIES] not in corners:
+            raise InputError(f"{path.name} names the scan {row[SERIES]}, whose lung crop is not given; give its corner.")
+        lps = np.add(numbers(path, row, PLACE), corners[row[SERIES]])
         finds.append(_find(path, row, lps))
     return finds
 
@@ -75,35 +97,18 @@ def read_monai_boxes(path: Path) -> list[Find]:
 
 def _boxes(one: Mapping[str, object]) -> Iterable[Find]:
     image = Path(str(one["image"]))
-    boxes = np.reshape(np.asarray(one["box"], float), (-1, 6))
-    for box, score in zip(boxes, np.ravel(np.asarray(one["label_scores"], float)), strict=True):
-        yield Find(stem(image) or image.stem, _ras(box[:3]), float(box[3:].mean()), float(score))
+    boxes, scores = np.reshape(np.asarray(one["box"], float), (-1, 6)), np.ravel(np.asarray(one["label_scores"], float))
+    if not np.isfinite(boxes).all() or not np.isfinite(scores).all():
+        raise ValueError("figures that are not finite")
+    for box, score in zip(boxes, scores, strict=True):
+        yield Find(stem(image) or image.stem, to_ras(box[:3]), float(box[3:].mean()), float(score))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name} cannot be read as CSV; give the file that the system wrote.") from error
-    if not rows or not set(_LUNA16) <= rows[0].keys():
-        raise InputError(f"{path.name} is no table of finds; it needs rows with the columns {', '.join(_LUNA16)}.")
-    return rows
+    return read_rows(path, (SERIES, *PLACE, PROBABILITY))
 
 
 def _find(path: Path, row: Mapping[str, str], lps: np.ndarray) -> Find:
-    (score,) = _numbers(path, row, ["probability"])
-    (diameter,) = _numbers(path, row, ["diameter_mm"]) if row.get("diameter_mm") else (math.nan,)
-    return Find(row["seriesuid"], _ras(lps), float(diameter), float(score))
-
-
-def _numbers(path: Path, row: Mapping[str, str], names: Iterable[str]) -> np.ndarray:
-    try:
-        return np.array([float(row[name]) for name in names])
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path.name} holds a row without numbers ({row['seriesuid']}); write it again.") from error
-
-
-def _ras(lps: np.ndarray) -> tuple[float, float, float]:
-    left, posterior, superior = (float(value) for value in lps)
-    return -left, -posterior, superior
+    (score,) = numbers(path, row, [PROBABILITY])
+    (diameter,) = numbers(path, row, [DIAMETER]) if row.get(DIAMETER) else (math.nan,)
+    return Find(row[SERIES], to_ras(lps), float(diameter), float(score))

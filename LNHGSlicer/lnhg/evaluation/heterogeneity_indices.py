@@ -12,10 +12,11 @@ from ..data.cutouts import Cutout
 from ..geometry import equivalent_diameter
 from ..heterogeneity import figures, heterogeneity_map, rim_mask
 from .nodule_runs import AS_IT_IS, NoduleRun
+from .references import CONSENSUS
 from .texture_features import co_occurrence, first_order
 
 #: Where an index is taken: in the readers' 50% consensus, or in the method's own outline.
-CONSENSUS, OWN = "consensus", "own outline"
+OWN = "own outline"
 REGIONS = (CONSENSUS, OWN)
 
 _RIM_MM = 1.0

@@ -15,6 +15,7 @@ from ..image_file import grid_of, stem
 
 # How far the corners of two grids may lie apart, mm: far below a voxel, far above what a file rounds.
 _CORNER_MM = 0.01
+_HIGHEST = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ def read_label_map(path: Path, *, alike: bool = False) -> LabelMap:
     except RuntimeError as error:
         raise InputError(f"{path.name} cannot be read as an image; give a label map in NRRD, MHA or NIfTI.") from error
     labels = sitk.GetArrayViewFromImage(image)
-    if labels.ndim != 3 or (labels < 0).any() or (labels != np.round(labels)).any():
+    if labels.ndim != 3 or not ((labels >= 0) & (labels <= _HIGHEST) & (labels == np.round(labels))).all():
         raise InputError(f"{path.name} is no label map; its values must be 0 and 1..N on one 3D grid.")
     return LabelMap(path.name, components(labels) if alike else labels.astype(np.int32), grid_of(image))
 

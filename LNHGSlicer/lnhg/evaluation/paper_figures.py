@@ -26,9 +26,6 @@ DICE = {
     "l-vgg": (73.81, 69.65),
 }
 
-#: Mean Dice % on the external set.
-EXTERNAL_DICE = {"lnhg": 81.61, "unet": 82.80, "nodulenet": 80.53, "nnu-net": 72.17}
-
 #: Table II: mean Dice % by type; the last column is the mean of L-MSE and L-VGG.
 TYPES = {
     "solid": (83.96, 84.32, 73.37, 67.02),

@@ -13,8 +13,9 @@ from scipy import stats
 from ..data.cutouts import Cutout
 from ..errors import InputError
 from ..pipeline import load_models
-from .heterogeneity_indices import CONSENSUS, measured
+from .heterogeneity_indices import measured
 from .nodule_runs import NoduleRuns
+from .references import CONSENSUS
 
 #: The indices that are followed.
 FOLLOWED = ("h whole mean", "h core mean", "h core deviation", "h core entropy", "h rim mean", "G core mean")

@@ -46,7 +46,7 @@ from .figures import (
 )
 from .froc import cutout_score, scan_finds, sensitivity_at
 from .groups import SIZES, TEXTURES, size_of
-from .heterogeneity_indices import CONSENSUS, REGIONS, Measured, measured
+from .heterogeneity_indices import REGIONS, Measured, measured
 from .heterogeneity_tables import (
     SHOWN,
     contrast_table,
@@ -59,12 +59,22 @@ from .meaning import contrasts, discriminations, rank_correlations, roc_curves
 from .nodule_runs import NoduleRuns
 from .page import Picture, Section, page_html
 from .perturbations import PERTURBATIONS
+from .references import CONSENSUS, REFERENCES
 from .repeatability import ALL, perturbed, repeatability, stratified_sample
 from .scores import NoduleScore, nodule_scores, reader_scores
 from .stability import stability
 from .statistics import Interval, bootstrap_interval
 from .systems import OWN_SYSTEMS, System, own_system
-from .tables import Table, detection_table, dice_table, measures_table, systems_table, types_table, write_tables
+from .tables import (
+    Table,
+    detection_table,
+    dice_table,
+    measures_table,
+    references_table,
+    systems_table,
+    types_table,
+    write_tables,
+)
 from .types_of_place import PLACES
 
 #: The system whose heterogeneity is studied.
@@ -132,6 +142,8 @@ class _Study:
         self.trained = [cutout for cutout in every if list_of(cutout.patient) == "train"]
         if not self.cutouts:
             raise InputError(f"{data} holds no nodule of a patient of the report list; give the development data.")
+        if not self._scan_folders():
+            raise InputError(f"{data} holds no whole scan of a patient who was not trained on; give the development data.")
         self.models = {name: load_models(folder, with_detector=name == MAIN) for name, folder in weights.items()}
         self.cache = output / "cache"
         self.runs = {name: NoduleRuns(models, self.cache) for name, models in self.models.items()}
@@ -149,7 +161,12 @@ class _Study:
         training = {name: self._scores_of(name, sample, "training nodules", part) for name, part in parts.items()}
         own = self.scores[MAIN]
         readers = {"readers, each against the others": reader_scores(self.cutouts)}
-        tables = [dice_table(self.scores, training), types_table(self.scores), measures_table(self.scores | readers)]
+        tables = [
+            dice_table(self.scores, training),
+            types_table(self.scores),
+            measures_table(self.scores | readers),
+            references_table(self._held_to() | readers),
+        ]
         if len(self.scores) > 1:
             tables.append(systems_table(self.scores))
         every = [score for scores in self.scores.values() for score in scores]
@@ -167,6 +184,18 @@ class _Study:
             Section("Outlines", text, pictures, self._written_tables(tables)),
             Section("Nodules", "Strong heterogeneity is where G(x) falls below the nodule's peak.", gallery),
         ]
+
+    def _held_to(self) -> dict[str, list[NoduleScore]]:
+        """The main system's scores against each reference."""
+        system = System(MAIN, lambda cutout: self.runs[MAIN].run(cutout).found)
+        others = {
+            name: self._kept_rows(
+                f"against-{name.replace(' ', '-')}", partial(nodule_scores, system, self.cutouts, name), NoduleScore
+            )
+            for name in REFERENCES
+            if name != CONSENSUS
+        }
+        return {"50% consensus": self.scores[MAIN], **others}
 
     def detection(self) -> Section:
         found = self._kept("detection", self._detected)
@@ -244,7 +273,7 @@ class _Study:
 
     def _scan_folders(self) -> list[Path]:
         """Whole scans of patients who were not trained on."""
-        return sorted(folder for folder in (self.data / "lidc_scans").iterdir() if list_of(folder.name) != "train")
+        return sorted(folder for folder in (self.data / "lidc_scans").glob("*/") if list_of(folder.name) != "train")
 
     def heterogeneity(self) -> list[Section]:
         return [self._repeatability(), *self._meaning()]
@@ -345,8 +374,8 @@ class _Study:
     def _ranked(self, scores: Sequence[NoduleScore]) -> list[Case]:
         ordered = sorted(scores, key=lambda score: -score.dice)
         middle = len(ordered) // 2
-        places = {"best": (0, 1), "median": (middle - 1, middle), "worst": (-2, -1)}
-        return [self._case(ordered[place], name) for name, some in places.items() for place in some]
+        chosen = {"best": ordered[:2], "median": ordered[max(0, middle - 1) : middle + 1], "worst": ordered[-2:]}
+        return [self._case(one, name) for name, some in chosen.items() for one in some]
 
     def _typical(self, scores: Sequence[NoduleScore]) -> list[Case]:
         groups = {

@@ -170,6 +170,22 @@ def measures_table(test: Scores) -> Table:
     )
 
 
+def references_table(against: Scores) -> Table:
+    """Mean Dice of one system by what it is held to, and of the readers."""
+    rows = [
+        (name, str(len(scores)), _percent(_dice_interval(scores)), f"{100 * np.median(_dice(scores)):.2f}")
+        for name, scores in against.items()
+        if scores
+    ]
+    return Table(
+        "Mean Dice (%) against each reference",
+        ("reference", "outlines", "mean", "median"),
+        tuple(rows),
+        "Readers are numbered nodule by nodule, so that one number is not one person; each against the consensus of the others "
+        "is the limit that anyone can be held to. 95% intervals by bootstrap over patients.",
+    )
+
+
 def systems_table(test: Scores, first: str = "lnhg") -> Table:
     """The system `first` against each other one, on the nodules that both have."""
     own = {score.nodule: score.dice for score in test[first]}
