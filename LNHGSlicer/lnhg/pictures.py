@@ -105,7 +105,7 @@ class _Scan:
         view = axial_view(result.ct)
         labels = view.forth(result.labels)
         core = rim_mask(labels, view.ct.spacing, result.options.rim)
-        core ^= labels > 0  # all but the rim, in its memory
+        np.logical_xor(core, labels, out=core)  # all but the rim, in its memory
         return cls(view.ct, labels, view.forth(result.heterogeneity), result.raw_ct_in(view), core, _frame(view.ct))
 
     def planes(self, number: int, box: tuple[slice, ...]) -> tuple[Plane, ...]:
