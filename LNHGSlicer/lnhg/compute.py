@@ -98,7 +98,7 @@ class Compute:
 
 
 def give_memory_back() -> None:
-    """Give back what the networks have freed: the C library of Linux keeps it, 0.4 GiB after a CT of 600 slices."""
+    """Give freed memory back to the system: the C library of Linux keeps it, 0.3 GiB after the networks and 600 slices."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim:
         trim(0)

@@ -124,7 +124,6 @@ def segment(
         candidates = [*run.detected(lungs, region), *seeded]
     with run.timed("generate"):
         image = run.image(candidates)
-    give_memory_back()
     with run.timed("fuse"):
         nodules = run.fused(image, candidates, region)
     with run.timed("measure"):
@@ -156,6 +155,7 @@ class _Run:
         began = time.perf_counter()
         self.report(stage, 0.0)
         yield
+        give_memory_back()
         self.report(stage, 1.0)
         self.seconds[stage] = round(time.perf_counter() - began, 3)
 
