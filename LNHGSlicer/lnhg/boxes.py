@@ -15,8 +15,9 @@ def label_boxes(labels: np.ndarray) -> dict[int, Box]:
     For volumes that are 0 nearly everywhere: a third of the time of scipy's `find_objects`, which looks at every voxel.
     """
     places = np.unravel_index(np.flatnonzero(labels != 0), labels.shape)
-    order = np.argsort(labels[places], kind="stable")
-    found, first = np.unique(labels[places][order], return_index=True)
+    numbers = labels[places]
+    order = np.argsort(numbers, kind="stable")
+    found, first = np.unique(numbers[order], return_index=True)
     if not len(found):
         return {}
     ends = [(np.minimum.reduceat(axis[order], first), np.maximum.reduceat(axis[order], first)) for axis in places]

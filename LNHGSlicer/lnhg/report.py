@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from functools import partial
 from html import escape
 from typing import Any
 
@@ -97,8 +96,9 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
         planes: the pictures, from `nodule_planes`.
         record: from `run_record`; the report shows an identity only if it holds one.
     """
+    kind, pairs = result.options.heterogeneity, zip(result.nodules, planes, strict=True)
     with ThreadPoolExecutor(result.options.threads) as pool:
-        cards = list(pool.map(partial(_card, kind=result.options.heterogeneity), result.nodules, planes))
+        cards = list(pool.map(lambda pair: _card(pair[0], pair[1], kind), pairs))
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -23,8 +23,8 @@ def add(commands: Any) -> None:
 
 
 def _add_evaluate(commands: Any) -> None:
-    help = "score the label maps, or the finds, of any system against a reference"
-    parser = add_command(commands, "evaluate", _evaluate, help)
+    what = "score the label maps, or the finds, of any system against a reference"
+    parser = add_command(commands, "evaluate", _evaluate, what)
     parser.add_argument(
         "labels",
         type=Path,
