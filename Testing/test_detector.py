@@ -10,9 +10,10 @@ from torchvision.ops import box_iou
 
 from lnhg.ct import CT
 from lnhg.data.cutouts import Cutout
+from lnhg.data.scans import LabelledScan
 from lnhg.detection import detect, link_boxes, slice_boxes
 from lnhg.errors import WeightsError
-from lnhg.evaluation.froc import cutout_score, judge, sensitivity_at, threshold_at
+from lnhg.evaluation.froc import cutout_score, scan_finds, sensitivity_at, threshold_at
 from lnhg.grid import NetworkGrid
 from lnhg.networks.detector import (
     DETECTOR_GRID,
@@ -317,12 +318,21 @@ def test_a_cutouts_nodule_scores_as_its_best_find_and_what_lies_elsewhere_scores
     assert cutout_score(cutout, BrightPixels(), DETECTOR_GRID) == pytest.approx(0.9)
 
 
-def test_a_find_within_2_mm_of_the_nodule_hits_and_doubtful_ones_do_not_count() -> None:
-    reference, doubtful = np.zeros((5, 60, 60), np.uint8), np.zeros((5, 60, 60), bool)
-    reference[2, 20:26, 20:26] = 1
-    doubtful[2, 40:45, 40:45] = True
-    boxes = {"hit": (24.0, 20, 30, 26), "doubtful": (40.0, 40, 45, 45), "false": (2.0, 50, 6, 54)}
-    candidates = [link_boxes([[], [], [(box, 0.5)]], 1.0)[0] for box in boxes.values()]
-    finds = judge(candidates, reference, doubtful, (0.7, 0.7, 1.0))
-    assert finds.nodule_scores == (0.5,)
-    assert finds.false_scores == (0.5,)
+@pytest.mark.parametrize(
+    ("columns", "nodule_score", "false"),
+    [
+        (np.s_[20:26], 0.9, 0),  # on the nodule
+        (np.s_[25:31], 0.0, 1),  # shares a column with it, but its centre lies outside the radius
+        (np.s_[40:46], 0.0, 0),  # at a doubtful place
+    ],
+)
+def test_a_find_hits_within_the_nodules_radius_and_doubtful_places_do_not_count(
+    columns: slice, nodule_score: float, false: int
+) -> None:
+    hu, reference, doubtful = np.full((5, 60, 60), -850, np.int16), np.zeros((5, 60, 60), np.uint8), np.zeros((5, 60, 60), bool)
+    reference[1:4, 20:26, 20:26], doubtful[1:4, 20:26, 40:46] = 1, True
+    hu[1:4, 20:26, columns] = 200
+    scan = LabelledScan("P", CT(hu, np.diag([-0.7, -0.7, 1.0, 1.0])), reference, doubtful)
+    finds = scan_finds(scan, BrightPixels(), DETECTOR_GRID)
+    assert finds.nodule_scores == pytest.approx((nodule_score,))
+    assert len(finds.false_scores) == false

@@ -13,19 +13,18 @@ import pytest
 from monai.metrics import compute_froc_curve_data
 from scipy import stats
 
+from lnhg.data.finds import ReferenceNodule, reference_nodules
 from lnhg.evaluation import paper_figures as paper
 from lnhg.evaluation.detection_scores import (
     Counts,
     Find,
-    ReferenceNodule,
+    ScanFinds,
     count_nodules,
     count_slices,
     froc,
     judge_finds,
-    reference_nodules,
     sensitivity_at_rates,
 )
-from lnhg.evaluation.froc import ScanFinds
 from lnhg.evaluation.scores import NoduleScore
 from lnhg.evaluation.statistics import bootstrap_interval, paired_t, welch, wilcoxon
 from lnhg.evaluation.tables import (

@@ -308,7 +308,7 @@ def test_a_change_that_makes_no_sense_is_refused(change: str, reason: str) -> No
 def test_a_packed_checkpoint_is_the_trained_generator(tmp_path: Path) -> None:
     training = _training(tmp_path / "run")
     training.run()
-    pack(tmp_path / "run" / "last.pt", tmp_path / "models", 0.4)
+    pack([tmp_path / "run" / "last.pt"], tmp_path / "models", 0.4)
     weights = load_weights(tmp_path / "models", "generator")
     assert weights.manifest["thresholds"] == {"g": 0.4} and weights.manifest["training"]["steps_done"] == 8
     assert NetworkGrid.from_dict(weights.manifest["grid"]) == _SMALL.grid

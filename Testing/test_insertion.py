@@ -316,7 +316,7 @@ def test_false_finds_are_mined_away_from_nodules(data: DetectorData) -> None:
 
 def test_packed_weights_hold_what_is_needed_to_build_the_detector(data: DetectorData, tmp_path: Path) -> None:
     trained = train_on(a_short_training(steps=(1,)), tmp_path / "run", data)
-    pack(tmp_path / "run" / "checkpoint.pt", tmp_path / "packed", 0.4)
+    pack([tmp_path / "run" / "checkpoint.pt"], tmp_path / "packed", 0.4)
     weights = load_weights(tmp_path / "packed", "detector")
     assert weights.manifest["thresholds"] == {"score": 0.4}
     again = weights.load_into(build_detector(DetectorArchitecture.from_dict(weights.manifest["architecture"])))

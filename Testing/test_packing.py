@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from lnhg.cli import main
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, build_detector
@@ -62,6 +63,28 @@ def test_the_card_of_a_generator_names_network_data_licence_schedule_command_and
     log = tmp_path / "run" / "log.csv"
     assert (tmp_path / "models" / "generator-training.csv").read_text() == log.read_text()
     assert main(["weights", "verify", str(tmp_path / "models")]) == 0
+
+
+def test_of_several_checkpoints_the_mean_of_the_weights_is_packed(tmp_path: Path) -> None:
+    paths = [_run(tmp_path / "first"), _run(tmp_path / "second", start=tmp_path / "first" / "last.pt")]
+    assert main(["weights", "pack", *map(str, paths), "--output", str(tmp_path / "models")]) == 0
+    packed = load_weights(tmp_path / "models", "generator")
+    assert packed.manifest["mean_of"] == ["first/last", "second/last"]
+    first, second = (read_checkpoint(path)["generator"] for path in paths)
+    for name, tensor in packed.tensors.items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(
+                tensor, (first[name] + second[name]) / 2, atol=1e-3, rtol=1e-3
+            )  # stored in half precision
+
+
+def test_networks_of_different_kinds_or_widths_have_no_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    narrow = _run(tmp_path / "narrow")
+    GeneratorTraining(replace(_SMALL, width=3), tmp_path / "wide", PLACES, [], None).run()
+    words = ["weights", "pack", narrow, tmp_path / "wide" / "last.pt", "--output", tmp_path / "models"]
+    assert main([str(word) for word in words]) == 2
+    assert "different networks" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()
 
 
 def test_weights_that_were_trained_further_tell_all_commands(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_packed_weights_are_used_by_a_run(samples, tmp_path):
     train_on(RescorerTraining(steps=1, batch=4), tmp_path / "run", samples, samples)
     weights = tmp_path / "weights"
     shutil.copytree(resource("Models"), weights)
-    pack(tmp_path / "run" / "last.pt", weights, 0.5)
+    pack([tmp_path / "run" / "last.pt"], weights, 0.5)
     models = load_models(weights)
     assert models.rescorer is not None
     assert models.threshold("rescorer", None) == 0.5

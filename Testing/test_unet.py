@@ -48,7 +48,7 @@ def test_the_variant_trains_and_what_it_packs_is_built_by_name(tmp_path: Path) -
     assert (config.mse, config.vgg, config.adversarial) == (1.0, 0.0, 0.0)
     training = GeneratorTraining(config, tmp_path / "run", PLACES, [], None)
     training.run()
-    pack(tmp_path / "run" / "last.pt", tmp_path / "models", 0.4)
+    pack([tmp_path / "run" / "last.pt"], tmp_path / "models", 0.4)
     loaded = load_models(tmp_path / "models", with_detector=False)
     assert isinstance(loaded.generator, UNet)
     assert loaded.manifests["generator"]["architecture"] == {"name": "unet", "width": 2}

@@ -16,9 +16,11 @@ def add(commands: Any) -> None:
     verify.add_argument("folder", type=Path, nargs="?", help="folder with the weights (default: the shipped ones)")
     pack = add_command(actions, "pack", _pack, "turn a checkpoint into weights with a manifest and a draft of a model card")
     pack.add_argument(
-        "checkpoint",
+        "checkpoints",
         type=Path,
-        help="last.pt or best.pt of a generator's or rescorer's run, phase-N.pt of a detector's",
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="last.pt or best.pt of a generator's or rescorer's run, phase-N.pt of a detector's; of several the mean",
     )
     pack.add_argument("--output", type=Path, required=True, help="folder for the weights")
     pack.add_argument("--threshold", type=float, default=0.5, help="on G(x), or the lowest detector score (default: 0.5)")
@@ -43,4 +45,4 @@ def _verify(arguments: argparse.Namespace) -> None:
 def _pack(arguments: argparse.Namespace) -> None:
     from ..training.packing import pack
 
-    print(pack(arguments.checkpoint, arguments.output, arguments.threshold, arguments.report))
+    print(pack(arguments.checkpoints, arguments.output, arguments.threshold, arguments.report))

@@ -13,7 +13,7 @@ from ..grid import NetworkGrid
 from ..networks.detector import NoduleDetector
 from ..rescoring import RESCORER_GRID, Pose, Surroundings, planes, surroundings
 from .cutouts import Cutout
-from .finds import SURE_SCORE, best_hit, centre_voxel, finds_on_cutout, finds_on_scan, near
+from .finds import SURE_SCORE, best_hit, centre_ras, finds_on_cutout, finds_on_scan, hit_by, reference_nodules
 from .generator_samples import Augmentation, other_scanner
 from .mirrored import mirrored
 from .scans import REFERENCE_READERS, LabelledScan
@@ -65,12 +65,12 @@ def _of_cutout(cutout: Cutout, detector: NoduleDetector, grid: NetworkGrid) -> I
 def _of_scan(scan: LabelledScan, read: bool, detector: NoduleDetector, grid: NetworkGrid) -> Iterable[CandidateSample]:
     """All candidates but doubtful ones; `read`: whether readers looked for nodules in this scan."""
     ct = scan.ct
-    nodules, doubtful = near(scan.reference > 0, ct.spacing), near(scan.doubtful, ct.spacing)
+    nodules = reference_nodules(scan.reference, ct.ijk_to_ras, scan.doubtful)
     for candidate in finds_on_scan(ct, detector, grid):
-        voxel = centre_voxel(candidate, ct.hu.shape)
-        unsure = doubtful[voxel] or (not read and candidate.score >= SURE_SCORE)
-        if nodules[voxel] or not unsure:
-            yield CandidateSample(surroundings(ct, candidate), bool(nodules[voxel]), candidate.score, scan.patient)
+        hit = [nodules[number].counts for number in hit_by(centre_ras(candidate, ct), nodules)]
+        unsure = bool(hit) or (not read and candidate.score >= SURE_SCORE)
+        if any(hit) or not unsure:
+            yield CandidateSample(surroundings(ct, candidate), any(hit), candidate.score, scan.patient)
 
 
 def batch(samples: Sequence[CandidateSample], picks: Sequence[int], seed: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,11 +1,13 @@
 """What a detector finds on whole scans and on cut-outs, and which of its finds hit a nodule.
 
-A find hits a nodule when its centre lies in it or at most 2 mm from it.
+A find hits a nodule when its centre lies within the nodule's radius of the nodule's centre (the rule of LUNA16).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -13,6 +15,7 @@ from scipy import ndimage
 from ..candidates import Candidate
 from ..ct import CT
 from ..detection import SliceDetector, detect
+from ..geometry import equivalent_diameter, voxel_volume_of
 from ..grid import NetworkGrid
 from ..lungs import lung_regions
 from .mirrored import MirroredCutout
@@ -21,8 +24,6 @@ from .mirrored import MirroredCutout
 LOWEST_SCORE = 0.05
 #: In scans without readers a find this sure may be a nodule.
 SURE_SCORE = 0.9
-
-_NEAR_MM = 2.0
 
 
 def finds_on_scan(ct: CT, detector: SliceDetector, grid: NetworkGrid) -> tuple[Candidate, ...]:
@@ -36,18 +37,54 @@ def finds_on_cutout(cutout: MirroredCutout, detector: SliceDetector, grid: Netwo
     return detect(cutout.ct, detector, grid, device="cpu", lungs=nowhere, score_threshold=LOWEST_SCORE)
 
 
+@dataclass(frozen=True)
+class ReferenceNodule:
+    """A nodule to be found, or a doubtful place (`counts` False): centre (RAS, mm) and radius (mm)."""
+
+    centre_ras: tuple[float, float, float]
+    radius_mm: float
+    counts: bool = True
+
+
+def reference_nodules(
+    reference: np.ndarray, ijk_to_ras: np.ndarray, doubtful: np.ndarray | None = None
+) -> list[ReferenceNodule]:
+    """The nodules of a label map `[slice, row, column]` and the doubtful places, as spheres of equal volume.
+
+    Args:
+        ijk_to_ras: the grid, 4 x 4, voxel (column, row, slice) to RAS mm.
+        doubtful: a mask on that grid, taken apart into components.
+    """
+    nodules = _spheres(reference, ijk_to_ras, counts=True)
+    return nodules if doubtful is None else [*nodules, *_spheres(ndimage.label(doubtful)[0], ijk_to_ras, counts=False)]
+
+
+def _spheres(labels: np.ndarray, ijk_to_ras: np.ndarray, counts: bool) -> list[ReferenceNodule]:
+    spheres = []
+    for number in np.unique(labels[labels > 0]):
+        voxels = np.argwhere(labels == number)
+        r, a, s = (ijk_to_ras @ np.append(voxels.mean(0)[::-1], 1))[:3].tolist()
+        radius = equivalent_diameter(len(voxels) * voxel_volume_of(ijk_to_ras)) / 2
+        spheres.append(ReferenceNodule((r, a, s), radius, counts))
+    return spheres
+
+
+def hit_by(centre_ras: Sequence[float], nodules: Sequence[ReferenceNodule]) -> list[int]:
+    """The numbers of the nodules and doubtful places that a find with this centre (RAS, mm) hits."""
+    return [n for n, nodule in enumerate(nodules) if math.dist(centre_ras, nodule.centre_ras) <= nodule.radius_mm]
+
+
+def centre_ras(find: Candidate, ct: CT) -> tuple[float, float, float]:
+    """The centre of a find on a CT in the axial view, RAS, mm."""
+    r, a, s = ct.to_ras(find.centre_ijk).tolist()
+    return r, a, s
+
+
 def best_hit(finds: Iterable[Candidate], cutout: MirroredCutout) -> Candidate | None:
     """The find of the highest score among those that hit the cut-out's nodule."""
-    hits = near(cutout.nodule, cutout.ct.spacing)
-    hitting = (find for find in finds if hits[centre_voxel(find, hits.shape)])
+    nodules = reference_nodules(cutout.nodule, cutout.ct.ijk_to_ras)
+    hitting = (find for find in finds if hit_by(centre_ras(find, cutout.ct), nodules))
     return max(hitting, key=lambda find: find.score, default=None)
-
-
-def near(mask: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """The mask `[slice, row, column]` and all within 2 mm of it; `spacing` as of `CT`."""
-    if not mask.any():
-        return mask
-    return ndimage.distance_transform_edt(~mask, spacing[::-1]) <= _NEAR_MM
 
 
 def centre_voxel(find: Candidate, shape: tuple[int, ...]) -> tuple[int, int, int]:

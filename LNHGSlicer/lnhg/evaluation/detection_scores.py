@@ -21,8 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..geometry import equivalent_diameter, voxel_volume_of
-from .froc import ScanFinds
+from ..data.finds import ReferenceNodule, hit_by
 from .statistics import Interval, bootstrap
 
 #: False finds per scan at which LUNA16 averages sensitivity.
@@ -85,36 +84,17 @@ class Find:
     score: float
 
 
-@dataclass(frozen=True)
-class ReferenceNodule:
-    """A nodule to be found, or a doubtful place (`counts` False): centre (RAS, mm) and radius (mm)."""
+@dataclass(frozen=True, eq=False)
+class ScanFinds:
+    """Finds of one scan.
 
-    centre_ras: tuple[float, float, float]
-    radius_mm: float
-    counts: bool = True
-
-
-def reference_nodules(
-    reference: np.ndarray, ijk_to_ras: np.ndarray, doubtful: np.ndarray | None = None
-) -> list[ReferenceNodule]:
-    """The nodules of a label map `[slice, row, column]` and the doubtful places, as spheres of equal volume.
-
-    Args:
-        ijk_to_ras: the grid, 4 x 4, voxel (column, row, slice) to RAS mm.
-        doubtful: a mask on that grid, taken apart into components.
+    Attributes:
+        nodule_scores: for each reference nodule (in order of labels) the best score of a find that hits it, or 0.
+        false_scores: scores of finds that hit nothing; finds at doubtful places are left out.
     """
-    nodules = _spheres(reference, ijk_to_ras, counts=True)
-    return nodules if doubtful is None else [*nodules, *_spheres(ndimage.label(doubtful)[0], ijk_to_ras, counts=False)]
 
-
-def _spheres(labels: np.ndarray, ijk_to_ras: np.ndarray, counts: bool) -> list[ReferenceNodule]:
-    spheres = []
-    for number in np.unique(labels[labels > 0]):
-        voxels = np.argwhere(labels == number)
-        r, a, s = (ijk_to_ras @ np.append(voxels.mean(0)[::-1], 1))[:3].tolist()
-        radius = equivalent_diameter(len(voxels) * voxel_volume_of(ijk_to_ras)) / 2
-        spheres.append(ReferenceNodule((r, a, s), radius, counts))
-    return spheres
+    nodule_scores: tuple[float, ...]
+    false_scores: tuple[float, ...]
 
 
 def judge_finds(finds: Iterable[Find], nodules: Sequence[ReferenceNodule]) -> ScanFinds:
@@ -122,7 +102,7 @@ def judge_finds(finds: Iterable[Find], nodules: Sequence[ReferenceNodule]) -> Sc
     scores = [0.0] * len(nodules)
     false = []
     for find in finds:
-        hit = [n for n, nodule in enumerate(nodules) if math.dist(find.centre_ras, nodule.centre_ras) <= nodule.radius_mm]
+        hit = hit_by(find.centre_ras, nodules)
         for number in hit:
             scores[number] = max(scores[number], find.score)
         if not hit:

@@ -6,8 +6,8 @@ false finds from whole scans. A find hits a nodule by the rule of `data/finds.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,48 +16,18 @@ from ..candidates import Candidate
 from ..ct import CT
 from ..data.cutouts import Cutout
 from ..data.detector_samples import DetectorData, sham_pair
-from ..data.finds import LOWEST_SCORE, best_hit, centre_voxel, finds_on_cutout, finds_on_scan, near
+from ..data.finds import LOWEST_SCORE, best_hit, centre_ras, finds_on_cutout, finds_on_scan, reference_nodules
 from ..data.mirrored import mirrored
 from ..data.scans import LabelledScan
 from ..grid import NetworkGrid
 from ..networks.detector import NoduleDetector
+from .detection_scores import Find, ScanFinds, judge_finds
 
 #: What scores a CT's candidates again.
 Again = Callable[[CT, Sequence[Candidate]], Sequence[Candidate]]
 
 #: False finds per scan at which sensitivity is stated.
 RATES = (1.0, 2.0, 4.0, 8.0)
-
-
-@dataclass(frozen=True, eq=False)
-class ScanFinds:
-    """Finds of one scan.
-
-    Attributes:
-        nodule_scores: for each reference nodule (in order of labels) the best score of a find that hits it, or 0.
-        false_scores: scores of finds that hit nothing; finds at doubtful places are left out.
-    """
-
-    nodule_scores: tuple[float, ...]
-    false_scores: tuple[float, ...]
-
-
-def judge(
-    candidates: Iterable[Candidate], reference: np.ndarray, doubtful: np.ndarray, spacing: tuple[float, float, float]
-) -> ScanFinds:
-    """Which candidates hit the nodules of `reference` (0 or a label); `spacing` as of `CT`."""
-    hits = [near(reference == label, spacing) for label in np.unique(reference[reference > 0])]
-    unsure = near(doubtful, spacing)
-    scores = [0.0] * len(hits)
-    false: list[float] = []
-    for candidate in candidates:
-        centre = centre_voxel(candidate, reference.shape)
-        hit = [number for number, mask in enumerate(hits) if mask[centre]]
-        for number in hit:
-            scores[number] = max(scores[number], candidate.score)
-        if not hit and not unsure[centre]:
-            false.append(candidate.score)
-    return ScanFinds(tuple(scores), tuple(false))
 
 
 def as_found(ct: CT, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -67,8 +37,10 @@ def as_found(ct: CT, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
 
 def scan_finds(scan: LabelledScan, detector: NoduleDetector, grid: NetworkGrid, again: Again = as_found) -> ScanFinds:
     """The detector's finds on a whole scan, scored again by `again`, and judged."""
-    candidates = again(scan.ct, finds_on_scan(scan.ct, detector, grid))
-    return judge(candidates, scan.reference, scan.doubtful, scan.ct.spacing)
+    ct = scan.ct
+    candidates = again(ct, finds_on_scan(ct, detector, grid))
+    finds = (Find(scan.patient, centre_ras(one, ct), math.nan, one.score) for one in candidates)
+    return judge_finds(finds, reference_nodules(scan.reference, ct.ijk_to_ras, scan.doubtful))
 
 
 def froc(

@@ -46,7 +46,8 @@ def model_card(manifest: Mapping[str, Any], parameters: int, report: str | None,
 
 def _commands(commands: Sequence[str], manifest: Mapping[str, Any]) -> str:
     threshold = manifest["thresholds"]["g" if manifest["kind"] == "generator" else "score"]
-    pack = f"lnhg weights pack CHECKPOINT --output FOLDER --threshold {threshold:g}"
+    packed = " ".join(f"{one}.pt" for one in manifest.get("mean_of", ())) or "CHECKPOINT"
+    pack = f"lnhg weights pack {packed} --output FOLDER --threshold {threshold:g}"
     text = "\n".join(["```", *commands, pack, "```"])
     return text if commands else f"The checkpoint holds no command of its training.\n\n{text}"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from ..data.finds import LOWEST_SCORE
 from ..data.splits import LISTS
@@ -17,37 +19,62 @@ from .model_card import model_card
 from .run_log import LOG
 
 
-def pack(checkpoint: Path, folder: Path, threshold: float, report: Path | None = None) -> Path:
+def pack(checkpoints: Sequence[Path], folder: Path, threshold: float, report: Path | None = None) -> Path:
     """Pack a checkpoint of any of the networks; returns the weights' path.
 
     Writes `NAME.safetensors`, its manifest `NAME.json`, the run's log as `NAME-training.csv` if there is one, and the model
-    card `NAME.md`; NAME is the network's. `report` is a file of `lnhg validate --output`, the measured figures.
+    card `NAME.md`; NAME is the network's. Of several checkpoints the mean of their weights is packed (Izmailov et al.,
+    Averaging weights leads to wider optima, 2018); what is told of the training is that of the last. `report` is a file of
+    `lnhg validate --output`, the measured figures.
     """
     if report is not None and not report.is_file():
         raise InputError(f"There is no report {report}; write it with lnhg validate --output.")
-    state = read_checkpoint(checkpoint)
-    if "generator" in state:
-        weights = pack_generator(state, folder, threshold)
-    elif "rescorer" in state:
-        weights = pack_rescorer(state, folder, threshold)
-    else:
-        weights = pack_detector(state, folder, threshold)
-    name = weights.stem
-    log = checkpoint.parent / LOG
+    states = [read_checkpoint(path) for path in checkpoints]
+    manifest = _manifest(states[-1], threshold)
+    if len(states) > 1:
+        manifest["mean_of"] = [f"{path.parent.name}/{path.stem}" for path in checkpoints]
+    path = save_weights(folder, manifest["kind"], _mean([_network(state) for state in states]), manifest)
+    log = checkpoints[-1].parent / LOG
     if log.is_file():
-        write_whole(folder / f"{name}-training.csv", log.read_text())
-    packed = load_weights(folder, name)
+        write_whole(folder / f"{path.stem}-training.csv", log.read_text())
+    packed = load_weights(folder, path.stem)
     parameters = sum(tensor.numel() for key, tensor in packed.tensors.items() if not _of_batch_norm(key))
     figures = report.read_text() if report else None
-    write_whole(folder / f"{name}.md", model_card(packed.manifest, parameters, figures, with_log=log.is_file()))
-    return weights
+    write_whole(folder / f"{path.stem}.md", model_card(packed.manifest, parameters, figures, with_log=log.is_file()))
+    return path
 
 
 def pack_generator(state: Mapping[str, Any], folder: Path, threshold: float) -> Path:
     """Write the weights and the manifest of a generator; `threshold` is the one on G(x), chosen on the select patients."""
+    return save_weights(folder, "generator", generator_of(state), _generator_manifest(state, threshold))
+
+
+def _manifest(state: Mapping[str, Any], threshold: float) -> dict[str, Any]:
+    if "generator" in state:
+        return _generator_manifest(state, threshold)
+    return _rescorer_manifest(state, threshold) if "rescorer" in state else _detector_manifest(state, threshold)
+
+
+def _network(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    if "generator" in state:
+        return generator_of(state)
+    tensors: dict[str, torch.Tensor] = state["rescorer" if "rescorer" in state else "model"]
+    return tensors
+
+
+def _mean(networks: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The mean of weights and of batch norm's figures, tensor by tensor."""
+    shapes = [{name: tensor.shape for name, tensor in network.items()} for network in networks]
+    if any(other != shapes[0] for other in shapes):
+        raise InputError("The checkpoints are of different networks, which have no mean; give checkpoints of one.")
+    stacked = {name: torch.stack([network[name] for network in networks]) for name in networks[0]}
+    return {name: one.mean(0) if one.is_floating_point() else one[-1] for name, one in stacked.items()}
+
+
+def _generator_manifest(state: Mapping[str, Any], threshold: float) -> dict[str, Any]:
     config = state["config"]
     how = {"steps_done": state["step"], "processes": state.get("processes", 1), "patient_lists": list(LISTS)}
-    manifest = {
+    return {
         "kind": "generator",
         "architecture": {"name": config.get("network", "lnhg"), "width": config["width"]},
         "grid": config["grid"],
@@ -55,31 +82,28 @@ def pack_generator(state: Mapping[str, Any], folder: Path, threshold: float) -> 
         "target": config["target"],
         "training": {**config, **how, **state.get("record", {})},
     }
-    return save_weights(folder, "generator", generator_of(state), manifest)
 
 
-def pack_detector(state: Mapping[str, Any], folder: Path, threshold: float) -> Path:
-    """Write the weights and the manifest of a detector; `threshold` is the lowest score of a candidate."""
-    manifest = {
+def _detector_manifest(state: Mapping[str, Any], threshold: float) -> dict[str, Any]:
+    """`threshold` is the lowest score of a candidate."""
+    return {
         "kind": "detector",
         "architecture": state["architecture"],
         "grid": state["grid"],
         "thresholds": {"score": threshold},
         "training": {"patient_lists": list(LISTS), **state.get("record", {})},
     }
-    return save_weights(folder, "detector", state["model"], manifest)
 
 
-def pack_rescorer(state: Mapping[str, Any], folder: Path, threshold: float) -> Path:
-    """Write the weights and the manifest of a rescorer; `threshold` is the lowest score after the second look."""
-    manifest = {
+def _rescorer_manifest(state: Mapping[str, Any], threshold: float) -> dict[str, Any]:
+    """`threshold` is the lowest score after the second look."""
+    return {
         "kind": "rescorer",
         "architecture": {},
         "grid": state["grid"],
         "thresholds": {"detector": LOWEST_SCORE, "score": threshold},
         "training": {**state["config"], "steps_done": state["step"], "patient_lists": list(LISTS)},
     }
-    return save_weights(folder, "rescorer", state["rescorer"], manifest)
 
 
 def _of_batch_norm(name: str) -> bool:
