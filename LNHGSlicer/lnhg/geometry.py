@@ -1,4 +1,4 @@
-"""Sizes that follow from a grid (4 x 4, voxel (i, j, k) to RAS mm) or a volume alone."""
+"""What follows from a grid (4 x 4, voxel (i, j, k) to RAS mm) or a volume alone."""
 
 from __future__ import annotations
 
@@ -26,3 +26,11 @@ def corners_apart(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) ->
 def equivalent_diameter(volume: float) -> float:
     """Diameter of the sphere of a volume; mm from mm3."""
     return float(np.cbrt(6 * volume / np.pi))
+
+
+def slice_axes(ijk_to_ras: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors in the plane of the slices, at right angles in a sheared grid too: along a row, and down it (RAS)."""
+    column, row = ijk_to_ras[:3, 0], ijk_to_ras[:3, 1]
+    along = column / np.linalg.norm(column)
+    down = row - (row @ along) * along
+    return along, down / np.linalg.norm(down)

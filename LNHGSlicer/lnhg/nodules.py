@@ -16,7 +16,7 @@ from skimage.measure import find_contours, marching_cubes, mesh_surface_area
 
 from .boxes import grown_box, label_boxes
 from .ct import CT
-from .geometry import equivalent_diameter
+from .geometry import equivalent_diameter, slice_axes
 from .heterogeneity import HeterogeneityFigures, Indexed, figures, raw_ct_figures, reach, rim_mask
 
 # HU above which a voxel counts as solid, below which as (nearly) aerated, and above which as calcified.
@@ -352,11 +352,7 @@ def axes(section: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[float, float]:
 
 def _hull(section: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
     """Convex hull of the outline, `[n, 2]` mm in the plane of the slice."""
-    column, row = ijk_to_ras[:3, 0], ijk_to_ras[:3, 1]
-    first = column / np.linalg.norm(column)
-    second = row - (row @ first) * first
-    second /= np.linalg.norm(second)
-    to_plane = np.array([[row @ first, row @ second], [column @ first, column @ second]])
+    to_plane = np.array([ijk_to_ras[:3, 1], ijk_to_ras[:3, 0]]) @ np.transpose(slice_axes(ijk_to_ras))
     outline = np.concatenate(find_contours(np.pad(section, 1).astype(np.float32), 0.5)) @ to_plane
     return outline[ConvexHull(outline).vertices]
 

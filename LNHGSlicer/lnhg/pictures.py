@@ -19,6 +19,7 @@ from skimage.measure import find_contours
 from .axial import axial_view
 from .boxes import label_boxes
 from .ct import CT
+from .geometry import slice_axes
 from .heterogeneity import OUTSIDE, NoduleMap, jet, rim_mask
 from .nodules import Nodule
 from .result import Result
@@ -144,10 +145,7 @@ class _Scan:
 
 
 def _frame(ct: CT) -> np.ndarray:
-    column, row = ct.ijk_to_ras[:3, 0], ct.ijk_to_ras[:3, 1]
-    left = column / np.linalg.norm(column)
-    back = row - (row @ left) * left
-    back /= np.linalg.norm(back)
+    left, back = slice_axes(ct.ijk_to_ras)
     return np.array([left, back, np.cross(left, back)])
 
 
