@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from lnhg.data.cutouts import read_cutouts
 from lnhg.data.scans import read_scan
-from lnhg.data.splits import LISTS, list_of
+from lnhg.data.splits import LISTS, SCAN_FOLDS, list_of
 from lnhg.errors import InputError
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -36,6 +36,13 @@ def test_patients_with_a_whole_scan_are_placed_by_hand() -> None:
         "0306": "select",
         "0023": "report",
     }
+
+
+def test_in_the_second_fold_the_whole_scans_change_sides_and_nobody_else_does() -> None:
+    numbers = ("0001", "0005", "0028", "0063", "0306", "0023")
+    assert [SCAN_FOLDS[2](f"LIDC-IDRI-{number}") for number in numbers] == ["report"] * 3 + ["train"] * 3
+    others = [f"LIDC-IDRI-055{digit}" for digit in range(10)] + ["Lung-PET-CT-Dx-A0001", "CPTAC-C3N-00247"]
+    assert [SCAN_FOLDS[2](name) for name in others] == [SCAN_FOLDS[1](name) for name in others]
 
 
 def test_other_collections_are_trained_on_but_for_the_one_that_reports() -> None:

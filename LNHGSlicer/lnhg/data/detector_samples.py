@@ -5,7 +5,7 @@ A sample depends on nothing but the seed and its number, so a run that is cut of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -37,6 +37,7 @@ from .insertion import (
     without_nodule,
 )
 from .scans import REFERENCE_READERS, LabelledScan
+from .splits import list_of
 from .training_data import cutouts_of, scans_of
 from .unread_scans import unread_scans_of
 
@@ -124,11 +125,15 @@ class Sample:
 
 
 def read_detector_data(
-    data: Path, grid: NetworkGrid, architecture: DetectorArchitecture, patients: str = "train"
+    data: Path,
+    grid: NetworkGrid,
+    architecture: DetectorArchitecture,
+    patients: str = "train",
+    listed: Callable[[str], str] = list_of,
 ) -> DetectorData:
-    """The scans and cut-outs of one list of patients."""
-    hosts = [host_of(scan, grid) for scan in chain(unread_scans_of(data, patients), scans_of(data, patients))]
-    wanted = [one for one in cutouts_of(data, patients) if one.reader_count >= REFERENCE_READERS]
+    """The scans and cut-outs of one list of patients; `listed` says which list a patient is on."""
+    hosts = [host_of(scan, grid) for scan in chain(unread_scans_of(data, patients), scans_of(data, patients, listed))]
+    wanted = [one for one in cutouts_of(data, patients, listed) if one.reader_count >= REFERENCE_READERS]
     volumes = [volume_of(cutout) for cutout in wanted]
     return DetectorData(hosts, volumes, grid, architecture, [cutout.patient for cutout in wanted])
 

@@ -41,6 +41,20 @@ def list_of(patient: str) -> str:
     return "report" if patient.startswith("Lung-PET-CT-Dx") else "train"
 
 
+def list_in_second_fold(patient: str) -> str:
+    """The list of a patient when the whole scans change sides: those of `train` report, the others are trained on.
+
+    All nodules of these patients go with their scans; every other patient stays where `list_of` says.
+    """
+    if patient in _PLACED:
+        return "report" if _PLACED[patient] == "train" else "train"
+    return list_of(patient)
+
+
+#: The two folds of the whole scans, by number: the list of a patient in each.
+SCAN_FOLDS = {1: list_of, 2: list_in_second_fold}
+
+
 def write_folds(path: Path, patients: Collection[str], count: int, seed: int) -> None:
     """Deal the patients out to `count` folds of like size; the same patients and seed give the same folds.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,26 +23,27 @@ from .froc import RATES, Again, as_found, cutout_score, scan_finds, sensitivity_
 from .groups import SIZES, TEXTURES
 
 
-def validate(data: Path, weights: Path | None, patients: str) -> str:
+def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[str], str] = list_of) -> str:
     """Markdown tables for the list `patients` (`select` or `report`) of a data folder, and for all its labelled scans.
 
-    Whole scans of patients in the training list are measured too and marked as such.
+    Whole scans of patients in the training list are measured too and marked as such; `listed` says which list a patient
+    was on when the weights were trained.
     """
     models = load_models(weights)
     assert models.detector is not None
-    cutouts = [cutout for cutout in read_cutouts(data / "lidc_nodules") if list_of(cutout.patient) == patients]
+    cutouts = [cutout for cutout in read_cutouts(data / "lidc_nodules") if listed(cutout.patient) == patients]
     folders = _folders(data / "lidc_scans")
     if not cutouts or not folders:
         raise InputError(f"{data} holds no nodules or scans of the {patients} patients; give the development data.")
     scans = [read_scan(folder) for folder in folders]
-    held_out = [scan for scan in scans if list_of(scan.patient) != "train"]
+    held_out = [scan for scan in scans if listed(scan.patient) != "train"]
     return "\n".join(
         [
             f"Patients of the `{patients}` list: {len({c.patient for c in cutouts})} patients, {len(cutouts)} nodules.\n",
             *_dice_table(models, cutouts),
             "",
             *_detection_tables(models, cutouts, held_out),
-            *_scan_table(models, scans),
+            *_scan_table(models, scans, listed),
             "",
             *_box_table(models, [read_boxed_scan(folder) for folder in _folders(data / "lung_pet_ct_dx")]),
             "",
@@ -117,16 +118,16 @@ def _detection_table(
     yield ""
 
 
-def _scan_table(models: Models, scans: Sequence[LabelledScan]) -> Iterable[str]:
+def _scan_table(models: Models, scans: Sequence[LabelledScan], listed: Callable[[str], str]) -> Iterable[str]:
     """The whole way on each scan with the default options."""
     yield "Whole scans, default options; reference: nodules of three or more readers; Dice and share of the volume outside:\n"
     yield "| scan | list | reference nodule: label, status, Dice, outside | other confirmed | detector only |"
     yield "|---|---|---|---|---|"
     for scan in scans:
-        yield _scan_row(scan, models)
+        yield _scan_row(scan, models, listed(scan.patient))
 
 
-def _scan_row(scan: LabelledScan, models: Models) -> str:
+def _scan_row(scan: LabelledScan, models: Models, patients: str) -> str:
     result = segment(scan.ct, models=models)
     matches = match_nodules(scan.reference, result.labels)
     statuses = {nodule.id: nodule.status for nodule in result.nodules}
@@ -141,7 +142,7 @@ def _scan_row(scan: LabelledScan, models: Models) -> str:
     unsure = {label for label in statuses if scan.doubtful[result.labels == label].any()}
     others = {label for label in statuses if label not in matched | unsure}
     confirmed = sum(statuses[label] == CONFIRMED for label in others)
-    cells = (scan.patient, list_of(scan.patient), "; ".join(texts) or "none", confirmed, len(others) - confirmed)
+    cells = (scan.patient, patients, "; ".join(texts) or "none", confirmed, len(others) - confirmed)
     return "| " + " | ".join(map(str, cells)) + " |"
 
 

@@ -19,6 +19,7 @@ from scipy import ndimage
 from ..ct import CT
 from ..data.detector_samples import DetectorData, Host, Sampling, make_sample, read_detector_data
 from ..data.finds import SURE_SCORE, centre_voxel
+from ..data.splits import list_of
 from ..data.training_data import cutouts_of, scans_of
 from ..detection import detect
 from ..errors import LNHGError
@@ -115,14 +116,22 @@ class _State:
     record: dict[str, Any] = field(default_factory=dict)  # as of `record_of`
 
 
-def train_detector(config: DetectorTraining, output: Path, data_folder: Path, command: str | None = None) -> None:
+def train_detector(
+    config: DetectorTraining,
+    output: Path,
+    data_folder: Path,
+    command: str | None = None,
+    listed: Callable[[str], str] = list_of,
+) -> None:
     """Train on the `train` patients of the development data and stop early by the FROC of the `select` patients.
 
-    `command` is what a person types to do the same, for the model card.
+    Where these have no whole scan to count false finds on, all phases are trained. `command` is what a person types to do
+    the same, for the model card; `listed` says which list a patient is on.
     """
-    data = read_detector_data(data_folder, config.grid, config.architecture)
-    cutouts, scans = cutouts_of(data_folder, "select"), list(scans_of(data_folder, "select"))
-    train_on(config, output, data, lambda detector: froc(cutouts, scans, detector, config.grid), command)
+    data = read_detector_data(data_folder, config.grid, config.architecture, listed=listed)
+    cutouts, scans = cutouts_of(data_folder, "select", listed), list(scans_of(data_folder, "select", listed))
+    validate = (lambda detector: froc(cutouts, scans, detector, config.grid)) if scans else None
+    train_on(config, output, data, validate, command)
 
 
 def train_on(
