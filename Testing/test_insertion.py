@@ -36,6 +36,7 @@ from lnhg.data.insertion import (
     wall_direction,
     without_nodule,
 )
+from lnhg.evaluation.froc import _INSERTED, found_of_inserted
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, build_detector
 from lnhg.training import detector_training
 from lnhg.training.checkpoint import read_checkpoint, write_checkpoint
@@ -216,6 +217,25 @@ def test_a_sham_may_be_thinner_than_its_soft_edge(data: DetectorData) -> None:
     weight[:, 30:34, 30:34] = 0.3
     patch = _plain_lung(data.hosts[0], data, weight, np.random.default_rng(0))
     assert patch.shape == weight.shape and np.median(patch[weight > 0]) < -500
+
+
+class Knowing(torch.nn.Module):
+    """Stands in for a trained network: gives the boxes of the samples in their order, moved, at one score."""
+
+    def __init__(self, data: DetectorData, move: float) -> None:
+        super().__init__()
+        self.answers = iter([make_sample(data, _INSERTED, 0, number).boxes + move for number in range(10)])
+
+    def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        boxes = next(self.answers)
+        return [{"boxes": boxes, "scores": torch.full((len(boxes),), 0.7)}]
+
+
+def test_an_inserted_nodule_is_found_by_a_box_centred_in_it_at_the_threshold(data: DetectorData) -> None:
+    found, inserted = found_of_inserted(Knowing(data, 0), data, 0.7, count=10)
+    assert found == inserted >= 5
+    assert found_of_inserted(Knowing(data, 0), data, 0.75, count=10) == (0, inserted)
+    assert found_of_inserted(Knowing(data, 500), data, 0.7, count=10) == (0, inserted)
 
 
 def test_places_near_doubtful_nodules_are_never_shown(data: DetectorData) -> None:

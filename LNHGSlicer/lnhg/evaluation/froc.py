@@ -15,7 +15,7 @@ import torch
 from ..candidates import Candidate
 from ..ct import CT
 from ..data.cutouts import Cutout
-from ..data.detector_samples import DetectorData, sham_pair
+from ..data.detector_samples import DetectorData, Sampling, make_sample, sham_pair
 from ..data.finds import LOWEST_SCORE, best_hit, centre_ras, finds_on_cutout, finds_on_scan, reference_nodules
 from ..data.mirrored import mirrored
 from ..data.scans import LabelledScan
@@ -71,6 +71,31 @@ def threshold_at(false_scores: Sequence[float], scans: int, rate: float) -> floa
     ordered = np.sort(np.asarray(false_scores, float))[::-1]
     allowed = int(rate * scans)
     return LOWEST_SCORE if len(ordered) <= allowed else float(np.nextafter(ordered[allowed], 2))
+
+
+# Nodules alone, each in a crop of its own: neither mosaics nor false finds nor shams.
+_INSERTED = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0, nodules=1.0)
+
+
+def found_of_inserted(
+    detector: NoduleDetector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0
+) -> tuple[int, int]:
+    """How many nodules pasted into `count` crops of the scans are found in their slice, and of how many.
+
+    A box of at least this score finds a nodule when its centre lies in the nodule's box. Pastes can be told from real nodules
+    to some degree: read beside `sham_rate`.
+    """
+    found = inserted = 0
+    with torch.inference_mode():
+        for number in range(count):
+            sample = make_sample(data, _INSERTED, seed, number)
+            (result,) = detector([sample.image])
+            boxes = result["boxes"][result["scores"] >= threshold]
+            centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+            inside = (sample.boxes[:, None, :2] <= centres) & (centres <= sample.boxes[:, None, 2:])
+            found += int(inside.all(-1).any(-1).sum())
+            inserted += len(sample.boxes)
+    return found, inserted
 
 
 def sham_rate(detector: NoduleDetector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from ..data.boxed_scans import BoxedScan, read_boxed_scan
 from ..data.candidate_samples import whole
 from ..data.cutouts import Cutout, read_cutouts
+from ..data.detector_samples import DetectorData, read_detector_data
 from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..errors import InputError
@@ -19,7 +20,7 @@ from ..geometry import equivalent_diameter
 from ..pipeline import Models, load_models, segment
 from ..rescoring import apply_rescorer, rescore
 from .dice import dice, match_nodules, seeded
-from .froc import RATES, Again, as_found, cutout_score, scan_finds, sensitivity_at
+from .froc import RATES, Again, as_found, cutout_score, found_of_inserted, scan_finds, sensitivity_at, sham_rate
 from .groups import SIZES, TEXTURES
 
 
@@ -31,6 +32,7 @@ def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[
     """
     models = load_models(weights)
     assert models.detector is not None
+    grid, architecture = models.grid("detector"), models.detector.architecture
     cutouts = [cutout for cutout in read_cutouts(data / "lidc_nodules") if listed(cutout.patient) == patients]
     folders = _folders(data / "lidc_scans")
     if not cutouts or not folders:
@@ -43,6 +45,7 @@ def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[
             *_dice_table(models, cutouts),
             "",
             *_detection_tables(models, cutouts, held_out),
+            *_insertions(models, read_detector_data(data, grid, architecture, patients, listed)),
             *_scan_table(models, scans, listed),
             "",
             *_box_table(models, [read_boxed_scan(folder) for folder in _folders(data / "lung_pet_ct_dx")]),
@@ -116,6 +119,19 @@ def _detection_table(
         count = round(on_scans[rate] * len(real))
         yield f"| {rate:g} | {found[rate]:.3f} of {len(scores)} | {count} of {len(real)} |"
     yield ""
+
+
+def _insertions(models: Models, data: DetectorData) -> Iterable[str]:
+    """Nodules and plain tissue pasted into the list's own scans, slice by slice, at the detector's threshold."""
+    assert models.detector is not None
+    threshold = models.threshold("detector", None)
+    found, inserted = found_of_inserted(models.detector, data, threshold)
+    shams = 100 * sham_rate(models.detector, data, threshold)
+    names = ", ".join(host.name for host in data.hosts)
+    yield (
+        f"Pasted into slices of {names}, at a score of {threshold:g}: {found} of {inserted} sections of nodules found; "
+        f"{shams:.0f}% of 100 pieces of plain tissue in the shape of one fire.\n"
+    )
 
 
 def _scan_table(models: Models, scans: Sequence[LabelledScan], listed: Callable[[str], str]) -> Iterable[str]:
