@@ -382,13 +382,24 @@ def test_boxes_of_monais_bundle_are_read_in_ras(tmp_path: Path) -> None:
     assert (find.scan, find.centre_ras, find.diameter_mm, find.score) == ("1.2.3", (-10.0, 20.0, 30.0), 8.0, 0.9)
 
 
-def test_finds_of_nodule_net_are_moved_from_its_lung_crop_to_the_scan(tmp_path: Path) -> None:
-    path = tmp_path / "submission_rcnn.csv"
-    path.write_text("seriesuid,coordX,coordY,coordZ,diameter_mm,probability\n1.2.3,10,20,30,7.5,0.5\n")
-    (find,) = read_nodule_net(path, {"1.2.3": (-100.0, -90.0, -200.0)})
-    assert (find.centre_ras, find.diameter_mm) == ((90.0, 70.0, -170.0), 7.5)
-    with pytest.raises(InputError, match=r"names the scan 1\.2\.3, whose lung crop is not given"):
-        read_nodule_net(path, {})
+def test_finds_of_nodule_net_are_moved_from_its_lung_crop_to_the_scan(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = text_file(
+        tmp_path / "submission_rcnn.csv", "seriesuid,coordX,coordY,coordZ,diameter_mm,probability\nA,10,20,30,7.5,0.5\n"
+    )
+    crop = {"origin": (-40.0, -30.0, -20.0), "spacing": (1.0, 1.0, 1.0), "ebox_origin": (11, 11.75, 11.75)}  # z, y, x
+    for name, figures in crop.items():
+        np.save(tmp_path / f"A_{name}.npy", figures)
+    (find,) = read_nodule_net(path, tmp_path)
+    assert (find.centre_ras, find.diameter_mm) == ((-1.75, -1.75, 1.0), 7.5)
+    assert evaluate(path, scans, "--nodule-net", tmp_path) == 0
+    assert capsys.readouterr().out.startswith("2 scans, 1 of 1 reference nodules found, 0 false finds\n")
+    assert "--nodule-net is for NoduleNet's CSV" in refused(capsys, scans, scans, "--nodule-net", tmp_path)
+    np.save(tmp_path / "A_origin.npy", [0.0, 0.0])
+    assert "A_origin.npy does not hold three figures" in refused(capsys, path, scans, "--nodule-net", tmp_path)
+    (tmp_path / "A_origin.npy").unlink()
+    assert "A_origin.npy cannot be read" in refused(capsys, path, scans, "--nodule-net", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,14 @@ from PIL import Image
 
 from lnhg.cli import main
 from lnhg.data.cutouts import read_cutouts
+from lnhg.errors import InputError
 from lnhg.evaluation import figures
 from lnhg.evaluation.agreement import Intraclass
 from lnhg.evaluation.nodule_runs import NoduleRun
 from lnhg.evaluation.page import Picture, Section, page_html
 from lnhg.evaluation.scores import NoduleScore, nodule_scores, score
 from lnhg.evaluation.statistics import Interval
-from lnhg.evaluation.systems import System
+from lnhg.evaluation.systems import System, label_map_system
 from lnhg.evaluation.tables import Table, references_table
 from lnhg.nrrd_file import write_nrrd
 from nodule_cutouts import ball_cutout, write_data_folder
@@ -134,6 +135,8 @@ def test_one_command_makes_the_whole_page_and_the_second_time_runs_nothing_again
     folder.mkdir()
     for cutout in read_cutouts(data / "lidc_nodules"):
         write_nrrd(folder / f"{cutout.name}.nrrd", cutout.consensus.astype(np.uint8), cutout.ct.ijk_to_ras)
+    # The whole scan is the first cut-out's CT, and no reader saw a nodule there.
+    shutil.copy(min(folder.iterdir()), folder / "LIDC-IDRI-0023.nrrd")
     command = ["study", "--data", str(data), "--output", str(tmp_path / "page")]
     command += ["--labels", f"nnu-net={folder}", "--alike", "nnu-net"]
     assert main(command) == 0
@@ -147,6 +150,7 @@ def test_one_command_makes_the_whole_page_and_the_second_time_runs_nothing_again
         "LNHG against the others",
         "Detection, whole scans, per slice",
         "Detection, whole scans, per nodule",
+        "nnU-net</td><td>0</td><td>1</td><td>0</td>",
         "<td>422 / 75 / 8</td>",
         "Detector alone",
         "Repeatability in the consensus",
@@ -257,5 +261,7 @@ def test_a_system_of_others_that_lacks_a_nodule_is_told_so_before_anything_is_ru
     first = read_cutouts(data / "lidc_nodules")[0]
     write_nrrd(tmp_path / f"{first.name}.nrrd", first.consensus.astype(np.uint8), first.ct.ijk_to_ras)
     page = tmp_path / "page"
+    with pytest.raises(InputError, match=r"holds no label map for B; write one for each whole scan"):
+        label_map_system("nnu-net", tmp_path, [first.name, "B"])
     assert "holds no label map for LIDC-IDRI-0110_R_1" in refused(capsys, data, page, "--labels", f"nnu-net={tmp_path}")
     assert "names weights and label maps" in refused(capsys, data, page, "--labels", f"lnhg={tmp_path}")

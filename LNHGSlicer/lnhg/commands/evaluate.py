@@ -38,6 +38,12 @@ def _add_evaluate(commands: Any) -> None:
         "scan, named like it, or LUNA16's annotations.csv, annotations_excluded.csv and seriesuids.csv, or labelled scans "
         "as lidc_scans/",
     )
+    parser.add_argument(
+        "--nodule-net",
+        type=Path,
+        metavar="FOLDER",
+        help="the finds are NoduleNet's submission_rcnn.csv: its folder of preprocessed scans, whose lung crops they lie in",
+    )
     parser.add_argument("--alike", action="store_true", help="the system marks all nodules alike: take connected components")
     parser.add_argument(
         "--output", type=Path, help="also write the measures of each reference nodule (of finds: the table) as CSV"
@@ -46,6 +52,8 @@ def _add_evaluate(commands: Any) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     finds = arguments.labels.suffix.lower() in _FINDS
+    if arguments.nodule_net and not finds:
+        raise InputError(f"--nodule-net is for NoduleNet's CSV, and {arguments.labels.name} is none; leave it out.")
     written = _score_finds(arguments) if finds else _score_label_maps(arguments)
     if arguments.output:
         _write(arguments.output, written)
@@ -63,12 +71,14 @@ def _score_finds(arguments: argparse.Namespace) -> str:
     """Prints what was found and returns the table as CSV."""
     from ..evaluation.detection_scores import froc
     from ..evaluation.find_scores import read_references, score_finds
-    from ..evaluation.foreign_results import read_finds
+    from ..evaluation.foreign_results import read_finds, read_nodule_net
     from ..evaluation.tables import froc_table
 
     if arguments.alike:
         raise InputError(f"--alike is for label maps, and {arguments.labels.name} holds finds; leave it out.")
-    scans = score_finds(read_finds(arguments.labels), read_references(arguments.reference))
+    folder = arguments.nodule_net
+    found = read_nodule_net(arguments.labels, folder) if folder else read_finds(arguments.labels)
+    scans = score_finds(found, read_references(arguments.reference))
     scores = [score for scan in scans for score in scan.nodule_scores]
     hit, false = sum(score > 0 for score in scores), sum(len(scan.false_scores) for scan in scans)
     print(f"{len(scans)} scans, {hit} of {len(scores)} reference nodules found, {false} false finds\n")

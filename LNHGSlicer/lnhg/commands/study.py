@@ -29,7 +29,8 @@ def add(commands: Any) -> None:
         metavar="NAME=FOLDER",
         nargs="+",
         default=[],
-        help="systems of others (nnu-net, nodulenet, any name) and their label maps, one for each cut-out and named like it",
+        help="systems of others (nnu-net, nodulenet, any name) and their label maps, one for each cut-out and, if wanted, for "
+        "each whole scan that was not trained on, named like these",
     )
     parser.add_argument(
         "--alike", metavar="NAME", nargs="+", default=[], help="those of --labels that give all nodules one label, as nnU-Net"
@@ -46,13 +47,14 @@ def add(commands: Any) -> None:
 
 
 def _study(arguments: argparse.Namespace) -> None:
-    from ..evaluation.study import MAIN, study
+    from ..evaluation.study import MAIN, held_out_scans, study
     from ..evaluation.systems import label_map_system
 
     folders = dict(_named(text) for text in arguments.labels)
     for name in set(arguments.alike) - folders.keys():
         raise InputError(f"--alike names {name!r}, which has no label maps; give them by --labels {name}=FOLDER.")
-    others = [label_map_system(name, folder, alike=name in arguments.alike) for name, folder in folders.items()]
+    scans = [scan.name for scan in held_out_scans(arguments.data)]
+    others = [label_map_system(name, folder, scans, alike=name in arguments.alike) for name, folder in folders.items()]
     weights = {MAIN: None} | dict(_named(text) for text in arguments.weights)
     with shown(as_json=False) as progress:
         page = study(arguments.data, arguments.output, weights, arguments.lengths, others, progress)

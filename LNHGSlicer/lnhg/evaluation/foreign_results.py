@@ -1,6 +1,6 @@
 """Results of other systems, read from the files that they write. None of these systems was run here on the original data.
 
-`read_finds` reads all files whose finds lie in the scan as it is, our own among them.
+`read_finds` reads all files whose finds lie in the scan as it is, our own among them; NoduleNet's lie in a crop of it.
 
 | system | files | reader |
 |---|---|---|
@@ -9,7 +9,7 @@
 | LUNA16 challenge | CSV: seriesuid, coordX, coordY, coordZ, probability | `read_luna16` |
 | MONAI bundle `lung_nodule_ct_detection` | JSON: image, box, label, label_scores | `read_monai_boxes` |
 | LNHG, `lnhg batch` | CSV `nodules.csv` | `read_own` |
-| NoduleNet | CSV with diameter_mm beside LUNA16's columns, in voxels of its own lung crop | `read_nodule_net` |
+| NoduleNet | CSV with LUNA16's columns and diameter_mm, in voxels of a lung crop; the crops' folder | `read_nodule_net` |
 """
 
 from __future__ import annotations
@@ -69,20 +69,36 @@ def read_own(path: Path) -> list[Find]:
     return finds
 
 
-def read_nodule_net(path: Path, corners: Mapping[str, tuple[float, float, float]]) -> list[Find]:
-    """Finds from a CSV of NoduleNet (`submission_rcnn.csv`), whose coordinates are voxels of 1 mm in its own lung crop.
+def read_nodule_net(path: Path, preprocessed: Path) -> list[Find]:
+    """Finds from a CSV of NoduleNet (`submission_rcnn.csv`), whose coordinates are voxels of its own resampled lung crop.
 
     Args:
-        corners: by scan, where voxel 0 of the crop lies (LPS, mm): the scan's origin plus the crop's offset, which NoduleNet's
-            preprocessing stores beside each scan.
+        preprocessed: NoduleNet's folder of preprocessed scans, which tells for each scan its origin (LPS, mm), the voxels'
+            width (mm) and where the crop begins (voxels): `UID_origin.npy`, `UID_spacing.npy`, `UID_ebox_origin.npy`, each in
+            the order z, y, x.
     """
+    crops: dict[str, list[np.ndarray]] = {}
     finds = []
     for row in _rows(path):
-        if row[SERIES] not in corners:
-            raise InputError(f"{path.name} names the scan {row[SERIES]}, whose lung crop is not given; give its corner.")
-        lps = np.add(numbers(path, row, PLACE), corners[row[SERIES]])
-        finds.append(_find(path, row, lps))
+        if row[SERIES] not in crops:
+            crops[row[SERIES]] = [
+                _crop_figures(preprocessed, row[SERIES], name) for name in ("origin", "spacing", "ebox_origin")
+            ]
+        origin, spacing, corner = crops[row[SERIES]]
+        finds.append(_find(path, row, origin + spacing * (corner + numbers(path, row, PLACE))))
     return finds
+
+
+def _crop_figures(folder: Path, series: str, name: str) -> np.ndarray:
+    """What NoduleNet stored of a scan, along x, y and z."""
+    path = folder / f"{series}_{name}.npy"
+    try:
+        figures = np.asarray(np.load(path), float)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path.name} cannot be read in {folder}; give NoduleNet's folder of preprocessed scans.") from error
+    if figures.shape != (3,) or not np.isfinite(figures).all():
+        raise InputError(f"{path.name} does not hold three figures; give NoduleNet's folder of preprocessed scans.")
+    return figures[::-1]
 
 
 def read_monai_boxes(path: Path) -> list[Find]:

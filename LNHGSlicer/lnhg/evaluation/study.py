@@ -108,7 +108,7 @@ def study(
         data: folder with `lidc_nodules/` and `lidc_scans/`.
         weights: system -> folder of weights (None: the shipped ones); `lnhg` must be among them.
         lengths: folders of weights trained for different lengths, shortest first; none: stability is not measured.
-        others: further systems of which there are label maps of all the nodules.
+        others: further systems of which there are label maps of all the nodules; those with whole scans are counted there too.
 
     Raises InputError where the data holds no nodule of the report list, a system is unknown or named twice, or a label map is
     missing; WeightsError for bad weights.
@@ -142,7 +142,8 @@ class _Study:
         self.trained = [cutout for cutout in every if list_of(cutout.patient) == "train"]
         if not self.cutouts:
             raise InputError(f"{data} holds no nodule of a patient of the report list; give the development data.")
-        if not self._scan_folders():
+        self.scan_folders = held_out_scans(data)
+        if not self.scan_folders:
             raise InputError(f"{data} holds no whole scan of a patient who was not trained on; give the development data.")
         self.models = {name: load_models(folder, with_detector=name == MAIN) for name, folder in weights.items()}
         self.cache = output / "cache"
@@ -228,7 +229,7 @@ class _Study:
         models = self.models[MAIN]
         assert models.detector is not None
         grid = models.grid("detector")
-        folders = self._scan_folders()
+        folders = self.scan_folders
         false = [score for folder in folders for score in scan_finds(read_scan(folder), models.detector, grid).false_scores]
         scores = []
         for number, cutout in enumerate(self.cutouts):
@@ -238,8 +239,9 @@ class _Study:
 
     def whole_scans(self) -> Section:
         """Supplementary S2: the counts of whole scans that were not trained on."""
-        scans = [read_scan(folder) for folder in self._scan_folders()]
+        scans = [read_scan(folder) for folder in self.scan_folders]
         counted = {name: self._counts_of(name, scans) for name in self.weights}
+        counted |= {one.name: _counts(scans, one.labels) for one in self.others if one.labels is not None}
         self.report("whole scans", 1.0)
         tables = [
             detection_table({name: Counts(*counts[unit]) for name, counts in counted.items()}, f"whole scans, per {unit}")
@@ -247,33 +249,25 @@ class _Study:
         ]
         text = (
             f"{', '.join(scan.patient for scan in scans)}, as they come out with the default options, by the detector of LNHG; "
-            "L-RF is the generator everywhere, without a detector. Reference: nodules of three or more readers; what touches "
-            "those of fewer is neither right nor wrong. Per slice only slices with a nodule count, as in the paper."
+            "L-RF is the generator everywhere, without a detector; systems of others stand by their own label maps. Reference: "
+            "nodules of three or more readers; what touches those of fewer is neither right nor wrong. Per slice only slices "
+            "with a nodule count, as in the paper."
         )
         return Section("Detection on whole scans", text, tables=self._written_tables(tables))
 
     def _counts_of(self, name: str, scans: Sequence[LabelledScan]) -> dict[str, list]:
-        """True positives, false positives and false negatives of the system `name`, per slice and per nodule."""
+        """What the system `name` finds in whole scans; all but `l-rf` with the detector of LNHG."""
         models = self.models[name]
         if name != "l-rf":
             main = self.models[MAIN]
             manifests = {**main.manifests, "generator": models.manifests["generator"]}
             models = replace(main, generator=models.generator, manifests=manifests)
 
-        def make() -> dict[str, list]:
-            slices = nodules = Counts(0, 0, 0)
-            for scan in scans:
-                result = segment(scan.ct, Options(full_generator=name == "l-rf"), models=models)
-                found = result.unconfirmed if name == "l-rf" else result.labels
-                slices += count_slices(scan.reference, found, scan.doubtful)
-                nodules += count_nodules(scan.reference, found, scan.doubtful)
-            return {unit: [one.tp, one.fp, one.fn] for unit, one in (("slice", slices), ("nodule", nodules))}
+        def labels(scan: LabelledScan) -> np.ndarray:
+            result = segment(scan.ct, Options(full_generator=name == "l-rf"), models=models)
+            return result.unconfirmed if name == "l-rf" else result.labels
 
-        return self._kept(f"detection-scans-{name}", make, models)
-
-    def _scan_folders(self) -> list[Path]:
-        """Whole scans of patients who were not trained on."""
-        return sorted(folder for folder in (self.data / "lidc_scans").glob("*/") if list_of(folder.name) != "train")
+        return self._kept(f"detection-scans-{name}", lambda: _counts(scans, labels), models)
 
     def heterogeneity(self) -> list[Section]:
         return [self._repeatability(), *self._meaning()]
@@ -412,7 +406,22 @@ class _Study:
         return tables
 
 
+def held_out_scans(data: Path) -> list[Path]:
+    """The folders of the whole scans of patients who were not trained on."""
+    return sorted(folder for folder in (data / "lidc_scans").glob("*/") if list_of(folder.name) != "train")
+
+
 _KINDS = {"h": "map h(x)", "G": "G(x) itself", "CT": "raw CT", "diameter": "size"}
+
+
+def _counts(scans: Sequence[LabelledScan], labels: Callable[[LabelledScan], np.ndarray]) -> dict[str, list]:
+    """True positives, false positives and false negatives in whole scans, per slice and per nodule."""
+    slices = nodules = Counts(0, 0, 0)
+    for scan in scans:
+        found = labels(scan)
+        slices += count_slices(scan.reference, found, scan.doubtful)
+        nodules += count_nodules(scan.reference, found, scan.doubtful)
+    return {unit: [one.tp, one.fp, one.fn] for unit, one in (("slice", slices), ("nodule", nodules))}
 
 
 def _drawn(cutouts: Sequence[Cutout], count: int) -> list[Cutout]:

@@ -1,14 +1,15 @@
-"""Systems that segment a nodule: this method from any weights, and label maps of any other system."""
+"""Systems that segment nodules: this method from any weights, and label maps of any other system."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..data.cutouts import Cutout
+from ..data.scans import LabelledScan
 from ..errors import InputError
 from ..options import Options
 from ..pipeline import load_models, segment
@@ -27,10 +28,12 @@ class System:
     Attributes:
         name: as printed.
         mask: the nodule of a cut-out as the system outlines it, bool `[slice, row, column]`, all False where it finds none.
+        labels: the nodules of a whole scan, 1..N on its grid; None where these are not known.
     """
 
     name: str
     mask: Callable[[Cutout], np.ndarray]
+    labels: Callable[[LabelledScan], np.ndarray] | None = None
 
 
 def own_system(name: str, weights: Path | None = None) -> System:
@@ -48,22 +51,28 @@ def own_system(name: str, weights: Path | None = None) -> System:
     return System(name, lambda cutout: seeded(cutout, models).labels > 0)
 
 
-def label_map_system(name: str, folder: Path, *, alike: bool = False) -> System:
+def label_map_system(name: str, folder: Path, scans: Collection[str] = (), *, alike: bool = False) -> System:
     """Any other system by its label maps: one a cut-out, named like it (`LIDC-IDRI-0001_R_1.nrrd`, `.nii.gz`, ...).
 
     Its nodule is the label that shares most with the consensus; with `alike` (nnU-Net and others that give all nodules one
-    label) the connected component.
+    label) the connected component. Of the whole scans `scans` there may be label maps too, of all or of none.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give the folder with the label maps of {name}.")
     files = label_files(folder)
+    missing = sorted(set(scans) - files.keys())
+    if missing and len(missing) < len(scans):
+        raise InputError(f"{folder} holds no label map for {missing[0]}; write one for each whole scan, empty if need be.")
 
     def mask(cutout: Cutout) -> np.ndarray:
         if cutout.name not in files:
             raise InputError(f"{folder} holds no label map for {cutout.name}; write one for each cut-out, empty if need be.")
         return corresponding(cutout, read_labels_on(files[cutout.name], cutout.ct, alike=alike))
 
-    return System(name, mask)
+    def labels(scan: LabelledScan) -> np.ndarray:
+        return read_labels_on(files[scan.patient], scan.ct, alike=alike)
+
+    return System(name, mask, labels if scans and not missing else None)
 
 
 def corresponding(cutout: Cutout, labels: np.ndarray) -> np.ndarray:
