@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from lnhg.data.detector_samples import (
 )
 from lnhg.data.insertion import (
     View,
+    Volume,
     blob,
     cut,
     match_noise,
@@ -199,6 +201,22 @@ def test_nodules_are_pasted_with_a_box_and_shams_without(data: DetectorData) -> 
     nodules = [make_sample(plain, Sampling(**only, nodules=1.0), 2, number) for number in range(20)]
     assert sum(len(sample.boxes) for sample in shams) == 0
     assert sum(len(sample.boxes) for sample in nodules) > 15
+
+
+def test_masses_are_large_nodules_magnified_and_small_ones_stay_as_they_are(data: DetectorData) -> None:
+    only = {"mosaics": 0.0, "real": 0.0, "mined": 0.0, "pasted": 1.0, "nodules": 1.0, "masses": 1.0}
+
+    def widest(volumes: list[Volume]) -> float:
+        """Width of the widest box in 20 samples, mm."""
+        pasted = DetectorData(data.hosts[:1], volumes, data.grid, data.architecture)
+        boxes = torch.cat([make_sample(pasted, Sampling(**only), 2, number).boxes for number in range(20)])
+        return float((boxes[:, 2] - boxes[:, 0]).max()) * data.grid.pixel_mm
+
+    ball = volume_of(a_cutout())
+    large = replace(ball, spacing=(1.4, 1.4, 4.0), width=2 * ball.width)
+    assert (ball.width, large.width) == pytest.approx((8.4, 16.8))
+    assert 35 < widest([ball, large]) < 65
+    assert widest([ball]) < 12
 
 
 def test_a_sham_changes_the_middle_of_a_crop_and_nothing_far_from_it(data: DetectorData) -> None:

@@ -6,7 +6,7 @@ A sample depends on nothing but the seed and its number, so a run that is cut of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +47,8 @@ T = TypeVar("T")
 _SMALLEST_SECTION = 6
 # Lung without much in it is below this.
 _LUNG_HU = -500.0
+# A nodule at least this wide can be magnified to a mass of one of these widths, mm.
+_LARGE_MM, _MASSES_MM = 15.0, (30.0, 60.0)
 # Places kept of each scan.
 _PLACES = 20000
 
@@ -63,6 +65,7 @@ class Sampling:
         pasted: share of them into which something is pasted, one to three times.
         nodules: share of the pastes that are nodules; the others are shams.
         emptied: share of the mosaics' cut-outs whose nodule is filled in.
+        masses: share of the pastes that are made of a large nodule magnified to a mass, which no cut-out shows.
     """
 
     size: int = 128
@@ -72,6 +75,7 @@ class Sampling:
     pasted: float = 0.65
     nodules: float = 0.5
     emptied: float = 0.25
+    masses: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,14 +282,13 @@ def _paste_something(
 ) -> None:
     """One paste, nodule or sham, at a free place in the lungs of the stack; updates `hu`, `nodules` and `taken`."""
     is_nodule = generator.random() < sampling.nodules
-    volume = _any(data.volumes, generator)
+    volume, view = _cutout(data, sampling, generator)
     wall = wall_direction(volume)
     at_wall = wall is not None and generator.random() < 0.6
     spot = _spot(hu, lungs, taken, at_wall, generator)
     if spot is None:
         return
     row, column, normal = spot
-    view = View.random(generator, 180.0)
     if at_wall:
         assert wall is not None
         towards = wall[0] if not view.mirrored else np.arctan2(np.sin(wall[0]), -np.cos(wall[0]))
@@ -310,6 +313,16 @@ def _paste_something(
     taken[max(0, row - span) : row + span, max(0, column - span) : column + span] = True
 
 
+def _cutout(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[Volume, View]:
+    """A cut-out to paste and how it is seen; some large nodules are magnified to masses."""
+    view = View.random(generator, 180.0)
+    large = [volume for volume in data.volumes if volume.width >= _LARGE_MM] if generator.random() < sampling.masses else []
+    if not large:
+        return _any(data.volumes, generator), view
+    volume = _any(large, generator)
+    return volume, replace(view, zoom=float(generator.uniform(*_MASSES_MM)) / volume.width)
+
+
 def _is_lung(hu: np.ndarray, row: int, column: int) -> bool:
     return 0 <= row < hu.shape[0] and 0 <= column < hu.shape[1] and bool(hu[row, column] < _LUNG_HU)
 
@@ -318,12 +331,12 @@ def _piece(
     data: DetectorData, volume: Volume, slice_mm: float, view: View, generator: np.random.Generator, size: int = 64
 ) -> Piece:
     """Three slices of a cut-out as a scan with slices of `slice_mm` would show them, large enough for the nodule."""
-    distance = max(1, data.architecture.neighbour_step(slice_mm)) * slice_mm
+    # A magnified nodule is magnified along the body too: its slices are read closer together.
+    thickness = slice_mm / view.zoom
+    distance = max(1, data.architecture.neighbour_step(slice_mm)) * thickness
     middle = volume.slices[generator.integers(len(volume.slices))]
-    extent = np.argwhere(volume.nodule.any(0))
-    width = float(np.max(np.ptp(extent, axis=0)) * max(volume.spacing[:2]) * view.zoom / data.grid.pixel_mm)
-    size = max(size, int(width * 1.5) + 12)
-    return cut(volume, float(middle), distance, slice_mm, data.grid.pixel_mm, size, view)
+    size = max(size, int(1.5 * volume.width * view.zoom / data.grid.pixel_mm) + 12)
+    return cut(volume, float(middle), distance, thickness, data.grid.pixel_mm, size, view)
 
 
 def _sham(
@@ -418,8 +431,7 @@ def _tile(
         host = _any(data.hosts, generator)
         hu, masks = _plain_tissue(host, data, size, generator)
         return hu[:, :height, :width], masks[0, :, :height, :width]
-    volume = _any(data.volumes, generator)
-    view = View.random(generator, 180.0)
+    volume, view = _any(data.volumes, generator), View.random(generator, 180.0)
     slice_mm = float(generator.choice([volume.spacing[2], 1.0, 2.5, 5.0], p=[0.55, 0.1, 0.2, 0.15]))
     slice_mm = max(slice_mm, volume.spacing[2])
     distance = max(1, data.architecture.neighbour_step(slice_mm)) * slice_mm

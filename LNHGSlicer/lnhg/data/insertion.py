@@ -30,6 +30,7 @@ class Volume:
         spacing: (column, row, slice) mm.
         slices: slices whose section of the nodule is a fair one.
         centre: (row, column) of the nodule.
+        width: of the nodule in the slice, mm.
     """
 
     hu: np.ndarray
@@ -37,6 +38,7 @@ class Volume:
     spacing: tuple[float, float, float]
     slices: np.ndarray
     centre: tuple[float, float]
+    width: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,9 @@ def volume_of(cutout: Cutout, margin_mm: float = 6.0) -> Volume:
     nodule = np.pad(nodule, [(extra, extra), (0, 0), (0, 0)])
     area = nodule.sum((1, 2))
     centre = np.argwhere(nodule).mean(0)
-    return Volume(hu, nodule, cutout.ct.spacing, np.flatnonzero(area >= 0.3 * area.max()), (centre[1], centre[2]))
+    width = float(np.max((np.ptp(np.argwhere(nodule.any(0)), axis=0) + 1) * cutout.ct.spacing[1::-1]))
+    fair = np.flatnonzero(area >= 0.3 * area.max())
+    return Volume(hu, nodule, cutout.ct.spacing, fair, (centre[1], centre[2]), width)
 
 
 def without_nodule(hu: np.ndarray, nodule: np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ def threshold_at(false_scores: Sequence[float], scans: int, rate: float) -> floa
 
 
 # Nodules alone, each in a crop of its own: neither mosaics nor false finds nor shams.
-_INSERTED = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0, nodules=1.0)
+_INSERTED = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0, nodules=1.0, masses=0.0)
 
 
 def found_of_inserted(
