@@ -16,7 +16,7 @@ from lnhg.evaluation.dice import seeded_dice
 from lnhg.options import Options
 from lnhg.pipeline import load_models
 
-THRESHOLDS = (0.34, 0.38, 0.42)
+THRESHOLDS = (0.36, 0.4, 0.44)
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data", type=Path, required=True)
