@@ -10,7 +10,7 @@ from .common import add_command
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("weights", help="pack a checkpoint into shipped weights, or verify weights")
+    parser = commands.add_parser("weights", help="pack a checkpoint into shipped weights, join detectors, or verify weights")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     verify = add_command(actions, "verify", _verify, "check weights files against their manifests")
     verify.add_argument("folder", type=Path, nargs="?", help="folder with the weights (default: the shipped ones)")
@@ -25,6 +25,11 @@ def add(commands: Any) -> None:
     pack.add_argument("--output", type=Path, required=True, help="folder for the weights")
     pack.add_argument("--threshold", type=float, default=0.5, help="on G(x), or the lowest detector score (default: 0.5)")
     pack.add_argument("--report", type=Path, help="measured figures for the model card: a file of lnhg validate --output")
+
+    join = add_command(actions, "join", _join, "make the detectors of several folders one ensemble that averages their scores")
+    join.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="folder with a detector's weights")
+    join.add_argument("--output", type=Path, required=True, help="folder for the ensemble's weights")
+    join.add_argument("--threshold", type=float, default=0.5, help="lowest score of a candidate (default: 0.5)")
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -46,3 +51,9 @@ def _pack(arguments: argparse.Namespace) -> None:
     from ..training.packing import pack
 
     print(pack(arguments.checkpoints, arguments.output, arguments.threshold, arguments.report))
+
+
+def _join(arguments: argparse.Namespace) -> None:
+    from ..training.packing import join_detectors
+
+    print(join_detectors(arguments.folders, arguments.output, arguments.threshold))

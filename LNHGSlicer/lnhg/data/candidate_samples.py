@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..grid import NetworkGrid
-from ..networks.detector import NoduleDetector
+from ..networks.ensemble import Detector
 from ..rescoring import RESCORER_GRID, Pose, Surroundings, planes, surroundings
 from .cutouts import Cutout
 from .finds import SURE_SCORE, best_hit, centre_ras, finds_on_cutout, finds_on_scan, hit_by, reference_nodules
@@ -34,7 +34,7 @@ class CandidateSample:
     patient: str
 
 
-def read_candidates(data: Path, detector: NoduleDetector, grid: NetworkGrid, patients: str) -> list[CandidateSample]:
+def read_candidates(data: Path, detector: Detector, grid: NetworkGrid, patients: str) -> list[CandidateSample]:
     """The detector's candidates on the scans and cut-outs of one list of patients."""
     samples: list[CandidateSample] = []
     for cutout in cutouts_of(data, patients):
@@ -52,7 +52,7 @@ def whole(cutout: Cutout) -> bool:
     return not (cutout.readers[0].any() or cutout.readers[-1].any())
 
 
-def _of_cutout(cutout: Cutout, detector: NoduleDetector, grid: NetworkGrid) -> Iterable[CandidateSample]:
+def _of_cutout(cutout: Cutout, detector: Detector, grid: NetworkGrid) -> Iterable[CandidateSample]:
     """The best candidate on the nodule. A cut-out that ends in its nodule is left out: its end slices are made up."""
     if not whole(cutout):
         return
@@ -62,7 +62,7 @@ def _of_cutout(cutout: Cutout, detector: NoduleDetector, grid: NetworkGrid) -> I
         yield CandidateSample(surroundings(wide.ct, best), True, best.score, cutout.patient)
 
 
-def _of_scan(scan: LabelledScan, read: bool, detector: NoduleDetector, grid: NetworkGrid) -> Iterable[CandidateSample]:
+def _of_scan(scan: LabelledScan, read: bool, detector: Detector, grid: NetworkGrid) -> Iterable[CandidateSample]:
     """All candidates but doubtful ones; `read`: whether readers looked for nodules in this scan."""
     ct = scan.ct
     nodules = reference_nodules(scan.reference, ct.ijk_to_ras, scan.doubtful)

@@ -20,7 +20,7 @@ from ..data.finds import LOWEST_SCORE, best_hit, centre_ras, finds_on_cutout, fi
 from ..data.mirrored import mirrored
 from ..data.scans import LabelledScan
 from ..grid import NetworkGrid
-from ..networks.detector import NoduleDetector
+from ..networks.ensemble import Detector
 from .detection_scores import Find, ScanFinds, judge_finds
 
 #: What scores a CT's candidates again.
@@ -35,7 +35,7 @@ def as_found(ct: CT, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
     return candidates
 
 
-def scan_finds(scan: LabelledScan, detector: NoduleDetector, grid: NetworkGrid, again: Again = as_found) -> ScanFinds:
+def scan_finds(scan: LabelledScan, detector: Detector, grid: NetworkGrid, again: Again = as_found) -> ScanFinds:
     """The detector's finds on a whole scan, scored again by `again`, and judged."""
     ct = scan.ct
     candidates = again(ct, finds_on_scan(ct, detector, grid))
@@ -43,15 +43,13 @@ def scan_finds(scan: LabelledScan, detector: NoduleDetector, grid: NetworkGrid, 
     return judge_finds(finds, reference_nodules(scan.reference, ct.ijk_to_ras, scan.doubtful))
 
 
-def froc(
-    cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], detector: NoduleDetector, grid: NetworkGrid
-) -> dict[float, float]:
+def froc(cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], detector: Detector, grid: NetworkGrid) -> dict[float, float]:
     """Sensitivity on the cut-outs at each of `RATES`; the false finds are those of the whole scans."""
     false = [score for scan in scans for score in scan_finds(scan, detector, grid).false_scores]
     return sensitivity_at([cutout_score(cutout, detector, grid) for cutout in cutouts], false, len(scans))
 
 
-def cutout_score(cutout: Cutout, detector: NoduleDetector, grid: NetworkGrid, again: Again = as_found) -> float:
+def cutout_score(cutout: Cutout, detector: Detector, grid: NetworkGrid, again: Again = as_found) -> float:
     """The best score of a find that hits the cut-out's nodule in its true surroundings; 0 if none does."""
     wide = mirrored(cutout)
     best = best_hit(again(wide.ct, finds_on_cutout(wide, detector, grid)), wide)
@@ -78,7 +76,7 @@ _INSERTED = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0, nodules=1.0, 
 
 
 def found_of_inserted(
-    detector: NoduleDetector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0
+    detector: Detector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0
 ) -> tuple[int, int]:
     """How many nodules pasted into `count` crops of the scans are found in their slice, and of how many.
 
@@ -98,7 +96,7 @@ def found_of_inserted(
     return found, inserted
 
 
-def sham_rate(detector: NoduleDetector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0) -> float:
+def sham_rate(detector: Detector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0) -> float:
     """Share of mask-shaped pastes of plain tissue that fire where the same place without the paste does not."""
     fired = 0
     with torch.inference_mode():

@@ -44,6 +44,29 @@ def pack(checkpoints: Sequence[Path], folder: Path, threshold: float, report: Pa
     return path
 
 
+def join_detectors(folders: Sequence[Path], output: Path, threshold: float) -> Path:
+    """Pack the detectors of several weights folders as one ensemble into `output`; returns the weights' path.
+
+    Its manifest tells of the training of each. Raises InputError for detectors that do not see alike.
+    """
+    parts = [load_weights(folder, "detector") for folder in folders]
+    first = parts[0].manifest
+    if len(parts) < 2 or any("members" in part.manifest for part in parts):
+        raise InputError("An ensemble is made of two or more single detectors; give their folders.")
+    if any(part.manifest[key] != first[key] for part in parts for key in ("architecture", "grid")):
+        raise InputError("The detectors differ in architecture or grid, so they cannot look together; give ones that do not.")
+    tensors = {f"members.{n}.{name}": tensor for n, part in enumerate(parts) for name, tensor in part.tensors.items()}
+    manifest = {
+        "kind": "detector",
+        "architecture": first["architecture"],
+        "grid": first["grid"],
+        "thresholds": {"score": threshold},
+        "members": len(parts),
+        "training": {"patient_lists": list(LISTS), "members": [part.manifest.get("training", {}) for part in parts]},
+    }
+    return save_weights(output, "detector", tensors, manifest)
+
+
 def pack_generator(state: Mapping[str, Any], folder: Path, threshold: float) -> Path:
     """Write the weights and the manifest of a generator; `threshold` is the one on G(x), chosen on the select patients."""
     return save_weights(folder, "generator", generator_of(state), _generator_manifest(state, threshold))

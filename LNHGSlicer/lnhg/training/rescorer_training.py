@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from ..data.candidate_samples import CandidateSample, batch, read_candidates
 from ..errors import InputError, LNHGError
 from ..grid import NetworkGrid
-from ..networks.detector import NoduleDetector
+from ..networks.ensemble import Detector
 from ..networks.rescorer import Rescorer
 from ..rescoring import RESCORER_GRID, Surroundings, apply_rescorer, network_input
 from .checkpoint import read_checkpoint, write_checkpoint
@@ -45,7 +45,7 @@ class RescorerTraining:
     seed: int = 0
 
 
-def train_rescorer(config: RescorerTraining, output: Path, data: Path, detector: NoduleDetector, grid: NetworkGrid) -> None:
+def train_rescorer(config: RescorerTraining, output: Path, data: Path, detector: Detector, grid: NetworkGrid) -> None:
     """Train on what `detector` finds on the `train` patients, watching the `select` patients; goes on in its folder."""
     output.mkdir(parents=True, exist_ok=True)
     train, select = (_candidates(output / f"{part}.pt", data, detector, grid, part) for part in ("train", "select"))
@@ -138,7 +138,7 @@ def _resumed(path: Path, config: RescorerTraining, rescorer: Rescorer, optimiser
     return int(state["step"])
 
 
-def _candidates(path: Path, data: Path, detector: NoduleDetector, grid: NetworkGrid, patients: str) -> list[CandidateSample]:
+def _candidates(path: Path, data: Path, detector: Detector, grid: NetworkGrid, patients: str) -> list[CandidateSample]:
     """The candidates of one list of patients, kept in a file since finding them takes minutes."""
     if not path.is_file():
         found = read_candidates(data, detector, grid, patients)

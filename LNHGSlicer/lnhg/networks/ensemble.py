@@ -1,0 +1,70 @@
+"""Several detectors as one: what one of them alone takes for a nodule mostly is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import box_iou
+
+from .detector import DetectorArchitecture, NoduleDetector, build_detector
+
+# Boxes of two detectors are of the same thing from this IoU on.
+_SAME_IOU = 0.3
+
+
+class DetectorEnsemble(nn.Module):
+    """Detectors that look at the same slices; in evaluation it answers as a `NoduleDetector` does.
+
+    Boxes of the same thing become one: their mean, with the mean of the members' scores, where a member that has no box
+    there counts 0.
+    """
+
+    def __init__(self, members: Sequence[NoduleDetector]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.architecture = members[0].architecture
+
+    def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        answers = [member(images) for member in self.members]
+        return [joined(of_one_image) for of_one_image in zip(*answers, strict=True)]
+
+
+#: What finds nodules in slices.
+Detector = NoduleDetector | DetectorEnsemble
+
+
+def detector_of(manifest: Mapping[str, Any]) -> Detector:
+    """The network of a manifest of detector weights, with random weights; an ensemble where it tells of `members`."""
+    architecture = DetectorArchitecture.from_dict(manifest["architecture"])
+    if "members" not in manifest:
+        return build_detector(architecture)
+    return DetectorEnsemble([build_detector(architecture) for _ in range(int(manifest["members"]))])
+
+
+def joined(answers: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The answers of all members to one image as one; each has `boxes` `[n, 4]` and `scores` `[n]`.
+
+    From the highest score down a box takes from each other member the free box that overlaps it most.
+    """
+    boxes = torch.cat([answer["boxes"] for answer in answers])
+    scores = torch.cat([answer["scores"] for answer in answers])
+    owners = torch.cat([torch.full((len(answer["scores"]),), n) for n, answer in enumerate(answers)])
+    overlaps = box_iou(boxes, boxes).cpu()
+    free = torch.ones(len(boxes), dtype=torch.bool)
+    groups = []
+    for first in torch.argsort(scores, descending=True).tolist():
+        if free[first]:
+            group = [first]
+            for other in range(len(answers)):
+                overlap = torch.where(free & (owners == other), overlaps[first], -1.0)
+                if other != owners[first] and len(overlap) and overlap.max() > _SAME_IOU:
+                    group.append(int(overlap.argmax()))
+            free[group] = False
+            groups.append(group)
+    means = torch.stack([scores[group].sum() / len(answers) for group in groups]) if groups else scores
+    middles = torch.stack([boxes[group].mean(0) for group in groups]) if groups else boxes
+    order = torch.argsort(means, descending=True)
+    return {"boxes": middles[order], "scores": means[order], "labels": torch.ones(len(order), dtype=torch.int64)}
