@@ -67,4 +67,4 @@ def joined(answers: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     means = torch.stack([scores[group].sum() / len(answers) for group in groups]) if groups else scores
     middles = torch.stack([boxes[group].mean(0) for group in groups]) if groups else boxes
     order = torch.argsort(means, descending=True)
-    return {"boxes": middles[order], "scores": means[order], "labels": torch.ones(len(order), dtype=torch.int64)}
+    return {"boxes": middles[order], "scores": means[order], "labels": torch.ones_like(order)}
