@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 _BENCHMARKS = Path(__file__).resolve().parent / "benchmarks"
 if not _BENCHMARKS.is_dir():
@@ -15,6 +17,8 @@ sys.path.insert(0, str(_BENCHMARKS))
 
 import rivals  # noqa: E402
 import speed  # noqa: E402
+
+from lnhg.ct import CT  # noqa: E402
 
 
 def _scan(slices: int, *generate: float) -> dict[str, Any]:
@@ -88,3 +92,9 @@ def test_a_process_that_fails_gives_its_reason() -> None:
 def test_the_picture_is_drawn_from_what_there_is(tmp_path: Path) -> None:
     speed.picture(_figures(), tmp_path / "speed.png")
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_torchvision_rival_can_be_run_on_every_slice() -> None:
+    rival = rivals.faster_rcnn(CT(np.zeros((3, 32, 32), np.int16), np.diag([-1.0, -1.0, 1.0, 1.0])))
+    with torch.inference_mode():
+        assert [len(rival.window(number)) for number in range(rival.windows)] == [1, 1, 1]

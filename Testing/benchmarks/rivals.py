@@ -110,7 +110,7 @@ def faster_rcnn(ct: CT) -> Rival:
     network = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=2).eval()
 
     def slice_(number: int) -> object:
-        k = len(ct.hu) // 2 + number
+        k = (len(ct.hu) // 2 + number) % len(ct.hu)  # from the middle on, and round
         return network([_scaled(ct, (slice(k, k + 1), slice(None), slice(None))).expand(3, -1, -1)])
 
     return Rival("torchvision's defaults (slices resized to 800 pixels), every slice", len(ct.hu), slice_)
