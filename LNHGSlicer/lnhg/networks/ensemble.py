@@ -49,10 +49,11 @@ def joined(answers: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
     From the highest score down a box takes from each other member the free box that overlaps it most.
     """
-    boxes = torch.cat([answer["boxes"] for answer in answers])
-    scores = torch.cat([answer["scores"] for answer in answers])
+    # On the CPU, where the answers go anyway: one by one these few boxes would keep a GPU waiting.
+    boxes = torch.cat([answer["boxes"] for answer in answers]).cpu()
+    scores = torch.cat([answer["scores"] for answer in answers]).cpu()
     owners = torch.cat([torch.full((len(answer["scores"]),), n) for n, answer in enumerate(answers)])
-    overlaps = box_iou(boxes, boxes).cpu()
+    overlaps = box_iou(boxes, boxes)
     free = torch.ones(len(boxes), dtype=torch.bool)
     groups = []
     for first in torch.argsort(scores, descending=True).tolist():
@@ -60,8 +61,9 @@ def joined(answers: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
             group = [first]
             for other in range(len(answers)):
                 overlap = torch.where(free & (owners == other), overlaps[first], -1.0)
-                if other != owners[first] and len(overlap) and overlap.max() > _SAME_IOU:
-                    group.append(int(overlap.argmax()))
+                best = int(overlap.argmax())
+                if other != owners[first] and overlap[best] > _SAME_IOU:
+                    group.append(best)
             free[group] = False
             groups.append(group)
     means = torch.stack([scores[group].sum() / len(answers) for group in groups]) if groups else scores

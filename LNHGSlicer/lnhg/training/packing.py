@@ -56,14 +56,8 @@ def join_detectors(folders: Sequence[Path], output: Path, threshold: float) -> P
     if any(part.manifest[key] != first[key] for part in parts for key in ("architecture", "grid")):
         raise InputError("The detectors differ in architecture or grid, so they cannot look together; give ones that do not.")
     tensors = {f"members.{n}.{name}": tensor for n, part in enumerate(parts) for name, tensor in part.tensors.items()}
-    manifest = {
-        "kind": "detector",
-        "architecture": first["architecture"],
-        "grid": first["grid"],
-        "thresholds": {"score": threshold},
-        "members": len(parts),
-        "training": {"patient_lists": list(LISTS), "members": [part.manifest.get("training", {}) for part in parts]},
-    }
+    record = {"members": [part.manifest.get("training", {}) for part in parts]}
+    manifest = _detector_manifest({**first, "record": record}, threshold) | {"members": len(parts)}
     return save_weights(output, "detector", tensors, manifest)
 
 

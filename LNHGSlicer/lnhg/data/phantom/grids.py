@@ -34,6 +34,11 @@ class Grid:
         z, y, x = (axis.astype(np.float32) for axis in axes)
         return cls(z, y, x, (step[0], step[1], step[2]))
 
+    @classmethod
+    def coarse(cls) -> Grid:
+        """The grid of cells that organs are drawn on."""
+        return cls.over_chest((round(LENGTH_MM / STEP), round(FIELD_MM / STEP), round(FIELD_MM / STEP)))
+
     @property
     def ijk_to_ras(self) -> Array:
         matrix = np.diag([-self.step[2], -self.step[1], self.step[0], 1.0])
@@ -58,10 +63,8 @@ class Space:
     """The coarse grid with warped coordinates, so that no shape drawn in them is quite regular."""
 
     def __init__(self, rng: np.random.Generator, warp_mm: float = 2.2) -> None:
-        shape = (round(LENGTH_MM / STEP), round(FIELD_MM / STEP), round(FIELD_MM / STEP))
-        self.grid = Grid.over_chest(shape)
-        self.shape = shape
-        grid = self.grid
+        self.grid = grid = Grid.coarse()
+        self.shape = shape = (len(grid.z), len(grid.y), len(grid.x))
         self.grain = self.noise(rng, 7)  # the texture of tissues
         self.x, self.y, self.z = (
             np.broadcast_to(axis, shape) + self.noise(rng, 40) * np.float32(warp_mm)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import fft, ndimage
 from scipy.sparse import csr_matrix
 
-from .grids import FIELD_MM, LENGTH_MM, STEP, Array, Grid, cubic_weights, heights_within
+from .grids import STEP, Array, Grid, cubic_weights, heights_within
 from .layers import AIR, Layer
 
 _LAYER_HEIGHTS = 2  # heights within a slice at which layers are drawn
@@ -17,7 +17,7 @@ _PSF_SIGMA_MM = 0.45
 
 def render(layers: Sequence[Layer], grid: Grid) -> Array:
     """All layers on the CT grid, float32 HU `[slice, row, column]`: the mean over heights within each slice."""
-    coarse = Grid.over_chest((round(LENGTH_MM / STEP), round(FIELD_MM / STEP), round(FIELD_MM / STEP)))
+    coarse = Grid.coarse()
     heights = heights_within(grid.z, grid.step[0], _LAYER_HEIGHTS)
     painters = [_Painter(layer, coarse, grid, heights) for layer in layers]
     hu = np.zeros((len(grid.z), len(grid.y), len(grid.x)), np.float32)
