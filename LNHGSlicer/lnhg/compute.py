@@ -5,9 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
-import time
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import TypeVar
 
 import torch
@@ -19,8 +17,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# bf16 must take less than this share of float32's time to be used on a CPU.
-_WORTHWHILE = 0.7
 # A CPU gains nothing from larger batches, which only take memory; a GPU takes what half of its free memory holds, up to
 # this many.
 _CPU_BATCH, _GPU_BATCH = 4, 256
@@ -31,7 +27,7 @@ class Compute:
 
     Attributes:
         device: the device in use now.
-        precision: `float32` or `bfloat16`.
+        precision: `float32`, or `float16` on a GPU that has instructions for it.
         notes: sentences on what had to be changed during the run.
     """
 
@@ -39,7 +35,7 @@ class Compute:
         if threads:
             torch.set_num_threads(threads)
         self.device = _device(device)
-        self.precision = torch.bfloat16 if _bf16_is_faster(self.device) else torch.float32
+        self.precision = _precision(self.device)
         self.notes: list[str] = []
         self._batch_size = batch_size
 
@@ -73,7 +69,7 @@ class Compute:
         return results
 
     def _apply(self, network: nn.Module, apply: Callable[[nn.Module, Sequence[T]], list], batch: Sequence[T]) -> list:
-        mixed = self.precision is torch.bfloat16
+        mixed = self.precision is not torch.float32
         with torch.inference_mode(), torch.autocast(self.device.type, self.precision, enabled=mixed):
             return apply(network.to(self.device), batch)
 
@@ -113,26 +109,15 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-@cache
-def _bf16_is_faster(device: torch.device) -> bool:
-    """On a CPU by a short timing: without bf16 instructions bf16 is many times slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu":
-        return False
-    return _seconds(torch.bfloat16) < _WORTHWHILE * _seconds(torch.float32)
+def _precision(device: torch.device) -> torch.dtype:
+    """float32 on a CPU, so that every computer finds the same nodules; float16 on GPUs from Volta on.
 
-
-def _seconds(precision: torch.dtype) -> float:
-    layer = nn.Conv2d(32, 32, 3, padding=1).to(precision)
-    image = torch.zeros(1, 32, 48, 48, dtype=precision)
-    times = []
-    with torch.inference_mode():
-        for _ in range(4):
-            began = time.perf_counter()
-            layer(image)
-            times.append(time.perf_counter() - began)
-    return min(times)
+    On LIDC-IDRI-0063 float16 moves the scores of candidates by at most 0.006, bfloat16 by up to 0.09, which adds a find. Where
+    a CPU has instructions for bfloat16 that scan takes 3.8 s with it and 5.3 s without.
+    """
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0):
+        return torch.float16
+    return torch.float32
 
 
 # What PyTorch says in a plain RuntimeError: on MPS, and on the CPU of Linux and of Windows.
