@@ -117,7 +117,7 @@ def dice_figure(scores: Sequence[NoduleScore], groupings: Mapping[str, Mapping[s
             _boxes(axes, values, places, 0.62 / len(systems), _COLOURS[number % len(_COLOURS)])
         counts = [sum(score.system == systems[0] for score in group) for group in groups.values()]
         names = [f"{name.replace('-', '-' + chr(10))}\nn = {n}" for name, n in zip(groups, counts, strict=True)]
-        axes.set_xticks(range(len(groups)), names, fontsize=8)
+        axes.set_xticks(range(len(groups)), names, fontsize=7)  # larger ones touch
         axes.set(ylim=(0, 1), title=title)
         axes.grid(axis="y", alpha=0.3)
     panels[0].set_ylabel("Dice against the 50% consensus")
