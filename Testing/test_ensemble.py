@@ -1,4 +1,4 @@
-"""Several detectors as one: scores are averaged, boxes of the same thing become one, and the weights hold all members."""
+"""Several detectors as one: each looks at a slice and its mirror image, and boxes of the same thing become one."""
 
 from __future__ import annotations
 
@@ -56,6 +56,14 @@ def member(seed: int, folder: Path, architecture: DetectorArchitecture = _SMALL)
     return detector
 
 
+def looks(detector: NoduleDetector, image: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+    """A detector's answers to an image and to its mirror image, both in the pixels of the image."""
+    (plain,), (mirrored,) = detector([image]), detector([image.flip(-1)])
+    boxes = mirrored["boxes"][:, [2, 1, 0, 3]]
+    boxes[:, [0, 2]] = image.shape[-1] - boxes[:, [0, 2]]
+    return [plain, {**mirrored, "boxes": boxes}]
+
+
 def test_joined_weights_answer_as_their_members_do_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     members = [member(seed, tmp_path / str(seed)) for seed in (1, 2)]
     words = [
@@ -78,9 +86,18 @@ def test_joined_weights_answer_as_their_members_do_together(tmp_path: Path, caps
     image = torch.rand(3, 64, 64)
     with torch.inference_mode():
         (together,) = ensemble([image])
-        apart = joined([one([image])[0] for one in members])
+        apart = joined([look for one in members for look in looks(one, image)])
     torch.testing.assert_close(together["boxes"], apart["boxes"])
     torch.testing.assert_close(together["scores"], apart["scores"])
+
+
+def test_a_mirrored_slice_has_the_same_finds_on_the_other_side(tmp_path: Path) -> None:
+    ensemble = DetectorEnsemble([member(seed, tmp_path / str(seed)) for seed in (1, 2)])
+    image = torch.rand(3, 64, 96)
+    with torch.inference_mode():
+        (plain,), (mirrored,) = ensemble([image]), ensemble([image.flip(-1)])
+    torch.testing.assert_close(plain["scores"], mirrored["scores"])
+    torch.testing.assert_close(plain["boxes"][:, [0, 2]], 96 - mirrored["boxes"][:, [2, 0]])
 
 
 def test_members_that_see_fewer_neighbours_look_at_the_middle_of_the_slices(tmp_path: Path) -> None:
@@ -94,7 +111,7 @@ def test_members_that_see_fewer_neighbours_look_at_the_middle_of_the_slices(tmp_
     seen = [image[1:4], image, image[2:3].repeat(3, 1, 1)]
     with torch.inference_mode():
         (together,) = ensemble([image])
-        apart = joined([one([part])[0] for one, part in zip(members, seen, strict=True)])
+        apart = joined([look for one, part in zip(members, seen, strict=True) for look in looks(one, part)])
     torch.testing.assert_close(together["scores"], apart["scores"])
 
 

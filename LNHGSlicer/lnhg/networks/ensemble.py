@@ -1,4 +1,4 @@
-"""Several detectors as one: what one of them alone takes for a nodule mostly is none."""
+"""Several detectors as one, each looking twice: what is a nodule in one look alone mostly is none."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _SAME_IOU = 0.3
 class DetectorEnsemble(nn.Module):
     """Detectors that look at the same slices; in evaluation it answers as a `NoduleDetector` does.
 
-    Its architecture is that of the member that sees most neighbours; the others look at the middle of its images. Boxes of
-    the same thing become one: their mean, with the mean of the members' scores, where a member that has no box there counts 0.
+    Its architecture is that of the member that sees most neighbours; the others look at the middle of its images. Each
+    member looks at every image and at its mirror image. Boxes of the same thing become one: their mean, with the mean of the
+    scores of all looks, where one without a box there counts 0.
     """
 
     def __init__(self, members: Sequence[NoduleDetector]) -> None:
@@ -29,10 +30,18 @@ class DetectorEnsemble(nn.Module):
         self.architecture = max((member.architecture for member in members), key=lambda one: one.channels)
 
     def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
-        answers = [
-            member([part_of(image) for image in images]) for member, part_of in zip(self.members, self._parts, strict=True)
-        ]
+        answers = []
+        for member, part_of in zip(self.members, self._parts, strict=True):
+            seen = [part_of(image) for image in images]
+            mirrored = member([image.flip(-1) for image in seen])
+            answers += [member(seen), [_back(one, image.shape[-1]) for one, image in zip(mirrored, images, strict=True)]]
         return [joined(of_one_image) for of_one_image in zip(*answers, strict=True)]
+
+
+def _back(answer: Mapping[str, Tensor], width: int) -> dict[str, Tensor]:
+    """The answer to a mirrored image of this width as one to the image itself."""
+    x0, y0, x1, y1 = answer["boxes"].unbind(-1)
+    return {**answer, "boxes": torch.stack([width - x1, y0, width - x0, y1], -1)}
 
 
 #: What finds nodules in slices.
@@ -47,9 +56,9 @@ def detector_of(manifest: Mapping[str, Any]) -> Detector:
 
 
 def joined(answers: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The answers of all members to one image as one; each has `boxes` `[n, 4]` and `scores` `[n]`.
+    """The answers of all looks at one image as one; each has `boxes` `[n, 4]` and `scores` `[n]`.
 
-    From the highest score down a box takes from each other member the free box that overlaps it most.
+    From the highest score down a box takes from each other look the free box that overlaps it most.
     """
     # On the CPU, where the answers go anyway: one by one these few boxes would keep a GPU waiting.
     boxes = torch.cat([answer["boxes"] for answer in answers]).cpu()
