@@ -125,7 +125,7 @@ def _add_validate(commands: Any) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_scans/")
     parser.add_argument("--weights", type=Path, help="folder with the weights (default: the shipped ones)")
     parser.add_argument("--list", choices=("select", "report"), default="report", help="which patients (default: report)")
-    parser.add_argument("--fold", choices=("1", "2", "all"), default="1", help="in which the detector was trained (default: 1)")
+    parser.add_argument("--fold", type=int, choices=(1, 2), default=1, help="in which the detector was trained (default: 1)")
     parser.add_argument("--output", type=Path, help="also write the tables as Markdown to this file")
 
 

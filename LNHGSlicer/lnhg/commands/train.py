@@ -62,10 +62,7 @@ def add(commands: Any) -> None:
     detector.add_argument("--features", type=Path, help="ImageNet features of MobileNetV2, safetensors")
     detector.add_argument("--random-seed", type=int, default=1, help="of the start and the samples (default: 1)")
     detector.add_argument(
-        "--fold",
-        choices=("1", "2", "all"),
-        default="1",
-        help="which half of the labelled whole scans is trained on, or all of them (default: 1)",
+        "--fold", type=int, choices=(1, 2), default=1, help="which half of the labelled whole scans is trained on (default: 1)"
     )
     detector.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     rescorer = add_command(networks, "rescorer", _train_rescorer, "train the network that looks at candidates again")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +51,8 @@ def list_in_second_fold(patient: str) -> str:
     return list_of(patient)
 
 
-def list_with_all_scans(patient: str) -> str:
-    """The list of a patient when every whole scan is trained on, so that no scan is left to count false finds on."""
-    return "train" if patient in _PLACED else list_of(patient)
-
-
-#: The two folds of the whole scans, and all of them: the list of a patient in each.
-SCAN_FOLDS: Mapping[str, Callable[[str], str]] = {"1": list_of, "2": list_in_second_fold, "all": list_with_all_scans}
+#: The two folds of the whole scans, by number: the list of a patient in each.
+SCAN_FOLDS = {1: list_of, 2: list_in_second_fold}
 
 
 def write_folds(path: Path, patients: Collection[str], count: int, seed: int) -> None:
