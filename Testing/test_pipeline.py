@@ -432,6 +432,14 @@ def test_seeds_only_needs_no_weights_of_a_detector(untrained, tmp_path):
     assert result.provenance["score_threshold"] is None
 
 
+def test_weights_of_a_generator_alone_go_with_the_shipped_detector(untrained, tmp_path):
+    for name in ("generator.json", "generator.safetensors"):
+        (tmp_path / name).write_bytes((untrained / name).read_bytes())
+    models, shipped = load_models(tmp_path), load_models()
+    assert models.manifests["detector"] == shipped.manifests["detector"]
+    assert models.manifests["generator"] != shipped.manifests["generator"]
+
+
 def test_swapped_weights_are_refused(untrained, tmp_path):
     for old, new in (("detector", "generator"), ("generator", "detector")):
         for ending in ("json", "safetensors"):

@@ -24,7 +24,7 @@ class Options:
     """Options of one run. Lengths are millimetres. None means: the value that the weights' manifest holds."""
 
     weights: Path | None = _option(  # noqa: RUF009 - a field, no shared value
-        None, "folder with the weights and their manifests (default: the shipped ones)"
+        None, "folder with weights and manifests; a generator alone goes with the shipped detector (default: the shipped ones)"
     )
     device: str = _option("auto", "where the networks run", choices=("auto", "cuda", "mps", "cpu"))
     threads: int | None = _option(None, "CPU threads (default: all cores)", minimum=1)

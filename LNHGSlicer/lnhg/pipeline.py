@@ -76,21 +76,22 @@ class Models:
 
 
 def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Models:
-    """Check and load the weights of a folder (None: the shipped ones)."""
+    """Check and load the weights of a folder (None: the shipped ones); a generator alone goes with the shipped detector."""
     folder = folder or resource("Models")
     found = {"generator": _of_kind(load_weights(folder, "generator"), "generator")}
     generator = build_generator(found["generator"].manifest["architecture"])
     found["generator"].load_into(generator)
     detector, rescorer = None, None
     if with_detector:
-        found["detector"] = _of_kind(load_weights(folder, "detector"), "detector")
+        others = folder if "detector" in kinds_in(folder) else resource("Models")
+        found["detector"] = _of_kind(load_weights(others, "detector"), "detector")
         detector = detector_of(found["detector"].manifest)
         found["detector"].load_into(detector)
         # Both together: 0.160 s of one core a slice in place of 0.187.
         fold_batch_norms(detector)
         detector.to(memory_format=torch.channels_last)
-        if "rescorer" in kinds_in(folder):
-            found["rescorer"] = _of_kind(load_weights(folder, "rescorer"), "rescorer")
+        if "rescorer" in kinds_in(others):
+            found["rescorer"] = _of_kind(load_weights(others, "rescorer"), "rescorer")
             rescorer = Rescorer()
             found["rescorer"].load_into(rescorer)
     return Models(generator, detector, {kind: weights.manifest for kind, weights in found.items()}, rescorer)
