@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou
 
@@ -25,7 +22,6 @@ from lnhg.networks.detector import (
     anchors_for_nodules,
     build_detector,
     giou_loss,
-    load_imagenet_features,
 )
 
 NO_LUNGS = np.zeros((1, 1, 1), np.uint8)
@@ -172,21 +168,8 @@ def test_the_shipped_box_head_is_at_most_512_wide(detector: NoduleDetector) -> N
     assert detector.roi_heads.box_head.fc6.out_features == detector.roi_heads.box_head.fc7.out_features == 256
 
 
-def test_five_slices_start_from_the_features_of_three_channels(tmp_path: Path) -> None:
-    three, five = (build_detector(DetectorArchitecture(slices=slices)).eval() for slices in (3, 5))
-    three.backbone.pyramid.load_state_dict(five.backbone.pyramid.state_dict())
-    save_file(three.backbone.body.state_dict(), tmp_path / "features.safetensors")
-    load_imagenet_features(five, tmp_path / "features.safetensors")
-    image = torch.rand(3, 64, 64)
-    with torch.inference_mode():
-        seen = (detector.transform([stack])[0].tensors for detector, stack in ((three, image), (five, image[[0, 0, 1, 2, 2]])))
-        one, other = (detector.backbone(stack) for detector, stack in zip((three, five), seen, strict=True))
-    for name in one:
-        torch.testing.assert_close(one[name], other[name], atol=1e-4, rtol=1e-4)
-
-
 def test_an_unknown_backbone_and_missing_anchors_are_explained() -> None:
-    with pytest.raises(WeightsError, match="choose mobilenet_v2, or resnet50 for three"):
+    with pytest.raises(WeightsError, match="choose mobilenet_v2 or resnet50"):
         build_detector(DetectorArchitecture("vgg16"))
     with pytest.raises(WeightsError, match="one list of anchor widths for each map"):
         build_detector(DetectorArchitecture("resnet50"))
@@ -231,9 +214,7 @@ def test_the_place_of_a_box_does_not_depend_on_the_lungs_window() -> None:
 def test_neighbours_lie_about_two_and_a_half_millimetres_away() -> None:
     steps = {mm: DetectorArchitecture().neighbour_step(mm) for mm in (0.6, 1.25, 2.5, 5.0)}
     assert steps == {0.6: 4, 1.25: 2, 2.5: 1, 5.0: 1}
-    assert DetectorArchitecture().offsets(1.25) == (-2, 0, 2)
-    assert DetectorArchitecture(slices=5).offsets(2.5) == (-2, -1, 0, 1, 2)
-    assert DetectorArchitecture.paper().offsets(2.5) == (0, 0, 0)
+    assert DetectorArchitecture.paper().neighbour_step(2.5) == 0
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (1, 20, 300), (4, 33, 61)])

@@ -108,7 +108,7 @@ def slice_boxes(
     for begin in range(0, len(wanted), batch_size):
         slices = wanted[begin : begin + batch_size]
         rows, columns = _window(np.any(lungs[slices], axis=0), ct.spacing)
-        images = slice_images(ct.hu[:, rows, columns], slices, detector.architecture.offsets(ct.spacing[2]), grid, steps)
+        images = slice_images(ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps)
         with torch.inference_mode():
             results = detector([image.to(device) for image in images])
         origin, scale = np.array([columns.start, rows.start] * 2), np.array([steps[1], steps[0]] * 2)
@@ -121,17 +121,13 @@ def slice_boxes(
 
 
 def slice_images(
-    hu: np.ndarray,
-    slices: Sequence[int] | np.ndarray,
-    offsets: Sequence[int],
-    grid: NetworkGrid,
-    steps: tuple[float, float],
+    hu: np.ndarray, slices: Sequence[int] | np.ndarray, step: int, grid: NetworkGrid, steps: tuple[float, float]
 ) -> list[torch.Tensor]:
-    """What the detector sees of each slice: `[channels, y, x]`, the slices at these offsets from it.
+    """What the detector sees of each slice: `[3, y, x]`, the slice between its neighbours `step` slices away.
 
     Beyond the first and the last slice these are repeated. `steps` are the CT rows and columns in a pixel.
     """
-    stacks = np.array([np.clip(np.add(k, offsets), 0, len(hu) - 1) for k in slices])
+    stacks = np.array([np.clip([k - step, k, k + step], 0, len(hu) - 1) for k in slices])
     used, place = np.unique(stacks, return_inverse=True)
     sampled = resize(grid.normalise(torch.from_numpy(hu[used].astype(np.float32))), (1 / steps[0], 1 / steps[1]))
     return list(sampled[torch.from_numpy(place.reshape(stacks.shape))])

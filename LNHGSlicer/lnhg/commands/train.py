@@ -15,7 +15,7 @@ from .common import add_command
 
 # Options that count for the weights, in the order in which they are told.
 _OF_GENERATOR = ("preset", "variant", "precision", "device", "threads", "minutes", "validate-every", "start", "vgg", "set")
-_OF_DETECTOR = ("preset", "slices", "random-seed", "minutes", "features", "fold", "threads")
+_OF_DETECTOR = ("preset", "random-seed", "minutes", "features", "fold", "threads")
 
 
 def add(commands: Any) -> None:
@@ -55,9 +55,6 @@ def add(commands: Any) -> None:
     detector.add_argument("--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)")
     detector.add_argument(
         "--minutes", type=float, nargs="+", help="of each phase of the patches preset (default: 45 30); mining lies between"
-    )
-    detector.add_argument(
-        "--slices", type=int, choices=(1, 3, 5), help="a slice and its neighbours as the network sees them (default: 3)"
     )
     detector.add_argument("--features", type=Path, help="ImageNet features of MobileNetV2, safetensors")
     detector.add_argument("--random-seed", type=int, default=1, help="of the start and the samples (default: 1)")
@@ -125,24 +122,16 @@ def _train_detector(arguments: argparse.Namespace) -> None:
     import torch
 
     from ..data.splits import SCAN_FOLDS
-    from ..networks.detector import DetectorArchitecture
     from ..training.detector_training import DetectorTraining, train_detector
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.preset == "paper":
-        if arguments.minutes or arguments.slices:
-            raise InputError(
-                "The paper's detector trains for 100 epochs on single slices; leave out --minutes and --slices, "
-                "or choose --preset patches."
-            )
+        if arguments.minutes:
+            raise InputError("The paper's detector trains for 100 epochs; leave out --minutes, or choose --preset patches.")
         config = DetectorTraining.paper()
     else:
-        config = DetectorTraining(
-            DetectorArchitecture(slices=arguments.slices or 3),
-            minutes=tuple(arguments.minutes or (45.0, 30.0)),
-            features=arguments.features,
-        )
+        config = DetectorTraining(minutes=tuple(arguments.minutes or (45.0, 30.0)), features=arguments.features)
     command = _command(arguments, "detector", _OF_DETECTOR)
     train_detector(
         replace(config, seed=arguments.random_seed), arguments.output, arguments.data, command, SCAN_FOLDS[arguments.fold]

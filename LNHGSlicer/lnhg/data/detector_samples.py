@@ -1,4 +1,4 @@
-"""Training samples of the detector: crops of a few slices with boxes, made on the fly from scans and cut-outs.
+"""Training samples of the detector: crops of three slices with boxes, made on the fly from scans and cut-outs.
 
 A sample depends on nothing but the seed and its number, so a run that is cut off goes on with the same samples.
 """
@@ -117,7 +117,7 @@ class DetectorData:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """`image` `[channels, y, x]` in 0..1 and `boxes` `[n, 4]`, float32."""
+    """`image` `[3, y, x]` in 0..1 and `boxes` `[n, 4]`, float32."""
 
     image: torch.Tensor
     boxes: torch.Tensor
@@ -176,8 +176,10 @@ def make_sample(data: DetectorData, sampling: Sampling, seed: int, number: int) 
     if generator.random() < 0.5:
         hu, nodules = hu[:, :, ::-1], nodules[:, :, ::-1]
     hu = _other_scanner(np.ascontiguousarray(hu), generator)
-    image = data.architecture.part_of(data.grid.normalise(torch.from_numpy(hu))).contiguous()
-    return Sample(image, torch.from_numpy(boxes_of(nodules[len(hu) // 2] > 0.5)))
+    image = data.grid.normalise(torch.from_numpy(hu))
+    if data.architecture.slices == 1:
+        image = image[1:2].expand(3, -1, -1).contiguous()
+    return Sample(image, torch.from_numpy(boxes_of(nodules[1] > 0.5)))
 
 
 def _any(things: Sequence[T], generator: np.random.Generator) -> T:
@@ -250,10 +252,10 @@ def _doubtful_near(host: Host, place: np.ndarray, size: int) -> bool:
 
 
 def host_stack(host: Host, place: np.ndarray, data: DetectorData, size: int, view: View) -> tuple[np.ndarray, np.ndarray]:
-    """HU `[planes, size, size]` and masks `[2, planes, size, size]` (nodules, lungs) of a host about a place (slice, y, x)."""
-    planes, step = data.architecture.channels, data.architecture.neighbour_step(host.slice_mm)
+    """HU `[3, size, size]` and masks `[2, 3, size, size]` (nodules, lungs) of a host about a place (slice, y, x)."""
+    step = max(1, data.architecture.neighbour_step(host.slice_mm))
     k, y, x = place
-    slices = np.clip(k + step * (np.arange(planes) - planes // 2), 0, len(host.hu) - 1)
+    slices = np.clip([k - step, k, k + step], 0, len(host.hu) - 1)
     if view.reversed:
         slices = slices[::-1]
     reach = int(size * 1.1)
@@ -293,7 +295,7 @@ def _paste_something(
         view = View(float(towards - normal + np.deg2rad(generator.uniform(-15, 15))), view.zoom, view.mirrored, view.reversed)
         depth = (wall[1] + 0.7) * view.zoom / data.grid.pixel_mm  # the nodule lies as deep as it did
         row, column = round(row - np.sin(normal) * depth), round(column - np.cos(normal) * depth)
-        if not _is_lung(hu[len(hu) // 2], row, column):
+        if not _is_lung(hu[1], row, column):
             return
     piece = middle_one(_piece(data, volume, host.slice_mm, view, generator))
     piece = Piece(match_noise(piece.hu, hu, generator), piece.nodule)
@@ -328,14 +330,13 @@ def _is_lung(hu: np.ndarray, row: int, column: int) -> bool:
 def _piece(
     data: DetectorData, volume: Volume, slice_mm: float, view: View, generator: np.random.Generator, size: int = 64
 ) -> Piece:
-    """Slices of a cut-out as a scan with slices of `slice_mm` would show them, large enough for the nodule."""
+    """Three slices of a cut-out as a scan with slices of `slice_mm` would show them, large enough for the nodule."""
     # A magnified nodule is magnified along the body too: its slices are read closer together.
     thickness = slice_mm / view.zoom
-    distance = data.architecture.neighbour_step(slice_mm) * thickness
+    distance = max(1, data.architecture.neighbour_step(slice_mm)) * thickness
     middle = volume.slices[generator.integers(len(volume.slices))]
     size = max(size, int(1.5 * volume.width * view.zoom / data.grid.pixel_mm) + 12)
-    planes = data.architecture.channels
-    return cut(volume, float(middle), distance, thickness, data.grid.pixel_mm, size, view, count=planes)
+    return cut(volume, float(middle), distance, thickness, data.grid.pixel_mm, size, view)
 
 
 def _sham(
@@ -350,7 +351,7 @@ def _sham(
         patch, masks = _plain_tissue(_any(data.hosts, generator), data, size, generator)
         weight = np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)), patch.shape)
         return patch, weight * (masks[0].max(0) == 0)
-    shape = piece.nodule if generator.random() < 0.5 else blob(generator, size, generator.uniform(5, 24), len(piece.hu))
+    shape = piece.nodule if generator.random() < 0.5 else blob(generator, size, generator.uniform(5, 24))
     weight = soft(shape, generator.uniform(0.5, 2.5), edge)
     return _plain_lung(host, data, weight, generator), weight
 
@@ -377,14 +378,13 @@ def _spot(
     hu: np.ndarray, lungs: np.ndarray, taken: np.ndarray, at_wall: bool, generator: np.random.Generator
 ) -> tuple[int, int, float] | None:
     """A free place (row, column) in the lungs and, at the wall, the angle of the way out; None when there is none."""
-    middle = len(hu) // 2
-    inside = lungs[middle] > 0.5
+    inside = lungs[1] > 0.5
     margin = np.zeros_like(inside)
     margin[10:-10, 10:-10] = True
     if at_wall:
         free = inside & ~ndimage.binary_erosion(inside, iterations=2, border_value=1) & margin & ~taken
     else:
-        dense = hu[middle] > -400
+        dense = hu[1] > -400
         kind = generator.random()
         near = (
             ndimage.binary_dilation(dense, iterations=3) & ~dense
@@ -407,7 +407,7 @@ def _spot(
 def _mosaic(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Tiles side by side: cut-outs in their own surroundings (mirrored beyond) and pieces of scans, softly joined."""
     size = sampling.size
-    hu, nodules = np.zeros((2, data.architecture.channels, size, size), np.float32)
+    hu, nodules = np.zeros((3, size, size), np.float32), np.zeros((3, size, size), np.float32)
     count = int(generator.choice([1, 2, 3], p=[0.1, 0.5, 0.4]))
     cuts = [_cuts(size, count, generator) for _ in range(2)]
     for top, bottom in zip(cuts[0][:-1], cuts[0][1:], strict=True):
@@ -425,7 +425,7 @@ def _cuts(size: int, count: int, generator: np.random.Generator) -> list[int]:
 def _tile(
     data: DetectorData, sampling: Sampling, height: int, width: int, count: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """HU and nodules `[planes, height, width]` of one tile."""
+    """HU and nodules `[3, height, width]` of one tile."""
     size = max(height, width)
     if generator.random() < 0.35 and count > 1:
         host = _any(data.hosts, generator)
@@ -434,13 +434,12 @@ def _tile(
     volume, view = _any(data.volumes, generator), View.random(generator, 180.0)
     slice_mm = float(generator.choice([volume.spacing[2], 1.0, 2.5, 5.0], p=[0.55, 0.1, 0.2, 0.15]))
     slice_mm = max(slice_mm, volume.spacing[2])
-    distance = data.architecture.neighbour_step(slice_mm) * slice_mm
+    distance = max(1, data.architecture.neighbour_step(slice_mm)) * slice_mm
     middle = float(volume.slices[generator.integers(len(volume.slices))])
     room = max(2.0, size / 2 - 16) * data.grid.pixel_mm
     shift = generator.uniform(-room, room, 2) * 0.8 / np.array(volume.spacing[1::-1])
     centre = (volume.centre[0] + shift[0], volume.centre[1] + shift[1])
-    planes = data.architecture.channels
-    piece = cut(volume, middle, distance, slice_mm, data.grid.pixel_mm, size, view, centre, planes)
+    piece = cut(volume, middle, distance, slice_mm, data.grid.pixel_mm, size, view, centre)
     if generator.random() < sampling.emptied:
         piece = _emptied(piece, generator)
     return piece.hu[:, :height, :width], piece.nodule[:, :height, :width]
@@ -473,7 +472,7 @@ def _joined(hu: np.ndarray, cuts: Sequence[Sequence[int]]) -> np.ndarray:
 def sham_pair(data: DetectorData, seed: int, number: int, size: int = 128) -> tuple[torch.Tensor, torch.Tensor, float]:
     """A crop of a scan in the lungs, the same with a shape of plain tissue in its middle, and the shape's radius.
 
-    Both images are `[channels, size, size]` in 0..1; the radius is in pixels.
+    Both images are `[3, size, size]` in 0..1; the radius is in pixels.
     """
     generator = np.random.default_rng((seed, number))
     while True:
@@ -483,7 +482,7 @@ def sham_pair(data: DetectorData, seed: int, number: int, size: int = 128) -> tu
             break
     before, _ = host_stack(host, place, data, size, View())
     width = float(generator.uniform(6, 24))
-    weight = soft(blob(generator, 64, width, len(before)), 0.5, generator.uniform(1, 3))
+    weight = soft(blob(generator, 64, width), 0.5, generator.uniform(1, 3))
     patch = _plain_lung(host, data, weight, generator)
     after = before.copy()
     paste(after, match_noise(patch, before, generator), weight, size // 2, size // 2)

@@ -3,7 +3,7 @@
 A network can learn the seam of a paste in place of the nodule. So every kind of paste also comes as a sham: random
 shapes and squares of plain host tissue, and the surroundings of a cut-out without its nodule.
 
-All images here are stacks of slices `[planes, y, x]` in HU on the detector's grid (see `detector_samples`).
+All images here are stacks of three slices `[3, y, x]` in HU on the detector's grid (see `detector_samples`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Volume:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Slices of a cut-out on the detector's grid, float32 `[planes, y, x]`: HU and nodule (0..1, in the middle)."""
+    """Three slices of a cut-out on the detector's grid, float32 `[3, y, x]`: HU and nodule (0..1, in the middle)."""
 
     hu: np.ndarray
     nodule: np.ndarray
@@ -103,14 +103,13 @@ def cut(
     size: int,
     view: View,
     centre: tuple[float, float] | None = None,
-    count: int = 3,
 ) -> Piece:
-    """`count` planes of a volume, `distance_mm` apart around slice `middle`, sampled to `size` pixels of `pixel_mm`.
+    """Three planes of a volume, `distance_mm` apart around slice `middle`, sampled to `size` pixels of `pixel_mm`.
 
     `centre` (row, column; default: the nodule's) falls on the piece's centre. Thin slices are averaged to
     `thickness_mm`. In the slice the volume is mirrored at its border.
     """
-    planes = _plane_weights(volume, middle, distance_mm, thickness_mm, count)
+    planes = _plane_weights(volume, middle, distance_mm, thickness_mm)
     if view.reversed:
         planes = planes[::-1]
     first, last = np.flatnonzero(planes.any(0))[[0, -1]]
@@ -128,13 +127,13 @@ def middle_one(piece: Piece) -> Piece:
     return replace(piece, nodule=piece.nodule * (labels == 1 + int(np.argmin(away)))) if count else piece
 
 
-def _plane_weights(volume: Volume, middle: float, distance_mm: float, thickness_mm: float, count: int) -> np.ndarray:
-    """How much each slice counts for each of the planes, `[count, slice]`; the end slices go on for ever."""
+def _plane_weights(volume: Volume, middle: float, distance_mm: float, thickness_mm: float) -> np.ndarray:
+    """How much each slice counts for each of the three planes, `[3, slice]`; the end slices go on for ever."""
     own = volume.spacing[2]
     parts = max(1, round(thickness_mm / own))
-    weights = np.zeros((count, len(volume.hu)), np.float32)
-    for plane in range(count):
-        height = middle + (plane - count // 2) * distance_mm / own
+    weights = np.zeros((3, len(volume.hu)), np.float32)
+    for plane in range(3):
+        height = middle + (plane - 1) * distance_mm / own
         for part in range(parts):
             position = np.clip(height + part - (parts - 1) / 2, 0, len(volume.hu) - 1)
             below = int(position)
@@ -183,7 +182,7 @@ def wall_direction(volume: Volume) -> tuple[float, float] | None:
 
 
 def soft(mask: np.ndarray, grow: float, edge: float) -> np.ndarray:
-    """Weights 0..1 `[planes, y, x]`: 1 up to `grow` pixels around a mask, then down to 0 over `edge` pixels, by slice."""
+    """Weights 0..1 `[3, y, x]`: 1 up to `grow` pixels around a mask, then down to 0 over `edge` pixels, by slice."""
     outside = np.stack(
         [ndimage.distance_transform_edt(one < 0.5) if (one >= 0.5).any() else np.full(one.shape, 1e3) for one in mask]
     )
@@ -196,21 +195,19 @@ def soft_square(size: int, side: float, edge: float) -> np.ndarray:
     return np.clip(1 - np.hypot(away[:, None], away[None]) / edge, 0, 1).astype(np.float32)
 
 
-def blob(generator: np.random.Generator, size: int, width: float, planes: int = 3) -> np.ndarray:
-    """A random shape about `width` pixels wide in the middle of `[planes, size, size]`; it may end before the outer planes."""
+def blob(generator: np.random.Generator, size: int, width: float) -> np.ndarray:
+    """A random shape about `width` pixels wide in the middle of `[3, size, size]`; it may end in the outer slices."""
     axis = np.arange(size) - (size - 1) / 2
     y, x = np.meshgrid(axis, axis, indexing="ij")
-    rough = ndimage.gaussian_filter(generator.standard_normal((planes, size, size)), (1, width / 4, width / 4), mode="wrap")
+    rough = ndimage.gaussian_filter(generator.standard_normal((3, size, size)), (1, width / 4, width / 4), mode="wrap")
     rough *= 0.35 / max(float(rough.std()), 1e-9)
-    ends = generator.uniform(0, 1, 2)
-    away = np.arange(planes) - planes // 2
-    heights = (1 - np.abs(away) * (1 - np.where(away < 0, ends[0], ends[1])))[:, None, None]
+    heights = np.array([generator.uniform(0, 1), 1, generator.uniform(0, 1)])[:, None, None]
     stretch = generator.uniform(0.7, 1.4)
     return (np.hypot(y * stretch, x / stretch) / (width / 2) + rough < heights).astype(np.float32)
 
 
 def paste(stack: np.ndarray, hu: np.ndarray, weight: np.ndarray, row: int, column: int) -> None:
-    """Blend `hu` into `stack` in place, both `[planes, y, x]`: centred at (row, column), cut at the stack's border."""
+    """Blend `hu` into `stack` in place, both `[3, y, x]`: centred at (row, column), cut at the stack's border."""
     size = hu.shape[-1]
     top, left = row - size // 2, column - size // 2
     rows, columns = slice(max(0, top), top + size), slice(max(0, left), left + size)

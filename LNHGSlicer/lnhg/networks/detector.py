@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -32,20 +31,8 @@ Boxes = tuple[tuple[float, ...], ...]
 
 # Mean and standard deviation of the images that the backbones were first trained on (ImageNet).
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# The backbone's first convolution.
-_FIRST = "0.0.weight"
 # Slices are padded at the right and the bottom to whole cells of the coarsest map.
 _CELL = 32
-
-
-def _about_zero(channels: int) -> range:
-    """Numbers of the channels, 0 in the middle."""
-    return range(-(channels // 2), channels // 2 + 1)
-
-
-def _parts(channels: int) -> list[int]:
-    """Which of ImageNet's three channels each channel stands in for: the middle one for the slice itself."""
-    return [int(np.sign(number)) + 1 for number in _about_zero(channels)]
 
 
 def anchors_for_nodules(pixel_mm: float) -> Boxes:
@@ -72,9 +59,8 @@ class DetectorArchitecture:
         anchor_ratios: height over width of the anchors.
         pyramid_width: channels of the feature pyramid.
         head_width: neurons of each of the box head's two layers.
-        slices: 3 or 5: the slice with one or two neighbours on either side as channels; 1: the slice alone, as in the
-            authors' scripts, repeated to three channels.
-        neighbour_mm: how far one lies from the next, rounded to whole slices and at least one.
+        slices: 3: the slice and a neighbour on either side as channels; 1: the slice alone, as in the authors' scripts.
+        neighbour_mm: how far the neighbours lie, rounded to whole slices and at least one.
         context: the box head looks at each box grown by this factor.
     """
 
@@ -92,24 +78,9 @@ class DetectorArchitecture:
         """The paper's detector: ResNet-50, anchors of 32, 64 and 128 pixels, single slices."""
         return cls("resnet50", ((32.0, 64.0, 128.0),), (0.5, 1.0, 2.0), head_width=512, slices=1, context=1.0)
 
-    @property
-    def channels(self) -> int:
-        """Of the images that the network sees; the middle one is the slice itself."""
-        return max(3, self.slices)
-
     def neighbour_step(self, slice_mm: float) -> int:
-        """Slices from a slice to its next neighbour, in a CT whose slices lie `slice_mm` apart."""
-        return max(1, round(self.neighbour_mm / slice_mm))
-
-    def offsets(self, slice_mm: float) -> tuple[int, ...]:
-        """Where the slice of each channel lies, counted in slices from the one that is searched."""
-        step = self.neighbour_step(slice_mm) if self.slices > 1 else 0
-        return tuple(step * number for number in _about_zero(self.channels))
-
-    def part_of(self, stack: Tensor) -> Tensor:
-        """The channels `[channels, y, x]` of a stack of as many slices or more, the slice that is searched in its middle."""
-        middle, side = len(stack) // 2, self.slices // 2
-        return stack[middle - side : middle + side + 1].expand(self.channels, -1, -1)
+        """Slices from a slice to its neighbours, in a CT whose slices lie `slice_mm` apart; 0 without neighbours."""
+        return max(1, round(self.neighbour_mm / slice_mm)) if self.slices == 3 else 0
 
     def as_dict(self) -> dict[str, Any]:
         """For the manifest."""
@@ -125,7 +96,7 @@ class DetectorArchitecture:
 class NoduleDetector(GeneralizedRCNN):
     """Faster R-CNN with its architecture.
 
-    Images are `[channels, y, x]` in 0..1, of any size; boxes are `(x0, y0, x1, y1)` in their pixels. In training it returns
+    Images are `[3, y, x]` in 0..1, of any size; boxes are `(x0, y0, x1, y1)` in their pixels. In training it returns
     the losses; in evaluation, for each image, `boxes` and `scores` (0..1), best first.
     """
 
@@ -167,7 +138,7 @@ def build_detector(architecture: DetectorArchitecture) -> NoduleDetector:
         nms_thresh=0.3,
         detections_per_img=20,
     )
-    return NoduleDetector(architecture, backbone, rpn, heads, _NormaliseOnly(architecture.channels))
+    return NoduleDetector(architecture, backbone, rpn, heads, _NormaliseOnly())
 
 
 def load_imagenet_features(detector: NoduleDetector, path: Path) -> None:
@@ -180,23 +151,11 @@ def load_imagenet_features(detector: NoduleDetector, path: Path) -> None:
     missing = [name for name in wanted if name not in tensors]
     if missing:
         raise WeightsError(f"{path.name} has no tensor {missing[0]}; give MobileNetV2 features with torchvision's names.")
-    tensors[_FIRST] = _for_channels(tensors[_FIRST], detector.architecture.channels)
     body.load_state_dict({name: tensors[name] for name in wanted})
-
-
-def _for_channels(weight: Tensor, channels: int) -> Tensor:
-    """A first layer's weights `[out, 3, y, x]` for more channels: those beside the middle one are shared out to each side."""
-    side = channels // 2
-    shares = [weight[:, part : part + 1] / (1 if part == 1 else side) for part in _parts(channels)]
-    return torch.cat(shares, dim=1)
 
 
 class _NormaliseOnly(nn.Module):
     """In place of torchvision's transform: never resizes, so boxes come back in the pixels they went in."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
 
     def forward(
         self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
@@ -204,11 +163,10 @@ class _NormaliseOnly(nn.Module):
         sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
         rows = -(-max(size[0] for size in sizes) // _CELL) * _CELL
         columns = -(-max(size[1] for size in sizes) // _CELL) * _CELL
-        batch = images[0].new_zeros((len(images), self.channels, rows, columns))
+        batch = images[0].new_zeros((len(images), 3, rows, columns))
         for padded, image, (height, width) in zip(batch, images, sizes, strict=True):
             padded[:, :height, :width] = image
-        parts = _parts(self.channels)
-        mean, deviation = batch.new_tensor(_MEAN)[parts], batch.new_tensor(_DEVIATION)[parts]
+        mean, deviation = batch.new_tensor(_MEAN), batch.new_tensor(_DEVIATION)
         return ImageList((batch - mean[:, None, None]) / deviation[:, None, None], sizes), targets
 
     def postprocess(
@@ -332,12 +290,9 @@ class _GIoURoIHeads(RoIHeads):
 class _MobileNetPyramid(nn.Module):
     """MobileNetV2 to stride 16 and a feature pyramid over strides 4, 8 and 16."""
 
-    def __init__(self, width: int, channels: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        features = mobilenet_v2(weights=None).features
-        if channels != 3:
-            features[0][0] = nn.Conv2d(channels, features[0][0].out_channels, 3, stride=2, padding=1, bias=False)
-        self.body = IntermediateLayerGetter(features, {"3": "4", "6": "8", "13": "16"})
+        self.body = IntermediateLayerGetter(mobilenet_v2(weights=None).features, {"3": "4", "6": "8", "13": "16"})
         self.pyramid = FeaturePyramidNetwork([24, 32, 96], width)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -357,11 +312,8 @@ class _ResNetMap(nn.Module):
 
 def _backbone(architecture: DetectorArchitecture) -> tuple[nn.Module, int, list[str]]:
     """The backbone, the channels of its maps and their names."""
-    width, channels = architecture.pyramid_width, architecture.channels
     if architecture.backbone == "mobilenet_v2":
-        return _MobileNetPyramid(width, channels), width, ["4", "8", "16"]
-    if architecture.backbone == "resnet50" and channels == 3:
+        return _MobileNetPyramid(architecture.pyramid_width), architecture.pyramid_width, ["4", "8", "16"]
+    if architecture.backbone == "resnet50":
         return _ResNetMap(), 1024, ["16"]
-    raise WeightsError(
-        f"There is no backbone {architecture.backbone!r} for {channels} channels; choose mobilenet_v2, or resnet50 for three."
-    )
+    raise WeightsError(f"Backbone {architecture.backbone!r} is not known; choose mobilenet_v2 or resnet50.")

@@ -18,23 +18,20 @@ _SAME_IOU = 0.3
 class DetectorEnsemble(nn.Module):
     """Detectors that look at the same slices; in evaluation it answers as a `NoduleDetector` does.
 
-    Its architecture is that of the member that sees most neighbours; the others look at the middle of its images. Each
-    member looks at every image and at its mirror image. Boxes of the same thing become one: their mean, with the mean of the
-    scores of all looks, where one without a box there counts 0.
+    Each member looks at every image and at its mirror image. Boxes of the same thing become one: their mean, with the mean
+    of the scores of all looks, where one without a box there counts 0.
     """
 
     def __init__(self, members: Sequence[NoduleDetector]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self._parts = [member.architecture.part_of for member in members]
-        self.architecture = max((member.architecture for member in members), key=lambda one: one.channels)
+        self.architecture = members[0].architecture
 
     def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
         answers = []
-        for member, part_of in zip(self.members, self._parts, strict=True):
-            seen = [part_of(image) for image in images]
-            mirrored = member([image.flip(-1) for image in seen])
-            answers += [member(seen), [_back(one, image.shape[-1]) for one, image in zip(mirrored, images, strict=True)]]
+        for member in self.members:
+            mirrored = member([image.flip(-1) for image in images])
+            answers += [member(images), [_back(one, image.shape[-1]) for one, image in zip(mirrored, images, strict=True)]]
         return [joined(of_one_image) for of_one_image in zip(*answers, strict=True)]
 
 
@@ -50,9 +47,10 @@ Detector = NoduleDetector | DetectorEnsemble
 
 def detector_of(manifest: Mapping[str, Any]) -> Detector:
     """The network of a manifest of detector weights, with random weights; an ensemble where it tells of `members`."""
+    architecture = DetectorArchitecture.from_dict(manifest["architecture"])
     if "members" not in manifest:
-        return build_detector(DetectorArchitecture.from_dict(manifest["architecture"]))
-    return DetectorEnsemble([build_detector(DetectorArchitecture.from_dict(member)) for member in manifest["members"]])
+        return build_detector(architecture)
+    return DetectorEnsemble([build_detector(architecture) for _ in range(int(manifest["members"]))])
 
 
 def joined(answers: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

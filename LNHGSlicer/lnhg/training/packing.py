@@ -50,17 +50,14 @@ def join_detectors(folders: Sequence[Path], output: Path, threshold: float) -> P
     Its manifest tells of the training of each. Raises InputError for detectors that do not see alike.
     """
     parts = [load_weights(folder, "detector") for folder in folders]
+    first = parts[0].manifest
     if len(parts) < 2 or any("members" in part.manifest for part in parts):
         raise InputError("An ensemble is made of two or more single detectors; give their folders.")
-    architectures = [part.manifest["architecture"] for part in parts]
-    seen = [(part.manifest["grid"], part.manifest["architecture"]["neighbour_mm"]) for part in parts]
-    if any(one != seen[0] for one in seen):
-        raise InputError("The detectors differ in grid or distance of slices, so they cannot look together; give ones alike.")
+    if any(part.manifest[key] != first[key] for part in parts for key in ("architecture", "grid")):
+        raise InputError("The detectors differ in architecture or grid, so they cannot look together; give ones that do not.")
     tensors = {f"members.{n}.{name}": tensor for n, part in enumerate(parts) for name, tensor in part.tensors.items()}
     record = {"members": [part.manifest.get("training", {}) for part in parts]}
-    widest = max(architectures, key=lambda one: one["slices"])
-    state = {**parts[0].manifest, "architecture": widest, "record": record}
-    manifest = _detector_manifest(state, threshold) | {"members": architectures}
+    manifest = _detector_manifest({**first, "record": record}, threshold) | {"members": len(parts)}
     return save_weights(output, "detector", tensors, manifest)
 
 
