@@ -350,6 +350,14 @@ def test_a_batch_draws_its_share_from_whole_scans() -> None:
     assert (r.amax((1, 2, 3, 4)) == 0).tolist() == [False] * 6 + [True] * 2
 
 
+def test_a_batch_draws_its_share_from_sub_solid_nodules() -> None:
+    full = Place(np.full((3, 40, 40), -600, np.int16), np.ones((3, 40, 40), np.float32), (0.7, 0.7), (1,), (20, 20), True)
+    _, r = Samples(replace(_SMALL, batch=8, subsolid=0.5), [*PLACES * 50, full], [], Processes()).batch(0, 0)
+    assert (r.amin((1, 2, 3, 4)) > 0.99).tolist() == [False] * 4 + [True] * 4
+    _, r = Samples(replace(_SMALL, batch=8, subsolid=0.5), PLACES, [], Processes()).batch(0, 0)
+    assert (r.amin((1, 2, 3, 4)) == 0).all(), "where no nodule is known to be sub-solid, all are drawn alike"
+
+
 def test_samples_have_the_networks_shape_and_range() -> None:
     o, r = batch(PLACES, _SMALL.grid, 12, Augmentation(), [0, 3, 3], (1, 2))
     assert o.shape == r.shape == (3, 1, 3, 12, 12) and o.dtype == r.dtype == torch.float32

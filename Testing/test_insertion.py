@@ -219,6 +219,25 @@ def test_masses_are_large_nodules_magnified_and_small_ones_stay_as_they_are(data
     assert widest([ball]) < 12
 
 
+def test_sub_solid_nodules_are_drawn_as_often_as_asked(data: DetectorData) -> None:
+    solid = volume_of(a_cutout())
+    faint = replace(solid, hu=np.minimum(solid.hu, -600), subsolid=True)
+
+    def faint_share(share: float, volumes: list[Volume]) -> float:
+        """Share of faint nodules among those of 40 mosaics."""
+        mosaics = DetectorData(data.hosts[:1], volumes, data.grid, data.architecture)
+        sampling = Sampling(mosaics=1.0, emptied=0.0, subsolid=share)
+        samples = [make_sample(mosaics, sampling, 2, number) for number in range(40)]
+        boxes = [(sample.image[1], *box) for sample in samples for box in sample.boxes.int().tolist()]
+        return float(np.mean([image[y0:y1, x0:x1].median() < 0.5 for image, x0, y0, x1, y1 in boxes]))
+
+    many = [solid] * 9 + [faint]
+    assert faint_share(1.0, many) > 0.95
+    assert 0.3 < faint_share(0.5, many) < 0.8
+    assert faint_share(0.0, many) < 0.3
+    assert faint_share(1.0, [solid]) < 0.15
+
+
 def test_a_sham_changes_the_middle_of_a_crop_and_nothing_far_from_it(data: DetectorData) -> None:
     changed = 0
     for number in range(10):

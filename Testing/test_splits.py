@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,12 @@ def test_a_cutout_is_read_with_its_readers_and_ratings(cutouts: Path) -> None:
     assert cutout.ct.hu.dtype == np.int16 and cutout.ct.hu.min() == -1024
     assert cutout.ct.spacing == pytest.approx((0.7, 0.8, 2.5))
     np.testing.assert_allclose(cutout.ct.to_ras(np.array([1, 1, 1])), [-10.7, -20.8, 32.5])
+
+
+@pytest.mark.parametrize(("texture", "subsolid"), [(1.0, True), (3.7, True), (4.0, False), (5.0, False), (np.nan, False)])
+def test_a_nodule_is_sub_solid_where_its_readers_say_so(cutouts: Path, texture: float, subsolid: bool) -> None:
+    (cutout,) = read_cutouts(cutouts)
+    assert replace(cutout, ratings={**cutout.ratings, "texture": texture}).subsolid is subsolid
 
 
 def test_the_consensus_is_what_at_least_half_of_the_readers_outlined(cutouts: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,11 @@ class Cutout:
     def consensus(self) -> np.ndarray:
         """Voxels outlined by at least half of the readers."""
         return self.share >= 0.5
+
+    @property
+    def subsolid(self) -> bool:
+        """Whether the readers rate the nodule ground glass or part-solid; False where they do not rate it."""
+        return self.ratings.get("texture", math.nan) < 4
 
 
 def share_of_readers(readers: np.ndarray, count: int) -> np.ndarray:

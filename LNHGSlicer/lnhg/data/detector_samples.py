@@ -66,6 +66,7 @@ class Sampling:
         nodules: share of the pastes that are nodules; the others are shams.
         emptied: share of the mosaics' cut-outs whose nodule is filled in.
         masses: share of the pastes that are made of a large nodule magnified to a mass, which no cut-out shows.
+        subsolid: share of the nodules drawn from the sub-solid ones alone, which are few.
     """
 
     size: int = 128
@@ -76,6 +77,7 @@ class Sampling:
     nodules: float = 0.5
     emptied: float = 0.25
     masses: float = 0.1
+    subsolid: float = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,9 +320,15 @@ def _cutout(data: DetectorData, sampling: Sampling, generator: np.random.Generat
     view = View.random(generator, 180.0)
     large = [volume for volume in data.volumes if volume.width >= _LARGE_MM] if generator.random() < sampling.masses else []
     if not large:
-        return _any(data.volumes, generator), view
+        return _nodule(data, sampling, generator), view
     volume = _any(large, generator)
     return volume, replace(view, zoom=float(generator.uniform(*_MASSES_MM)) / volume.width)
+
+
+def _nodule(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> Volume:
+    """The cut-out of some nodule."""
+    few = [volume for volume in data.volumes if volume.subsolid] if generator.random() < sampling.subsolid else []
+    return _any(few or data.volumes, generator)
 
 
 def _is_lung(hu: np.ndarray, row: int, column: int) -> bool:
@@ -431,7 +439,7 @@ def _tile(
         host = _any(data.hosts, generator)
         hu, masks = _plain_tissue(host, data, size, generator)
         return hu[:, :height, :width], masks[0, :, :height, :width]
-    volume, view = _any(data.volumes, generator), View.random(generator, 180.0)
+    volume, view = _nodule(data, sampling, generator), View.random(generator, 180.0)
     slice_mm = float(generator.choice([volume.spacing[2], 1.0, 2.5, 5.0], p=[0.55, 0.1, 0.2, 0.15]))
     slice_mm = max(slice_mm, volume.spacing[2])
     distance = max(1, data.architecture.neighbour_step(slice_mm)) * slice_mm

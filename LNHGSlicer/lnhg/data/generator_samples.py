@@ -52,6 +52,7 @@ class Place:
         spacing: (column, row) in mm.
         slices: slices that may be the middle of a triplet.
         centre: (row, column) of the nodule, where patches are centred.
+        subsolid: whether readers rate the nodule ground glass or part-solid.
     """
 
     hu: np.ndarray
@@ -59,6 +60,7 @@ class Place:
     spacing: tuple[float, float]
     slices: Sequence[int]
     centre: tuple[float, float]
+    subsolid: bool = False
 
 
 def batch(
@@ -130,7 +132,7 @@ def other_scanner(hu: torch.Tensor, augmentation: Augmentation, generator: np.ra
 def cutout_places(cutouts: Sequence[Cutout], target: str) -> list[Place]:
     """A place for each cut-out. `target` is R(x): `binary` (50% consensus, the paper's), `share` of readers, or
     `intensity` (normalised HU inside the consensus)."""
-    return [_place(cutout.ct, _target(cutout, target), cutout.consensus) for cutout in cutouts]
+    return [_place(cutout, target) for cutout in cutouts]
 
 
 def _target(cutout: Cutout, kind: str) -> np.ndarray:
@@ -144,9 +146,9 @@ def _target(cutout: Cutout, kind: str) -> np.ndarray:
     return mask * NetworkGrid().normalise(torch.from_numpy(cutout.ct.hu.astype(np.float32))).numpy()
 
 
-def _place(ct: CT, target: np.ndarray, nodule: np.ndarray) -> Place:
-    centre = np.argwhere(nodule).mean(0)
-    return Place(ct.hu, target, ct.spacing[:2], range(len(ct.hu)), (float(centre[1]), float(centre[2])))
+def _place(cutout: Cutout, target: str) -> Place:
+    ct, (_, row, column) = cutout.ct, np.argwhere(cutout.consensus).mean(0).tolist()
+    return Place(ct.hu, _target(cutout, target), ct.spacing[:2], range(len(ct.hu)), (row, column), cutout.subsolid)
 
 
 _WINDOW = 40  # half width, in CT pixels, of the window cut from a whole scan

@@ -31,6 +31,7 @@ class Volume:
         slices: slices whose section of the nodule is a fair one.
         centre: (row, column) of the nodule.
         width: of the nodule in the slice, mm.
+        subsolid: whether readers rate it ground glass or part-solid.
     """
 
     hu: np.ndarray
@@ -39,6 +40,7 @@ class Volume:
     slices: np.ndarray
     centre: tuple[float, float]
     width: float
+    subsolid: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ def volume_of(cutout: Cutout, margin_mm: float = 6.0) -> Volume:
     centre = np.argwhere(nodule).mean(0)
     width = float(np.max((np.ptp(np.argwhere(nodule.any(0)), axis=0) + 1) * cutout.ct.spacing[1::-1]))
     fair = np.flatnonzero(area >= 0.3 * area.max())
-    return Volume(hu, nodule, cutout.ct.spacing, fair, (centre[1], centre[2]), width)
+    return Volume(hu, nodule, cutout.ct.spacing, fair, (centre[1], centre[2]), width, cutout.subsolid)
 
 
 def without_nodule(hu: np.ndarray, nodule: np.ndarray) -> np.ndarray:

@@ -25,16 +25,17 @@ class Samples:
         self, config: GeneratorConfig, nodules: Sequence[Place], background: Sequence[Place], processes: Processes
     ) -> None:
         self.nodules, self.background = nodules, background
+        self._subsolid = [nodule for nodule in nodules if nodule.subsolid]
         self._config, self._processes = config, processes
 
     def batch(self, step: int, turn: int) -> tuple[torch.Tensor, torch.Tensor]:
         """This process's share of O(x) and R(x), both `[n, 1, 3, y, x]`, for the `turn`th network update of a step."""
         config = self._config
         random = np.random.default_rng((config.seed, step, turn))
-        scans = round(config.batch * config.background) if self.background else 0
-        places = [self.nodules[pick] for pick in random.integers(len(self.nodules), size=config.batch - scans)]
-        if scans:
-            places += [self.background[pick] for pick in random.integers(len(self.background), size=scans)]
+        shares = ((self.background, config.background), (self._subsolid, config.subsolid))
+        parts = [(part, round(config.batch * share)) for part, share in shares if part and share]
+        parts.insert(0, (self.nodules, config.batch - sum(count for _, count in parts)))
+        places = [part[pick] for part, count in parts for pick in random.integers(len(part), size=count)]
         numbered = self._processes.share(list(enumerate(places)))
         drawn = [self._sample(place, Augmentation(), (config.seed, step, turn, 1, number)) for number, place in numbered]
         o, r = (torch.cat(tensors).to(self._processes.device) for tensors in zip(*drawn, strict=True))
