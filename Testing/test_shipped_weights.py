@@ -21,12 +21,15 @@ from lnhg.weights import kinds_in, load_weights
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-@pytest.mark.parametrize("kind", kinds_in(resource("Models")))
-def test_the_shipped_weights_are_whole_small_and_have_a_card(kind: str) -> None:
-    weights = load_weights(resource("Models"), kind)
+FOLDERS = (resource("Models"), resource("Models", "width-32"))
+
+
+@pytest.mark.parametrize(("folder", "kind"), [(folder, kind) for folder in FOLDERS for kind in kinds_in(folder)])
+def test_the_shipped_weights_are_whole_small_and_have_a_card(folder: Path, kind: str) -> None:
+    weights = load_weights(folder, kind)
     assert weights.manifest["kind"] == kind
     assert weights.manifest["bytes"] < 30_000_000
-    card = resource("Models", f"{kind}.md").read_text()
+    card = (folder / f"{kind}.md").read_text()
     assert "Research use only" in card and "CC BY 3.0" in card and "lnhg train" in card
 
 
@@ -48,11 +51,12 @@ def test_the_demo_finds_most_planted_nodules_and_says_their_dice(tmp_path: Path,
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the real CT of {DATA.name} are not here")
-def test_a_real_nodule_is_outlined_from_a_seed() -> None:
+def test_a_real_nodule_is_outlined_from_a_seed(folder: Path) -> None:
     scan = read_scan(DATA / "lidc_scans" / "LIDC-IDRI-0023")
     centre = np.argwhere(scan.reference == 1).mean(0)[::-1]
-    models = load_models(with_detector=False)
+    models = load_models(folder, with_detector=False)
     result = segment(scan.ct, Options(seeds_only=True), [scan.ct.to_ras(centre).tolist()], models=models)
     (match,) = match_nodules(scan.reference, result.labels)
     assert match.dice > 0.6
