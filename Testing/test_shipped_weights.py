@@ -19,8 +19,6 @@ from lnhg.resources import resource
 from lnhg.weights import kinds_in, load_weights
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-
 FOLDERS = (resource("Models"), resource("Models", "width-32"))
 
 

@@ -110,7 +110,7 @@ def _device(name: str) -> torch.device:
 
 
 def _precision(device: torch.device) -> torch.dtype:
-    """float32 on a CPU, so that every computer finds the same nodules; float16 on GPUs from Volta on.
+    """float32 on a CPU, so that every run finds the same nodules; float16 on GPUs from Volta on.
 
     On LIDC-IDRI-0063 float16 moves the scores of candidates by at most 0.006, bfloat16 by up to 0.09, which adds a find. Where
     a CPU has instructions for bfloat16 that scan takes 3.8 s with it and 5.3 s without.

@@ -29,6 +29,10 @@ RATINGS = (
 )
 
 
+#: The readers' mean texture (1 ground glass .. 5 solid) from which on a nodule is solid.
+SOLID_TEXTURE = 4.0
+
+
 @dataclass(frozen=True, eq=False)
 class Cutout:
     """One nodule in its surroundings.
@@ -61,7 +65,7 @@ class Cutout:
     @property
     def subsolid(self) -> bool:
         """Whether the readers rate the nodule ground glass or part-solid; False where they do not rate it."""
-        return self.ratings.get("texture", math.nan) < 4
+        return self.ratings.get("texture", math.nan) < SOLID_TEXTURE
 
 
 def share_of_readers(readers: np.ndarray, count: int) -> np.ndarray:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+from ..data.cutouts import SOLID_TEXTURE
+
 #: Name, and diameter of the sphere of equal volume from, and below, mm.
 SIZES = (("under 6 mm", 0.0, 6.0), ("6 to 10 mm", 6.0, 10.0), ("over 10 mm", 10.0, math.inf))
 #: Name, and mean of the readers' ratings from, and below: 1 is ground glass, 5 is solid.
-TEXTURES = (("ground glass", 0.0, 2.0), ("part-solid", 2.0, 4.0), ("solid", 4.0, math.inf))
+TEXTURES = (("ground glass", 0.0, 2.0), ("part-solid", 2.0, SOLID_TEXTURE), ("solid", SOLID_TEXTURE, math.inf))
 UNKNOWN = "unknown"
 
 

@@ -33,8 +33,9 @@ class Samples:
         config = self._config
         random = np.random.default_rng((config.seed, step, turn))
         shares = ((self.background, config.background), (self._subsolid, config.subsolid))
-        parts = [(part, round(config.batch * share)) for part, share in shares if part and share]
-        parts.insert(0, (self.nodules, config.batch - sum(count for _, count in parts)))
+        some = [(part, round(config.batch * share)) for part, share in shares if part and share]
+        rest = config.batch - sum(count for _, count in some)
+        parts = [(self.nodules, rest), *some]
         places = [part[pick] for part, count in parts for pick in random.integers(len(part), size=count)]
         numbered = self._processes.share(list(enumerate(places)))
         drawn = [self._sample(place, Augmentation(), (config.seed, step, turn, 1, number)) for number, place in numbered]
