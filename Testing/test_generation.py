@@ -14,7 +14,7 @@ from lnhg.candidates import Candidate
 from lnhg.ct import CT
 from lnhg.data.scans import read_scan
 from lnhg.fusion import FusionRule, around, edge_of, fuse_scan, window
-from lnhg.generation import NoduleImage, Place, Region, _tiles, generate
+from lnhg.generation import NoduleImage, Place, Region, _tiles, generate, on_grid
 from lnhg.grid import NetworkGrid
 from lnhg.networks.detector import DetectorArchitecture, build_detector
 from lnhg.networks.folding import fold_batch_norms, for_tiles
@@ -66,6 +66,10 @@ def network() -> Run:
             return generator(tiles)
 
     return run
+
+
+def _doubled(tiles: torch.Tensor) -> torch.Tensor:
+    return 2 * tiles
 
 
 def _middle(tiles: torch.Tensor) -> torch.Tensor:
@@ -207,6 +211,35 @@ def test_a_place_without_an_edge_is_not_followed(cloudy: CT, network: Run) -> No
     one = generate(cloudy, network, _GRID, [Place([box], _EVERYWHERE, lambda image: np.inf)], reach=8)
     other = generate(cloudy, network, _GRID, _places([box], 0.0), reach=8)
     assert one.known.sum() < 5 * 16 * 24 < other.known.sum()
+
+
+# Seen from afar ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_wider_pixels_show_is_laid_over_the_same_place_and_nowhere_else() -> None:
+    _, row, column = np.indices((6, 90, 80))
+    slope = _ct(8 * row + 6 * column - 900)
+    near = generate(slope, _middle, _GRID, None, reach=8)
+    before, once = near.values.copy(), near.on_ct_grid()
+    box, spared = (slice(1, 5), slice(20, 70), slice(15, 60)), (2, slice(30, 40), slice(20, 30))
+    far = generate(slope, _doubled, _GRID.coarser(2.0), [Place([box], box, lambda image: np.inf)], reach=8)
+    near.overlay(far, box, [spared])
+    changed = (near.on_ct_grid() / once)[1:5, 24:66, 19:56]
+    assert changed[1, 7:15, 2:10] == pytest.approx(1, abs=1e-5), "what is spared keeps its values"
+    changed[1, 4:18, :13] = 2
+    assert changed == pytest.approx(2, abs=0.005)
+    outside = np.ones(before.shape, bool)
+    outside[on_grid(box, near.steps, before.shape)] = False
+    np.testing.assert_array_equal(near.values[outside], before[outside])
+
+
+def test_places_seen_from_afar_are_known_afterwards(cloudy: CT, network: Run) -> None:
+    box: Region = (slice(2, 5), slice(10, 40), slice(10, 50))
+    near = generate(cloudy, network, _GRID, [], reach=8)
+    assert not near.known.any()
+    near.overlay(generate(cloudy, network, _GRID.coarser(1.7), [Place([box], box, lambda image: np.inf)], reach=8), box, [])
+    assert near.known[2:5].any((1, 2)).all() and not near.known[[0, 1, 5, 6, 7]].any()
+    assert near.on_ct_grid()[3, 12:38, 12:48].any()
 
 
 # What a network asks of tiles -------------------------------------------------------------------------------------------

@@ -350,6 +350,24 @@ def test_a_batch_draws_its_share_from_whole_scans() -> None:
     assert (r.amax((1, 2, 3, 4)) == 0).tolist() == [False] * 6 + [True] * 2
 
 
+def test_a_batch_draws_its_share_from_whole_scans_seen_from_afar() -> None:
+    dark = Place(np.full((3, 40, 40), -1000, np.int16), np.zeros((3, 40, 40), bool), (0.7, 0.7), (1,), (20, 20))
+    grey = replace(dark, hu=np.full((3, 40, 40), -300, np.int16), far=2.0)
+    config = replace(_SMALL, batch=8, background=0.25, afar=0.125)
+    o, r = Samples(config, PLACES, [dark, grey], Processes()).batch(0, 0)
+    assert (r.amax((1, 2, 3, 4)) == 0).tolist() == [False] * 5 + [True] * 3
+    assert o[5:7].mean() < 0.1 < 0.4 < o[7].mean()
+
+
+def test_a_place_seen_from_afar_is_what_inference_sees_on_wider_pixels() -> None:
+    row, column = np.indices((90, 90))
+    hu = np.stack([-900 + 5 * row + 4 * column] * 3).astype(np.int16)
+    place = Place(hu, np.zeros(hu.shape, bool), (0.5, 0.5), (1,), (44.5, 44.5), far=2.5)
+    o, _ = batch([place], NetworkGrid("fixed", 1.0), 10, _STILL, [0], (4,))
+    seen = NetworkGrid("fixed", 1.0).coarser(2.5).sample(hu[:1], (0.5, 0.5))[0, 4:14, 4:14]
+    assert any(torch.allclose(o[0, 0, 1, 1:-1, 1:-1], view[1:-1, 1:-1], atol=1e-3) for view in (seen, seen.flip(0)))
+
+
 def test_a_batch_draws_its_share_from_sub_solid_nodules() -> None:
     full = Place(np.full((3, 40, 40), -600, np.int16), np.ones((3, 40, 40), np.float32), (0.7, 0.7), (1,), (20, 20), True)
     _, r = Samples(replace(_SMALL, batch=8, subsolid=0.5), [*PLACES * 50, full], [], Processes()).batch(0, 0)
@@ -415,3 +433,6 @@ def test_places_of_a_whole_scan_lie_by_the_lungs_and_show_no_doubtful_nodule() -
         assert 8 <= column <= 112
         assert place.hu.max() - place.hu.min() < 80 and len(place.hu) <= 3 and place.slices[0] < len(place.hu)
     assert any(place.target.any() for place in places) and not all(place.target.any() for place in places)
+    afar = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, seed=0, afar=True)
+    assert len(afar) == 50 and 1.3 <= min(place.far for place in afar) < 2 and 3 < max(place.far for place in afar) <= 4
+    assert max(place.hu.shape[1] for place in afar) > 80 and all(place.far == 1 for place in places)

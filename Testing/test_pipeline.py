@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from lnhg.ct import CT, read_ct
 from lnhg.errors import Cancelled, InputError
@@ -19,7 +20,7 @@ from lnhg.options import Options
 from lnhg.pipeline import load_models, segment
 from lnhg.progress import ProgressReporter
 from lnhg.weights import save_weights
-from standins import StandInDetector, standin_models
+from standins import StandInDetector, StandInGenerator, standin_models
 
 SHAPE = (24, 44, 52)
 SPACING = (0.8, 0.9, 1.5)
@@ -79,6 +80,15 @@ class Steps(list):
     def __call__(self, progress):
         self.append(progress)
         return progress.stage != self.cancel_at
+
+
+class NearsightedGenerator(StandInGenerator):
+    """Of what is wider than 20 of its pixels it sees nothing but the outermost ones."""
+
+    def forward(self, o):
+        g = super().forward(o)
+        wide = torch.nn.functional.max_pool2d(-torch.nn.functional.max_pool2d(-g[:, 0], 21, 1, 10), 21, 1, 10)
+        return g - wide[:, None]
 
 
 # ---------------------------------------------------------------- the plain run
@@ -353,6 +363,17 @@ def test_a_find_that_the_generator_does_not_see_is_marked_detector_only():
     assert dice(result.labels == 1, ball(*BRIGHT[:2])) > 0.8
 
 
+def test_a_mass_is_seen_from_further_away_but_for_the_papers_rule():
+    k, j, i = np.ogrid[-12:13, -55:56, -55:56]
+    mass = (2 * k) ** 2 + j**2 + i**2 <= 20**2
+    ct = CT(np.where(mass, 60, -850).astype(np.int16), np.diag([-1.0, -1.0, 2.0, 1.0]))
+    models = replace(standin_models(), generator=NearsightedGenerator())
+    found = segment(ct, models=models)
+    assert [nodule.status for nodule in found.nodules] == [CONFIRMED]
+    assert dice(found.labels == 1, mass) > 0.9
+    assert dice(segment(ct, Options(fusion="paper"), models=models).labels > 0, mass) < 0.6
+
+
 def test_a_higher_score_threshold_leaves_out_the_weaker_find(plain):
     between = (plain.nodules[0].score + plain.nodules[1].score) / 2
     result = segment(CT_AXIAL, Options(score_threshold=between), models=standin_models())
@@ -438,6 +459,14 @@ def test_weights_of_a_generator_alone_go_with_the_shipped_detector(untrained, tm
     models, shipped = load_models(tmp_path), load_models()
     assert models.manifests["detector"] == shipped.manifests["detector"]
     assert models.manifests["generator"] != shipped.manifests["generator"]
+
+
+def test_a_rescorer_without_its_detector_is_refused(untrained, tmp_path):
+    for name in ("generator.json", "generator.safetensors"):
+        (tmp_path / name).write_bytes((untrained / name).read_bytes())
+    (tmp_path / "rescorer.json").write_text("{}")
+    with pytest.raises(InputError, match="holds a rescorer without its detector"):
+        load_models(tmp_path)
 
 
 def test_swapped_weights_are_refused(untrained, tmp_path):

@@ -23,6 +23,11 @@ class Candidate:
     seed: tuple[int, int, int] | None = None
 
     @property
+    def width_px(self) -> float:
+        """Width of the largest box in CT pixels: that of the square of the same area."""
+        return max(((x1 - x0) * (y1 - y0)) ** 0.5 for x0, y0, x1, y1 in self.boxes.values())
+
+    @property
     def centre_ijk(self) -> np.ndarray:
         """Centre as a fractional voxel (i, j, k) of the axial view: mean over slices, weighted by the boxes' areas."""
         slices = np.array(sorted(self.boxes), float)

@@ -87,6 +87,29 @@ class NoduleImage:
             values[to_ct_grid(self.known[k].astype(np.float32), self.steps, *ranges) < 1 - 1e-5] = 0
         return values
 
+    def overlay(self, other: NoduleImage, box: Region, spared: Iterable[Region]) -> None:
+        """Put what another grid's image shows in a box of the CT over this one, but for the regions that are spared."""
+        k, y, x = on_grid(box, self.steps, self.values.shape)
+        assert isinstance(k, slice)
+        free = np.zeros(self.known.shape, bool)
+        free[k, y, x] = True
+        for region in spared:
+            free[on_grid(region, self.steps, self.values.shape)] = False
+        pixels = other.steps[0] / self.steps[0], other.steps[1] / self.steps[1]  # of this image in one of the other
+        for slice_ in range(k.start, k.stop):
+            seen = to_ct_grid(other.values[slice_], pixels, (y.start, y.stop), (x.start, x.stop))
+            np.copyto(self.values[slice_, y, x], seen, where=free[slice_, y, x])
+        self.known[free] = True
+
+
+def on_grid(region: Region, steps: tuple[float, float], shape: tuple[int, ...]) -> Region:
+    """A region of the CT on a network grid of `shape` `(slice, y, x)`, one pixel wider for interpolation."""
+    y, x = (
+        slice(max(0, int(part.start / step) - 1), min(size, int(np.ceil(part.stop / step)) + 1))
+        for part, step, size in zip(region[1:], steps, shape[1:], strict=True)
+    )
+    return region[0], y, x
+
 
 def _covered(first: int, last: int, step: float, size: int) -> slice:
     """CT rows (or columns) on or beside network pixels `first` to `last`."""
@@ -257,18 +280,10 @@ class _Work:
         self.values = np.zeros((len(ct.hu), *(count * cell for count in self.counts)), np.float32)
         self._slices: dict[int, torch.Tensor] = {}
 
-    def place(self, region: Region) -> tuple[int | slice, slice, slice]:
-        """A region on the network grid, one pixel wider for interpolation."""
-        y, x = (
-            slice(max(0, int(part.start / step) - 1), min(size, int(np.ceil(part.stop / step)) + 1))
-            for part, step, size in zip(region[1:], self.steps, self.shape[1:], strict=True)
-        )
-        return region[0], y, x
-
     def mask(self, regions: Iterable[Region]) -> np.ndarray:
         mask = np.zeros(self.values.shape, bool)
         for region in regions:
-            mask[self.place(region)] = True
+            mask[on_grid(region, self.steps, self.shape)] = True
         return mask
 
     def edges(self, places: Sequence[Place]) -> _Edges:
@@ -277,7 +292,7 @@ class _Work:
         levels = [(place.edge(image) - _ROUNDING, place.limit) for place in places]
         edges = np.full(self.values.shape, np.inf, np.float32)
         for level, limit in sorted(levels, key=lambda pair: -pair[0]):
-            edges[self.place(limit)] = level
+            edges[on_grid(limit, self.steps, self.shape)] = level
         parts, _ = ndimage.label(self._by_cell(np.isfinite(edges)), np.ones((3, 3, 3)))
         scale = 1, self.cell, self.cell
         boxes = [

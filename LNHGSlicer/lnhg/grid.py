@@ -5,7 +5,7 @@ One definition for training, inference and evaluation; the weights' manifest hol
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,10 @@ class NetworkGrid:
         pixel = self.pixel((shape[-2], shape[-1]), spacing)
         # A slice thinner than one pixel keeps one pixel.
         return min(pixel / spacing[1], float(shape[-2])), min(pixel / spacing[0], float(shape[-1]))
+
+    def coarser(self, factor: float) -> NetworkGrid:
+        """A grid with pixels of `factor` times `pixel_mm`."""
+        return replace(self, rule="fixed", pixel_mm=self.pixel_mm * factor)
 
     def as_dict(self) -> dict[str, Any]:
         """For the manifest."""

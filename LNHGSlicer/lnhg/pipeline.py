@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,14 @@ from .result import Result
 from .weights import Weights, kinds_in, load_weights
 
 # Expected parts of the run's time on a CPU, for the progress shown.
-_SHARES = {"lungs": 3.0, "detect": 60.0, "generate": 25.0, "fuse": 5.0, "measure": 7.0}
+_SHARES = {"lungs": 5.0, "detect": 70.0, "generate": 17.0, "fuse": 4.0, "measure": 4.0}
 
 # Slices that share one window around the lungs; fixed, so that results do not hang on the batch size.
 _SLICES_A_TIME = 8
+
+# A candidate wider than this, mm, is shown to the generator on wider pixels, as if it were this wide: of a mass at its usual
+# scale it would see only parts.
+_MASS_MM, _SHOWN_AS_MM = 25.0, 15.0
 
 # A seed's boxes: within this distance, mm, the generator is run for it.
 _SEED_MM = 5.0
@@ -83,7 +88,10 @@ def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Mo
     found["generator"].load_into(generator)
     detector, rescorer = None, None
     if with_detector:
-        others = folder if "detector" in kinds_in(folder) else resource("Models")
+        kinds = kinds_in(folder)
+        if "rescorer" in kinds and "detector" not in kinds:
+            raise InputError(f"{folder} holds a rescorer without its detector; put the detector beside it, or take it out.")
+        others = folder if "detector" in kinds else resource("Models")
         found["detector"] = _of_kind(load_weights(others, "detector"), "detector")
         detector = detector_of(found["detector"].manifest)
         found["detector"].load_into(detector)
@@ -236,7 +244,27 @@ class _Run:
         return Candidate(dict.fromkeys(slices, (i + 0.5 - x, j + 0.5 - y, i + 0.5 + x, j + 0.5 + y)), 1.0, (i, j, k))
 
     def image(self, candidates: Sequence[Candidate]) -> NoduleImage:
-        """G(x) around the candidates or everywhere."""
+        """G(x) around the candidates or everywhere; masses are seen from further away, but for the paper's rule."""
+        near = [c for c in candidates if self._far(c) == 1]
+        grid = self.models.grid("generator")
+        report = partial(self.report, "generate")
+        image = self._generated(grid, None if self.options.everywhere else [self._place(c) for c in near], report)
+        spared = [window(c, k, self.ct) for c in near for k in c.boxes]
+        for mass in (c for c in candidates if self._far(c) > 1):
+            box = around(mass, self.ct, self.rule.limit(mass))
+            whole = Place([box], box, lambda image: np.inf)
+            image.overlay(self._generated(grid.coarser(self._far(mass)), [whole]), box, spared)
+        return image
+
+    def _far(self, candidate: Candidate) -> float:
+        """How many times as wide as usual the generator's pixels are for a candidate."""
+        width = candidate.width_px * self.ct.spacing[0]
+        usual = self.options.fusion == "paper" or candidate.seed is not None or width <= _MASS_MM
+        return 1.0 if usual else width / _SHOWN_AS_MM
+
+    def _generated(
+        self, grid: NetworkGrid, places: Sequence[Place] | None, report: Callable[[float], None] = lambda fraction: None
+    ) -> NoduleImage:
         width = self.models.generator.width
         network, reach, cell = for_tiles(self.models.generator)
 
@@ -247,12 +275,12 @@ class _Run:
         return generate(
             self.ct,
             run,
-            self.models.grid("generator"),
-            None if self.options.everywhere else [self._place(candidate) for candidate in candidates],
+            grid,
+            places,
             reach=reach,
             cell=cell,
             triplets=self.options.triplets,
-            report=lambda fraction: self.report("generate", fraction),
+            report=report,
         )
 
     def _place(self, candidate: Candidate) -> Place:

@@ -48,11 +48,12 @@ class Place:
 
     Attributes:
         hu: int16 `[slice, row, column]`.
-        target: float32 of the same shape, 0..1; R(x) on the CT's own grid.
+        target: bool or float32 of the same shape, 0..1; R(x) on the CT's own grid.
         spacing: (column, row) in mm.
         slices: slices that may be the middle of a triplet.
         centre: (row, column) of the nodule, where patches are centred.
         subsolid: whether readers rate the nodule ground glass or part-solid.
+        far: how many times as wide the network's pixels are as usual here.
     """
 
     hu: np.ndarray
@@ -61,6 +62,7 @@ class Place:
     slices: Sequence[int]
     centre: tuple[float, float]
     subsolid: bool = False
+    far: float = 1.0
 
 
 def batch(
@@ -80,7 +82,7 @@ def _sample(
     slices = np.clip([middle - 1, middle, middle + 1], 0, len(place.hu) - 1)
     if generator.random() < 0.5:
         slices = slices[::-1]
-    pixel = grid.pixel(place.hu.shape[1:], place.spacing)
+    pixel = grid.pixel(place.hu.shape[1:], place.spacing) * place.far
     both = torch.from_numpy(np.stack([place.hu[slices], place.target[slices]]).astype(np.float32))
     turned = _turned(both, place, pixel, size, augmentation, generator)
     hu = other_scanner(turned[0], augmentation, generator)
@@ -152,12 +154,16 @@ def _place(cutout: Cutout, target: str) -> Place:
 
 
 _WINDOW = 40  # half width, in CT pixels, of the window cut from a whole scan
+_FAR = 1.3, 4.0  # how many times as wide the pixels are of a place seen from afar
 
 
-def scan_places(ct: CT, lungs: np.ndarray, consensus: np.ndarray, doubtful: np.ndarray, count: int, seed: int) -> list[Place]:
+def scan_places(
+    ct: CT, lungs: np.ndarray, consensus: np.ndarray, doubtful: np.ndarray, count: int, seed: int, *, afar: bool = False
+) -> list[Place]:
     """`count` places of a whole scan in the axial view, drawn in and just around the lungs: vessels, hilum, chest wall.
 
-    `consensus` is R(x), `doubtful` marks voxels that only one or two readers outlined; no place shows any of those.
+    `consensus` (bool) is R(x), `doubtful` marks voxels that only one or two readers outlined; no place shows any of those.
+    With `afar` they are seen on pixels 1.3 to 4 times as wide, as masses are: heart, diaphragm and great vessels.
     """
     generator = np.random.default_rng(seed)
     near = ndimage.binary_dilation(lungs[:, ::4, ::4] > 0, iterations=2)
@@ -165,14 +171,16 @@ def scan_places(ct: CT, lungs: np.ndarray, consensus: np.ndarray, doubtful: np.n
     places: list[Place] = []
     while len(places) < count:
         slice_, row, column = points[generator.integers(len(points))]
+        far = float(np.exp(generator.uniform(*np.log(_FAR)))) if afar else 1.0
+        half = round(_WINDOW * far)
         window = (
             slice(max(slice_ - 1, 0), slice_ + 2),
-            slice(max(row - _WINDOW, 0), row + _WINDOW),
-            slice(max(column - _WINDOW, 0), column + _WINDOW),
+            slice(max(row - half, 0), row + half),
+            slice(max(column - half, 0), column + half),
         )
         if doubtful[window].any():
             continue
         middle = (int(slice_ - window[0].start),)
         centre = (float(row - window[1].start), float(column - window[2].start))
-        places.append(Place(ct.hu[window], consensus[window].astype(np.float32), ct.spacing[:2], middle, centre))
+        places.append(Place(ct.hu[window], consensus[window], ct.spacing[:2], middle, centre, far=far))
     return places

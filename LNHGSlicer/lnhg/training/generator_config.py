@@ -27,6 +27,7 @@ class GeneratorConfig:
         last_slope: slope of the last ReLU below zero in training (0: the paper's ReLU).
         target: R(x): `binary`, `share` or `intensity`.
         background: share of a batch drawn from places of whole scans instead of cut-outs.
+        afar: share of a batch drawn from places of whole scans seen on wider pixels, as masses are.
         subsolid: share of a batch drawn from the nodules that readers rate ground glass or part-solid, which are few.
         network: `lnhg`, the paper's generator, or `unet`, the network it is compared with.
         precision: `float32`, `bf16` or `fp16`, in which the networks compute; weights and optimisers stay float32.
@@ -49,6 +50,7 @@ class GeneratorConfig:
     last_slope: float = 0.0
     target: str = "binary"
     background: float = 0.0
+    afar: float = 0.0
     subsolid: float = 0.0
     averaging: float = 0.0
     network: str = "lnhg"
@@ -78,6 +80,7 @@ PATCHES = GeneratorConfig(
     warm_up=50,
     last_slope=0.01,
     background=0.125,
+    afar=0.2,
     subsolid=0.2,
     grid=NetworkGrid("fixed", 1.2),
 )

@@ -53,8 +53,8 @@ def train_generator(
     model card; `listed` says which list a patient is on. Processes that `torchrun` started train one network together.
     """
     train, select = (cutouts_of(data, patients, listed) for patients in ("train", "select"))
-    scans = scans_of(data, "train", listed) if config.background else iter(())
-    nodules, (background, patients) = cutout_places(train, config.target), _background(scans, config.seed)
+    scans = scans_of(data, "train", listed) if config.background or config.afar else iter(())
+    nodules, (background, patients) = cutout_places(train, config.target), _background(scans, config)
     record = record_of(command, (cutout.patient for cutout in train), patients)
     features = PerceptualFeatures(vgg) if config.vgg else None
     with joined(device) as processes:
@@ -69,13 +69,14 @@ def train_generator(
         )
 
 
-def _background(scans: Iterable[LabelledScan], seed: int) -> tuple[list[Place], list[str]]:
-    """Places of the scans, and whose scans they are."""
+def _background(scans: Iterable[LabelledScan], config: GeneratorConfig) -> tuple[list[Place], list[str]]:
+    """Places of the scans, seen as usual and from afar, and whose scans they are."""
     places, patients = [], []
     for scan in scans:
         patients.append(scan.patient)
         lungs = lung_regions(scan.ct)
-        places += scan_places(scan.ct, lungs, scan.reference > 0, scan.doubtful, _PLACES_A_SCAN, seed)
+        for afar in (False, True):
+            places += scan_places(scan.ct, lungs, scan.reference > 0, scan.doubtful, _PLACES_A_SCAN, config.seed, afar=afar)
     return places, patients
 
 

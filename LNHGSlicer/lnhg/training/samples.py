@@ -24,7 +24,8 @@ class Samples:
     def __init__(
         self, config: GeneratorConfig, nodules: Sequence[Place], background: Sequence[Place], processes: Processes
     ) -> None:
-        self.nodules, self.background = nodules, background
+        self.nodules = nodules
+        self._near, self._afar = ([place for place in background if (place.far > 1) is far] for far in (False, True))
         self._subsolid = [nodule for nodule in nodules if nodule.subsolid]
         self._config, self._processes = config, processes
 
@@ -32,7 +33,7 @@ class Samples:
         """This process's share of O(x) and R(x), both `[n, 1, 3, y, x]`, for the `turn`th network update of a step."""
         config = self._config
         random = np.random.default_rng((config.seed, step, turn))
-        shares = ((self.background, config.background), (self._subsolid, config.subsolid))
+        shares = ((self._near, config.background), (self._afar, config.afar), (self._subsolid, config.subsolid))
         some = [(part, round(config.batch * share)) for part, share in shares if part and share]
         rest = config.batch - sum(count for _, count in some)
         parts = [(self.nodules, rest), *some]
