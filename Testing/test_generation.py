@@ -202,7 +202,7 @@ def _candidate(random: np.random.Generator, ct: CT) -> Candidate:
 
 def _place_of(candidate: Candidate, ct: CT, rule: FusionRule) -> Place:
     boxes = [window(candidate, k, ct) for k in candidate.boxes]
-    limit = around(candidate, ct, rule.limit(candidate))
+    limit = around(candidate, ct, rule.limit(candidate, ct))
     return Place(boxes, limit, lambda image: edge_of(ct, image, candidate, rule))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from lnhg import pipeline
 from lnhg.ct import CT, read_ct
 from lnhg.errors import Cancelled, InputError
 from lnhg.fusion import CONFIRMED, DETECTOR_ONLY, GENERATOR_ONLY, SEEDED
@@ -363,10 +364,31 @@ def test_a_find_that_the_generator_does_not_see_is_marked_detector_only():
     assert dice(result.labels == 1, ball(*BRIGHT[:2])) > 0.8
 
 
-def test_a_mass_is_seen_from_further_away_but_for_the_papers_rule():
+def large_ball(radius):
+    """A ball in the middle of a CT with pixels of 1 mm, and the CT."""
     k, j, i = np.ogrid[-12:13, -55:56, -55:56]
-    mass = (2 * k) ** 2 + j**2 + i**2 <= 20**2
-    ct = CT(np.where(mass, 60, -850).astype(np.int16), np.diag([-1.0, -1.0, 2.0, 1.0]))
+    inside = (2 * k) ** 2 + j**2 + i**2 <= radius**2
+    return inside, CT(np.where(inside, 60, -850).astype(np.int16), np.diag([-1.0, -1.0, 2.0, 1.0]))
+
+
+@pytest.mark.parametrize(("radius", "pixels"), [(20.0, [1.0, 40 / 15]), (8.0, [1.0])])
+def test_a_seed_in_a_mass_has_it_seen_from_further_away_too(radius, pixels, monkeypatch):
+    used = []
+
+    def generate(ct, run, grid, *arguments, **named):
+        used.append(grid.pixel_mm)
+        return plain_generate(ct, run, grid, *arguments, **named)
+
+    plain_generate = pipeline.generate
+    monkeypatch.setattr(pipeline, "generate", generate)
+    inside, ct = large_ball(radius)
+    found = segment(ct, Options(seeds_only=True), [ct.to_ras(np.array([55, 55, 12]))], models=standin_models())
+    assert used == pytest.approx(pixels, rel=0.05)
+    assert dice(found.labels == 1, inside) > 0.9
+
+
+def test_a_mass_is_seen_from_further_away_but_for_the_papers_rule():
+    mass, ct = large_ball(20.0)
     models = replace(standin_models(), generator=NearsightedGenerator())
     found = segment(ct, models=models)
     assert [nodule.status for nodule in found.nodules] == [CONFIRMED]

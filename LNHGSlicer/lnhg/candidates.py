@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .ct import CT
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -22,10 +24,10 @@ class Candidate:
     score: float
     seed: tuple[int, int, int] | None = None
 
-    @property
-    def width_px(self) -> float:
-        """Width of the largest box in CT pixels: that of the square of the same area."""
-        return max(((x1 - x0) * (y1 - y0)) ** 0.5 for x0, y0, x1, y1 in self.boxes.values())
+    def width(self, ct: CT) -> float:
+        """Width of its largest box, mm: that of a square of the same area."""
+        area = max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in self.boxes.values())
+        return float((area * ct.spacing[0] * ct.spacing[1]) ** 0.5)
 
     @property
     def centre_ijk(self) -> np.ndarray:

@@ -36,8 +36,8 @@ class FusionRule:
         lowest: no edge lies below this value of G(x).
         minimum_diameter: smallest nodule kept, diameter of the sphere of equal volume, mm.
         seed_reach: a seed takes the component at it, or the nearest at most this far away, mm.
-        reach, seed_extent: how far a nodule may extend beyond a candidate's boxes, and from a seed, mm. What lies further
-            off is no part of it: a leak into a vessel or the chest wall ends there.
+        reach, seed_extent: how far a nodule may extend beyond a candidate's boxes, and from a seed, mm; beyond wide boxes
+            by their width. What lies further off is no part of it: a leak into a vessel or the chest wall ends there.
         gap: parts of one nodule that lie at most this far apart, mm, are one nodule.
         inside: further components at a candidate belong to it if at least this share of them lies in its boxes.
         neck: two candidates in one component are two nodules if the narrowest place between them is thinner than this share
@@ -55,9 +55,9 @@ class FusionRule:
     inside: float = 0.5
     neck: float = 0.7
 
-    def limit(self, candidate: Candidate) -> float:
+    def limit(self, candidate: Candidate, ct: CT) -> float:
         """How far the nodule of `candidate` may extend beyond its boxes, mm."""
-        return self.reach if candidate.seed is None else self.seed_extent
+        return max(self.reach, candidate.width(ct)) if candidate.seed is None else self.seed_extent
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +191,9 @@ def _above_edges(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: 
     """
     levels = [(edge_of(ct, image, candidate, rule), candidate) for candidate in candidates]
     rising = sorted((pair for pair in levels if np.isfinite(pair[0])), key=lambda pair: pair[0])
-    regions: list[tuple[float, Region]] = [(level, around(candidate, ct, rule.limit(candidate))) for level, candidate in rising]
+    regions: list[tuple[float, Region]] = [
+        (level, around(candidate, ct, rule.limit(candidate, ct))) for level, candidate in rising
+    ]
     regions += [(level, window(candidate, k, ct)) for level, candidate in rising for k in candidate.boxes]
     above = np.zeros(ct.hu.shape, bool)
     for level, region in regions:
@@ -207,6 +209,14 @@ def edge_of(ct: CT, image: Indexed, candidate: Candidate, rule: FusionRule) -> f
     if candidate.seed is None and peak <= rule.threshold:
         return np.inf
     return max(rule.lowest, rule.threshold * min(peak, 1.0))
+
+
+def width_seen(ct: CT, image: Indexed, candidate: Candidate, rule: FusionRule) -> float:
+    """Diameter, mm, of the sphere of the same volume as what `image` shows at a candidate, 0 for nothing."""
+    box = around(candidate, ct, rule.limit(candidate, ct))
+    parts, _ = ndimage.label(image[box] > edge_of(ct, image, candidate, rule), _FACES)
+    touched = np.setdiff1d(parts[_boxes([candidate], ct)[box]], 0)
+    return float(_diameters(np.isin(parts, touched).sum(), ct))
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from .compute import Compute, give_memory_back
 from .ct import CT
 from .detection import detect
 from .errors import InputError
-from .fusion import SEEDED, FusionRule, Nodules, around, edge_of, fuse_paper, fuse_scan, only, window
+from .fusion import SEEDED, FusionRule, Nodules, around, edge_of, fuse_paper, fuse_scan, only, width_seen, window
 from .generation import NoduleImage, Place, generate
 from .grid import NetworkGrid
 from .heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
@@ -47,8 +47,8 @@ _SHARES = {"lungs": 5.0, "detect": 70.0, "generate": 17.0, "fuse": 4.0, "measure
 # Slices that share one window around the lungs; fixed, so that results do not hang on the batch size.
 _SLICES_A_TIME = 8
 
-# A candidate wider than this, mm, is shown to the generator on wider pixels, as if it were this wide: of a mass at its usual
-# scale it would see only parts.
+# A candidate wider than this, mm, is shown to the generator on wider pixels, as if it were only so wide: of a mass at the
+# usual scale it sees parts. 24 nodules over 20 mm, seeded: Dice 0.809 without, 0.834 with it.
 _MASS_MM, _SHOWN_AS_MM = 25.0, 15.0
 
 # A seed's boxes: within this distance, mm, the generator is run for it.
@@ -244,23 +244,22 @@ class _Run:
         return Candidate(dict.fromkeys(slices, (i + 0.5 - x, j + 0.5 - y, i + 0.5 + x, j + 0.5 + y)), 1.0, (i, j, k))
 
     def image(self, candidates: Sequence[Candidate]) -> NoduleImage:
-        """G(x) around the candidates or everywhere; masses are seen from further away, but for the paper's rule."""
-        near = [c for c in candidates if self._far(c) == 1]
-        grid = self.models.grid("generator")
-        report = partial(self.report, "generate")
+        """G(x) around the candidates or everywhere; masses are seen from further away."""
+        grid, report = self.models.grid("generator"), partial(self.report, "generate")
+        wide = self._masses({c: c.width(self.ct) for c in candidates})
+        near = [c for c in candidates if c not in wide]
         image = self._generated(grid, None if self.options.everywhere else [self._place(c) for c in near], report)
-        spared = [window(c, k, self.ct) for c in near for k in c.boxes]
-        for mass in (c for c in candidates if self._far(c) > 1):
-            box = around(mass, self.ct, self.rule.limit(mass))
+        wide |= self._masses({c: width_seen(self.ct, image, c, self.rule) for c in near if c.seed is not None})
+        spared = [window(c, k, self.ct) for c in near if c not in wide for k in c.boxes]
+        for mass, width in wide.items():
+            box = around(mass, self.ct, self.rule.limit(mass, self.ct))
             whole = Place([box], box, lambda image: np.inf)
-            image.overlay(self._generated(grid.coarser(self._far(mass)), [whole]), box, spared)
+            image.overlay(self._generated(grid.coarser(width / _SHOWN_AS_MM), [whole]), box, spared)
         return image
 
-    def _far(self, candidate: Candidate) -> float:
-        """How many times as wide as usual the generator's pixels are for a candidate."""
-        width = candidate.width_px * self.ct.spacing[0]
-        usual = self.options.fusion == "paper" or candidate.seed is not None or width <= _MASS_MM
-        return 1.0 if usual else width / _SHOWN_AS_MM
+    def _masses(self, widths: Mapping[Candidate, float]) -> dict[Candidate, float]:
+        """Those that are looked at from further away, with their widths; none under the paper's rule."""
+        return {} if self.options.fusion == "paper" else {c: width for c, width in widths.items() if width > _MASS_MM}
 
     def _generated(
         self, grid: NetworkGrid, places: Sequence[Place] | None, report: Callable[[float], None] = lambda fraction: None
@@ -286,7 +285,7 @@ class _Run:
     def _place(self, candidate: Candidate) -> Place:
         return Place(
             boxes=[window(candidate, k, self.ct) for k in candidate.boxes],
-            limit=around(candidate, self.ct, self.rule.limit(candidate)),
+            limit=around(candidate, self.ct, self.rule.limit(candidate, self.ct)),
             edge=lambda image: edge_of(self.ct, image, candidate, self.rule),
         )
 
