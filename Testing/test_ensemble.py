@@ -90,6 +90,16 @@ def test_joined_weights_answer_as_their_members_do_together(tmp_path: Path, caps
     torch.testing.assert_close(together["scores"], apart["scores"])
 
 
+def test_one_detector_joined_alone_looks_at_mirror_images_too(tmp_path: Path) -> None:
+    detector = member(1, tmp_path / "1")
+    join_detectors([tmp_path / "1"], tmp_path / "twice", 0.7)
+    weights = load_weights(tmp_path / "twice", "detector")
+    image = torch.rand(3, 64, 64)
+    with torch.inference_mode():
+        (found,) = weights.load_into(detector_of(weights.manifest))([image])
+    torch.testing.assert_close(found["scores"], joined(looks(detector, image))["scores"])
+
+
 def test_a_mirrored_slice_has_the_same_finds_on_the_other_side(tmp_path: Path) -> None:
     ensemble = DetectorEnsemble([member(seed, tmp_path / str(seed)) for seed in (1, 2)])
     image = torch.rand(3, 64, 96)
@@ -101,8 +111,9 @@ def test_a_mirrored_slice_has_the_same_finds_on_the_other_side(tmp_path: Path) -
 
 def test_detectors_that_cannot_be_joined_are_refused(tmp_path: Path) -> None:
     member(1, tmp_path / "1")
-    with pytest.raises(InputError, match="two or more single detectors"):
-        join_detectors([tmp_path / "1"], tmp_path / "both", 0.5)
+    join_detectors([tmp_path / "1"], tmp_path / "one", 0.5)
+    with pytest.raises(InputError, match="single detectors, not of ensembles"):
+        join_detectors([tmp_path / "1", tmp_path / "one"], tmp_path / "both", 0.5)
     other = build_detector(DetectorArchitecture(pyramid_width=16, head_width=64))
     manifest = {"kind": "detector", "architecture": other.architecture.as_dict(), "grid": DETECTOR_GRID.as_dict()}
     save_weights(tmp_path / "2", "detector", other.state_dict(), {**manifest, "thresholds": {"score": 0.5}})

@@ -26,7 +26,9 @@ def add(commands: Any) -> None:
     pack.add_argument("--threshold", type=float, default=0.5, help="on G(x), or the lowest detector score (default: 0.5)")
     pack.add_argument("--report", type=Path, help="measured figures for the model card: a file of lnhg validate --output")
 
-    join = add_command(actions, "join", _join, "make the detectors of several folders one ensemble that averages their scores")
+    join = add_command(
+        actions, "join", _join, "make detectors of several folders one ensemble; each looks at mirror images too"
+    )
     join.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="folder with a detector's weights")
     join.add_argument("--output", type=Path, required=True, help="folder for the ensemble's weights")
     join.add_argument("--threshold", type=float, default=0.5, help="lowest score of a candidate (default: 0.5)")

@@ -47,12 +47,13 @@ def pack(checkpoints: Sequence[Path], folder: Path, threshold: float, report: Pa
 def join_detectors(folders: Sequence[Path], output: Path, threshold: float) -> Path:
     """Pack the detectors of several weights folders as one ensemble into `output`; returns the weights' path.
 
-    Its manifest tells of the training of each. Raises InputError for detectors that do not see alike.
+    An ensemble of one looks at mirror images too. The manifest tells of the training of each. Raises InputError for
+    detectors that do not see alike.
     """
     parts = [load_weights(folder, "detector") for folder in folders]
     first = parts[0].manifest
-    if len(parts) < 2 or any("members" in part.manifest for part in parts):
-        raise InputError("An ensemble is made of two or more single detectors; give their folders.")
+    if any("members" in part.manifest for part in parts):
+        raise InputError("An ensemble is made of single detectors, not of ensembles; give the folders of its members.")
     if any(part.manifest[key] != first[key] for part in parts for key in ("architecture", "grid")):
         raise InputError("The detectors differ in architecture or grid, so they cannot look together; give ones that do not.")
     tensors = {f"members.{n}.{name}": tensor for n, part in enumerate(parts) for name, tensor in part.tensors.items()}
