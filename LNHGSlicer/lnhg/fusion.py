@@ -17,6 +17,7 @@ from skimage.segmentation import watershed
 
 from .candidates import Candidate
 from .ct import CT, Region
+from .geometry import equivalent_diameter
 from .heterogeneity import Indexed
 
 CONFIRMED, DETECTOR_ONLY, SEEDED, GENERATOR_ONLY = "confirmed", "detector only", "seeded", "generator only"
@@ -216,7 +217,7 @@ def width_seen(ct: CT, image: Indexed, candidate: Candidate, rule: FusionRule) -
     box = around(candidate, ct, rule.limit(candidate, ct))
     parts, _ = ndimage.label(image[box] > edge_of(ct, image, candidate, rule), _FACES)
     touched = np.setdiff1d(parts[_boxes([candidate], ct)[box]], 0)
-    return float(_diameters(np.isin(parts, touched).sum(), ct))
+    return equivalent_diameter(np.count_nonzero(np.isin(parts, touched)) * ct.voxel_volume)
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -261,11 +261,16 @@ class _Run:
         """Those that are looked at from further away, with their widths; none under the paper's rule."""
         return {} if self.options.fusion == "paper" else {c: width for c, width in widths.items() if width > _MASS_MM}
 
+    @cached_property
+    def _for_tiles(self) -> tuple[torch.nn.Module, int, int]:
+        """The generator's form for tiles, its reach and its cell: made once, for the usual scale and all masses."""
+        return for_tiles(self.models.generator)
+
     def _generated(
         self, grid: NetworkGrid, places: Sequence[Place] | None, report: Callable[[float], None] = lambda fraction: None
     ) -> NoduleImage:
         width = self.models.generator.width
-        network, reach, cell = for_tiles(self.models.generator)
+        network, reach, cell = self._for_tiles
 
         def run(tiles: torch.Tensor) -> torch.Tensor:
             item_bytes = tiles[0].numel() * 4 * width * 16

@@ -16,13 +16,14 @@ from lnhg import pipeline
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.dice import seeded_dice
+from lnhg.geometry import equivalent_diameter
 
 SIZES = ((17.0, 20.0), (20.0, 25.0), (25.0, math.inf))
 
 
 def diameter(cutout: Cutout) -> float:
     """Of the sphere of the same volume as the consensus, mm."""
-    return float(np.cbrt(6 * cutout.consensus.sum() * cutout.ct.voxel_volume / math.pi))
+    return equivalent_diameter(np.count_nonzero(cutout.consensus) * cutout.ct.voxel_volume)
 
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -70,13 +70,14 @@ def train_generator(
 
 
 def _background(scans: Iterable[LabelledScan], config: GeneratorConfig) -> tuple[list[Place], list[str]]:
-    """Places of the scans, seen as usual and from afar, and whose scans they are."""
+    """Places of the scans, seen as usual and from afar as far as these are drawn, and whose scans they are."""
     places, patients = [], []
     for scan in scans:
         patients.append(scan.patient)
         lungs = lung_regions(scan.ct)
-        for afar in (False, True):
-            places += scan_places(scan.ct, lungs, scan.reference > 0, scan.doubtful, _PLACES_A_SCAN, config.seed, afar=afar)
+        for afar, share in ((False, config.background), (True, config.afar)):
+            if share:
+                places += scan_places(scan.ct, lungs, scan.reference > 0, scan.doubtful, _PLACES_A_SCAN, config.seed, afar=afar)
     return places, patients
 
 
