@@ -216,13 +216,17 @@ def test_a_place_without_an_edge_is_not_followed(cloudy: CT, network: Run) -> No
 # Seen from afar ---------------------------------------------------------------------------------------------------------
 
 
+def _wider(ct: CT, factor: float) -> NetworkGrid:
+    return _GRID.coarser(factor, ct.hu.shape[1:], ct.spacing[:2])
+
+
 def test_what_wider_pixels_show_is_laid_over_the_same_place_and_nowhere_else() -> None:
     _, row, column = np.indices((6, 90, 80))
     slope = _ct(8 * row + 6 * column - 900)
     near = generate(slope, _middle, _GRID, None, reach=8)
     before, once = near.values.copy(), near.on_ct_grid()
     box, spared = (slice(1, 5), slice(20, 70), slice(15, 60)), (2, slice(30, 40), slice(20, 30))
-    far = generate(slope, _doubled, _GRID.coarser(2.0), [Place([box], box, lambda image: np.inf)], reach=8)
+    far = generate(slope, _doubled, _wider(slope, 2.0), [Place([box], box, lambda image: np.inf)], reach=8)
     near.overlay(far, box, [spared])
     changed = (near.on_ct_grid() / once)[1:5, 24:66, 19:56]
     assert changed[1, 7:15, 2:10] == pytest.approx(1, abs=1e-5), "what is spared keeps its values"
@@ -237,7 +241,8 @@ def test_places_seen_from_afar_are_known_afterwards(cloudy: CT, network: Run) ->
     box: Region = (slice(2, 5), slice(10, 40), slice(10, 50))
     near = generate(cloudy, network, _GRID, [], reach=8)
     assert not near.known.any()
-    near.overlay(generate(cloudy, network, _GRID.coarser(1.7), [Place([box], box, lambda image: np.inf)], reach=8), box, [])
+    far = generate(cloudy, network, _wider(cloudy, 1.7), [Place([box], box, lambda image: np.inf)], reach=8)
+    near.overlay(far, box, [])
     assert near.known[2:5].any((1, 2)).all() and not near.known[[0, 1, 5, 6, 7]].any()
     assert near.on_ct_grid()[3, 12:38, 12:48].any()
 

@@ -364,7 +364,7 @@ def test_a_place_seen_from_afar_is_what_inference_sees_on_wider_pixels() -> None
     hu = np.stack([-900 + 5 * row + 4 * column] * 3).astype(np.int16)
     place = Place(hu, np.zeros(hu.shape, bool), (0.5, 0.5), (1,), (44.5, 44.5), far=2.5)
     o, _ = batch([place], NetworkGrid("fixed", 1.0), 10, _STILL, [0], (4,))
-    seen = NetworkGrid("fixed", 1.0).coarser(2.5).sample(hu[:1], (0.5, 0.5))[0, 4:14, 4:14]
+    seen = NetworkGrid("fixed", 1.0).coarser(2.5, (90, 90), (0.5, 0.5)).sample(hu[:1], (0.5, 0.5))[0, 4:14, 4:14]
     assert any(torch.allclose(o[0, 0, 1, 1:-1, 1:-1], view[1:-1, 1:-1], atol=1e-3) for view in (seen, seen.flip(0)))
 
 

@@ -35,6 +35,15 @@ def test_the_fixed_rule_keeps_its_pixel_for_whole_slices_too() -> None:
     assert grid.sample(np.zeros((2, 400, 500), np.int16), (0.8, 0.5)).shape == (2, 200, 400)
 
 
+def test_coarser_pixels_are_so_many_times_as_wide_as_those_of_the_slice_whatever_the_rule() -> None:
+    chest, crop = (512, 512), (44, 44)
+    for grid in (_PAPER, NetworkGrid("fixed", 1.0)):
+        for shape in (chest, crop):
+            coarse = grid.coarser(2.0, shape, (0.7, 0.7))
+            assert coarse.steps(shape, (0.7, 0.7)) == pytest.approx(2 * np.array(grid.steps(shape, (0.7, 0.7))))
+            assert coarse.window_hu == grid.window_hu
+
+
 def test_hu_become_0_to_1_by_the_window_and_the_callers_array_stays() -> None:
     hu = np.array([[[-2000, -1000, -300, 400, 3000]]], np.int16)
     sampled = NetworkGrid("fixed", 1.0).sample(hu, (1.0, 1.0))

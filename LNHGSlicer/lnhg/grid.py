@@ -55,9 +55,9 @@ class NetworkGrid:
         # A slice thinner than one pixel keeps one pixel.
         return min(pixel / spacing[1], float(shape[-2])), min(pixel / spacing[0], float(shape[-1]))
 
-    def coarser(self, factor: float) -> NetworkGrid:
-        """A grid with pixels of `factor` times `pixel_mm`."""
-        return replace(self, rule="fixed", pixel_mm=self.pixel_mm * factor)
+    def coarser(self, factor: float, shape: tuple[int, int], spacing: tuple[float, float]) -> NetworkGrid:
+        """A grid with pixels `factor` times as wide as this one's for slices of `shape` and `spacing` (see `pixel`)."""
+        return replace(self, rule="fixed", pixel_mm=self.pixel(shape, spacing) * factor)
 
     def as_dict(self) -> dict[str, Any]:
         """For the manifest."""

@@ -254,7 +254,8 @@ class _Run:
         for mass, width in wide.items():
             box = around(mass, self.ct, self.rule.limit(mass, self.ct))
             whole = Place([box], box, lambda image: np.inf)
-            image.overlay(self._generated(grid.coarser(width / _SHOWN_AS_MM), [whole]), box, spared)
+            coarser = grid.coarser(width / _SHOWN_AS_MM, self.ct.hu.shape[1:], self.ct.spacing[:2])
+            image.overlay(self._generated(coarser, [whole]), box, spared)
         return image
 
     def _masses(self, widths: Mapping[Candidate, float]) -> dict[Candidate, float]:

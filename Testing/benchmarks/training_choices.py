@@ -1,4 +1,4 @@
-"""Runs of the generator's training side by side on the select patients: Dice, and how lively the map is inside a nodule.
+"""Runs of the generator's training side by side on the select patients: Dice, also by size, and how lively the map is inside.
 
 `python Testing/benchmarks/training_choices.py --data DATA RUN [RUN ...]`, RUN being a folder of `lnhg train generator`.
 """
@@ -15,6 +15,8 @@ import numpy as np
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.dice import dice, seeded
+from lnhg.evaluation.groups import SIZES, size_of
+from lnhg.geometry import equivalent_diameter
 from lnhg.networks.generator import build_generator
 from lnhg.options import Options
 from lnhg.pipeline import Models
@@ -47,8 +49,11 @@ parser.add_argument("runs", type=Path, nargs="+")
 arguments = parser.parse_args()
 
 cutouts = [c for c in read_cutouts(arguments.data / "lidc_nodules") if list_of(c.patient) == "select"]
+sizes = np.array([size_of(equivalent_diameter(np.count_nonzero(c.consensus) * c.ct.voxel_volume)) for c in cutouts])
+columns = ("run", "target", "pixels", "width", "minutes", "threshold", "mean Dice")
+columns += (*(f"{name} (n = {np.count_nonzero(sizes == name)})" for name, _, _ in SIZES), "deviation of h in the core")
 print(f"{len(cutouts)} nodules of the select patients\n")
-print("| run | target | pixels | width | minutes | threshold | mean Dice | deviation of h in the core |\n" + "|---" * 8 + "|")
+print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
 for run in arguments.runs:
     config = json.loads((run / "config.json").read_text())
     with (run / "log.csv").open() as file:
@@ -56,7 +61,7 @@ for run in arguments.runs:
     models = models_of(run)
     found = {t: np.array([figures(cutout, models, t) for cutout in cutouts]) for t in THRESHOLDS}
     best = max(found, key=lambda t: found[t][:, 0].mean())
-    mean, deviation = found[best][:, 0].mean(), np.nanmean(found[best][:, 1])
+    scores, deviation = found[best][:, 0], np.nanmean(found[best][:, 1])
     grid = config["grid"]
     pixels = f"{grid['pixel_mm']} mm" if grid["rule"] == "fixed" else "half resolution"
     cells = (
@@ -66,7 +71,8 @@ for run in arguments.runs:
         config["width"],
         f"{minutes:.0f}",
         f"{best:g}",
-        f"{mean:.3f}",
+        f"{scores.mean():.3f}",
+        *(f"{scores[sizes == name].mean():.3f}" for name, _, _ in SIZES),
         f"{deviation:.3f}",
     )
     print("| " + " | ".join(map(str, cells)) + " |", flush=True)
