@@ -136,7 +136,7 @@ def test_the_paper_preset_makes_one_step_at_batch_one_with_one_critic_step(tmp_p
     torch.set_num_threads(os.cpu_count() or 1)
     _, j, i = np.indices((3, 512, 512))
     ball = (j - 200) ** 2 + (i - 300) ** 2 < 12**2
-    place = Place(np.where(ball, 0, -850).astype(np.int16), ball.astype(np.float32), (0.7, 0.7), (1,), (255.5, 255.5))
+    place = Place(np.where(ball, 0, -850).astype(np.int16), ball.astype(np.float32), (0.7, 0.7, 2.0), (1,), (255.5, 255.5))
     training = GeneratorTraining(config, tmp_path, [place], [], features)
     before = training.generator.deconvolutions[3].weight.detach().clone()
     training.run()
@@ -345,13 +345,13 @@ def test_processes_together_draw_the_batch_of_one() -> None:
 
 
 def test_a_batch_draws_its_share_from_whole_scans() -> None:
-    dark = Place(np.full((3, 40, 40), -1000, np.int16), np.zeros((3, 40, 40), np.float32), (0.7, 0.7), (1,), (20, 20))
+    dark = Place(np.full((3, 40, 40), -1000, np.int16), np.zeros((3, 40, 40), np.float32), (0.7, 0.7, 2.0), (1,), (20, 20))
     _, r = Samples(replace(_SMALL, batch=8, background=0.25), PLACES, [dark], Processes()).batch(0, 0)
     assert (r.amax((1, 2, 3, 4)) == 0).tolist() == [False] * 6 + [True] * 2
 
 
 def test_a_batch_draws_its_share_from_whole_scans_seen_from_afar() -> None:
-    dark = Place(np.full((3, 40, 40), -1000, np.int16), np.zeros((3, 40, 40), bool), (0.7, 0.7), (1,), (20, 20))
+    dark = Place(np.full((3, 40, 40), -1000, np.int16), np.zeros((3, 40, 40), bool), (0.7, 0.7, 2.0), (1,), (20, 20))
     grey = replace(dark, hu=np.full((3, 40, 40), -300, np.int16), far=2.0)
     config = replace(_SMALL, batch=8, background=0.25, afar=0.125)
     o, r = Samples(config, PLACES, [dark, grey], Processes()).batch(0, 0)
@@ -362,14 +362,14 @@ def test_a_batch_draws_its_share_from_whole_scans_seen_from_afar() -> None:
 def test_a_place_seen_from_afar_is_what_inference_sees_on_wider_pixels() -> None:
     row, column = np.indices((90, 90))
     hu = np.stack([-900 + 5 * row + 4 * column] * 3).astype(np.int16)
-    place = Place(hu, np.zeros(hu.shape, bool), (0.5, 0.5), (1,), (44.5, 44.5), far=2.5)
+    place = Place(hu, np.zeros(hu.shape, bool), (0.5, 0.5, 2.0), (1,), (44.5, 44.5), far=2.5)
     o, _ = batch([place], NetworkGrid("fixed", 1.0), 10, _STILL, [0], (4,))
     seen = NetworkGrid("fixed", 1.0).coarser(2.5, (90, 90), (0.5, 0.5)).sample(hu[:1], (0.5, 0.5))[0, 4:14, 4:14]
     assert any(torch.allclose(o[0, 0, 1, 1:-1, 1:-1], view[1:-1, 1:-1], atol=1e-3) for view in (seen, seen.flip(0)))
 
 
 def test_a_batch_draws_its_share_from_sub_solid_nodules() -> None:
-    full = Place(np.full((3, 40, 40), -600, np.int16), np.ones((3, 40, 40), np.float32), (0.7, 0.7), (1,), (20, 20), True)
+    full = Place(np.full((3, 40, 40), -600, np.int16), np.ones((3, 40, 40), np.float32), (0.7, 0.7, 2.0), (1,), (20, 20), True)
     _, r = Samples(replace(_SMALL, batch=8, subsolid=0.5), [*PLACES * 50, full], [], Processes()).batch(0, 0)
     assert (r.amin((1, 2, 3, 4)) > 0.99).tolist() == [False] * 4 + [True] * 4
     _, r = Samples(replace(_SMALL, batch=8, subsolid=0.5), PLACES, [], Processes()).batch(0, 0)
@@ -383,7 +383,7 @@ def test_samples_have_the_networks_shape_and_range() -> None:
 
 
 def test_a_sample_that_is_not_varied_is_what_inference_sees() -> None:
-    place = replace(PLACES[0], centre=(15.5, 15.5), spacing=(0.5, 0.5), slices=(3,))
+    place = replace(PLACES[0], centre=(15.5, 15.5), spacing=(0.5, 0.5, 2.0), slices=(3,))
     o, r = batch([place], NetworkGrid("fixed", 1.0), 10, _STILL, [0], (4,))
     grid = NetworkGrid("fixed", 1.0)
     seen = grid.sample(place.hu[2:5], (0.5, 0.5))[:, 3:13, 3:13]
@@ -403,10 +403,24 @@ def test_image_and_target_are_varied_alike() -> None:
 
 def test_the_end_slices_of_a_place_are_repeated() -> None:
     hu = np.repeat(np.array([-900, -600, -300], np.int16), 32 * 32).reshape(3, 32, 32)
-    place = Place(hu, np.zeros(hu.shape, np.float32), (1.0, 1.0), (2,), (16, 16))
+    place = Place(hu, np.zeros(hu.shape, np.float32), (1.0, 1.0, 2.0), (2,), (16, 16))
     o, _ = batch([place], NetworkGrid("fixed", 1.0), 8, _STILL, [0], (0,))
     levels = sorted(round(float(level), 4) for level in o[0, 0, :, 4, 4])
     assert levels == [round(400 / 1400, 4), 0.5, 0.5]
+
+
+def test_half_of_the_samples_show_means_of_up_to_so_many_mm_of_slices_and_of_their_targets() -> None:
+    heights = np.arange(12)
+    hu = np.repeat((100 * heights - 1000).astype(np.int16), 32 * 32).reshape(12, 32, 32)
+    place = Place(hu, (heights[:, None, None] < 5) * np.ones(hu.shape, bool), (1.0, 1.0, 1.25), (6,), (16, 16))
+    o, r = batch([place], NetworkGrid("fixed", 1.0), 8, replace(_STILL, thickness=5.0), [0] * 200, (1,))
+    below, at, above = (o[:, 0, :, 4, 4] * 14).sort(1).values.T  # in slices
+    thick = (above - at).round().int()
+    torch.testing.assert_close(at - below, above - at, atol=1e-3, rtol=0)
+    assert sorted(set(thick.tolist())) == [1, 2, 3, 4] and 70 <= int((thick == 1).sum()) <= 130
+    # Slices 0 to 3, 4 to 7 and 8 to 11, of which the nodule fills the first five.
+    shares = r[thick == 4, 0, :, 4, 4].sort(1).values
+    torch.testing.assert_close(shares, torch.tensor([0, 0.25, 1]).expand_as(shares))
 
 
 def test_the_targets_are_the_consensus_the_readers_share_and_the_masked_intensity() -> None:
@@ -433,6 +447,8 @@ def test_places_of_a_whole_scan_lie_by_the_lungs_and_show_no_doubtful_nodule() -
         assert 8 <= column <= 112
         assert place.hu.max() - place.hu.min() < 80 and len(place.hu) <= 3 and place.slices[0] < len(place.hu)
     assert any(place.target.any() for place in places) and not all(place.target.any() for place in places)
+    roomy = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, seed=0, thickness=4.0)
+    assert max(len(place.hu) for place in roomy) == 7 and all(place.hu.max() - place.hu.min() < 80 for place in roomy)
     afar = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, seed=0, afar=True)
     assert len(afar) == 50 and 1.3 <= min(place.far for place in afar) < 2 and 3 < max(place.far for place in afar) <= 4
     assert max(place.hu.shape[1] for place in afar) > 80 and all(place.far == 1 for place in places)

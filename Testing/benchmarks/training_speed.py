@@ -103,7 +103,7 @@ def loop_row(config: GeneratorConfig, vgg: Path | None, device: torch.device, re
     hu = np.full((3, 96, 96), -850, np.int16)
     target = np.zeros(hu.shape, np.float32)
     hu[:, 40:56, 40:56], target[:, 40:56, 40:56] = 0, 1
-    place = Place(hu, target, (1.2, 1.2), (1,), (48.0, 48.0))
+    place = Place(hu, target, (1.2, 1.2, 2.0), (1,), (48.0, 48.0))
     features = PerceptualFeatures(vgg) if vgg else None
     config = replace(config, vgg=1.0 if vgg else 0.0, background=0.0)
     with tempfile.TemporaryDirectory() as folder:

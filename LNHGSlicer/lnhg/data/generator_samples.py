@@ -31,6 +31,7 @@ class Augmentation:
         hu_shift, hu_scale: largest change of HU by adding, and by a factor 1 +- hu_scale around -1000 HU.
         noise: largest standard deviation of added white noise, HU.
         sharpness: largest share of (image - smoothed image) added or removed, for other kernels.
+        thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are.
     """
 
     rotation: float = 30.0
@@ -40,6 +41,7 @@ class Augmentation:
     hu_scale: float = 0.05
     noise: float = 25.0
     sharpness: float = 0.5
+    thickness: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,7 @@ class Place:
     Attributes:
         hu: int16 `[slice, row, column]`.
         target: bool or float32 of the same shape, 0..1; R(x) on the CT's own grid.
-        spacing: (column, row) in mm.
+        spacing: (column, row, slice) in mm.
         slices: slices that may be the middle of a triplet.
         centre: (row, column) of the nodule, where patches are centred.
         subsolid: whether readers rate the nodule ground glass or part-solid.
@@ -58,7 +60,7 @@ class Place:
 
     hu: np.ndarray
     target: np.ndarray
-    spacing: tuple[float, float]
+    spacing: tuple[float, float, float]
     slices: Sequence[int]
     centre: tuple[float, float]
     subsolid: bool = False
@@ -79,14 +81,26 @@ def _sample(
     place: Place, grid: NetworkGrid, size: int, augmentation: Augmentation, generator: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     middle = int(generator.choice(np.asarray(place.slices)))
-    slices = np.clip([middle - 1, middle, middle + 1], 0, len(place.hu) - 1)
+    slices = _triplet(middle, _slices_in_one(place, augmentation.thickness, generator), len(place.hu))
     if generator.random() < 0.5:
         slices = slices[::-1]
-    pixel = grid.pixel(place.hu.shape[1:], place.spacing) * place.far
-    both = torch.from_numpy(np.stack([place.hu[slices], place.target[slices]]).astype(np.float32))
+    pixel = grid.pixel(place.hu.shape[1:], place.spacing[:2]) * place.far
+    both = torch.from_numpy(np.stack([place.hu[slices].mean(1), place.target[slices].mean(1)]).astype(np.float32))
     turned = _turned(both, place, pixel, size, augmentation, generator)
     hu = other_scanner(turned[0], augmentation, generator)
     return grid.normalise(hu), turned[1].clamp(0, 1)
+
+
+def _slices_in_one(place: Place, thickness: float, generator: np.random.Generator) -> int:
+    """How many slices are averaged to one: a triplet of such is no thicker than the place."""
+    most = min(int(thickness / place.spacing[2] + 1e-6), len(place.hu) // 3)
+    return int(generator.integers(2, most + 1)) if most > 1 and generator.random() < 0.5 else 1
+
+
+def _triplet(middle: int, thick: int, count: int) -> np.ndarray:
+    """The numbers of the slices in each of three adjacent slabs of `thick`, `[3, thick]`; the end slices go on for ever."""
+    slabs = middle + thick * np.array([[-1], [0], [1]]) + np.arange(thick) - thick // 2
+    return np.clip(slabs, 0, count - 1)
 
 
 def _turned(
@@ -96,7 +110,7 @@ def _turned(
 
     The affine step stays on the CT's pixel width; shrinking to the network's is done by `grid.resize`, as in inference.
     """
-    width, height = place.spacing
+    width, height, _ = place.spacing
     steps = pixel / height, pixel / width
     fine = int(np.ceil(size * steps[0])) + 1, int(np.ceil(size * steps[1])) + 1
     angle = np.deg2rad(generator.uniform(-augmentation.rotation, augmentation.rotation))
@@ -150,7 +164,7 @@ def _target(cutout: Cutout, kind: str) -> np.ndarray:
 
 def _place(cutout: Cutout, target: str) -> Place:
     ct, (_, row, column) = cutout.ct, np.argwhere(cutout.consensus).mean(0).tolist()
-    return Place(ct.hu, _target(cutout, target), ct.spacing[:2], range(len(ct.hu)), (row, column), cutout.subsolid)
+    return Place(ct.hu, _target(cutout, target), ct.spacing, range(len(ct.hu)), (row, column), cutout.subsolid)
 
 
 _WINDOW = 40  # half width, in CT pixels, of the window cut from a whole scan
@@ -158,14 +172,24 @@ _FAR = 1.3, 4.0  # how many times as wide the pixels are of a place seen from af
 
 
 def scan_places(
-    ct: CT, lungs: np.ndarray, consensus: np.ndarray, doubtful: np.ndarray, count: int, seed: int, *, afar: bool = False
+    ct: CT,
+    lungs: np.ndarray,
+    consensus: np.ndarray,
+    doubtful: np.ndarray,
+    count: int,
+    seed: int,
+    *,
+    afar: bool = False,
+    thickness: float = 0.0,
 ) -> list[Place]:
     """`count` places of a whole scan in the axial view, drawn in and just around the lungs: vessels, hilum, chest wall.
 
     `consensus` (bool) is R(x), `doubtful` marks voxels that only one or two readers outlined; no place shows any of those.
     With `afar` they are seen on pixels 1.3 to 4 times as wide, as masses are: heart, diaphragm and great vessels.
+    They have room for triplets of slices of `thickness` mm.
     """
     generator = np.random.default_rng(seed)
+    reach = max(1, int(np.ceil(1.5 * thickness / ct.spacing[2])))
     near = ndimage.binary_dilation(lungs[:, ::4, ::4] > 0, iterations=2)
     points = np.argwhere(near) * (1, 4, 4)
     places: list[Place] = []
@@ -174,7 +198,7 @@ def scan_places(
         far = float(np.exp(generator.uniform(*np.log(_FAR)))) if afar else 1.0
         half = round(_WINDOW * far)
         window = (
-            slice(max(slice_ - 1, 0), slice_ + 2),
+            slice(max(slice_ - reach, 0), slice_ + reach + 1),
             slice(max(row - half, 0), row + half),
             slice(max(column - half, 0), column + half),
         )
@@ -182,5 +206,5 @@ def scan_places(
             continue
         middle = (int(slice_ - window[0].start),)
         centre = (float(row - window[1].start), float(column - window[2].start))
-        places.append(Place(ct.hu[window], consensus[window], ct.spacing[:2], middle, centre, far=far))
+        places.append(Place(ct.hu[window], consensus[window], ct.spacing, middle, centre, far=far))
     return places

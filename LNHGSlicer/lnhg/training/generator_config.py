@@ -29,6 +29,7 @@ class GeneratorConfig:
         background: share of a batch drawn from places of whole scans instead of cut-outs.
         afar: share of a batch drawn from places of whole scans seen on wider pixels, as masses are.
         subsolid: share of a batch drawn from the nodules that readers rate ground glass or part-solid, which are few.
+        thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are.
         network: `lnhg`, the paper's generator, or `unet`, the network it is compared with.
         precision: `float32`, `bf16` or `fp16`, in which the networks compute; weights and optimisers stay float32.
         averaging: decay of the running mean of the generator's weights, which is validated and packed; 0: the last weights.
@@ -52,6 +53,7 @@ class GeneratorConfig:
     background: float = 0.0
     afar: float = 0.0
     subsolid: float = 0.0
+    thickness: float = 0.0
     averaging: float = 0.0
     network: str = "lnhg"
     precision: str = "float32"
@@ -82,6 +84,7 @@ PATCHES = GeneratorConfig(
     background=0.125,
     afar=0.2,
     subsolid=0.2,
+    thickness=5.0,
     grid=NetworkGrid("fixed", 1.2),
 )
 

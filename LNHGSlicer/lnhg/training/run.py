@@ -77,7 +77,16 @@ def _background(scans: Iterable[LabelledScan], config: GeneratorConfig) -> tuple
         lungs = lung_regions(scan.ct)
         for afar, share in ((False, config.background), (True, config.afar)):
             if share:
-                places += scan_places(scan.ct, lungs, scan.reference > 0, scan.doubtful, _PLACES_A_SCAN, config.seed, afar=afar)
+                places += scan_places(
+                    scan.ct,
+                    lungs,
+                    scan.reference > 0,
+                    scan.doubtful,
+                    _PLACES_A_SCAN,
+                    config.seed,
+                    afar=afar,
+                    thickness=config.thickness,
+                )
     return places, patients
 
 

@@ -39,7 +39,8 @@ class Samples:
         parts = [(self.nodules, rest), *some]
         places = [part[pick] for part, count in parts for pick in random.integers(len(part), size=count)]
         numbered = self._processes.share(list(enumerate(places)))
-        drawn = [self._sample(place, Augmentation(), (config.seed, step, turn, 1, number)) for number, place in numbered]
+        varied = Augmentation(thickness=config.thickness)
+        drawn = [self._sample(place, varied, (config.seed, step, turn, 1, number)) for number, place in numbered]
         o, r = (torch.cat(tensors).to(self._processes.device) for tensors in zip(*drawn, strict=True))
         return o, r
 
