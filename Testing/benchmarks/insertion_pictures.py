@@ -1,9 +1,9 @@
 """A hundred training samples on one sheet, to be looked at: do pastes show seams, do nodules lie in wrong places?
 
 `python Testing/benchmarks/insertion_pictures.py --data DATA --output samples.png`. Rows from above: crops of scans with
-inserted nodules and with shams (nothing there is a nodule), mosaics of cut-outs, all as the detector is shown them, with
-its boxes in green; then patches of the generator, nodules and places of whole scans, with the edge of R(x) in green. The
-middle slice of each triplet is shown.
+inserted nodules (real ones, simulated ones) and with shams (nothing there is a nodule), mosaics of cut-outs, all as the
+detector is shown them, with its boxes in green; then patches of the generator, nodules and places of whole scans, with
+the edge of R(x) in green. The middle slice of each triplet is shown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _COLUMNS = 10
 _GENERATOR = PRESETS["patches"]
 _CROPS = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0)
 _DETECTOR_ROWS = {
-    "inserted": (replace(_CROPS, nodules=1.0), 3),
+    "inserted": (replace(_CROPS, nodules=1.0, simulated=0.0), 2),
+    "simulated": (replace(_CROPS, nodules=1.0, simulated=1.0), 1),
     "sham": (replace(_CROPS, nodules=0.0), 2),
     "mosaic": (Sampling(mosaics=1.0), 2),
 }

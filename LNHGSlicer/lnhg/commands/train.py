@@ -15,7 +15,7 @@ from .common import add_command
 
 # Options that count for the weights, in the order in which they are told.
 _OF_GENERATOR = ("preset", "variant", "precision", "device", "threads", "minutes", "validate-every", "start", "vgg", "set")
-_OF_DETECTOR = ("preset", "random-seed", "minutes", "features", "fold", "threads")
+_OF_DETECTOR = ("preset", "random-seed", "minutes", "features", "fold", "threads", "set")
 
 
 def add(commands: Any) -> None:
@@ -60,6 +60,13 @@ def add(commands: Any) -> None:
     detector.add_argument("--random-seed", type=int, default=1, help="of the start and the samples (default: 1)")
     detector.add_argument(
         "--fold", type=int, choices=(1, 2), default=1, help="which half of the labelled whole scans is trained on (default: 1)"
+    )
+    detector.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change what the samples are made of, such as simulated=0.2",
     )
     detector.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     rescorer = add_command(networks, "rescorer", _train_rescorer, "train the network that looks at candidates again")
@@ -122,6 +129,7 @@ def _train_detector(arguments: argparse.Namespace) -> None:
     import torch
 
     from ..data.splits import SCAN_FOLDS
+    from ..training.changes import with_values
     from ..training.detector_training import DetectorTraining, train_detector
 
     if arguments.threads:
@@ -133,9 +141,8 @@ def _train_detector(arguments: argparse.Namespace) -> None:
     else:
         config = DetectorTraining(minutes=tuple(arguments.minutes or (45.0, 30.0)), features=arguments.features)
     command = _command(arguments, "detector", _OF_DETECTOR)
-    train_detector(
-        replace(config, seed=arguments.random_seed), arguments.output, arguments.data, command, SCAN_FOLDS[arguments.fold]
-    )
+    config = replace(config, seed=arguments.random_seed, sampling=with_values(config.sampling, arguments.set))
+    train_detector(config, arguments.output, arguments.data, command, SCAN_FOLDS[arguments.fold])
 
 
 def _train_rescorer(arguments: argparse.Namespace) -> None:

@@ -37,6 +37,7 @@ from .insertion import (
     without_nodule,
 )
 from .scans import REFERENCE_READERS, LabelledScan
+from .simulated_nodules import any_nodule, sections
 from .splits import list_of
 from .training_data import cutouts_of, scans_of
 from .unread_scans import unread_scans_of
@@ -67,6 +68,7 @@ class Sampling:
         emptied: share of the mosaics' cut-outs whose nodule is filled in.
         masses: share of the pastes that are made of a large nodule magnified to a mass, which no cut-out shows.
         subsolid: share of the nodules drawn from the sub-solid ones alone, which are few.
+        simulated: share of the pasted nodules that are simulated in place of real ones.
     """
 
     size: int = 128
@@ -78,6 +80,7 @@ class Sampling:
     emptied: float = 0.25
     masses: float = 0.1
     subsolid: float = 0.2
+    simulated: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,6 +287,9 @@ def _paste_something(
 ) -> None:
     """One paste, nodule or sham, at a free place in the lungs of the stack; updates `hu`, `nodules` and `taken`."""
     is_nodule = generator.random() < sampling.nodules
+    if is_nodule and sampling.simulated and generator.random() < sampling.simulated:
+        _paste_simulated(data, host, hu, nodules, lungs, taken, generator)
+        return
     volume, view = _cutout(data, sampling, generator)
     wall = wall_direction(volume)
     at_wall = wall is not None and generator.random() < 0.6
@@ -313,6 +319,35 @@ def _paste_something(
         paste(hu, match_noise(patch, hu, generator), weight, row, column)
     span = piece.hu.shape[-1] // 2
     taken[max(0, row - span) : row + span, max(0, column - span) : column + span] = True
+
+
+def _paste_simulated(
+    data: DetectorData,
+    host: Host,
+    hu: np.ndarray,
+    nodules: np.ndarray,
+    lungs: np.ndarray,
+    taken: np.ndarray,
+    generator: np.random.Generator,
+) -> None:
+    """A simulated nodule in the lungs, free, at a vessel or at the wall: what would lie outside the lungs is not drawn."""
+    spot = _spot(hu, lungs, taken, generator.random() < 0.3, generator)
+    if spot is None:
+        return
+    row, column, _ = spot
+    nodule = any_nodule(generator)
+    step = max(1, data.architecture.neighbour_step(host.slice_mm)) * host.slice_mm
+    heights = generator.uniform(-0.7, 0.7) * nodule.radius + step * np.array([-1, 0, 1])
+    share, tissue = np.zeros_like(hu), np.zeros_like(hu)
+    for whole, drawn in zip((share, tissue), sections(nodule, heights, host.slice_mm, data.grid.pixel_mm), strict=True):
+        paste(whole, drawn, np.ones_like(drawn), row, column)
+    share *= lungs
+    if np.count_nonzero(share[1] > 0.5) < _SMALLEST_SECTION:
+        return
+    # Where tissue is denser, such as a vessel in ground glass or the lung in a cavity, it shows through.
+    hu[:] = np.maximum(hu, hu + share * (match_noise(tissue, hu, generator) - hu))
+    np.maximum(nodules, share, out=nodules)
+    taken |= share.max(0) > 0
 
 
 def _cutout(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[Volume, View]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..grid import NetworkGrid
+from .changes import parsed, with_values
 
 
 @dataclass(frozen=True)
@@ -110,18 +111,9 @@ def variant(config: GeneratorConfig, name: str) -> GeneratorConfig:
 
 def changed(config: GeneratorConfig, changes: Sequence[str]) -> GeneratorConfig:
     """The configuration with values replaced, each given as NAME=VALUE; `pixel_mm=1.4` sets a fixed network grid."""
-    for change in changes:
-        name, _, text = change.partition("=")
-        if name != "pixel_mm" and (name not in asdict(config) or name == "grid"):
-            raise InputError(f"The configuration has no value {name!r}; see GeneratorConfig for the names.")
-        try:
-            if name == "pixel_mm":
-                config = replace(config, grid=NetworkGrid("fixed", float(text)))
-            else:
-                config = replace(config, **{name: type(getattr(config, name))(text)})
-        except ValueError as error:
-            raise InputError(f"{text!r} is no value for {name} of the configuration; give a number.") from error
-    return config
+    grids = [change.removeprefix("pixel_mm=") for change in changes if change.startswith("pixel_mm=")]
+    config = with_values(config, [change for change in changes if not change.startswith("pixel_mm=")])
+    return replace(config, grid=NetworkGrid("fixed", parsed(float, "pixel_mm", grids[-1]))) if grids else config
 
 
 def learning_rate(config: GeneratorConfig, step: int) -> float:

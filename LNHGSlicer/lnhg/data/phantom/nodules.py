@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from ..simulated_nodules import SimulatedNodule, simulate
 from .chest import Chest
 from .grids import SUBSLICES, Array, Grid, heights_within
-from .layers import AIR
 from .vessels import Vessels
 
 KINDS = ("solid", "cavitary", "ground glass", "juxta-vascular", "juxta-pleural")
@@ -26,36 +25,11 @@ _Placed = list[tuple[Array, float]]  # centres and radii
 
 @dataclass(frozen=True, eq=False)
 class Nodule:
-    """A planted nodule: radius(u) = mean radius * (1 + sum of surface harmonics), and spikes.
-
-    Attributes:
-        centre: LPS mm.
-        radius: mean radius, mm.
-        poles: axes of the harmonics, unit vectors `[m, 3]`; degree m + 2 about each, with its amplitude.
-        spikes: directions of spicules, unit vectors `[n, 3]`.
-        hu: mean HU of its tissue.
-        lattice: random field for its uneven inside, unit deviation, one node each 1.6 mm.
-        cavity: radius of the air inside as a share of the radius; 0 for none.
-    """
+    """A planted nodule: its kind, its centre (LPS mm) and its body."""
 
     kind: str
     centre: Array
-    radius: float
-    poles: Array
-    amplitudes: Array
-    spikes: Array
-    hu: float
-    lattice: Array
-    cavity: float
-
-    def reach(self, directions: Array) -> Array:
-        """Radius along unit vectors `[..., 3]`, mm."""
-        shape = np.ones(directions.shape[:-1], np.float32)
-        for degree, (pole, amplitude) in enumerate(zip(self.poles, self.amplitudes, strict=True), 2):
-            shape += amplitude * np.polynomial.legendre.legval(directions @ pole, np.eye(degree + 1)[degree])
-        for number, spike in enumerate(self.spikes):
-            shape += (0.35 + 0.13 * (number % 5)) * np.exp(60 * (directions @ spike - 1))
-        return self.radius * shape
+    body: SimulatedNodule
 
 
 def plan_nodules(chest: Chest, vessels: Vessels, rng: np.random.Generator) -> tuple[Nodule, ...]:
@@ -107,40 +81,19 @@ def _candidates(chest: Chest, vessels: Vessels, kind: str, radius: float, rng: n
 
 
 def _nodule(kind: str, centre: Array, radius: float, spiculated: bool, rng: np.random.Generator) -> Nodule:
-    poles = _unit(rng.standard_normal((5, 3)))
-    amplitudes = rng.uniform(0.5, 1.0, 5) * (0.17, 0.13, 0.10, 0.06, 0.04)
-    spikes = _unit(rng.standard_normal((24 if spiculated else 0, 3)))
-    lattice = ndimage.gaussian_filter(rng.standard_normal((24, 24, 24)), 0.8, mode="wrap")
-    hu = rng.uniform(-620, -570) if kind == "ground glass" else rng.uniform(28, 50)
-    cavity = rng.uniform(0.52, 0.6) if kind == "cavitary" else 0.0
-    return Nodule(kind, centre, radius, poles, amplitudes, spikes, hu, lattice / lattice.std(), cavity)
-
-
-def _unit(vectors: Array) -> Array:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    glass, cavitary = kind == "ground glass", kind == "cavitary"
+    return Nodule(kind, centre, simulate(radius, rng, spiculated=spiculated, ground_glass=glass, cavitary=cavitary))
 
 
 def draw_nodule(hu: Array, labels: Array, label: int, grid: Grid, chest: Chest, nodule: Nodule) -> None:
-    span = 2.3 * nodule.radius + np.array(grid.step[::-1])
+    span = 2.3 * nodule.body.radius + np.array(grid.step[::-1])
     box = grid.box(nodule.centre - span, nodule.centre + span)
     z = heights_within(grid.z[box[0]], grid.step[0], SUBSLICES)
     x, y, z = grid.x[box[2]], grid.y[box[1], None], z[:, None, None]
     points = np.stack(np.broadcast_arrays(x, y, z), -1).astype(np.float64)
-    offset = points - nodule.centre
-    distance = np.linalg.norm(offset, axis=-1)
-    directions = offset / (distance[..., None] + 1e-6)
-    depth = nodule.reach(directions) - distance  # positive inside
-
-    edge = max(grid.step[2], 2.0 if nodule.kind == "ground glass" else 0.8)
-    share = np.clip(0.5 + depth / edge, 0, 1)
+    edge = max(grid.step[2], nodule.body.softness)
+    share, tissue = nodule.body.at(points - nodule.centre, edge)
     share *= np.clip(0.5 - chest.space.sample(chest.lung, points.reshape(-1, 3)).reshape(share.shape) / edge, 0, 1)
-    texture = ndimage.map_coordinates(nodule.lattice, np.moveaxis(offset / 1.6, -1, 0), order=1, mode="grid-wrap")
-    tissue = nodule.hu + texture * (32 if nodule.kind == "ground glass" else 11)
-    if nodule.cavity:
-        # The cavity's wall is uneven: its outline leans towards one side and has its own lobes.
-        off_centre = np.linalg.norm(offset - 0.12 * nodule.radius, axis=-1)
-        hole = nodule.cavity * nodule.reach(-directions[..., ::-1]) - off_centre
-        tissue = tissue + np.clip(0.5 + hole / edge, 0, 1) * (AIR + 30 - tissue)
 
     def per_slice(values: Array) -> Array:
         return values.reshape(len(z) // SUBSLICES, SUBSLICES, *values.shape[1:]).mean(1)
