@@ -196,7 +196,7 @@ def test_boxes_come_back_from_the_transform_where_they_went_in(detector: NoduleD
 def test_a_box_is_found_where_the_ct_is_bright_in_ct_pixels_of_any_shape() -> None:
     ct = CT(np.full((3, 120, 90), -1000, np.int16), np.diag([-1.4, -0.35, 2.0, 1.0]))
     ct.hu[1, 40:80, 30:40] = 200
-    boxes = slice_boxes(ct, BrightPixels(), DETECTOR_GRID, device="cpu", lungs=np.zeros(ct.hu.shape, np.uint8))
+    boxes = slice_boxes(ct, BrightPixels(), DETECTOR_GRID, lungs=np.zeros(ct.hu.shape, np.uint8))
     assert [len(found) for found in boxes] == [0, 1, 0]
     assert boxes[1][0][0] == pytest.approx((30, 40, 40, 80), abs=1.01)
 
@@ -206,7 +206,7 @@ def test_the_place_of_a_box_does_not_depend_on_the_lungs_window() -> None:
     ct.hu[0, 100:110, 150:162] = 200
     lungs = np.zeros(ct.hu.shape, np.uint8)
     lungs[0, 95:130, 140:180] = 1
-    (found,) = detect(ct, BrightPixels(), DETECTOR_GRID, device="cpu", lungs=lungs, score_threshold=0.5)
+    (found,) = detect(ct, BrightPixels(), DETECTOR_GRID, lungs=lungs, score_threshold=0.5)
     assert found.boxes[0] == pytest.approx((150, 100, 162, 110))
     assert found.centre_ijk == pytest.approx((155.5, 104.5, 0))
 
@@ -222,7 +222,7 @@ def test_crops_and_single_slices_can_be_searched(detector: NoduleDetector, shape
     ct = a_ct(shape, (0.5, 0.9, 1.0))
     seen: list[float] = []
     found = detect(
-        ct, detector, NetworkGrid("fixed", 0.7), device="cpu", lungs=np.zeros(shape, np.uint8), score_threshold=0.02,
+        ct, detector, NetworkGrid("fixed", 0.7), lungs=np.zeros(shape, np.uint8), score_threshold=0.02,
         report=seen.append,
     )  # fmt: skip
     assert seen[-1] == 1
@@ -244,7 +244,7 @@ def test_of_thin_slices_some_are_not_searched_and_get_their_boxes_from_those_bes
             seen.append(len(images))
             return super().forward(images)
 
-    (found,) = detect(ct, Counted(), DETECTOR_GRID, device="cpu", lungs=np.zeros_like(ct.hu), score_threshold=0.5)
+    (found,) = detect(ct, Counted(), DETECTOR_GRID, lungs=np.zeros_like(ct.hu), score_threshold=0.5)
     assert sum(seen) == len(range(0, 13, step))
     assert list(found.boxes) == list(range(13)), "every slice has a box"
     lefts = [found.boxes[k][0] for k in range(13)]
@@ -256,7 +256,7 @@ def test_candidates_outside_the_lungs_are_dropped_and_slices_without_lung_skippe
     ct.hu[:, 20:30, 70:80] = 200
     lungs = np.zeros(ct.hu.shape, np.uint8)
     lungs[0:3, 10:40, 10:72] = 1  # its edge lies 1.75 mm from the bright column's centre
-    arguments = {"device": "cpu", "score_threshold": 0.5}
+    arguments = {"score_threshold": 0.5}
     (found,) = detect(ct, BrightPixels(), DETECTOR_GRID, lungs=lungs, **arguments)
     assert sorted(found.boxes) == [0, 1, 2]
     lungs[:, :, 60:] = 0  # now 10 mm

@@ -43,11 +43,13 @@ from lnhg.data.insertion import (
 from lnhg.data.simulated_nodules import sections, simulate
 from lnhg.errors import InputError
 from lnhg.evaluation.froc import _INSERTED, found_of_inserted
-from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, build_detector
+from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, NoduleDetector, build_detector
 from lnhg.training import detector_training
 from lnhg.training.changes import with_values
 from lnhg.training.checkpoint import read_checkpoint, write_checkpoint
-from lnhg.training.detector_training import DetectorTraining, mine, train_on
+from lnhg.training.detector_config import DetectorConfig
+from lnhg.training.detector_training import DetectorTraining, Validate
+from lnhg.training.mining import mine
 from lnhg.training.packing import pack
 from lnhg.weights import load_weights
 
@@ -81,10 +83,14 @@ def a_host(nodule: bool = False) -> Host:
     return Host("host", hu.astype(np.int16), 2.5, lungs, nodules, np.zeros_like(lungs), places, found, True)
 
 
-@pytest.fixture(scope="module")
-def data() -> DetectorData:
+def some_data() -> DetectorData:
     volumes = [volume_of(a_cutout()), volume_of(a_cutout(wall=True))]
     return DetectorData([a_host(), a_host(nodule=True)], volumes, DETECTOR_GRID, DetectorArchitecture())
+
+
+@pytest.fixture(scope="module")
+def data() -> DetectorData:
+    return some_data()
 
 
 def test_an_inserted_nodule_keeps_its_hu_and_changes_nothing_beyond_its_soft_edge() -> None:
@@ -354,7 +360,16 @@ def test_places_near_doubtful_nodules_are_never_shown(data: DetectorData) -> Non
 # Training -------------------------------------------------------------------------------------------------------------
 
 
-def a_short_training(**changes: object) -> DetectorTraining:
+def train_on(
+    config: DetectorConfig, folder: Path, data: DetectorData, validate: Validate | None = None, command: str | None = None
+) -> NoduleDetector:
+    """The network after a training in this folder."""
+    training = DetectorTraining(config, folder, data, command)
+    training.run(validate)
+    return training.detector
+
+
+def a_short_training(**changes: object) -> DetectorConfig:
     small = DetectorArchitecture(pyramid_width=16, head_width=32)
     values = {
         "architecture": small,
@@ -363,7 +378,7 @@ def a_short_training(**changes: object) -> DetectorTraining:
         "steps": (3, 2),
         "checkpoint_seconds": 0.0,
     }
-    return DetectorTraining(**{**values, **changes})
+    return DetectorConfig(**{**values, **changes})
 
 
 def losses_of(run: Path) -> list[dict[str, str]]:
@@ -393,6 +408,17 @@ def test_training_that_was_cut_off_goes_on_as_if_nothing_had_happened(
     train_on(a_short_training(), tmp_path / "cut", data)
     assert losses_of(tmp_path / "cut") == losses_of(tmp_path / "straight")
     assert [row["phase"] for row in losses_of(tmp_path / "cut")] == ["1", "1", "1", "2", "2"]
+
+
+def test_a_training_in_bf16_learns_and_its_weights_stay_float32(data: DetectorData, tmp_path: Path) -> None:
+    trained = train_on(a_short_training(steps=(2,), precision="bf16"), tmp_path / "bf16", data)
+    exact = train_on(a_short_training(steps=(2,)), tmp_path / "float32", data)
+    assert all(value.dtype == torch.float32 for value in trained.parameters())
+    for row, other in zip(losses_of(tmp_path / "bf16"), losses_of(tmp_path / "float32"), strict=True):
+        assert float(row["loss_objectness"]) == pytest.approx(float(other["loss_objectness"]), rel=0.05)
+    assert any(not torch.equal(one, two) for one, two in zip(trained.parameters(), exact.parameters(), strict=True))
+    with pytest.raises(InputError, match="cannot train in fp16"):
+        train_on(a_short_training(precision="fp16"), tmp_path / "fp16", data)
 
 
 def test_training_stops_when_nothing_is_gained_and_keeps_the_best_phase(data: DetectorData, tmp_path: Path) -> None:

@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from lnhg.data.detector_samples import Sample
 from lnhg.training.checkpoint import read_checkpoint
+from lnhg.training.detector_training import DetectorTraining
 from lnhg.training.generator_config import PATCHES, GeneratorConfig, variant
 from lnhg.training.generator_training import GeneratorTraining
-from lnhg.training.monitor import Monitor, picture_grid
+from lnhg.training.monitor import Monitor
+from lnhg.training.pictures import box_pictures, picture_grid
+from test_insertion import a_short_training, some_data
 from training_data import PLACES, log_rows
 
 _SMALL = replace(variant(PATCHES, "l-mse"), width=2, patch=12, batch=2, steps=6, background=0.0)
@@ -35,8 +39,10 @@ def test_a_terminal_shows_steps_the_time_left_and_the_dice_and_a_file_shows_noth
 ) -> None:
     for file in (_Terminal(), io.StringIO()):
         monkeypatch.setattr(sys, "stderr", file)
-        with Monitor(tmp_path, 10, 30, minutes=5.0) as monitor:
-            monitor.note(20, {"mse": 0.25, "select_dice": 0.8125})
+        shown = {"mse": "mse", "select_dice": "select Dice"}
+        with Monitor(tmp_path, ("step", "mse"), shown, 10, 10, 30, minutes=5.0) as monitor:
+            monitor.mark(15, {"select_dice": 0.8125})
+            monitor.note(20, 20, {"mse": 0.25})
         shown = file.getvalue()
         assert not shown or all(text in shown for text in ("20/30 steps", " left, mse 0.25, select Dice 0.812"))
         assert bool(shown) == file.isatty()
@@ -59,6 +65,30 @@ def test_tensorboard_shows_every_step_once_after_a_kill_and_a_picture_every_epoc
     assert [event.value for event in board.Scalars("mse")] == pytest.approx(logged, rel=1e-5)
     (tag,) = board.Tags()["images"]
     assert [event.step for event in board.Images(tag)] == [2, 4, 6]  # four nodules, batch of two
+
+
+def test_tensorboard_shows_losses_sensitivity_and_boxes_of_the_detector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    monkeypatch.setattr("lnhg.training.detector_training.EPOCH", 4)  # two steps of two samples
+    training = DetectorTraining(a_short_training(), tmp_path, some_data())
+    training.run(lambda detector: {1.0: 0.25})
+    board = accumulators.EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    assert [event.step for event in board.Scalars("loss_objectness")] == [1, 2, 3, 4, 5]
+    assert [(event.step, event.value) for event in board.Scalars("select_sensitivity")] == [(3, 0.25), (5, 0.25)]
+    (tag,) = board.Tags()["images"]
+    assert [event.step for event in board.Images(tag)] == [2, 4]
+
+
+def test_a_picture_shows_true_boxes_in_green_and_sure_finds_in_red() -> None:
+    samples = [Sample(torch.full((3, 64, 64), 0.2), torch.tensor([[10.0, 10, 20, 20]])) for _ in range(2)]
+    boxes = torch.tensor([[30.0, 30, 40, 40], [45, 45, 50, 50]])
+    found = [{"boxes": boxes, "scores": torch.tensor([0.9, 0.1])}, {"boxes": boxes[:0], "scores": torch.zeros(0)}]
+    first, second = np.split(box_pictures(samples, found)[:, 2:-2], [66], axis=1)
+    assert ((first == (0, 255, 0)).all(-1).sum(), (first == (255, 0, 0)).all(-1).sum()) == (40, 40)
+    assert ((second == (0, 255, 0)).all(-1).sum(), (second == (255, 0, 0)).all(-1).sum()) == (40, 0)
 
 
 def test_without_tensorboard_the_training_says_so_once_and_goes_on(

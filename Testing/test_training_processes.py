@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,16 +11,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from lnhg.data.detector_samples import make_sample
 from lnhg.data.generator_samples import cutout_places
 from lnhg.data.splits import list_of
+from lnhg.networks.detector import build_detector
 from lnhg.networks.discriminator import Discriminator
 from lnhg.networks.generator import Generator
 from lnhg.training.checkpoint import read_checkpoint
+from lnhg.training.detector_training import seed_of_step
 from lnhg.training.generator_config import PATCHES, GeneratorConfig, changed, learning_rate
 from lnhg.training.losses import adversarial_loss, discriminator_loss, mse_loss
 from lnhg.training.processes import Processes
 from lnhg.training.samples import Samples
-from training_data import BALLS, PLACES, command, environment, log_rows, write_data
+from test_insertion import a_short_training, some_data
+from training_data import BALLS, PLACES, ROOT, command, environment, log_rows, write_data
 
 _CHANGES = [
     "width=2",
@@ -106,7 +111,43 @@ def test_two_processes_train_as_one_that_runs_both_half_batches(tmp_path: Path, 
     assert len(list((tmp_path / "run" / "tensorboard").glob("events.*"))) == 1
 
 
+_DETECTOR = """
+import sys
+from pathlib import Path
+from lnhg.training.detector_training import DetectorTraining
+from lnhg.training.processes import joined
+from test_insertion import a_short_training, some_data
+with joined("cpu") as processes:
+    DetectorTraining(a_short_training(), Path(sys.argv[1]), some_data(), None, processes).run(lambda detector: {1.0: 0.5})
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_detector_on_both_halves_of_each_batch(tmp_path: Path, one_thread: None) -> None:
+    script, run = tmp_path / "train.py", tmp_path / "run"
+    script.write_text(_DETECTOR)
+    there = environment()
+    there["PYTHONPATH"] += os.pathsep + str(ROOT / "Testing")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*launcher, str(script), str(run)], env=there, check=True, timeout=600)
+
+    config, data = a_short_training(), some_data()
+    torch.manual_seed(config.seed)
+    detector = build_detector(config.architecture).train()
+    halves = []
+    for rank in (0, 1):
+        sample = make_sample(data, config.sampling, config.seed, rank)
+        torch.manual_seed(seed_of_step(config.seed, 0, rank))
+        halves.append(detector([sample.image], [sample.target]))
+    rows = log_rows(run)
+    assert [(row["step"], row["phase"]) for row in rows] == [("1", "1"), ("2", "1"), ("3", "1"), ("4", "2"), ("5", "2")]
+    for name, loss in halves[0].items():
+        assert float(rows[0][name]) == pytest.approx(float((loss + halves[1][name]).detach()) / 2, rel=1e-3, abs=1e-5)
+    assert read_checkpoint(run / "checkpoint.pt")["record"]["steps_by_phase"] == [3, 2]
+    assert len(list((run / "tensorboard").glob("events.*"))) == 1
+
+
 def test_a_process_alone_keeps_its_figures() -> None:
     alone = Processes()
     assert alone.first and alone.average({"mse": 2.0}) == {"mse": 2.0} and alone.as_first_says(3.0) == 3.0
-    assert alone.share(PLACES) == PLACES
+    assert alone.share(PLACES) == PLACES and alone.from_first(lambda: "made") == "made"

@@ -48,7 +48,6 @@ def detect(
     detector: SliceDetector,
     grid: NetworkGrid,
     *,
-    device: torch.device | str,
     lungs: np.ndarray,
     score_threshold: float,
     batch_size: int = 4,
@@ -57,13 +56,13 @@ def detect(
     """Candidates of a CT in the axial view, best first; the score is the best of a candidate's slices.
 
     Args:
-        detector: in evaluation mode, on `device`.
+        detector: in evaluation mode.
         lungs: `[slice, row, column]`, above 0 in the lungs. Slices without lung are skipped, candidates whose centre
             lies more than 5 mm outside are dropped; all 0 (a crop): every slice is searched whole.
         score_threshold: lowest score of a candidate.
         report: called with the share done, 0 to 1.
     """
-    boxes = slice_boxes(ct, detector, grid, device=device, lungs=lungs, batch_size=batch_size, report=report)
+    boxes = slice_boxes(ct, detector, grid, lungs=lungs, batch_size=batch_size, report=report)
     linked = link_boxes(boxes, ct.spacing[2], min(_LOWEST_LINKED, score_threshold))
     candidates = (one for one in linked if one.score >= score_threshold and _in_lungs(one, lungs, ct.spacing))
     step = searched_step(ct.spacing[2])
@@ -95,7 +94,6 @@ def slice_boxes(
     detector: SliceDetector,
     grid: NetworkGrid,
     *,
-    device: torch.device | str,
     lungs: np.ndarray,
     batch_size: int = 4,
     report: Callable[[float], None] = lambda fraction: None,
@@ -110,7 +108,7 @@ def slice_boxes(
         rows, columns = _window(np.any(lungs[slices], axis=0), ct.spacing)
         images = slice_images(ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps)
         with torch.inference_mode():
-            results = detector([image.to(device) for image in images])
+            results = detector(images)
         origin, scale = np.array([columns.start, rows.start] * 2), np.array([steps[1], steps[0]] * 2)
         for k, result in zip(slices, results, strict=True):
             boxes = result["boxes"].double().cpu().numpy() * scale + origin

@@ -187,7 +187,6 @@ class _Run:
             self.ct,
             _DetectorOnCompute(self.models.detector, self.compute),
             self.models.grid("detector"),
-            device="cpu",
             lungs=lungs,
             batch_size=_SLICES_A_TIME,
             score_threshold=self.models.lowest_rescored if again else score,
@@ -389,9 +388,7 @@ class _DetectorOnCompute:
 
 
 def _apply_detector(network: torch.nn.Module, images: Sequence[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
-    device = next(network.parameters()).device
-    results = network([image.to(device) for image in images])
-    return [{name: values.float().cpu() for name, values in result.items()} for result in results]
+    return [{name: values.float().cpu() for name, values in result.items()} for result in network(list(images))]
 
 
 def _apply_generator(network: torch.nn.Module, batch: Sequence[torch.Tensor]) -> list[torch.Tensor]:

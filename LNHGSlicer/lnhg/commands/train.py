@@ -15,7 +15,7 @@ from .common import add_command
 
 # Options that count for the weights, in the order in which they are told.
 _OF_GENERATOR = ("preset", "variant", "precision", "device", "threads", "minutes", "validate-every", "start", "vgg", "set")
-_OF_DETECTOR = ("preset", "random-seed", "minutes", "features", "fold", "threads", "set")
+_OF_DETECTOR = ("preset", "random-seed", "minutes", "features", "fold", "precision", "device", "threads", "set")
 
 
 def add(commands: Any) -> None:
@@ -44,11 +44,7 @@ def add(commands: Any) -> None:
         metavar="STEP",
         help="steps whose checkpoints stay, as step-STEP.pt, such as for lnhg study --lengths",
     )
-    generator.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    generator.add_argument(
-        "--precision", choices=("float32", "bf16", "fp16"), default="float32", help="of the networks (default: float32)"
-    )
-    generator.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    _add_machine(generator)
     detector = add_command(networks, "detector", _train_detector, "train the Faster R-CNN detector with the GIoU loss")
     _add_data(detector)
     detector.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
@@ -68,7 +64,7 @@ def add(commands: Any) -> None:
         metavar="NAME=VALUE",
         help="change what the samples are made of, such as simulated=0.2",
     )
-    detector.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    _add_machine(detector)
     rescorer = add_command(networks, "rescorer", _train_rescorer, "train the network that looks at candidates again")
     _add_data(rescorer)
     rescorer.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
@@ -81,6 +77,14 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_scans/, or a cache of lnhg prepare"
     )
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument(
+        "--precision", choices=("float32", "bf16", "fp16"), default="float32", help="of the networks (default: float32)"
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
 
 
 def _train_generator(arguments: argparse.Namespace) -> None:
@@ -130,19 +134,25 @@ def _train_detector(arguments: argparse.Namespace) -> None:
 
     from ..data.splits import SCAN_FOLDS
     from ..training.changes import with_values
-    from ..training.detector_training import DetectorTraining, train_detector
+    from ..training.detector_config import DetectorConfig
+    from ..training.detector_training import train_detector
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.preset == "paper":
         if arguments.minutes:
             raise InputError("The paper's detector trains for 100 epochs; leave out --minutes, or choose --preset patches.")
-        config = DetectorTraining.paper()
+        config = DetectorConfig.paper()
     else:
-        config = DetectorTraining(minutes=tuple(arguments.minutes or (45.0, 30.0)), features=arguments.features)
+        config = DetectorConfig(minutes=tuple(arguments.minutes or (45.0, 30.0)), features=arguments.features)
     command = _command(arguments, "detector", _OF_DETECTOR)
-    config = replace(config, seed=arguments.random_seed, sampling=with_values(config.sampling, arguments.set))
-    train_detector(config, arguments.output, arguments.data, command, SCAN_FOLDS[arguments.fold])
+    config = replace(
+        config,
+        seed=arguments.random_seed,
+        precision=arguments.precision,
+        sampling=with_values(config.sampling, arguments.set),
+    )
+    train_detector(config, arguments.output, arguments.data, command, SCAN_FOLDS[arguments.fold], arguments.device)
 
 
 def _train_rescorer(arguments: argparse.Namespace) -> None:

@@ -28,13 +28,13 @@ SURE_SCORE = 0.9
 
 def finds_on_scan(ct: CT, detector: SliceDetector, grid: NetworkGrid) -> tuple[Candidate, ...]:
     """What the detector finds in the lungs of a whole CT, best first."""
-    return detect(ct, detector, grid, device="cpu", lungs=lung_regions(ct), score_threshold=LOWEST_SCORE)
+    return detect(ct, detector, grid, lungs=lung_regions(ct), score_threshold=LOWEST_SCORE)
 
 
 def finds_on_cutout(cutout: MirroredCutout, detector: SliceDetector, grid: NetworkGrid) -> tuple[Candidate, ...]:
     """What the detector finds anywhere on a cut-out, best first; it shows too little to tell the lungs."""
     nowhere = np.zeros(cutout.ct.hu.shape, np.uint8)
-    return detect(cutout.ct, detector, grid, device="cpu", lungs=nowhere, score_threshold=LOWEST_SCORE)
+    return detect(cutout.ct, detector, grid, lungs=nowhere, score_threshold=LOWEST_SCORE)
 
 
 @dataclass(frozen=True)

@@ -96,13 +96,18 @@ class DetectorArchitecture:
 class NoduleDetector(GeneralizedRCNN):
     """Faster R-CNN with its architecture.
 
-    Images are `[3, y, x]` in 0..1, of any size; boxes are `(x0, y0, x1, y1)` in their pixels. In training it returns
-    the losses; in evaluation, for each image, `boxes` and `scores` (0..1), best first.
+    Images are `[3, y, x]` in 0..1, of any size and on any device; boxes are `(x0, y0, x1, y1)` in their pixels. In training
+    it returns the losses; in evaluation, for each image, `boxes` and `scores` (0..1), best first.
     """
 
     def __init__(self, architecture: DetectorArchitecture, *parts: nn.Module) -> None:
         super().__init__(*parts)
         self.architecture = architecture
+
+    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
+        device = next(self.parameters()).device
+        there = targets and [{name: value.to(device) for name, value in target.items()} for target in targets]
+        return super().forward([image.to(device) for image in images], there)
 
 
 def build_detector(architecture: DetectorArchitecture) -> NoduleDetector:

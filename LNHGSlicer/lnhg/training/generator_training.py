@@ -23,6 +23,7 @@ from .checkpoint import read_checkpoint, write_checkpoint
 from .generator_config import GeneratorConfig, learning_rate
 from .losses import adversarial_loss, discriminator_loss, mse_loss, perceptual_loss
 from .monitor import Monitor
+from .pictures import picture_grid
 from .precision import Learner, check_precision, computing_in
 from .processes import Processes
 from .record import continued
@@ -32,6 +33,9 @@ from .samples import Samples
 logger = logging.getLogger(__name__)
 
 LAST, BEST = "last.pt", "best.pt"
+
+_COLUMNS = ("step", "minutes", "mse", "vgg", "adversarial", "critic", "brightest", "select_dice")
+_SHOWN = {"mse": "mse", "vgg": "vgg", "select_dice": "select Dice"}
 
 # The run stops when G(x) was zero everywhere for so many steps in a row: the last ReLU has died.
 _DEAD_STEPS = 25
@@ -122,7 +126,7 @@ class GeneratorTraining:
     def _monitor(self, stop: float) -> AbstractContextManager[Monitor | None]:
         if not self.processes.first:
             return nullcontext()
-        return Monitor(self.folder, self.step, self.config.steps, stop - self.minutes)
+        return Monitor(self.folder, _COLUMNS, _SHOWN, self.step, self.step, self.config.steps, minutes=stop - self.minutes)
 
     def _check(self, figures: Mapping[str, float]) -> None:
         if not all(math.isfinite(value) for value in figures.values()):
@@ -145,11 +149,12 @@ class GeneratorTraining:
 
     def _tell(self, monitor: Monitor, figures: Mapping[str, float]) -> None:
         """The figures of every step; after every epoch, as many samples as there are nodules, a picture too."""
-        monitor.note(self.step, {"minutes": self.minutes, **figures})
+        monitor.note(self.step, self.step, {"minutes": self.minutes, **figures})
         if self.step % max(1, round(len(self.samples.nodules) / self.config.batch)) == 0:
             o, r = self.samples.examples(_EXAMPLES)
             with torch.no_grad():
-                monitor.picture(self.step, o, r, self.trained_generator.eval()(o))
+                g = self.trained_generator.eval()(o)
+            monitor.picture(self.step, "CT, target, G(x), heterogeneity", picture_grid(o, r, g))
 
     # One step ----------------------------------------------------------------------------------------------------------
 

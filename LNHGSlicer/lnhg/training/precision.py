@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from ..errors import InputError
@@ -32,12 +34,20 @@ def computing_in(precision: str, device: torch.device) -> torch.autocast:
 
 
 class Learner:
-    """A network with its optimiser and, for fp16, the factor that keeps its gradients from vanishing."""
+    """A network with its optimiser and, for fp16, the factor that keeps its gradients from vanishing.
+
+    Gradients are cut to a norm of `clip`.
+    """
 
     def __init__(
-        self, network: torch.nn.Module, optimiser: torch.optim.Optimizer, precision: str, processes: Processes
+        self,
+        network: torch.nn.Module,
+        optimiser: torch.optim.Optimizer,
+        precision: str,
+        processes: Processes,
+        clip: float = math.inf,
     ) -> None:
-        self.network, self.optimiser, self._processes = network, optimiser, processes
+        self.network, self.optimiser, self._processes, self._clip = network, optimiser, processes, clip
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=precision == "fp16")
 
     def learn(self, loss: torch.Tensor, rate: float) -> None:
@@ -47,5 +57,8 @@ class Learner:
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self._processes.average_gradients(self.network)
+        if self._clip < math.inf:
+            self.scaler.unscale_(self.optimiser)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()

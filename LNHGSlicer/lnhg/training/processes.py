@@ -8,16 +8,18 @@ backward pass, where a critic's step has three and a second derivative.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import distributed
 
 from ..errors import InputError, LNHGError
+
+T = TypeVar("T")
 
 # Processes wait for the first one while it validates.
 _PATIENCE = timedelta(hours=2)
@@ -68,6 +70,14 @@ class Processes:
         said = torch.tensor([value], dtype=torch.float64, device=self.device)
         distributed.broadcast(said, 0)
         return said.item()
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """What the first process makes, for all of them; the others wait for it."""
+        if self.count == 1:
+            return make()
+        made = [make() if self.first else None]
+        distributed.broadcast_object_list(made, 0)
+        return cast("T", made[0])
 
     def check_same_step(self, step: int) -> None:
         """All processes must go on from the same checkpoint."""
