@@ -1,8 +1,8 @@
-"""Speed of the generator's training on this device: `python Testing/benchmarks/training_speed.py [--vgg FILE]`.
+"""Speed of the training on this device: `python Testing/benchmarks/training_speed.py [--vgg FILE]`.
 
 Samples a second by precision and memory format (forward and backward pass of the generator), then steps a second of the
-paper's loop read plainly against this project's, both in float32. Medians; CPU rows are in seconds of CPU time, so that other
-work on the machine counts little.
+paper's loop read plainly against this project's, both in float32, then samples a second of the detector. Medians; CPU rows
+are in seconds of CPU time, so that other work on the machine counts little.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ import numpy as np
 import torch
 
 from lnhg.data.generator_samples import Place
+from lnhg.networks.detector import build_detector
 from lnhg.networks.discriminator import Discriminator
 from lnhg.networks.generator import Generator
 from lnhg.networks.perceptual import PerceptualFeatures
+from lnhg.training.detector_config import DetectorConfig
 from lnhg.training.generator_config import PAPER, PATCHES, GeneratorConfig
 from lnhg.training.generator_training import GeneratorTraining
 from lnhg.training.losses import mse_loss
@@ -115,6 +117,27 @@ def loop_row(config: GeneratorConfig, vgg: Path | None, device: torch.device, re
     return f"| {device.type} | {size} | {plain:.2f} | {ours:.2f} | {plain / ours:.2f} |"
 
 
+def detector_rows(config: DetectorConfig, device: torch.device, repeats: int) -> Iterator[str]:
+    """Samples a second of the detector alone, forward and backward, with two nodules in each image."""
+    detector = build_detector(config.architecture).to(device).train()
+    size = config.sampling.size
+    images = list(torch.rand(config.batch, 3, size, size, device=device))
+    boxes = torch.tensor([[10.0, 10, 22, 22], [60, 50, 75, 70]], device=device)
+    targets = [{"boxes": boxes, "labels": torch.ones(2, dtype=torch.int64, device=device)} for _ in images]
+    for precision in PRECISIONS:
+        if precision == "fp16" and device.type == "cpu":
+            continue
+
+        def learn(precision: str = precision) -> None:
+            detector.zero_grad()
+            with computing_in(precision, device):
+                loss = torch.stack(list(detector(images, targets).values())).sum()
+            loss.backward()
+
+        speed = config.batch / seconds(learn, device, repeats)
+        yield f"| {device.type} | {config.architecture.backbone} | {size} | {precision} | {speed:.1f} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vgg", type=Path, help="local VGG-19 weights; without them the perceptual loss is left out")
@@ -143,6 +166,15 @@ def main() -> None:
         print(loop_row(PAPER, arguments.vgg, torch.device("cuda"), arguments.repeats))
     else:
         print(f"| cuda | {PAPER.width} | {PAPER.patch} | {PAPER.batch} | | not measured | not measured | |")
+
+    print("\n| device | backbone of the detector | crop | precision | samples a second |\n" + "|---" * 5 + "|")
+    for row in detector_rows(DetectorConfig(), cpu, arguments.repeats):
+        print(row, flush=True)
+    if gpu:
+        for row in detector_rows(DetectorConfig.paper(), torch.device("cuda"), arguments.repeats):
+            print(row, flush=True)
+    else:
+        print("| cuda | resnet50 | 256 | all | not measured |")
 
 
 if __name__ == "__main__":
