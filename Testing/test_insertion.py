@@ -215,7 +215,7 @@ def test_nodules_are_pasted_with_a_box_and_shams_without(data: DetectorData) -> 
 
 
 def test_masses_are_large_nodules_magnified_and_small_ones_stay_as_they_are(data: DetectorData) -> None:
-    only = {"mosaics": 0.0, "real": 0.0, "mined": 0.0, "pasted": 1.0, "nodules": 1.0, "masses": 1.0}
+    only = {"mosaics": 0.0, "real": 0.0, "mined": 0.0, "pasted": 1.0, "nodules": 1.0, "masses": 1.0, "simulated": 0.0}
 
     def widest(volumes: list[Volume]) -> float:
         """Width of the widest box in 20 samples, mm."""

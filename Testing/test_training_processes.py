@@ -24,7 +24,7 @@ from lnhg.training.losses import adversarial_loss, discriminator_loss, mse_loss
 from lnhg.training.processes import Processes
 from lnhg.training.samples import Samples
 from test_insertion import a_short_training, some_data
-from training_data import BALLS, PLACES, ROOT, command, environment, log_rows, write_data
+from training_data import BALLS, PLACES, ROOT, command, environment, kill_after, log_rows, write_data
 
 _CHANGES = [
     "width=2",
@@ -122,14 +122,37 @@ with joined("cpu") as processes:
 """
 
 
-@pytest.mark.slow
-def test_two_processes_train_the_detector_on_both_halves_of_each_batch(tmp_path: Path, one_thread: None) -> None:
-    script, run = tmp_path / "train.py", tmp_path / "run"
+def _detector_training(folder: Path, run: Path, *launcher: str) -> subprocess.Popen[bytes]:
+    """A short training of the detector in a process of its own, or in those of `launcher`."""
+    script = folder / "train.py"
     script.write_text(_DETECTOR)
     there = environment()
     there["PYTHONPATH"] += os.pathsep + str(ROOT / "Testing")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([*launcher, str(script), str(run)], env=there, check=True, timeout=600)
+    return subprocess.Popen([sys.executable, *launcher, str(script), str(run)], env=there)
+
+
+@pytest.mark.slow
+def test_a_detector_training_that_is_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    for run in ("straight", "killed"):
+        process = _detector_training(tmp_path, tmp_path / run)
+        if run == "killed":
+            kill_after(process, tmp_path / run / "log.csv", 2)
+            process = _detector_training(tmp_path, tmp_path / run)
+        assert process.wait(timeout=600) == 0
+    straight, killed = (
+        [{name: text for name, text in row.items() if name != "seconds"} for row in log_rows(tmp_path / run)]
+        for run in ("straight", "killed")
+    )
+    assert killed == straight and len(straight) == 5
+    one, other = (read_checkpoint(tmp_path / run / "phase-2.pt")["model"] for run in ("straight", "killed"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_detector_on_both_halves_of_each_batch(tmp_path: Path, one_thread: None) -> None:
+    run = tmp_path / "run"
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    assert _detector_training(tmp_path, run, *launcher).wait(timeout=600) == 0
 
     config, data = a_short_training(), some_data()
     torch.manual_seed(config.seed)

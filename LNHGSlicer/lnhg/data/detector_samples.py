@@ -80,7 +80,7 @@ class Sampling:
     emptied: float = 0.25
     masses: float = 0.1
     subsolid: float = 0.2
-    simulated: float = 0.0
+    simulated: float = 0.25
 
 
 @dataclass(frozen=True, eq=False)
