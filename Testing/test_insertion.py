@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
-from lnhg.ct import CT
-from lnhg.data.cutouts import Cutout
+from detector_data import a_cutout, a_host, some_data
 from lnhg.data.detector_samples import (
     DetectorData,
     Host,
     Sampling,
-    _paste_simulated,
     _place,
     _plain_lung,
     boxes_of,
-    host_stack,
     make_sample,
     sham_pair,
 )
@@ -40,52 +35,9 @@ from lnhg.data.insertion import (
     wall_direction,
     without_nodule,
 )
-from lnhg.data.simulated_nodules import sections, simulate
 from lnhg.errors import InputError
 from lnhg.evaluation.froc import _INSERTED, found_of_inserted
-from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, NoduleDetector, build_detector
-from lnhg.training import detector_training
 from lnhg.training.changes import with_values
-from lnhg.training.checkpoint import read_checkpoint, write_checkpoint
-from lnhg.training.detector_config import DetectorConfig
-from lnhg.training.detector_training import DetectorTraining, Validate
-from lnhg.training.mining import mine
-from lnhg.training.packing import pack
-from lnhg.weights import load_weights
-
-
-def a_cutout(wall: bool = False) -> Cutout:
-    """A ball of 40 HU, 8 mm wide, in lung of -850 HU; 0.7 x 0.7 x 2 mm; at will with chest wall in the last columns."""
-    k, j, i = np.meshgrid(np.arange(5) - 2, np.arange(44) - 21.5, np.arange(44) - 21.5, indexing="ij")
-    ball = np.hypot(np.hypot(j * 0.7, i * 0.7), k * 2.0) <= 4
-    hu = np.where(ball, 40, -850).astype(np.int16)
-    if wall:
-        hu[:, :, 34:] = 60
-    ct = CT(hu, np.diag([-0.7, -0.7, 2.0, 1.0]))
-    return Cutout("ball", "LIDC-IDRI-0001", ct, ball.astype(np.uint8), 1, {})
-
-
-def a_host(nodule: bool = False) -> Host:
-    """A lung of -850 HU with noise and a few vessels, in a wall of 50 HU."""
-    generator = np.random.default_rng(3)
-    hu = generator.normal(-850, 20, (8, 200, 200))
-    hu[:, :, 90:93] = 0
-    hu[:, 130:133, :] = 0
-    lungs = np.zeros(hu.shape, bool)
-    lungs[:, 20:180, 20:180] = True
-    hu[~lungs] = 50
-    nodules = np.zeros(hu.shape, bool)
-    if nodule:
-        nodules[2:5, 60:70, 60:70] = True
-        hu[nodules] = 30
-    places = np.argwhere(lungs)[::997]
-    found = np.array([(3, 65, 65)]) if nodule else np.zeros((0, 3), int)
-    return Host("host", hu.astype(np.int16), 2.5, lungs, nodules, np.zeros_like(lungs), places, found, True)
-
-
-def some_data() -> DetectorData:
-    volumes = [volume_of(a_cutout()), volume_of(a_cutout(wall=True))]
-    return DetectorData([a_host(), a_host(nodule=True)], volumes, DETECTOR_GRID, DetectorArchitecture())
 
 
 @pytest.fixture(scope="module")
@@ -255,61 +207,6 @@ def test_what_samples_are_made_of_is_changed_by_name() -> None:
         with_values(Sampling(), ["simulate=0.2"])
 
 
-def test_simulated_nodules_are_drawn_within_the_lungs_alone_each_with_its_box(data: DetectorData) -> None:
-    host, kinds = data.hosts[0], set()
-    for number in range(25):
-        generator = np.random.default_rng(number)
-        place = np.array([4, 100, generator.integers(15, 100)])
-        hu, masks = host_stack(host, place, data, 128, View())
-        before, taken, nodules = hu.copy(), np.zeros(hu.shape[1:], bool), np.zeros_like(hu)
-        _paste_simulated(data, host, hu, nodules, masks[1], taken, generator)
-        changed, boxes = hu != before, boxes_of(nodules[1] > 0.5)
-        assert not changed[:, ~taken].any() and not changed[masks[1] == 0].any() and (hu >= before).all()
-        for x0, y0, x1, y1 in boxes.astype(int).tolist():
-            inside = np.median(hu[1, y0:y1, x0:x1][nodules[1, y0:y1, x0:x1] > 0.5])
-            kinds.add("glass" if inside < -400 else "solid")
-        assert (len(boxes) > 0) == taken.any()
-    assert kinds == {"glass", "solid"}
-
-
-def test_simulated_nodules_replace_real_ones_as_often_as_asked(data: DetectorData) -> None:
-    plain = replace(data, hosts=data.hosts[:1], volumes=[replace(volume_of(a_cutout()), hu=np.full((11, 44, 44), 1500.0))])
-    only = {"mosaics": 0.0, "real": 0.0, "mined": 0.0, "pasted": 1.0, "nodules": 1.0, "masses": 0.0}
-
-    def real_share(simulated: float) -> float:
-        """Share of the nodules of 30 samples that are as bright as no simulated one is."""
-        samples = [make_sample(plain, Sampling(**only, simulated=simulated), 2, number) for number in range(30)]
-        boxes = [(sample.image[1], *box) for sample in samples for box in sample.boxes.int().tolist()]
-        return float(np.mean([image[y0:y1, x0:x1].median() > 0.9 for image, x0, y0, x1, y1 in boxes]))
-
-    assert real_share(0.0) > 0.9 and 0.25 < real_share(0.5) < 0.75 and real_share(1.0) < 0.1
-
-
-def test_a_simulated_nodule_fills_what_its_size_says_and_thick_slices_blur_it() -> None:
-    nodule = replace(simulate(6.0, np.random.default_rng(4)), amplitudes=np.zeros(5))
-    thin, hu = sections(nodule, np.arange(-8.0, 8.5), 1.0, 0.7)
-    assert thin.sum() * 0.7 * 0.7 * 1.0 == pytest.approx(4 / 3 * np.pi * 6.0**3, rel=0.03)
-    assert hu[8][thin[8] == 1].mean() == pytest.approx(nodule.hu, abs=10)
-    thick, _ = sections(nodule, np.array([6.0]), 5.0, 0.7)
-    assert 0.3 < thick.max() < 0.7 and sections(nodule, np.array([6.0]), 0.5, 0.7)[0].max() < 0.6
-
-
-def test_a_core_and_a_cavity_are_another_tissue_inside() -> None:
-    def middle(**kind: bool) -> tuple[float, float]:
-        """HU at the centre, and mean HU of the outer third."""
-        nodule = replace(simulate(9.0, np.random.default_rng(1), **kind), amplitudes=np.zeros(5))
-        _, hu = nodule.at(np.array([[1.0, 1.0, 1.0], *(7.5 * np.eye(3)), *(-7.5 * np.eye(3))]), 0.8)
-        return float(hu[0]), float(hu[1:].mean())
-
-    for kind, centre, outside in [
-        ({}, 40, 40),
-        ({"ground_glass": True}, -595, -595),
-        ({"ground_glass": True, "solid_core": True}, 40, -595),
-        ({"cavitary": True}, -970, 40),
-    ]:
-        assert middle(**kind) == pytest.approx((centre, outside), abs=90), kind
-
-
 def test_a_sham_changes_the_middle_of_a_crop_and_nothing_far_from_it(data: DetectorData) -> None:
     changed = 0
     for number in range(10):
@@ -355,121 +252,3 @@ def test_places_near_doubtful_nodules_are_never_shown(data: DetectorData) -> Non
     generator = np.random.default_rng(0)
     shown = {int(_place(doubtful, Sampling(mined=0, real=0), generator)[1][0]) for _ in range(30)}
     assert shown == {6}
-
-
-# Training -------------------------------------------------------------------------------------------------------------
-
-
-def train_on(
-    config: DetectorConfig, folder: Path, data: DetectorData, validate: Validate | None = None, command: str | None = None
-) -> NoduleDetector:
-    """The network after a training in this folder."""
-    training = DetectorTraining(config, folder, data, command)
-    training.run(validate)
-    return training.detector
-
-
-def a_short_training(**changes: object) -> DetectorConfig:
-    small = DetectorArchitecture(pyramid_width=16, head_width=32)
-    values = {
-        "architecture": small,
-        "sampling": Sampling(size=64),
-        "batch": 2,
-        "steps": (3, 2),
-        "checkpoint_seconds": 0.0,
-    }
-    return DetectorConfig(**{**values, **changes})
-
-
-def losses_of(run: Path) -> list[dict[str, str]]:
-    with (run / "log.csv").open(newline="") as file:
-        return [{name: text for name, text in row.items() if name != "seconds"} for row in csv.DictReader(file)]
-
-
-def test_training_that_was_cut_off_goes_on_as_if_nothing_had_happened(
-    data: DetectorData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train_on(a_short_training(), tmp_path / "straight", data)
-
-    made = 0
-
-    def cut_off_at_the_fourth_step(*arguments: object) -> object:
-        nonlocal made
-        made += 1
-        if made > 7:
-            raise KeyboardInterrupt
-        return make_sample(*arguments)
-
-    monkeypatch.setattr(detector_training, "make_sample", cut_off_at_the_fourth_step)
-    with pytest.raises(KeyboardInterrupt):
-        train_on(a_short_training(), tmp_path / "cut", data)
-    monkeypatch.undo()
-    assert len(losses_of(tmp_path / "cut")) == 3
-    train_on(a_short_training(), tmp_path / "cut", data)
-    assert losses_of(tmp_path / "cut") == losses_of(tmp_path / "straight")
-    assert [row["phase"] for row in losses_of(tmp_path / "cut")] == ["1", "1", "1", "2", "2"]
-
-
-def test_a_training_in_bf16_learns_and_its_weights_stay_float32(data: DetectorData, tmp_path: Path) -> None:
-    trained = train_on(a_short_training(steps=(2,), precision="bf16"), tmp_path / "bf16", data)
-    exact = train_on(a_short_training(steps=(2,)), tmp_path / "float32", data)
-    assert all(value.dtype == torch.float32 for value in trained.parameters())
-    for row, other in zip(losses_of(tmp_path / "bf16"), losses_of(tmp_path / "float32"), strict=True):
-        assert float(row["loss_objectness"]) == pytest.approx(float(other["loss_objectness"]), rel=0.05)
-    assert any(not torch.equal(one, two) for one, two in zip(trained.parameters(), exact.parameters(), strict=True))
-    with pytest.raises(InputError, match="cannot train in fp16"):
-        train_on(a_short_training(precision="fp16"), tmp_path / "fp16", data)
-
-
-def test_training_stops_when_nothing_is_gained_and_keeps_the_best_phase(data: DetectorData, tmp_path: Path) -> None:
-    sensitivities = iter([0.5, 0.8, 0.8, 0.7, 0.9])
-    config = a_short_training(steps=(1, 1, 1, 1, 1), patience=2)
-    train_on(config, tmp_path, data, lambda detector: {1.0: next(sensitivities)}, "lnhg train detector")
-    with (tmp_path / "froc.csv").open(newline="") as file:
-        assert [float(row["mean"]) for row in csv.DictReader(file)] == [0.5, 0.8, 0.8, 0.7]
-    best, second = (read_checkpoint(tmp_path / name)["model"] for name in ("best.pt", "phase-2.pt"))
-    assert all(torch.equal(best[name], second[name]) for name in second)
-    record = read_checkpoint(tmp_path / "best.pt")["record"]
-    assert record["commands"] == ["lnhg train detector"]
-    assert record["steps_by_phase"] == [1, 1]
-    assert record["select_sensitivity"] == {"1": 0.8}
-    unmeasured = read_checkpoint(tmp_path / "checkpoint.pt")["record"]
-    assert unmeasured["steps_by_phase"] == [1, 1, 1, 1] and not unmeasured["select_sensitivity"]
-
-
-def test_a_training_of_before_checkpoints_held_a_record_goes_on(data: DetectorData, tmp_path: Path) -> None:
-    train_on(a_short_training(steps=(1, 1), patience=0), tmp_path, data, lambda detector: {1.0: 0.5})
-    saved = read_checkpoint(tmp_path / "checkpoint.pt")
-    del saved["record"], saved["state"]["record"], saved["state"]["steps_by_phase"]
-    write_checkpoint(tmp_path / "checkpoint.pt", saved)
-    train_on(a_short_training(steps=(1, 1)), tmp_path, data, command="lnhg train detector")
-    assert read_checkpoint(tmp_path / "phase-2.pt")["record"]["commands"] == ["lnhg train detector"]
-
-
-class FindsTheSameEverywhere(torch.nn.Module):
-    """A detector that finds a box on the nodule of the second host and one away from it, in every slice."""
-
-    architecture = DetectorArchitecture()
-
-    def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
-        boxes = torch.tensor([[60.0, 60, 70, 70], [100, 20, 110, 30]])  # the lungs' window begins at pixel 0
-        return [{"boxes": boxes, "scores": torch.tensor([0.8, 0.8])} for _ in images]
-
-
-def test_false_finds_are_mined_away_from_nodules(data: DetectorData) -> None:
-    with_nodule = DetectorData(data.hosts[1:], data.volumes, data.grid, data.architecture)
-    mined = mine(FindsTheSameEverywhere(), with_nodule)["host"]
-    assert {int(k) for k in mined[:, 0]} == set(range(8))
-    assert np.unique(mined[:, 1:], axis=0).tolist() == [[24, 104]]
-
-
-def test_packed_weights_hold_what_is_needed_to_build_the_detector(data: DetectorData, tmp_path: Path) -> None:
-    trained = train_on(a_short_training(steps=(1,)), tmp_path / "run", data)
-    pack([tmp_path / "run" / "checkpoint.pt"], tmp_path / "packed", 0.4)
-    weights = load_weights(tmp_path / "packed", "detector")
-    assert weights.manifest["thresholds"] == {"score": 0.4}
-    again = weights.load_into(build_detector(DetectorArchitecture.from_dict(weights.manifest["architecture"])))
-    image = torch.rand(3, 64, 64)
-    with torch.inference_mode():
-        (one,), (other,) = trained([image]), again([image])
-    torch.testing.assert_close(one["scores"][:5], other["scores"][:5], atol=0.02, rtol=0)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from detector_data import a_short_training, some_data
 from lnhg.data.detector_samples import Sample
 from lnhg.training.checkpoint import read_checkpoint
 from lnhg.training.detector_training import DetectorTraining
@@ -19,7 +20,6 @@ from lnhg.training.generator_config import PATCHES, GeneratorConfig, variant
 from lnhg.training.generator_training import GeneratorTraining
 from lnhg.training.monitor import Monitor
 from lnhg.training.pictures import box_pictures, picture_grid
-from test_insertion import a_short_training, some_data
 from training_data import PLACES, log_rows
 
 _SMALL = replace(variant(PATCHES, "l-mse"), width=2, patch=12, batch=2, steps=6, background=0.0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from detector_data import a_short_training, some_data
 from lnhg.data.detector_samples import make_sample
 from lnhg.data.generator_samples import cutout_places
 from lnhg.data.splits import list_of
@@ -23,7 +24,6 @@ from lnhg.training.generator_config import PATCHES, GeneratorConfig, changed, le
 from lnhg.training.losses import adversarial_loss, discriminator_loss, mse_loss
 from lnhg.training.processes import Processes
 from lnhg.training.samples import Samples
-from test_insertion import a_short_training, some_data
 from training_data import BALLS, PLACES, ROOT, command, environment, kill_after, log_rows, write_data
 
 _CHANGES = [
@@ -116,7 +116,7 @@ import sys
 from pathlib import Path
 from lnhg.training.detector_training import DetectorTraining
 from lnhg.training.processes import joined
-from test_insertion import a_short_training, some_data
+from detector_data import a_short_training, some_data
 with joined("cpu") as processes:
     DetectorTraining(a_short_training(), Path(sys.argv[1]), some_data(), None, processes).run(lambda detector: {1.0: 0.5})
 """
