@@ -287,6 +287,7 @@ def _paste_something(
 ) -> None:
     """One paste, nodule or sham, at a free place in the lungs of the stack; updates `hu`, `nodules` and `taken`."""
     is_nodule = generator.random() < sampling.nodules
+    # Where none are wanted no number is drawn for them, so that trainings of before they were known can be repeated.
     if is_nodule and sampling.simulated and generator.random() < sampling.simulated:
         _paste_simulated(data, host, hu, nodules, lungs, taken, generator)
         return
