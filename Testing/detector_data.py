@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from lnhg.ct import CT
@@ -10,6 +12,7 @@ from lnhg.data.detector_samples import DetectorData, Host, Sampling
 from lnhg.data.insertion import volume_of
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture
 from lnhg.training.detector_config import DetectorConfig
+from training_data import log_rows
 
 
 def a_cutout(wall: bool = False) -> Cutout:
@@ -56,3 +59,8 @@ def a_short_training(**changes: object) -> DetectorConfig:
         "checkpoint_seconds": 0.0,
     }
     return DetectorConfig(**{**values, **changes})
+
+
+def losses_of(run: Path) -> list[dict[str, str]]:
+    """The rows of a run's log without the time, which differs from run to run."""
+    return [{name: text for name, text in row.items() if name != "seconds"} for row in log_rows(run)]

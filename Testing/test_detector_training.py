@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector_data import a_short_training, some_data
+from detector_data import a_short_training, losses_of, some_data
 from lnhg.data.detector_samples import DetectorData, make_sample
 from lnhg.errors import InputError
 from lnhg.networks.detector import DetectorArchitecture, NoduleDetector, build_detector
@@ -20,6 +20,7 @@ from lnhg.training.detector_training import DetectorTraining, Validate
 from lnhg.training.mining import mine
 from lnhg.training.packing import pack
 from lnhg.weights import load_weights
+from training_data import cut_off_after
 
 
 @pytest.fixture(scope="module")
@@ -36,26 +37,12 @@ def train_on(
     return training.detector
 
 
-def losses_of(run: Path) -> list[dict[str, str]]:
-    with (run / "log.csv").open(newline="") as file:
-        return [{name: text for name, text in row.items() if name != "seconds"} for row in csv.DictReader(file)]
-
-
 def test_training_that_was_cut_off_goes_on_as_if_nothing_had_happened(
     data: DetectorData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_on(a_short_training(), tmp_path / "straight", data)
 
-    made = 0
-
-    def cut_off_at_the_fourth_step(*arguments: object) -> object:
-        nonlocal made
-        made += 1
-        if made > 7:
-            raise KeyboardInterrupt
-        return make_sample(*arguments)
-
-    monkeypatch.setattr(detector_training, "make_sample", cut_off_at_the_fourth_step)
+    monkeypatch.setattr(detector_training, "make_sample", cut_off_after(7, make_sample))  # in the fourth step
     with pytest.raises(KeyboardInterrupt):
         train_on(a_short_training(), tmp_path / "cut", data)
     monkeypatch.undo()

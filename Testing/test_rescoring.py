@@ -23,6 +23,7 @@ from lnhg.training.packing import pack
 from lnhg.training.rescorer_training import RescorerTraining, probabilities, train_on
 from standins import standin_models
 from test_pipeline import CT_AXIAL
+from training_data import cut_off_after
 
 
 def a_ct(hu: np.ndarray, spacing: tuple[float, float, float] = (0.7, 0.7, 2.0)) -> CT:
@@ -107,16 +108,7 @@ def test_it_learns_to_tell_balls_from_tubes(samples, tmp_path):
 def test_a_training_that_was_cut_off_goes_on_as_if_nothing_had_happened(samples, tmp_path, monkeypatch):
     config = RescorerTraining(steps=6, batch=4, every=2)
     straight = train_on(config, tmp_path / "straight", samples, samples)
-    calls = 0
-
-    def cut_off(*arguments):
-        nonlocal calls
-        calls += 1
-        if calls > 3:
-            raise KeyboardInterrupt
-        return batch(*arguments)
-
-    monkeypatch.setattr(rescorer_training, "batch", cut_off)
+    monkeypatch.setattr(rescorer_training, "batch", cut_off_after(3, batch))
     with pytest.raises(KeyboardInterrupt):
         train_on(config, tmp_path / "cut", samples, samples)
     monkeypatch.undo()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from detector_data import a_cutout, some_data
-from lnhg.data.detector_samples import DetectorData, Sampling, _paste_simulated, boxes_of, host_stack, make_sample
+from lnhg.data.detector_samples import Canvas, DetectorData, Sampling, _paste_simulated, boxes_of, host_stack, make_sample
 from lnhg.data.insertion import View, volume_of
 from lnhg.data.simulated_nodules import sections, simulate
 
@@ -25,7 +25,7 @@ def test_simulated_nodules_are_drawn_within_the_lungs_alone_each_with_its_box(da
         place = np.array([4, 100, generator.integers(15, 100)])
         hu, masks = host_stack(host, place, data, 128, View())
         before, taken, nodules = hu.copy(), np.zeros(hu.shape[1:], bool), np.zeros_like(hu)
-        _paste_simulated(data, host, hu, nodules, masks[1], taken, generator)
+        _paste_simulated(data, host, Canvas(hu, nodules, masks[1], taken), generator)
         changed, boxes = hu != before, boxes_of(nodules[1] > 0.5)
         assert not changed[:, ~taken].any() and not changed[masks[1] == 0].any() and (hu >= before).all()
         for x0, y0, x1, y1 in boxes.astype(int).tolist():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from detector_data import a_short_training, some_data
+from detector_data import a_short_training, losses_of, some_data
 from lnhg.data.detector_samples import make_sample
 from lnhg.data.generator_samples import cutout_places
 from lnhg.data.splits import list_of
@@ -139,10 +139,7 @@ def test_a_detector_training_that_is_killed_goes_on_as_if_nothing_had_happened(t
             kill_after(process, tmp_path / run / "log.csv", 2)
             process = _detector_training(tmp_path, tmp_path / run)
         assert process.wait(timeout=600) == 0
-    straight, killed = (
-        [{name: text for name, text in row.items() if name != "seconds"} for row in log_rows(tmp_path / run)]
-        for run in ("straight", "killed")
-    )
+    straight, killed = (losses_of(tmp_path / run) for run in ("straight", "killed"))
     assert killed == straight and len(straight) == 5
     one, other = (read_checkpoint(tmp_path / run / "phase-2.pt")["model"] for run in ("straight", "killed"))
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +72,18 @@ def kill_after(process: subprocess.Popen[bytes], log: Path, rows: int) -> None:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def cut_off_after(calls: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which a person interrupts when it is called once more than so often."""
+    left = iter(range(calls))
+
+    def interrupted(*arguments: object) -> object:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return function(*arguments)
+
+    return interrupted
 
 
 def log_rows(folder: Path) -> list[dict[str, str]]:

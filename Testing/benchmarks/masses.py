@@ -13,17 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from lnhg import pipeline
-from lnhg.data.cutouts import Cutout, read_cutouts
+from lnhg.data.cutouts import read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.dice import seeded_dice
-from lnhg.geometry import equivalent_diameter
 
 SIZES = ((17.0, 20.0), (20.0, 25.0), (25.0, math.inf))
-
-
-def diameter(cutout: Cutout) -> float:
-    """Of the sphere of the same volume as the consensus, mm."""
-    return equivalent_diameter(np.count_nonzero(cutout.consensus) * cutout.ct.voxel_volume)
 
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -33,8 +27,8 @@ arguments = parser.parse_args()
 
 models = pipeline.load_models(arguments.weights, with_detector=False)
 known = [cutout for cutout in read_cutouts(arguments.data / "lidc_nodules") if list_of(cutout.patient) != "report"]
-large = [cutout for cutout in known if diameter(cutout) >= SIZES[0][0]]
-widths = np.array([diameter(cutout) for cutout in large])
+large = [cutout for cutout in known if cutout.diameter >= SIZES[0][0]]
+widths = np.array([cutout.diameter for cutout in large])
 select = np.array([list_of(cutout.patient) == "select" for cutout in large])
 afar = np.array([seeded_dice(cutout, models) for cutout in large])
 pipeline._MASS_MM = math.inf

@@ -16,7 +16,6 @@ from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.dice import dice, seeded
 from lnhg.evaluation.groups import SIZES, size_of
-from lnhg.geometry import equivalent_diameter
 from lnhg.networks.generator import build_generator
 from lnhg.options import Options
 from lnhg.pipeline import Models
@@ -49,7 +48,7 @@ parser.add_argument("runs", type=Path, nargs="+")
 arguments = parser.parse_args()
 
 cutouts = [c for c in read_cutouts(arguments.data / "lidc_nodules") if list_of(c.patient) == "select"]
-sizes = np.array([size_of(equivalent_diameter(np.count_nonzero(c.consensus) * c.ct.voxel_volume)) for c in cutouts])
+sizes = np.array([size_of(c.diameter) for c in cutouts])
 columns = ("run", "target", "pixels", "width", "minutes", "threshold", "mean Dice")
 columns += (*(f"{name} (n = {np.count_nonzero(sizes == name)})" for name, _, _ in SIZES), "deviation of h in the core")
 print(f"{len(cutouts)} nodules of the select patients\n")

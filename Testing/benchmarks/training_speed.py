@@ -47,13 +47,16 @@ def seconds(work: Callable[[], object], device: torch.device, repeats: int) -> f
     return statistics.median(times[1:])
 
 
+def precisions_of(device: torch.device) -> list[str]:
+    """What a device can train in; a CPU has no fp16."""
+    return [precision for precision in PRECISIONS if precision != "fp16" or device.type != "cpu"]
+
+
 def precision_rows(config: GeneratorConfig, width: int, device: torch.device, repeats: int) -> Iterator[str]:
     """Samples a second of the generator alone."""
     o = torch.rand(config.batch, 1, 3, config.patch, config.patch, device=device)
     r = torch.rand_like(o)
-    for precision in PRECISIONS:
-        if precision == "fp16" and device.type == "cpu":
-            continue
+    for precision in precisions_of(device):
         for name, memory_format in _FORMATS.items():
             generator = Generator(width, config.last_slope).to(device, memory_format=memory_format)
 
@@ -124,9 +127,7 @@ def detector_rows(config: DetectorConfig, device: torch.device, repeats: int) ->
     images = list(torch.rand(config.batch, 3, size, size, device=device))
     boxes = torch.tensor([[10.0, 10, 22, 22], [60, 50, 75, 70]], device=device)
     targets = [{"boxes": boxes, "labels": torch.ones(2, dtype=torch.int64, device=device)} for _ in images]
-    for precision in PRECISIONS:
-        if precision == "fp16" and device.type == "cpu":
-            continue
+    for precision in precisions_of(device):
 
         def learn(precision: str = precision) -> None:
             detector.zero_grad()

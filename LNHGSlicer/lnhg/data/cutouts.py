@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..ct import CT
+from ..geometry import equivalent_diameter
 from .images import read_ct_image, read_label_image
 from .tables import read_rows
 
@@ -61,6 +62,11 @@ class Cutout:
     def consensus(self) -> np.ndarray:
         """Voxels outlined by at least half of the readers."""
         return self.share >= 0.5
+
+    @property
+    def diameter(self) -> float:
+        """Of the sphere of the same volume as the consensus, mm."""
+        return equivalent_diameter(np.count_nonzero(self.consensus) * self.ct.voxel_volume)
 
     @property
     def subsolid(self) -> bool:

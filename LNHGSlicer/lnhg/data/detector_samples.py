@@ -221,9 +221,9 @@ def _scan_crop(data: DetectorData, sampling: Sampling, generator: np.random.Gene
     hu, masks = host_stack(host, place, data, sampling.size, view)
     nodules = masks[0]
     if generator.random() < sampling.pasted:
-        taken = masks[0].max(0) > 0.5
+        canvas = Canvas(hu, nodules, masks[1], masks[0].max(0) > 0.5)
         for _ in range(generator.integers(1, 4)):
-            _paste_something(data, sampling, host, hu, nodules, masks[1], taken, generator)
+            _paste_something(data, sampling, host, canvas, generator)
     return hu, nodules
 
 
@@ -258,7 +258,7 @@ def _doubtful_near(host: Host, place: np.ndarray, size: int) -> bool:
 
 def host_stack(host: Host, place: np.ndarray, data: DetectorData, size: int, view: View) -> tuple[np.ndarray, np.ndarray]:
     """HU `[3, size, size]` and masks `[2, 3, size, size]` (nodules, lungs) of a host about a place (slice, y, x)."""
-    step = max(1, data.architecture.neighbour_step(host.slice_mm))
+    step = _neighbour_step(data, host.slice_mm)
     k, y, x = place
     slices = np.clip([k - step, k, k + step], 0, len(host.hu) - 1)
     if view.reversed:
@@ -272,29 +272,43 @@ def host_stack(host: Host, place: np.ndarray, data: DetectorData, size: int, vie
     return np.ascontiguousarray(sampled[0]), sampled[1:]
 
 
+def _neighbour_step(data: DetectorData, slice_mm: float) -> int:
+    """Slices from a sample's middle one to its neighbours; a network of single slices is shown none of these."""
+    return max(1, data.architecture.neighbour_step(slice_mm))
+
+
 # Pastes --------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A stack of a host into which is pasted, in place.
+
+    Attributes:
+        hu, nodules, lungs: float32 `[3, y, x]`.
+        taken: bool `[y, x]`, where nothing more may be pasted.
+    """
+
+    hu: np.ndarray
+    nodules: np.ndarray
+    lungs: np.ndarray
+    taken: np.ndarray
+
+
 def _paste_something(
-    data: DetectorData,
-    sampling: Sampling,
-    host: Host,
-    hu: np.ndarray,
-    nodules: np.ndarray,
-    lungs: np.ndarray,
-    taken: np.ndarray,
-    generator: np.random.Generator,
+    data: DetectorData, sampling: Sampling, host: Host, canvas: Canvas, generator: np.random.Generator
 ) -> None:
-    """One paste, nodule or sham, at a free place in the lungs of the stack; updates `hu`, `nodules` and `taken`."""
+    """One paste, nodule or sham, at a free place in the lungs of the stack."""
+    hu = canvas.hu
     is_nodule = generator.random() < sampling.nodules
     # Where none are wanted no number is drawn for them, so that trainings of before they were known can be repeated.
     if is_nodule and sampling.simulated and generator.random() < sampling.simulated:
-        _paste_simulated(data, host, hu, nodules, lungs, taken, generator)
+        _paste_simulated(data, host, canvas, generator)
         return
     volume, view = _cutout(data, sampling, generator)
     wall = wall_direction(volume)
     at_wall = wall is not None and generator.random() < 0.6
-    spot = _spot(hu, lungs, taken, at_wall, generator)
+    spot = _spot(canvas, at_wall, generator)
     if spot is None:
         return
     row, column, normal = spot
@@ -314,41 +328,34 @@ def _paste_something(
         square = soft_square(piece.hu.shape[-1], 42, generator.uniform(5, 10)) if whole_square else 0.0
         weight = np.maximum(soft(piece.nodule, generator.uniform(0.5, 2.5), edge), square)
         paste(hu, piece.hu, weight, row, column)
-        paste(nodules, piece.nodule, np.ones_like(piece.nodule) * (piece.nodule > 0), row, column)
+        paste(canvas.nodules, piece.nodule, np.ones_like(piece.nodule) * (piece.nodule > 0), row, column)
     else:
         patch, weight = _sham(data, host, piece, whole_square, edge, generator)
         paste(hu, match_noise(patch, hu, generator), weight, row, column)
     span = piece.hu.shape[-1] // 2
-    taken[max(0, row - span) : row + span, max(0, column - span) : column + span] = True
+    canvas.taken[max(0, row - span) : row + span, max(0, column - span) : column + span] = True
 
 
-def _paste_simulated(
-    data: DetectorData,
-    host: Host,
-    hu: np.ndarray,
-    nodules: np.ndarray,
-    lungs: np.ndarray,
-    taken: np.ndarray,
-    generator: np.random.Generator,
-) -> None:
+def _paste_simulated(data: DetectorData, host: Host, canvas: Canvas, generator: np.random.Generator) -> None:
     """A simulated nodule in the lungs, free, at a vessel or at the wall: what would lie outside the lungs is not drawn."""
-    spot = _spot(hu, lungs, taken, generator.random() < 0.3, generator)
+    hu = canvas.hu
+    spot = _spot(canvas, generator.random() < 0.3, generator)
     if spot is None:
         return
     row, column, _ = spot
     nodule = any_nodule(generator)
-    step = max(1, data.architecture.neighbour_step(host.slice_mm)) * host.slice_mm
+    step = _neighbour_step(data, host.slice_mm) * host.slice_mm
     heights = generator.uniform(-0.7, 0.7) * nodule.radius + step * np.array([-1, 0, 1])
     share, tissue = np.zeros_like(hu), np.zeros_like(hu)
     for whole, drawn in zip((share, tissue), sections(nodule, heights, host.slice_mm, data.grid.pixel_mm), strict=True):
         paste(whole, drawn, np.ones_like(drawn), row, column)
-    share *= lungs
+    share *= canvas.lungs
     if np.count_nonzero(share[1] > 0.5) < _SMALLEST_SECTION:
         return
     # Where tissue is denser, such as a vessel in ground glass or the lung in a cavity, it shows through.
     hu[:] = np.maximum(hu, hu + share * (match_noise(tissue, hu, generator) - hu))
-    np.maximum(nodules, share, out=nodules)
-    taken |= share.max(0) > 0
+    np.maximum(canvas.nodules, share, out=canvas.nodules)
+    canvas.taken[:] |= share.max(0) > 0
 
 
 def _cutout(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[Volume, View]:
@@ -377,7 +384,7 @@ def _piece(
     """Three slices of a cut-out as a scan with slices of `slice_mm` would show them, large enough for the nodule."""
     # A magnified nodule is magnified along the body too: its slices are read closer together.
     thickness = slice_mm / view.zoom
-    distance = max(1, data.architecture.neighbour_step(slice_mm)) * thickness
+    distance = _neighbour_step(data, slice_mm) * thickness
     middle = volume.slices[generator.integers(len(volume.slices))]
     size = max(size, int(1.5 * volume.width * view.zoom / data.grid.pixel_mm) + 12)
     return cut(volume, float(middle), distance, thickness, data.grid.pixel_mm, size, view)
@@ -418,24 +425,22 @@ def _plain_lung(host: Host, data: DetectorData, weight: np.ndarray, generator: n
             return patch
 
 
-def _spot(
-    hu: np.ndarray, lungs: np.ndarray, taken: np.ndarray, at_wall: bool, generator: np.random.Generator
-) -> tuple[int, int, float] | None:
+def _spot(canvas: Canvas, at_wall: bool, generator: np.random.Generator) -> tuple[int, int, float] | None:
     """A free place (row, column) in the lungs and, at the wall, the angle of the way out; None when there is none."""
-    inside = lungs[1] > 0.5
+    inside = canvas.lungs[1] > 0.5
     margin = np.zeros_like(inside)
     margin[10:-10, 10:-10] = True
     if at_wall:
-        free = inside & ~ndimage.binary_erosion(inside, iterations=2, border_value=1) & margin & ~taken
+        free = inside & ~ndimage.binary_erosion(inside, iterations=2, border_value=1) & margin & ~canvas.taken
     else:
-        dense = hu[1] > -400
+        dense = canvas.hu[1] > -400
         kind = generator.random()
         near = (
             ndimage.binary_dilation(dense, iterations=3) & ~dense
             if kind < 0.4
             else ~ndimage.binary_dilation(dense, iterations=3)
         )
-        free = inside & near & margin & ~taken
+        free = inside & near & margin & ~canvas.taken
     points = np.argwhere(free)
     if not len(points):
         return None
@@ -478,7 +483,7 @@ def _tile(
     volume, view = _nodule(data, sampling, generator), View.random(generator, 180.0)
     slice_mm = float(generator.choice([volume.spacing[2], 1.0, 2.5, 5.0], p=[0.55, 0.1, 0.2, 0.15]))
     slice_mm = max(slice_mm, volume.spacing[2])
-    distance = max(1, data.architecture.neighbour_step(slice_mm)) * slice_mm
+    distance = _neighbour_step(data, slice_mm) * slice_mm
     middle = float(volume.slices[generator.integers(len(volume.slices))])
     room = max(2.0, size / 2 - 16) * data.grid.pixel_mm
     shift = generator.uniform(-room, room, 2) * 0.8 / np.array(volume.spacing[1::-1])

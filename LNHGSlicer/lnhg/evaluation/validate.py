@@ -16,7 +16,6 @@ from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..errors import InputError
 from ..fusion import CONFIRMED
-from ..geometry import equivalent_diameter
 from ..pipeline import Models, load_models, segment
 from ..rescoring import apply_rescorer, rescore
 from .dice import dice, match_nodules, seeded
@@ -64,7 +63,7 @@ def _dice_table(models: Models, cutouts: Sequence[Cutout]) -> Iterable[str]:
     masks = [(cutout.consensus, seeded(cutout, models).labels > 0) for cutout in cutouts]
     values = np.array([dice(*pair) for pair in masks])
     outside = np.array([_share_outside(*pair) for pair in masks])
-    sizes = np.array([equivalent_diameter(np.count_nonzero(c.consensus) * c.ct.voxel_volume) for c in cutouts])
+    sizes = np.array([cutout.diameter for cutout in cutouts])
     textures = np.array([cutout.ratings["texture"] for cutout in cutouts])
     yield f"Dice per nodule, seeded at the centre, threshold {threshold:g} on G(x):\n"
     yield "| nodules | n | mean Dice | standard deviation | median | below 0.5 | volume outside |"

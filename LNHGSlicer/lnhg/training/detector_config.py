@@ -67,6 +67,6 @@ class DetectorConfig:
         )
 
     @property
-    def phases(self) -> int:
-        """How many phases there are."""
-        return len(self.steps or self.minutes)
+    def work(self) -> tuple[float, ...]:
+        """Of each phase: its steps, or its minutes."""
+        return self.steps or self.minutes

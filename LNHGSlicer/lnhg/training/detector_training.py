@@ -119,7 +119,7 @@ class DetectorTraining:
     def run(self, validate: Validate | None = None) -> None:
         """Train to the end, or until as many phases as the configuration's `patience` have passed since the best one."""
         with self._monitor() as monitor:
-            while self._state.phase < self.config.phases and not self._stopped():
+            while self._state.phase < len(self.config.work) and not self._stopped():
                 if self._state.phase > 0 and self._state.mined is None:
                     self._state.mined = self.processes.from_first(lambda: mine(self.detector, self.data))
                     self._save()
@@ -137,7 +137,7 @@ class DetectorTraining:
         data, state = with_mined(self.data, self._state.mined), self._state
         self.detector.train()
         saved = time.monotonic()
-        while (done := self.processes.as_first_says(self._share_done())) < 1:
+        while (done := self.processes.as_first_says(self._done_in_phase() / self.config.work[state.phase])) < 1:
             began = time.monotonic()
             rate = self._rate(done)
             losses = self._train_step(data, rate)
@@ -154,16 +154,13 @@ class DetectorTraining:
                 self._save()
                 saved = time.monotonic()
 
-    def _share_done(self) -> float:
-        """Of the phase, 0 to 1."""
-        if self.config.steps is not None:
-            return self._state.phase_step / self.config.steps[self._state.phase]
-        return self._state.phase_seconds / (60 * self.config.minutes[self._state.phase])
+    def _done_in_phase(self) -> float:
+        """Steps or minutes, as the configuration counts them."""
+        return self._state.phase_step if self.config.steps else self._state.phase_seconds / 60
 
     def _work_done(self) -> float:
-        """Of all phases, in steps or in minutes, as the configuration counts them."""
-        phases = self.config.steps or self.config.minutes
-        return float(sum(phases[: self._state.phase]) + self._share_done() * phases[self._state.phase])
+        """Of all phases, in steps or minutes."""
+        return sum(self.config.work[: self._state.phase]) + self._done_in_phase()
 
     def _rate(self, done: float) -> float:
         """Warm-up, then a cosine down to 1%; the paper's Adam keeps one rate."""
@@ -226,10 +223,9 @@ class DetectorTraining:
     def _monitor(self) -> AbstractContextManager[Monitor | None]:
         if not self.processes.first:
             return nullcontext()
-        total, unit = sum(self.config.steps or self.config.minutes), "steps" if self.config.steps else "minutes"
         shown = {name: name.removeprefix("loss_") for name in _LOSSES} | {"select_sensitivity": "select sensitivity"}
-        done = self._work_done() if self._state.phase < self.config.phases else total
-        return Monitor(self.folder, _COLUMNS, shown, self._state.step, done, total, unit)
+        unit = "steps" if self.config.steps else "minutes"
+        return Monitor(self.folder, _COLUMNS, shown, self._state.step, self._work_done(), sum(self.config.work), unit)
 
     def _weights(self, sensitivity: Mapping[float, float]) -> dict[str, Any]:
         """The network, and how it was made; `sensitivity` is that of these very weights, where it was measured."""
