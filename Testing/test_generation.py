@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from lnhg.options import Options
 from lnhg.pipeline import load_models, segment
 
 _GRID = NetworkGrid("fixed", 1.0)
+_SPREAD = NetworkGrid("fixed", 1.0, slice_mm=5.0)  # every second slice of `_ct`
 _EVERYWHERE: Region = (slice(0, 9999), slice(0, 9999), slice(0, 9999))
 _CORNERS = np.ones((3, 3, 3))
 
@@ -84,18 +86,30 @@ def _touching(image: np.ndarray, threshold: float, region: Region) -> np.ndarray
     return np.isin(labels, touched[touched > 0])
 
 
-@pytest.fixture(scope="module", params=["averaged", "overlapping", "paper"])
-def whole(request: pytest.FixtureRequest, cloudy: CT, network: Run) -> tuple[str, np.ndarray, float]:
-    """The kind of triplets, G(x) computed everywhere, and a threshold that leaves separate components."""
-    image = generate(cloudy, network, _GRID, None, reach=8, triplets=request.param).on_ct_grid()
-    return request.param, image, float(np.quantile(image, 0.93))
+@dataclass(frozen=True)
+class _Whole:
+    """G(x) computed everywhere, from what triplets, and a threshold that leaves separate components."""
+
+    triplets: str
+    grid: NetworkGrid
+    image: np.ndarray
+    threshold: float
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("averaged", _GRID), ("averaged", _SPREAD), ("overlapping", _GRID), ("overlapping", _SPREAD), ("paper", _GRID)],
+    ids=lambda param: f"{param[0]}, {param[1].slice_mm or 'neighbours'}",
+)
+def whole(request: pytest.FixtureRequest, cloudy: CT, network: Run) -> _Whole:
+    triplets, grid = request.param
+    image = generate(cloudy, network, grid, None, reach=8, triplets=triplets).on_ct_grid()
+    return _Whole(triplets, grid, image, float(np.quantile(image, 0.93)))
 
 
 @pytest.mark.parametrize("cell", [5, 24, 128])
-def test_tiles_around_a_region_give_the_components_of_the_whole_ct(
-    cloudy: CT, network: Run, whole: tuple[str, np.ndarray, float], cell: int
-) -> None:
-    triplets, everywhere, threshold = whole
+def test_tiles_around_a_region_give_the_components_of_the_whole_ct(cloudy: CT, network: Run, whole: _Whole, cell: int) -> None:
+    everywhere, threshold = whole.image, whole.threshold
     regions: list[Region] = [
         (slice(2, 4), slice(20, 28), slice(30, 40)),
         (slice(6, 8), slice(50, 61), slice(64, 74)),
@@ -103,7 +117,8 @@ def test_tiles_around_a_region_give_the_components_of_the_whole_ct(
     ]
     expected = np.logical_or.reduce([_touching(everywhere, threshold, region) for region in regions])
     assert 100 < expected.sum() < (everywhere > threshold).sum()
-    image = generate(cloudy, network, _GRID, _places(regions, threshold), reach=8, triplets=triplets, cell_px=cell).on_ct_grid()
+    places = _places(regions, threshold)
+    image = generate(cloudy, network, whole.grid, places, reach=8, triplets=whole.triplets, cell_px=cell).on_ct_grid()
     found = np.logical_or.reduce([_touching(image, threshold, region) for region in regions])
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_allclose(image[expected], everywhere[expected], atol=1e-5)
@@ -123,11 +138,20 @@ def test_away_from_its_edge_the_image_is_the_networks_on_the_whole_slice(cloudy:
     np.testing.assert_allclose(values[3, 8:-8, 8:-8], network(triplet[None, None])[0, 0, 1, 8:-8, 8:-8], atol=1e-5)
 
 
-def test_an_averaged_slice_is_the_mean_of_the_three_triplets_that_hold_it(cloudy: CT, network: Run) -> None:
-    values = generate(cloudy, network, _GRID, None, reach=8, cell_px=20).values
+def test_an_averaged_slice_is_the_mean_of_the_three_triplets_that_hold_it(network: Run) -> None:
+    cloudy = _cloudy((9, 61, 74))
     o = _GRID.sample(cloudy.hu, cloudy.spacing[:2])
-    holding = [network(o[first : first + 3][None, None])[0, 0, 3 - first] for first in (1, 2, 3)]
-    np.testing.assert_allclose(values[3, 8:-8, 8:-8], torch.stack(holding).mean(0)[8:-8, 8:-8], atol=1e-5)
+    for grid, k, apart in ((_GRID, 4, 1), (_SPREAD, 4, 2)):
+        values = generate(cloudy, network, grid, None, reach=8, cell_px=20).values
+        triplets = [o[k - number * apart :: apart][:3] for number in range(3)]
+        holding = [network(triplet[None, None])[0, 0, number] for number, triplet in enumerate(triplets)]
+        np.testing.assert_allclose(values[k, 8:-8, 8:-8], torch.stack(holding).mean(0)[8:-8, 8:-8], atol=1e-5)
+
+
+def test_neighbouring_triplets_are_those_of_weights_that_name_no_distance(cloudy: CT, network: Run) -> None:
+    chosen = generate(cloudy, network, _SPREAD, None, reach=8, triplets="neighbouring").values
+    np.testing.assert_array_equal(chosen, generate(cloudy, network, _GRID, None, reach=8).values)
+    assert np.abs(chosen - generate(cloudy, network, _SPREAD, None, reach=8).values).max() > 1e-3
 
 
 # A component that winds through many tiles ------------------------------------------------------------------------------
@@ -180,15 +204,14 @@ def _labels(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: Fu
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("edge", ["peak", "fixed"])
 def test_nodules_are_the_same_as_with_the_generator_run_everywhere(
-    cloudy: CT, network: Run, whole: tuple[str, np.ndarray, float], seed: int, edge: str
+    cloudy: CT, network: Run, whole: _Whole, seed: int, edge: str
 ) -> None:
-    triplets, everywhere, threshold = whole
-    rule = FusionRule(threshold, 0.5, edge, lowest=float(np.quantile(everywhere, 0.8)), reach=6.0)
+    everywhere = whole.image
+    rule = FusionRule(whole.threshold, 0.5, edge, lowest=float(np.quantile(everywhere, 0.8)), reach=6.0)
     random = np.random.default_rng(seed)
     candidates = [_candidate(random, cloudy) for _ in range(random.integers(1, 5))]
-    image = generate(
-        cloudy, network, _GRID, [_place_of(one, cloudy, rule) for one in candidates], reach=8, triplets=triplets
-    ).on_ct_grid()
+    places = [_place_of(one, cloudy, rule) for one in candidates]
+    image = generate(cloudy, network, whole.grid, places, reach=8, triplets=whole.triplets).on_ct_grid()
     np.testing.assert_array_equal(_labels(cloudy, image, candidates, rule), _labels(cloudy, everywhere, candidates, rule))
 
 
@@ -338,8 +361,8 @@ def _levels(*values: float) -> CT:
     return _ct(np.repeat(levels, 20 * 20).reshape(-1, 20, 20), spacing=1.0)
 
 
-def _values(ct: CT, run: Run, triplets: str) -> list[float]:
-    image = generate(ct, run, _GRID, None, reach=8, triplets=triplets, cell_px=6).values
+def _values(ct: CT, run: Run, triplets: str, grid: NetworkGrid = _GRID) -> list[float]:
+    image = generate(ct, run, grid, None, reach=8, triplets=triplets, cell_px=6).values
     assert np.ptp(image, axis=(1, 2)).max() < 1e-5
     return [round(float(value), 4) for value in image[:, 10, 10]]
 
@@ -352,6 +375,12 @@ def _numbered(tiles: torch.Tensor) -> torch.Tensor:
 
 def test_overlapping_triplets_give_the_middle_slice_and_repeat_the_ends() -> None:
     assert _values(_levels(0.1, 0.2, 0.3, 0.4), _numbered, "overlapping") == [1011.2, 1012.3, 1023.4, 1034.4]
+
+
+def test_the_slices_of_a_triplet_lie_as_far_apart_as_the_grid_says() -> None:
+    levels = _levels(0.1, 0.2, 0.3, 0.4, 0.5)
+    assert _values(levels, _numbered, "overlapping", _SPREAD) == [1011.3, 1012.4, 1013.5, 1024.5, 1035.5]
+    assert _values(levels, _numbered, "paper", _SPREAD) == _values(levels, _numbered, "paper")
 
 
 def test_the_papers_triplets_lie_side_by_side_and_repeat_the_last_slice() -> None:

@@ -287,7 +287,9 @@ def test_an_output_that_has_died_stops_the_run_and_is_not_saved(tmp_path: Path) 
 def test_values_of_a_configuration_are_changed_by_name() -> None:
     config = changed(PATCHES, ["width=8", "learning_rate=1e-3", "target=share", "pixel_mm=0.8"])
     assert (config.width, config.learning_rate, config.target) == (8, 1e-3, "share")
-    assert config.grid == NetworkGrid("fixed", 0.8)
+    assert config.grid == replace(PATCHES.grid, pixel_mm=0.8)
+    assert changed(PATCHES, ["slice_mm=1.5"]).grid == replace(PATCHES.grid, slice_mm=1.5)
+    assert changed(PATCHES, ["slice_mm=0"]).grid == replace(PATCHES.grid, slice_mm=None), "0: neighbouring slices"
 
 
 @pytest.mark.parametrize(
@@ -298,6 +300,10 @@ def test_values_of_a_configuration_are_changed_by_name() -> None:
         ("grid=8", "no value 'grid'"),
         ("width=wide", "'wide' is no value for width"),
         ("pixel_mm=", "'' is no value for pixel_mm"),
+        ("slice_mm=thin", "'thin' is no value for slice_mm"),
+        ("slice_mm=-2", "cannot lie -2.0 mm apart"),
+        ("slice_mm=nan", "cannot lie nan mm apart"),
+        ("slice_mm=inf", "cannot lie inf mm apart"),
     ],
 )
 def test_a_change_that_makes_no_sense_is_refused(change: str, reason: str) -> None:
@@ -409,6 +415,19 @@ def test_the_end_slices_of_a_place_are_repeated() -> None:
     assert levels == [round(400 / 1400, 4), 0.5, 0.5]
 
 
+@pytest.mark.parametrize(("slice_mm", "apart"), [(None, 1), (1.0, 1), (2.5, 2), (4.0, 3)])
+def test_the_slices_of_a_sample_lie_as_far_apart_as_those_that_inference_sees(slice_mm: float | None, apart: int) -> None:
+    heights = np.arange(9)
+    hu = np.repeat((100 * heights - 1000).astype(np.int16), 32 * 32).reshape(9, 32, 32)
+    place = Place(hu, (heights[:, None, None] > 4) * np.ones(hu.shape, bool), (1.0, 1.0, 1.25), (4,), (16, 16))
+    grid = NetworkGrid("fixed", 1.0, slice_mm=slice_mm)
+    o, r = batch([place], grid, 8, _STILL, [0], (1,))
+    seen, inside = ((volume[0, 0, :, 4, 4]).sort().values for volume in (o, r))
+    torch.testing.assert_close(seen * 14, torch.tensor([4.0 - apart, 4, 4 + apart]))
+    assert inside.tolist() == [0, 0, 1]
+    assert grid.slices_apart(1.25) == apart
+
+
 def test_half_of_the_samples_show_means_of_up_to_so_many_mm_of_slices_and_of_their_targets() -> None:
     heights = np.arange(12)
     hu = np.repeat((100 * heights - 1000).astype(np.int16), 32 * 32).reshape(12, 32, 32)
@@ -440,15 +459,18 @@ def test_places_of_a_whole_scan_lie_by_the_lungs_and_show_no_doubtful_nodule() -
     doubtful, consensus = np.zeros(lungs.shape, bool), np.zeros(lungs.shape, bool)
     doubtful[5, 50, 25], consensus[3, 60, 60] = True, True
     columns = np.broadcast_to(np.arange(120, dtype=np.int16), lungs.shape)
-    places = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, seed=0)
+    places = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, 0, NetworkGrid())
     assert len(places) == 50
     for place in places:
         column = place.hu[0, 0, 0] + place.centre[1]
         assert 8 <= column <= 112
         assert place.hu.max() - place.hu.min() < 80 and len(place.hu) <= 3 and place.slices[0] < len(place.hu)
     assert any(place.target.any() for place in places) and not all(place.target.any() for place in places)
-    roomy = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, seed=0, thickness=4.0)
+    roomy = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, 0, NetworkGrid(), thickness=4.0)
     assert max(len(place.hu) for place in roomy) == 7 and all(place.hu.max() - place.hu.min() < 80 for place in roomy)
-    afar = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, seed=0, afar=True)
+    spread = NetworkGrid(slice_mm=6.0)
+    apart = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, 0, spread)
+    assert max(len(place.hu) for place in apart) == 7 and all(0 <= place.slices[0] < len(place.hu) for place in apart)
+    afar = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, 0, NetworkGrid(), afar=True)
     assert len(afar) == 50 and 1.3 <= min(place.far for place in afar) < 2 and 3 < max(place.far for place in afar) <= 4
     assert max(place.hu.shape[1] for place in afar) > 80 and all(place.far == 1 for place in places)

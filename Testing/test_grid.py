@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from lnhg.errors import InputError
 from lnhg.grid import NetworkGrid, resize, to_ct_grid
 
 _PAPER = NetworkGrid("paper", 1.4)
@@ -107,3 +108,24 @@ def test_resizing_by_one_changes_nothing() -> None:
 def test_a_grid_comes_back_from_the_manifest() -> None:
     grid = NetworkGrid("paper", 1.25, (-900.0, 500.0))
     assert NetworkGrid.from_dict(json.loads(json.dumps(grid.as_dict()))) == grid
+
+
+def test_a_manifest_without_a_distance_between_slices_means_neighbouring_slices() -> None:
+    older = NetworkGrid("paper", 1.25, (-900.0, 500.0)).as_dict()
+    assert "slice_mm" not in older
+    assert [NetworkGrid.from_dict(older).slices_apart(spacing) for spacing in (0.45, 1.0, 5.0)] == [1, 1, 1]
+    newer = json.loads(json.dumps(NetworkGrid("fixed", 1.2, slice_mm=2.0).as_dict()))
+    assert NetworkGrid.from_dict(newer).slice_mm == 2.0
+
+
+def test_slices_of_a_triplet_lie_as_near_to_the_distance_as_whole_slices_allow() -> None:
+    grid = NetworkGrid(slice_mm=2.0)
+    assert {mm: grid.slices_apart(mm) for mm in (0.5, 0.625, 0.7, 1.0, 1.25, 1.8, 2.5, 10.0)} == {
+        0.5: 4, 0.625: 3, 0.7: 3, 1.0: 2, 1.25: 2, 1.8: 1, 2.5: 1, 10.0: 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("slice_mm", [0.0, -2.5, float("nan"), float("inf")])
+def test_a_distance_that_is_no_length_is_refused(slice_mm: float) -> None:
+    with pytest.raises(InputError, match=r"slices of a triplet cannot lie .* mm apart; give a length above 0"):
+        NetworkGrid(slice_mm=slice_mm)

@@ -74,6 +74,7 @@ def words() -> dict[str, dict[str, str]]:
         "triplets": {
             "averaged": _("overlapping, averaged"),
             "overlapping": _("overlapping, the middle one is taken"),
+            "neighbouring": _("overlapping, of neighbouring slices"),
             "paper": _("side by side, as in the paper"),
         },
         "fusion": {"scan": _("in 3D, over the scan"), "paper": _("slice by slice, as in the paper")},

@@ -32,20 +32,23 @@ class _Triplets:
     """How volumes of three slices are laid over a CT.
 
     Attributes:
-        step: there is a triplet for every `step`th slice of the CT, numbered as that slice.
-        first: its first slice, counted from that slice.
+        every: there is a triplet for every so many slices of the CT, numbered as that slice.
+        first: its first slice, counted from that slice in slices of a triplet.
         used: which of the three slices of G(x) are taken.
+        spread: whether its slices lie as far apart as the network grid says; else they are neighbours.
     """
 
-    step: int
+    every: int
     first: int
     used: tuple[int, ...]
+    spread: bool
 
 
 _TRIPLETS = {
-    "averaged": _Triplets(1, -1, (0, 1, 2)),
-    "overlapping": _Triplets(1, -1, (1,)),
-    "paper": _Triplets(3, 0, (0, 1, 2)),
+    "averaged": _Triplets(1, -1, (0, 1, 2), spread=True),
+    "overlapping": _Triplets(1, -1, (1,), spread=True),
+    "neighbouring": _Triplets(1, -1, (0, 1, 2), spread=False),
+    "paper": _Triplets(3, 0, (0, 1, 2), spread=False),
 }
 
 
@@ -154,9 +157,10 @@ def generate(
         run: applies the generator to tiles `[n, 1, 3, y, x]`; returns the same shape on the CPU.
         reach, cell: of the generator: pixels further away than `reach` do not count, and tiles must begin on multiples of
             `cell` pixels.
-        triplets: `averaged` runs three slices around each and averages what the (at most) three runs that hold a slice give
-            for it; `overlapping` takes the middle slice of each run; `paper` puts triplets side by side from the first slice
-            and repeats the last slice to fill.
+        triplets: `averaged` runs each slice with one on either side, as far away as the grid says, and averages what the (at
+            most) three runs that hold a slice give for it; `overlapping` takes the middle slice of each run; `neighbouring`
+            averages runs of neighbouring slices, whatever the grid says; `paper` puts triplets of neighbours side by side
+            from the first slice. Where the CT ends its last slice is repeated.
         cell_px: tiles are made of cells this many pixels wide, rounded up to a multiple of `cell`.
     """
     work = _Work(ct, grid, _up(cell_px, cell), _up(reach, cell), triplets, run)
@@ -270,13 +274,14 @@ class _Work:
     ) -> None:
         self.ct, self.grid, self.cell, self.margin, self.run = ct, grid, cell, margin, run
         self.triplets = _TRIPLETS[triplets]
+        self.apart = grid.slices_apart(ct.spacing[2]) if self.triplets.spread else 1
         self.steps = grid.steps(ct.hu.shape[1:], ct.spacing[:2])
         first = grid.sample(ct.hu[:1], ct.spacing[:2])
         self.shape = (len(ct.hu), first.shape[1], first.shape[2])
         self.counts = tuple(-(-extent // cell) for extent in self.shape[1:])
         # A row of cells for each triplet, numbered as its slice; numbers without a triplet count as done.
         self.done = np.zeros((len(ct.hu), *self.counts), bool)
-        self.done[np.arange(len(ct.hu)) % self.triplets.step > 0] = True
+        self.done[np.arange(len(ct.hu)) % self.triplets.every > 0] = True
         self.values = np.zeros((len(ct.hu), *(count * cell for count in self.counts)), np.float32)
         self._slices: dict[int, torch.Tensor] = {}
 
@@ -318,8 +323,12 @@ class _Work:
 
     def _units_of(self, k: int) -> list[int]:
         """The triplets of which a slice of G(x) is taken for slice k of the image."""
-        units = (k - self.triplets.first - number for number in self.triplets.used)
-        return [unit for unit in units if 0 <= unit < self.shape[0] and unit % self.triplets.step == 0]
+        units = (k - self._offset(number) for number in self.triplets.used)
+        return [unit for unit in units if 0 <= unit < self.shape[0] and unit % self.triplets.every == 0]
+
+    def _offset(self, number: int) -> int:
+        """How many slices of the CT a triplet's slice `number` (0 to 2) lies behind the one it is numbered as."""
+        return self.apart * (self.triplets.first + number)
 
     def evaluate(self, cells: np.ndarray, report: Callable[[float], None]) -> None:
         """Compute the cells `[triplet, y, x]`."""
@@ -354,13 +363,12 @@ class _Work:
 
     def _input(self, tile: _Tile) -> torch.Tensor:
         """Three slices of one tile with the margin around, `[3, y, x]`."""
-        first = tile.unit + self.triplets.first
         window = tuple(
             slice(begin * self.cell, (begin + count) * self.cell + 2 * self.margin)
             for begin, count in ((tile.y, tile.rows), (tile.x, tile.columns))
         )
-        last = self.shape[0] - 1
-        return torch.stack([self._padded(min(max(k, 0), last))[window] for k in range(first, first + 3)])
+        slices, last = [tile.unit + self._offset(number) for number in range(3)], self.shape[0] - 1
+        return torch.stack([self._padded(min(max(k, 0), last))[window] for k in slices])
 
     def _store(self, tile: _Tile, values: np.ndarray) -> None:
         """Keep G(x) `[3, y, x]` of a tile and its margin, where it is new."""
@@ -368,7 +376,7 @@ class _Work:
         fresh = (~self.done[tile.cells]).repeat(self.cell, 0).repeat(self.cell, 1)
         window = tuple(slice(part.start * self.cell, part.stop * self.cell) for part in (y, x))
         for number in self.triplets.used:
-            k = tile.unit + self.triplets.first + number
+            k = tile.unit + self._offset(number)
             if 0 <= k < self.shape[0]:
                 # A mean of which a part is still missing stays below its value (G(x) is never negative): what it reaches
                 # is reached.

@@ -1,16 +1,19 @@
-"""The network grids: how a CT slice becomes what a network sees, and how an image on that grid goes back to the CT.
+"""The network grids: how CT slices become what a network sees, and how an image on that grid goes back to the CT.
 
 One definition for training, inference and evaluation; the weights' manifest holds it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from scipy import ndimage
+
+from .errors import InputError
 
 # A slice at least this wide (mm) is a whole chest; a smaller one is a crop, whose full field of view is not known.
 _WHOLE_CHEST_MM = 250.0
@@ -24,11 +27,17 @@ class NetworkGrid:
         rule: `paper`: a whole slice becomes 256 pixels wide (512 halved), a crop gets `pixel_mm`; `fixed`: always `pixel_mm`.
         pixel_mm: pixel width and height in the slice, mm.
         window_hu: HU that become 0 and 1; values outside are clipped.
+        slice_mm: how far the slices of a triplet lie apart, mm, as near as whole slices allow; None: they are neighbours.
     """
 
     rule: str = "fixed"
     pixel_mm: float = 1.4
     window_hu: tuple[float, float] = (-1000.0, 400.0)
+    slice_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.slice_mm is not None and not 0 < self.slice_mm < math.inf:
+            raise InputError(f"The slices of a triplet cannot lie {self.slice_mm} mm apart; give a length above 0.")
 
     def pixel(self, shape: tuple[int, int], spacing: tuple[float, float]) -> float:
         """Pixel width (mm) for slices of `shape` (rows, columns) and `spacing` (column, row) mm."""
@@ -55,18 +64,29 @@ class NetworkGrid:
         # A slice thinner than one pixel keeps one pixel.
         return min(pixel / spacing[1], float(shape[-2])), min(pixel / spacing[0], float(shape[-1]))
 
+    def slices_apart(self, slice_mm: float) -> int:
+        """Slices from one slice of a triplet to the next, in a CT whose slices lie `slice_mm` apart; at least 1."""
+        return 1 if self.slice_mm is None else max(1, round(self.slice_mm / slice_mm))
+
     def coarser(self, factor: float, shape: tuple[int, int], spacing: tuple[float, float]) -> NetworkGrid:
         """A grid with pixels `factor` times as wide as this one's for slices of `shape` and `spacing` (see `pixel`)."""
         return replace(self, rule="fixed", pixel_mm=self.pixel(shape, spacing) * factor)
 
     def as_dict(self) -> dict[str, Any]:
-        """For the manifest."""
-        return {**asdict(self), "window_hu": list(self.window_hu)}
+        """For the manifest; without `slice_mm` where triplets are neighbours, as in manifests older than it."""
+        values = {**asdict(self), "window_hu": list(self.window_hu)}
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NetworkGrid:
         """From the manifest."""
-        return cls(values["rule"], float(values["pixel_mm"]), tuple(values["window_hu"]))
+        apart = values.get("slice_mm")
+        return cls(
+            values["rule"],
+            float(values["pixel_mm"]),
+            tuple(values["window_hu"]),
+            None if apart is None else float(apart),
+        )
 
 
 def resize(images: torch.Tensor, scale: tuple[float, float]) -> torch.Tensor:

@@ -31,9 +31,9 @@ class Options:
     batch_size: int | None = _option(None, "tiles or slices a batch (default: from free memory)", minimum=1)
     triplets: str = _option(
         "averaged",
-        "volumes of three slices: overlapping, with a slice averaged over the three that hold it or taken from the one it is "
-        "the middle of, or side by side as in the paper",
-        choices=("averaged", "overlapping", "paper"),
+        "volumes of three slices: as many mm apart as the weights say, with a slice averaged over the three that hold it or "
+        "taken from the one it is the middle of; or neighbours, averaged or side by side as in the paper",
+        choices=("averaged", "overlapping", "neighbouring", "paper"),
     )
     fusion: str = _option(
         "scan", "fusion rule: in 3D over the scan, or slice by slice as in the paper", choices=("scan", "paper")

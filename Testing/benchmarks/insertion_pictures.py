@@ -65,11 +65,12 @@ def draw_generator_samples(rows: np.ndarray) -> None:
     places = cutout_places(cutouts, "binary")
     folder = next(path for path in sorted((arguments.data / "lidc_scans").iterdir()) if list_of(path.name) == arguments.list)
     scan = read_scan(folder)
-    around = scan_places(scan.ct, lung_regions(scan.ct), scan.reference > 0, scan.doubtful, _COLUMNS, arguments.random_seed)
-    picks = np.random.default_rng(arguments.random_seed).choice(len(places), 2 * _COLUMNS, replace=False)
+    consensus, seed = scan.reference > 0, arguments.random_seed
+    around = scan_places(scan.ct, lung_regions(scan.ct), consensus, scan.doubtful, _COLUMNS, seed, _GENERATOR.grid)
+    picks = np.random.default_rng(seed).choice(len(places), 2 * _COLUMNS, replace=False)
     numbers = [*picks.tolist(), *range(len(places), len(places) + _COLUMNS)]
-    both, seed = [*places, *around], (arguments.random_seed,)
-    images, targets = batch(both, _GENERATOR.grid, _GENERATOR.patch, Augmentation(), numbers, seed)
+    both = [*places, *around]
+    images, targets = batch(both, _GENERATOR.grid, _GENERATOR.patch, Augmentation(), numbers, (seed,))
     for number, (axes, image, target) in enumerate(zip(rows.ravel(), images[:, 0, 1], targets[:, 0, 1], strict=True)):
         axes.imshow(image, cmap="gray", vmin=0, vmax=1)
         if target.max() > 0.5:

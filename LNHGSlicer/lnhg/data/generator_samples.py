@@ -81,7 +81,8 @@ def _sample(
     place: Place, grid: NetworkGrid, size: int, augmentation: Augmentation, generator: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     middle = int(generator.choice(np.asarray(place.slices)))
-    slices = _triplet(middle, _slices_in_one(place, augmentation.thickness, generator), len(place.hu))
+    thick = _slices_in_one(place, augmentation.thickness, generator)
+    slices = _triplet(middle, thick, max(thick, grid.slices_apart(place.spacing[2])), len(place.hu))
     if generator.random() < 0.5:
         slices = slices[::-1]
     pixel = grid.pixel(place.hu.shape[1:], place.spacing[:2]) * place.far
@@ -97,9 +98,12 @@ def _slices_in_one(place: Place, thickness: float, generator: np.random.Generato
     return int(generator.integers(2, most + 1)) if most > 1 and generator.random() < 0.5 else 1
 
 
-def _triplet(middle: int, thick: int, count: int) -> np.ndarray:
-    """The numbers of the slices in each of three adjacent slabs of `thick`, `[3, thick]`; the end slices go on for ever."""
-    slabs = middle + thick * np.array([[-1], [0], [1]]) + np.arange(thick) - thick // 2
+def _triplet(middle: int, thick: int, apart: int, count: int) -> np.ndarray:
+    """The numbers of the slices in each of three slabs of `thick`, `apart` from one to the next, `[3, thick]`.
+
+    The end slices go on for ever.
+    """
+    slabs = middle + apart * np.array([[-1], [0], [1]]) + np.arange(thick) - thick // 2
     return np.clip(slabs, 0, count - 1)
 
 
@@ -178,6 +182,7 @@ def scan_places(
     doubtful: np.ndarray,
     count: int,
     seed: int,
+    grid: NetworkGrid,
     *,
     afar: bool = False,
     thickness: float = 0.0,
@@ -186,10 +191,11 @@ def scan_places(
 
     `consensus` (bool) is R(x), `doubtful` marks voxels that only one or two readers outlined; no place shows any of those.
     With `afar` they are seen on pixels 1.3 to 4 times as wide, as masses are: heart, diaphragm and great vessels.
-    They have room for triplets of slices of `thickness` mm.
+    They have room for triplets of slices of `thickness` mm, as far apart as `grid` says.
     """
     generator = np.random.default_rng(seed)
-    reach = max(1, int(np.ceil(1.5 * thickness / ct.spacing[2])))
+    thick = thickness / ct.spacing[2]
+    reach = int(np.ceil(max(thick, grid.slices_apart(ct.spacing[2])) + thick / 2))
     near = ndimage.binary_dilation(lungs[:, ::4, ::4] > 0, iterations=2)
     points = np.argwhere(near) * (1, 4, 4)
     places: list[Place] = []

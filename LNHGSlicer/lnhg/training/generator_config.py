@@ -109,10 +109,20 @@ def variant(config: GeneratorConfig, name: str) -> GeneratorConfig:
 
 
 def changed(config: GeneratorConfig, changes: Sequence[str]) -> GeneratorConfig:
-    """The configuration with values replaced, each given as NAME=VALUE; `pixel_mm=1.4` sets a fixed network grid."""
-    grids = [change.removeprefix("pixel_mm=") for change in changes if change.startswith("pixel_mm=")]
-    config = with_values(config, [change for change in changes if not change.startswith("pixel_mm=")])
-    return replace(config, grid=NetworkGrid("fixed", parsed(float, "pixel_mm", grids[-1]))) if grids else config
+    """The configuration with values replaced, each given as NAME=VALUE.
+
+    `pixel_mm=1.4` sets a fixed network grid, `slice_mm=2.5` how far the slices of a triplet lie apart (0: neighbours).
+    """
+    grid = config.grid
+    for change in changes:
+        name, _, text = change.partition("=")
+        if name == "pixel_mm":
+            grid = replace(grid, rule="fixed", pixel_mm=parsed(float, name, text))
+        elif name == "slice_mm":
+            grid = replace(grid, slice_mm=parsed(float, name, text) or None)
+        else:
+            config = with_values(config, [change])
+    return replace(config, grid=grid)
 
 
 def learning_rate(config: GeneratorConfig, step: int) -> float:

@@ -65,9 +65,11 @@ def _generator_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[
         "share": "share of the readers who outlined the voxel",
         "intensity": "normalised CT inside the 50% consensus",
     }[manifest["target"]]
+    apart = NetworkGrid.from_dict(manifest["grid"]).slice_mm
+    slices = "neighbouring CT slices" if apart is None else f"CT slices about {apart:g} mm apart"
     return [
         ("network", f"{network}, {parameters:,} parameters"),
-        ("input", f"three CT slices, {_grid(manifest)}"),
+        ("input", f"three {slices}, {_grid(manifest)}"),
         ("output", "G(x); the edge of a nodule lies at the manifest's threshold times its peak"),
         ("target R(x)", target),
         ("loss", _losses(training)),

@@ -84,6 +84,7 @@ def _background(scans: Iterable[LabelledScan], config: GeneratorConfig) -> tuple
                     scan.doubtful,
                     _PLACES_A_SCAN,
                     config.seed,
+                    config.grid,
                     afar=afar,
                     thickness=config.thickness,
                 )
