@@ -70,7 +70,7 @@ PAPER = GeneratorConfig()
 
 # Measured (see the generator's card). Last ReLU: at width 16 and a rate of 2e-3 one of two seeds died, none with a slope below
 # zero. Grid: at equal time (9 minutes, width 8, 72 nodules of the select patients) 1.2 mm reached Dice 0.823, 1.4 mm, about the
-# paper's half resolution, 0.817, and 0.7 mm, the CT's own, 0.752. Thicker slices (`thickness`) gained little where slices are
+# paper's half resolution, 0.817, and 0.7 mm, the CT's own, 0.752. Slices apart: see docs/decisions.md. Thicker slices (`thickness`) gained little where slices are
 # thick and lost more where they are thin and on masses.
 PATCHES = GeneratorConfig(
     width=8,
@@ -85,7 +85,7 @@ PATCHES = GeneratorConfig(
     background=0.125,
     afar=0.2,
     subsolid=0.2,
-    grid=NetworkGrid("fixed", 1.2),
+    grid=NetworkGrid("fixed", 1.2, slice_mm=2.0),
 )
 
 PRESETS = {"paper": PAPER, "patches": PATCHES}
