@@ -70,8 +70,8 @@ PAPER = GeneratorConfig()
 
 # Measured (see the generator's card). Last ReLU: at width 16 and a rate of 2e-3 one of two seeds died, none with a slope below
 # zero. Grid: at equal time (9 minutes, width 8, 72 nodules of the select patients) 1.2 mm reached Dice 0.823, 1.4 mm, about the
-# paper's half resolution, 0.817, and 0.7 mm, the CT's own, 0.752. Slices apart: see docs/decisions.md. Thicker slices (`thickness`) gained little where slices are
-# thick and lost more where they are thin and on masses.
+# paper's half resolution, 0.817, and 0.7 mm, the CT's own, 0.752; how far the slices of a triplet lie apart: docs/decisions.md.
+# Thicker slices (`thickness`) gained little where slices are thick and lost more where they are thin and on masses.
 PATCHES = GeneratorConfig(
     width=8,
     discriminator_width=8,
