@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,7 +32,7 @@ import vtk  # noqa: E402
 
 from host import qt_double  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
-from LNHGSlicerLib.background import BackgroundProcess, Command  # noqa: E402
+from LNHGSlicerLib.background import BackgroundCall, BackgroundProcess, Command  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and process groups of POSIX")
@@ -205,7 +207,14 @@ def start(host, loop, results):
 
         run_module = importlib.import_module("LNHGSlicerLib.run")
         run = run_module.SegmentationRun(
-            node, options or Options(), [], told.progress.append, lambda *end: told.ends.append(end), process=process, **more
+            node,
+            options or Options(),
+            [],
+            told.progress.append,
+            lambda *end: told.ends.append(end),
+            process=process,
+            call=partial(BackgroundCall, timer=loop.timer),
+            **more,
         )
         run.told = told
         run.start()
@@ -329,19 +338,85 @@ def test_files_that_grow_too_large_for_the_disk_are_told_as_a_full_disk(start, l
     assert_failed(run, before, "The disk is full")
 
 
-def test_a_full_disk_before_the_start_is_told_too(start, monkeypatch):
+def test_a_full_disk_before_the_start_is_told_too(start, loop, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("lnhg.nrrd_file.write_nrrd", full)
     node = ct_node()
     before = node_ids()
-    assert_failed(start(node, ""), before, "The disk is full")
+    run = start(node, "")
+    loop.until(lambda: run.told.ends)
+    assert_failed(run, before, "The disk is full")
 
 
-def test_a_package_that_is_not_installed_yet_is_named_before_the_start(start, monkeypatch):
+@pytest.mark.parametrize("where", ["lnhg.nrrd_file.write_nrrd", "LNHGSlicerLib.scene.grid_of_node"])
+def test_no_memory_at_the_start_is_told_and_the_next_run_works(start, loop, monkeypatch, where):
+    def full(*_, **__):
+        raise MemoryError
+
+    node = ct_node()
+    before = node_ids()
+    with monkeypatch.context() as patch:
+        patch.setattr(where, full)
+        run = start(node, "")
+        loop.until(lambda: run.told.ends)
+    assert_failed(run, before, "most likely because the memory was full")
+    run.told.ends[0][1].log.unlink()
+    again = start(node, PREPARED)
+    loop.until(lambda: again.told.ends)
+    assert again.told.ends[0][1].status == "finished"
+
+
+def test_a_run_that_is_cancelled_while_the_ct_is_written_leaves_nothing(start, loop, monkeypatch):
+    writing, go_on = threading.Event(), threading.Event()
+
+    def slow(path, *_, **__):
+        writing.set()
+        go_on.wait(PATIENCE_S)
+        path.write_bytes(b"")
+
+    monkeypatch.setattr("lnhg.nrrd_file.write_nrrd", slow)
+    run = start(ct_node(), "")
+    assert writing.wait(PATIENCE_S)
+    run.cancel()
+    ((found, outcome),) = run.told.ends
+    assert (found, outcome.status) == (None, "cancelled")
+    go_on.set()
+    loop.until(lambda: not loop.ticks)
+    assert list(Path(tempfile.gettempdir()).iterdir()) == []
+    assert len(run.told.ends) == 1
+
+
+def test_a_process_ends_when_slicer_was_killed(tmp_path):
+    """Two processes in the places of Slicer and of its run."""
+    package = str(ROOT / "LNHGSlicer")
+    run = (
+        "import os, sys, time, threading; from LNHGSlicerLib.under_slicer import _end_with\n"
+        "threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start(); time.sleep(600)"
+    )
+    slicer_code = (
+        f"import os, subprocess, sys, time; sys.path.insert(0, {package!r})\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {run!r}, str(os.getpid())], start_new_session=True,\n"
+        f"    env={{**os.environ, 'PYTHONPATH': {package!r}}})\n"
+        "print(child.pid, flush=True); time.sleep(600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", slicer_code], stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    time.sleep(1.5)
+    assert alive(child)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + PATIENCE_S
+    while alive(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_package_that_is_not_installed_yet_is_named(start, loop, monkeypatch):
     monkeypatch.setitem(sys.modules, "lnhg.nrrd_file", None)
     run = start(ct_node(), "")
+    loop.until(lambda: run.told.ends)
     assert "The Python package lnhg.nrrd_file is missing" in run.told.ends[0][1].message
 
 
@@ -354,10 +429,17 @@ def test_a_program_that_is_not_there_is_told(host, loop):
     node = ct_node()
     before = node_ids()
     run = importlib.import_module("LNHGSlicerLib.run").SegmentationRun(
-        node, Options(), [], print, lambda *end: ends.append(end), process=process
+        node,
+        Options(),
+        [],
+        print,
+        lambda *end: ends.append(end),
+        process=process,
+        call=partial(BackgroundCall, timer=loop.timer),
     )
     run.told = SimpleNamespace(ends=ends)
     run.start()
+    loop.until(lambda: ends)
     assert_failed(run, before, "The run could not be started")
 
 
@@ -371,15 +453,16 @@ def test_a_volume_that_is_no_ct_is_told_before_anything_is_written(start):
     assert len(run.told.ends) == 1
 
 
-def test_an_error_while_nodes_are_added_is_told_and_noted_in_the_log(start, loop):
-    def add(node, result):
+def test_an_error_while_nodes_are_added_is_told_and_noted_in_the_log(start, loop, monkeypatch):
+    def add(node, prepared):
         raise RuntimeError("no legend")
 
     node = ct_node()
     before = node_ids()
-    run = start(node, PREPARED, add=add)
+    monkeypatch.setattr("LNHGSlicerLib.run._add_and_show", add)
+    run = start(node, PREPARED)
     loop.until(lambda: run.told.ends)
-    assert_failed(run, before, "could not be added to the scene (no legend)")
+    assert_failed(run, before, "The run broke off (RuntimeError: no legend)")
     assert "Traceback" in run.told.ends[0][1].log.read_text()
 
 
@@ -390,6 +473,7 @@ def test_cancel_leaves_the_scene_as_it_was_and_nothing_running_and_a_second_run_
         node,
         WITH_A_CHILD.replace("print(child.pid", "open('pid', 'w').write(str(child.pid)); print(child.pid") + "time.sleep(100)",
     )
+    loop.until(lambda: run.told.command)
     pid = run.told.command.folder / "pid"
     loop.until(lambda: pid.exists() and pid.read_text())
     child = int(pid.read_text())

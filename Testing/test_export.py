@@ -44,9 +44,9 @@ def test_the_csv_is_the_table_with_the_readers_verdicts(nodes, tmp_path):
     Review(nodes).reject(TWO)
     export_csv(nodes, tmp_path / "nodules.csv")
     titles, *rows = cells(tmp_path / "nodules.csv")
-    assert titles == [*header(), "verdict"]
-    assert [row[-1] for row in rows] == ["open", "rejected"]
-    assert rows[0][:-1] == [str(cell) for cell in as_row(RESULT.nodules[0])]
+    assert titles == [*header(), "verdict", "time (s)"]
+    assert [row[-2:] for row in rows] == [["open", "0.0"], ["rejected", "0.0"]]
+    assert rows[0][:-2] == [str(cell) for cell in as_row(RESULT.nodules[0])]
 
 
 def test_a_csv_that_fails_leaves_the_old_one(nodes, tmp_path, monkeypatch):

@@ -190,12 +190,30 @@ def test_without_the_extension_pytorch_a_sentence_says_where_to_get_it(install, 
 
 
 @pytest.mark.parametrize(
-    "error", [subprocess.CalledProcessError(1, "pip"), RuntimeError("no PythonSlicer"), OSError("no room")]
+    "error",
+    [
+        subprocess.CalledProcessError(1, "pip"),
+        RuntimeError("no PythonSlicer"),
+        OSError("no room"),
+        ImportError("light_the_torch"),
+        KeyError("what nobody thought of"),
+    ],
 )
 def test_a_failure_of_pip_becomes_a_sentence(install, pip, error):
     pip.fails = error
     assert "could not be installed" in in_console(lambda: agreeing(install).install(None, print))
     assert "PIP_CONSTRAINT" not in os.environ
+
+
+@pytest.mark.parametrize(("driver", "size"), [("#!/bin/sh\nexit 0\n", 2500), ("#!/bin/sh\nexit 9\n", 200), ("", 200)])
+def test_the_size_is_that_of_the_build_for_this_computer(install, tmp_path, monkeypatch, driver, size):
+    """A program in the place of NVIDIA's tells of a driver, of none, or is not there."""
+    program = tmp_path / "nvidia-smi"
+    if driver:
+        program.write_text(driver)
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert {one.name: one.megabytes for one in install.requirements()}["torch"] == size
 
 
 def test_what_is_still_missing_after_pip_is_named(install, pip):

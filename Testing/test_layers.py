@@ -18,7 +18,7 @@ import vtk  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from host.handmade import BALLS, GRIDS, SAGITTAL, handmade_result  # noqa: E402
-from host.scenes import added  # noqa: E402
+from host.scenes import added, on_ct_grid  # noqa: E402
 from LNHGSlicerLib import scene  # noqa: E402
 from LNHGSlicerLib.headless import fit_slice_views  # noqa: E402
 from LNHGSlicerLib.layers import Layers, ViewState  # noqa: E402
@@ -81,7 +81,7 @@ def test_opacity_map_and_outline_are_kept_when_the_layer_changes(host):
     layers.set_outline_visible(False)
     layers.show("raw")
     assert [view.GetForegroundOpacity() for view in views()] == [0.3] * 3
-    assert not nodes.segmentation.GetDisplayNode().GetVisibility2DOutline()
+    assert not nodes.segmentation.GetDisplayNode().GetVisibility2D()
     layers.set_map_visible(False)
     assert foregrounds() == {None}
     layers.show("final")
@@ -134,9 +134,7 @@ def test_the_value_under_a_point_is_that_of_its_voxel_in_the_layer(host, grid, l
     layers = Layers(nodes)
     layers.show(layer)
     for voxel in (MIDDLE, INSIDE):
-        assert layers.value_at(ras(result, voxel)) == pytest.approx(
-            float(scene.on_ct_grid(nodes.ct, getattr(nodes, field))[voxel])
-        )
+        assert layers.value_at(ras(result, voxel)) == pytest.approx(float(on_ct_grid(nodes.ct, getattr(nodes, field))[voxel]))
     nearly = np.array(INSIDE) + 0.4
     assert layers.value_at(ras(result, nearly)) == layers.value_at(ras(result, INSIDE))
 
@@ -196,7 +194,7 @@ def test_both_maps_are_those_that_a_run_with_this_normalisation_makes(host, grid
     expected = view.back(heterogeneity_map(view.forth(result.image), labels, kind, normalisation))
     np.testing.assert_array_equal(array(nodes.heterogeneity), expected)
     raw_ct = view.back(raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation).whole())
-    np.testing.assert_array_equal(scene.on_ct_grid(nodes.ct, nodes.raw_ct), raw_ct)
+    np.testing.assert_array_equal(on_ct_grid(nodes.ct, nodes.raw_ct), raw_ct)
     assert (layers.normalisation, layers.kind) == (normalisation, kind)
     assert legend_of(nodes.heterogeneity).GetTitleText() == f"Heterogeneity ({kind}, per {normalisation})"
 
@@ -207,7 +205,7 @@ def test_a_hidden_rim_stays_hidden_when_the_map_is_made_anew(host):
     Layers(nodes).set_normalisation("nodule", "inverse")
     rim = rim_mask(result.labels, result.ct.spacing, 1.0)
     np.testing.assert_array_equal(array(nodes.heterogeneity) < 0, rim | (result.labels == 0))
-    np.testing.assert_array_equal(scene.on_ct_grid(nodes.ct, nodes.raw_ct) < 0, result.labels == 0)
+    np.testing.assert_array_equal(on_ct_grid(nodes.ct, nodes.raw_ct) < 0, result.labels == 0)
 
 
 def test_a_rejected_nodule_leaves_the_maps_and_the_other_keeps_its_colours(host):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
 import sys
+import time
+import weakref
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -62,8 +65,13 @@ def text(widget, name="text"):
     return widget.property(name)
 
 
-def cells(panel, column):
+def titles(panel):
     table = panel.ui.noduleTable
+    return [table.horizontalHeaderItem(column).text() for column in range(table.property("columnCount"))]
+
+
+def cells(panel, title):
+    table, column = panel.ui.noduleTable, titles(panel).index(title)
     return [table.item(row, column).text() for row in range(table.property("rowCount"))]
 
 
@@ -247,6 +255,43 @@ def test_a_region_that_was_not_placed_yet_is_told_before_the_run(panel):
     assert "Place the region" in text(panel.ui.segmentButton, "toolTip")
 
 
+def test_a_region_may_be_placed_after_it_was_chosen(panel):
+    add_ct()
+    region = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+    panel.ui.regionSelector.setCurrentNode(region)
+    region.SetXYZ(10, 20, 30)
+    region.SetRadiusXYZ(5, 6, 7)
+    assert panel.ui.segmentButton.isEnabled()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("what nobody thought of")])
+def test_whatever_happens_at_the_start_the_panel_is_free_again(panel, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    add_ct()
+    monkeypatch.setattr(type(panel.logic), "startSegmentNodules", fail)
+    click(panel.ui.segmentButton)
+    assert not shown(panel.ui.runBox)
+    assert text(panel.ui.errorLabel).endswith(".")
+    assert "Traceback" in panel.ui.logText.toPlainText()
+    assert panel.ui.segmentButton.isEnabled()
+
+
+def test_what_a_run_ended_with_is_said_of_its_own_ct(panel):
+    first = add_ct()
+    click(panel.ui.segmentButton)
+    panel.ui.ctSelector.setCurrentNode(add_ct("Other"))
+    panel.logic.runs[-1].fail("It broke.", None)
+    assert not shown(panel.ui.errorBox)
+    panel.ui.ctSelector.setCurrentNode(first)
+    assert text(panel.ui.errorLabel) == "It broke."
+    segment(panel)
+    assert "Nodules found: 2" in text(panel.ui.statusLabel)
+    panel.ui.ctSelector.setCurrentNode(slicer.util.getNode("Other"))
+    assert not shown(panel.ui.statusLabel)
+
+
 def test_a_range_of_slices_that_is_not_there_is_told_before_the_run(panel):
     add_ct()
     assert text(panel.ui.sliceCountLabel) == "of 0 to 19"
@@ -293,12 +338,12 @@ def test_the_panel_knows_the_defaults_and_the_choices_of_the_method(panel):
 
 def test_the_table_has_a_row_for_each_nodule(reviewed):
     assert shown(reviewed.ui.reviewGroup)
-    assert cells(reviewed, 0) == ["1", "2"]
-    assert cells(reviewed, 1) == ["left", "left"]
-    assert cells(reviewed, 2) == ["5.6", "5.6"]
-    assert cells(reviewed, 3) == ["solid", "solid"]
-    assert cells(reviewed, 4) == ["0.93", "–"]
-    assert cells(reviewed, 6) == ["to review", "to review"]
+    assert cells(reviewed, "No.") == ["1", "2"]
+    assert cells(reviewed, "Side") == ["left", "left"]
+    assert cells(reviewed, "mm") == ["5.6", "5.6"]
+    assert cells(reviewed, "Type") == ["solid", "solid"]
+    assert cells(reviewed, "Score") == ["0.93", "–"]
+    assert cells(reviewed, "Verdict") == ["to review", "to review"]
 
 
 def red_offset():
@@ -322,34 +367,67 @@ def test_next_and_previous_go_round(reviewed):
     assert red_offset() == pytest.approx(centre_s(reviewed, "Nodule_2"), abs=0.1)
 
 
-def test_the_keys_do_what_the_tooltips_say(reviewed):
-    keys = {shortcut.property("key").toString(): shortcut for shortcut in reviewed._shortcuts}
-    for name, key in (("next", "Shift+N"), ("previous", "Shift+P"), ("accept", "Shift+A"), ("reject", "Shift+R")):
-        assert f"({key})" in text(getattr(reviewed.ui, f"{name}Button"), "toolTip")
-    keys["Shift+N"].activated.emit()
+def keys(panel):
+    return {shortcut.property("key").toString(): shortcut for shortcut in panel._keys.shortcuts}
+
+
+def test_every_key_is_named_in_the_tooltip_of_what_it_does(reviewed):
+    from LNHGSlicerLib.widget_keys import CLICKS, IMPRESSIONS, NEXT_ENTRIES, SCORE_STEPS
+
+    name_reader(reviewed, "Ada")
+    named = [*CLICKS, *NEXT_ENTRIES, *((key, "impressionBox") for key, _ in IMPRESSIONS)]
+    for key, name in [*named, *((key, "scoreSlider") for key, _ in SCORE_STEPS)]:
+        assert key in text(getattr(reviewed.ui, name), "toolTip"), name
+    assert len(keys(reviewed)) == len(reviewed._keys.shortcuts), "no key twice"
+
+
+def test_a_key_does_what_a_click_does(reviewed):
+    keys(reviewed)["Shift+A"].activated.emit()
+    assert cells(reviewed, "Verdict") == ["accepted", "to review"]
     assert reviewed.review.selected == "Nodule_2"
+    keys(reviewed)["Shift+H"].activated.emit()
+    assert {view.GetForegroundVolumeID() for view in views()} == {None}
+
+
+def test_a_nodule_is_rated_with_three_keys(reviewed):
+    name_reader(reviewed, "Ada")
+    for key in ("7", "Shift+M", "Shift+Return"):
+        keys(reviewed)[key].activated.emit()
+    assert text(reviewed.ui.ratedLabel) == "rated 1 of 2"
+    assert reviewed.review.selected == "Nodule_2"
+    click(reviewed.ui.previousButton)
+    assert text(reviewed.ui.scoreSlider, "value") == 70
+    assert text(reviewed.ui.impressionBox, "currentIndex") == 2
+    keys(reviewed)["Shift+Up"].activated.emit()
+    assert text(reviewed.ui.scoreSlider, "value") == 75
+
+
+def test_a_key_does_nothing_where_a_click_would_do_nothing(panel):
+    keys(panel)["Shift+S"].activated.emit()
+    keys(panel)["Shift+A"].activated.emit()
+    assert panel.logic.runs == []
 
 
 def test_the_keys_are_silent_while_another_module_is_open(reviewed):
     reviewed.exit()
-    assert not any(shortcut.property("enabled") for shortcut in reviewed._shortcuts)
+    assert not any(shortcut.property("enabled") for shortcut in reviewed._keys.shortcuts)
     reviewed.enter()
-    assert all(shortcut.property("enabled") for shortcut in reviewed._shortcuts)
+    assert all(shortcut.property("enabled") for shortcut in reviewed._keys.shortcuts)
 
 
 def test_accept_is_shown_in_the_table_and_goes_on_to_the_next_nodule(reviewed):
     click(reviewed.ui.acceptButton)
-    assert cells(reviewed, 6) == ["accepted", "to review"]
+    assert cells(reviewed, "Verdict") == ["accepted", "to review"]
     assert reviewed.review.selected == "Nodule_2"
 
 
 def test_a_rejected_nodule_is_hidden_and_undo_brings_it_back(reviewed):
     display = reviewed.review.nodes.segmentation.GetDisplayNode()
     click(reviewed.ui.rejectButton)
-    assert cells(reviewed, 6) == ["rejected", "to review"]
+    assert cells(reviewed, "Verdict") == ["rejected", "to review"]
     assert not display.GetSegmentVisibility("Nodule_1")
     click(reviewed.ui.undoButton)
-    assert cells(reviewed, 6) == ["to review", "to review"]
+    assert cells(reviewed, "Verdict") == ["to review", "to review"]
     assert display.GetSegmentVisibility("Nodule_1")
     assert not reviewed.ui.undoButton.isEnabled()
 
@@ -363,10 +441,142 @@ def test_an_edited_nodule_is_measured_anew_when_the_reader_comes_back(reviewed):
     rows = np.argwhere(voxels)[:, 1]
     voxels[:, int(np.median(rows)) :, :] = 0
     slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, nodes.segmentation, "Nodule_1", nodes.ct)
-    before = cells(reviewed, 2)
+    before = cells(reviewed, "mm")
     reviewed.enter()
-    assert cells(reviewed, 6) == ["edited", "to review"]
-    assert cells(reviewed, 2)[0] != before[0]
+    assert cells(reviewed, "Verdict") == ["edited", "to review"]
+    assert cells(reviewed, "mm")[0] != before[0]
+
+
+def half_erased(nodes, segment_id):
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(nodes.segmentation, segment_id, nodes.ct).copy()
+    rows = np.argwhere(voxels)[:, 1]
+    voxels[:, int(np.median(rows)) :, :] = 0
+    slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, nodes.segmentation, segment_id, nodes.ct)
+
+
+def test_an_outline_that_was_changed_without_the_edit_button_is_measured_too(reviewed):
+    reviewed.exit()
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    reviewed.enter()
+    assert cells(reviewed, "Verdict") == ["to review", "edited"]
+    click(reviewed.ui.undoButton)
+    assert cells(reviewed, "Verdict") == ["to review", "to review"]
+
+
+def test_an_outline_that_changes_while_the_panel_is_open_is_measured_soon(reviewed):
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    wait_until(lambda: cells(reviewed, "Verdict") == ["to review", "edited"])
+
+
+def test_an_outline_that_was_changed_and_saved_is_measured_when_the_scene_is_opened(reviewed, tmp_path):
+    reviewed.exit()
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    path = tmp_path / "scene.mrb"
+    assert slicer.mrmlScene.WriteToMRB(str(path), None, slicer.vtkMRMLMessageCollection())
+    slicer.mrmlScene.Clear(False)
+    assert slicer.mrmlScene.ReadFromMRB(str(path), True)
+    reviewed.enter()
+    assert cells(reviewed, "Verdict") == ["to review", "edited"]
+
+
+def test_what_is_written_are_the_figures_of_the_outlines_as_they_are(reviewed, tmp_path):
+    reviewed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    click(reviewed.ui.exportTableButton)
+    assert cells(reviewed, "Verdict") == ["to review", "edited"]
+    assert ",edited," in (tmp_path / "nodules.csv").read_text().splitlines()[2]
+
+
+def wait_until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        slicer.app.processEvents()
+
+
+def test_the_rows_are_sorted_by_a_click_on_a_title_and_next_follows_them(reviewed):
+    reviewed.review.sort_by(titles(reviewed).index("No."))
+    reviewed.review.sort_by(titles(reviewed).index("No."))
+    assert cells(reviewed, "No.") == ["2", "1"]
+    assert reviewed.review.selected == "Nodule_1", "the same nodule is selected"
+    click(reviewed.ui.acceptButton)
+    assert cells(reviewed, "Verdict") == ["to review", "accepted"]
+    assert reviewed.review.selected == "Nodule_2"
+    reviewed.review.sort_by(titles(reviewed).index("Score"))
+    assert cells(reviewed, "Score") == ["0.93", "–"], "without a value comes last"
+    reviewed.review.sort_by(titles(reviewed).index("Score"))
+    assert cells(reviewed, "Score") == ["0.93", "–"]
+
+
+def test_more_columns_are_chosen_in_a_menu_and_kept_in_the_scene(reviewed):
+    table, at = reviewed.ui.noduleTable, titles(reviewed).index("mm³")
+    assert table.isColumnHidden(at)
+    reviewed.review.offer_columns(qt_double.QtCore.QPoint(0, 0))
+    action = next(action for action in reviewed.review._menu.actions() if "Volume" in action.text())
+    action.setChecked(True)
+    assert not table.isColumnHidden(at)
+    assert "volume" in reviewed._parameters.columns
+    reviewed.exit()
+    reviewed.enter()
+    assert not table.isColumnHidden(at)
+
+
+def shorter_sides():
+    return [min(view.GetFieldOfView()[:2]) for view in slicer.util.getNodesByClass("vtkMRMLSliceNode")]
+
+
+def test_the_views_show_50_mm_around_a_nodule_and_can_be_put_back(panel):
+    add_ct()
+    before = shorter_sides()
+    segment(panel)
+    assert shorter_sides() == pytest.approx([50] * 3)
+    click(panel.ui.restoreViewsButton)
+    assert shorter_sides() == pytest.approx(before)
+
+
+def test_around_a_large_nodule_they_show_three_diameters(panel):
+    add_ct()
+    nodule = replace(RESULT.nodules[0], long_axis=30.0)
+    segment(panel, replace(RESULT, nodules=(nodule, *RESULT.nodules[1:])))
+    assert shorter_sides() == pytest.approx([90] * 3)
+
+
+def test_the_zoom_can_be_switched_off(panel):
+    add_ct()
+    before = shorter_sides()
+    panel.ui.zoomBox.setChecked(False)
+    segment(panel)
+    assert shorter_sides() == pytest.approx(before)
+
+
+def test_the_legend_is_in_one_view_unless_all_are_asked_for(reviewed):
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(reviewed.review.nodes.heterogeneity)
+    assert len(legend.GetViewNodeIDs()) == 1
+    choose(reviewed.ui.legendBox, "every view")
+    assert len(legend.GetViewNodeIDs()) == 3
+    choose(reviewed.ui.legendBox, "no view")
+    assert not legend.GetVisibility()
+
+
+def test_without_a_selected_row_nothing_is_judged(reviewed):
+    reviewed.ui.noduleTable.clearSelection()
+    assert not reviewed.ui.acceptButton.isEnabled()
+    reviewed.review.accept()
+    assert cells(reviewed, "Verdict") == ["to review", "to review"]
+
+
+def test_the_time_for_each_nodule_is_kept_and_written(reviewed, tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("LNHGSlicerLib.widget_review.time.monotonic", lambda: now[0])
+    reviewed.ui.noduleTable.selectRow(1)
+    now[0] += 12
+    click(reviewed.ui.acceptButton)
+    reviewed.exit()
+    now[0] += 500
+    reviewed.enter()
+    reviewed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    click(reviewed.ui.exportTableButton)
+    assert (tmp_path / "nodules.csv").read_text().splitlines()[2].endswith("accepted,12.0")
 
 
 def test_the_layers_can_be_looked_at_one_after_the_other(reviewed):
@@ -397,7 +607,7 @@ def test_map_outline_opacity_and_slab_follow_their_controls(reviewed):
     reviewed.ui.mapBox.setChecked(False)
     assert {view.GetForegroundVolumeID() for view in views()} == {None}
     reviewed.ui.outlineBox.setChecked(False)
-    assert not reviewed.review.nodes.segmentation.GetDisplayNode().GetVisibility2DOutline()
+    assert not reviewed.review.nodes.segmentation.GetDisplayNode().GetVisibility2D()
     reviewed.ui.slabBox.setChecked(True)
     red = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
     assert red.GetSlabReconstructionEnabled()
@@ -459,9 +669,32 @@ def test_the_histogram_of_the_selected_nodule_has_the_colours_of_the_map(reviewe
 def test_a_second_run_keeps_the_verdicts_and_says_what_changed(reviewed):
     click(reviewed.ui.acceptButton)
     segment(reviewed, handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
-    assert cells(reviewed, 6) == ["accepted"]
+    assert cells(reviewed, "Verdict") == ["accepted"]
     assert "Your verdict was kept for nodule 1 (accepted)" in text(reviewed.ui.statusLabel)
     assert "Not found again: nodule 2" in text(reviewed.ui.statusLabel)
+
+
+def test_what_ends_slicers_place_mode_ends_the_waiting(panel):
+    add_ct()
+    click(panel.ui.addNoduleButton)
+    interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+    slicer.app.processEvents()
+    assert text(panel.ui.addNoduleButton) == "Add nodule here..."
+    assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+    click(panel.ui.addNoduleButton)
+    assert text(panel.ui.addNoduleButton) == "Click on the nodule..."
+
+
+def test_the_point_is_still_there_while_slicer_tells_of_it(panel):
+    """Slicer's own code goes on with the markup after the event: removed too early, Slicer crashes."""
+    add_ct()
+    click(panel.ui.addNoduleButton)
+    node = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")[0]
+    node.AddControlPoint(vtk.vtkVector3d(1, 2, 3))
+    assert slicer.mrmlScene.IsNodePresent(node)
+    slicer.app.processEvents()
+    assert not slicer.mrmlScene.IsNodePresent(node)
 
 
 def place(panel, ras):
@@ -484,8 +717,8 @@ def test_a_nodule_is_added_where_the_reader_clicks(panel):
     assert run.options.seeds_only
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
     run.finish(handmade_result(GRIDS["oblique"], balls=(((13, 40, 33), 5),)))
-    assert cells(panel, 0) == ["1", "2"]
-    assert cells(panel, 6) == ["to review", "accepted"]
+    assert cells(panel, "No.") == ["1", "2"]
+    assert cells(panel, "Verdict") == ["to review", "accepted"]
     assert panel.review.selected == "Nodule_2"
     assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 1
     assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
@@ -496,7 +729,7 @@ def test_a_nodule_can_be_added_before_any_run(panel):
     click(panel.ui.addNoduleButton)
     place(panel, (1.0, 2.0, 3.0))
     panel.logic.runs[-1].finish(handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
-    assert cells(panel, 6) == ["accepted"]
+    assert cells(panel, "Verdict") == ["accepted"]
 
 
 def test_a_second_click_on_the_button_gives_up_placing(panel):
@@ -511,6 +744,23 @@ def test_a_second_click_on_the_button_gives_up_placing(panel):
 # ---------------------------------------------------------------- scenes
 
 
+def test_a_node_that_is_watched_no_more_gives_its_memory_back(scene):
+    from LNHGSlicerLib.watch import Watch
+
+    seen, volume = [], add_ct()
+    watch = Watch(lambda: seen.append(1))
+    watch.follow(volume, vtk.vtkCommand.ModifiedEvent)
+    volume.Modified()
+    watch.follow(None)
+    volume.Modified()
+    assert seen == [1]
+    known = weakref.ref(volume)
+    scene.RemoveNode(volume)
+    del volume
+    gc.collect()
+    assert known() is None
+
+
 def test_closing_the_scene_empties_the_panel_and_the_next_ct_can_be_segmented(reviewed):
     slicer.mrmlScene.Clear(False)
     assert not shown(reviewed.ui.reviewGroup)
@@ -518,7 +768,7 @@ def test_closing_the_scene_empties_the_panel_and_the_next_ct_can_be_segmented(re
     assert not reviewed.ui.segmentButton.isEnabled()
     add_ct("Next")
     segment(reviewed)
-    assert cells(reviewed, 0) == ["1", "2"]
+    assert cells(reviewed, "No.") == ["1", "2"]
 
 
 def test_closing_the_scene_ends_the_run(panel):
@@ -535,9 +785,9 @@ def test_each_ct_of_the_scene_has_its_own_review(reviewed):
     reviewed.ui.ctSelector.setCurrentNode(other)
     assert not shown(reviewed.ui.reviewGroup)
     segment(reviewed, handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
-    assert cells(reviewed, 6) == ["to review"]
+    assert cells(reviewed, "Verdict") == ["to review"]
     reviewed.ui.ctSelector.setCurrentNode(slicer.util.getNode("Thorax"))
-    assert cells(reviewed, 6) == ["rejected", "to review"]
+    assert cells(reviewed, "Verdict") == ["rejected", "to review"]
 
 
 def test_choices_and_verdicts_come_back_with_a_saved_scene(reviewed, tmp_path):
@@ -550,7 +800,7 @@ def test_choices_and_verdicts_come_back_with_a_saved_scene(reviewed, tmp_path):
     assert slicer.mrmlScene.ReadFromMRB(str(path), True)
     assert text(reviewed.ui.opacitySlider, "value") == pytest.approx(0.3)
     assert "paper" in reviewed.ui.fusionBox.itemText(text(reviewed.ui.fusionBox, "currentIndex"))
-    assert cells(reviewed, 6) == ["rejected", "to review"]
+    assert cells(reviewed, "Verdict") == ["rejected", "to review"]
 
 
 def test_a_run_that_ends_while_another_module_is_open_is_shown_on_return(panel):
@@ -560,7 +810,7 @@ def test_a_run_that_ends_while_another_module_is_open_is_shown_on_return(panel):
     panel.logic.runs[-1].finish()
     assert not shown(panel.ui.reviewGroup)
     panel.enter()
-    assert cells(panel, 0) == ["1", "2"]
+    assert cells(panel, "No.") == ["1", "2"]
 
 
 def test_deleting_the_segmentation_ends_its_review(reviewed):
@@ -575,7 +825,7 @@ def test_the_module_can_be_loaded_anew(scene, monkeypatch):
         segment(first)
     assert first.Observations == []
     with open_panel(monkeypatch) as second:
-        assert cells(second, 0) == ["1", "2"]
+        assert cells(second, "No.") == ["1", "2"]
 
 
 def test_slicer_opens_leaves_and_unloads_the_module(scene, monkeypatch):
@@ -664,7 +914,7 @@ def test_a_folder_that_cannot_be_written_is_told(reviewed, tmp_path):
 
 
 def sources():
-    others = ("parameters", "place_point", "transforms", "translation", "verdicts")
+    others = ("parameters", "place_point", "transforms", "translation", "verdicts", "watch")
     return sorted([*LIBRARY.glob("widget*.py"), *(LIBRARY / f"{name}.py" for name in others)])
 
 

@@ -142,10 +142,6 @@ def test_a_rejected_nodule_that_is_accepted_after_all_is_shown_again(review, nod
     assert (slicer.util.arrayFromVolume(nodes.heterogeneity)[voxels(nodes, TWO)] >= 0).all()
 
 
-def test_next_and_previous_go_round(review):
-    assert (review.next(ONE), review.next(TWO), review.previous(ONE)) == (TWO, ONE, TWO)
-
-
 def test_a_segment_that_the_reader_adds_or_removes_is_no_row(review, nodes):
     segmentation = nodes.segmentation.GetSegmentation()
     segmentation.AddEmptySegment("Segment_1", "Segment 1")
@@ -163,7 +159,7 @@ def test_an_edited_nodule_is_measured_as_it_is_now(host, grid):
     review = Review(nodes)
     mask = ball((8, 21, 16), 5)
     draw(nodes, ONE, mask)
-    review.edited(ONE)
+    review.update()
     measured = nodes.rows[0]
     ct = lnhg_scene.ct_of_node(nodes.ct)
     assert row(review, ONE).verdict == measured.status == "edited"
@@ -179,17 +175,17 @@ def test_an_edited_nodule_is_measured_as_it_is_now(host, grid):
 def test_the_map_follows_an_edit_and_so_does_its_figure(review, nodes):
     mask = ball(BALLS[0][0], 3)
     draw(nodes, ONE, mask)
-    review.edited(ONE)
+    review.update()
     values = slicer.util.arrayFromVolume(nodes.heterogeneity)
     np.testing.assert_array_equal(values >= 0, mask | voxels(nodes, TWO))
     assert nodes.rows[0].whole.mean == pytest.approx(values[mask].mean(), abs=1e-4)
-    raw = lnhg_scene.on_ct_grid(nodes.ct, nodes.raw_ct)
+    raw = scenes.on_ct_grid(nodes.ct, nodes.raw_ct)
     np.testing.assert_array_equal(raw >= 0, values >= 0)
 
 
 def test_a_nodule_that_loses_voxels_to_an_edited_neighbour_is_measured_anew_too(review, nodes):
     draw(nodes, ONE, ball((11, 34, 27), 5))
-    review.edited(ONE)
+    review.update()
     assert [one.verdict for one in review.rows()] == ["edited", "edited"]
     ct = lnhg_scene.ct_of_node(nodes.ct)
     for nodule in nodes.rows:
@@ -198,7 +194,7 @@ def test_a_nodule_that_loses_voxels_to_an_edited_neighbour_is_measured_anew_too(
 
 def test_an_outline_that_was_not_changed_is_not_called_edited(review):
     before = state(review)
-    review.edited(ONE)
+    review.update()
     assert_same(state(review), before)
     assert not review.can_undo
 
@@ -206,7 +202,7 @@ def test_an_outline_that_was_not_changed_is_not_called_edited(review):
 def test_a_nodule_that_was_wholly_erased_is_rejected_and_keeps_its_outline(review, nodes):
     before = voxels(nodes, ONE)
     draw(nodes, ONE, np.zeros(SHAPE, bool))
-    review.edited(ONE)
+    review.update()
     assert row(review, ONE).verdict == "rejected"
     np.testing.assert_array_equal(voxels(nodes, ONE), before)
 
@@ -222,7 +218,7 @@ def test_an_edit_of_a_ct_under_a_transform_stays_on_the_grid_of_the_ct(nodes):
     review = Review(nodes)
     mask = ball((8, 21, 16), 5)
     draw(nodes, ONE, mask)
-    review.edited(ONE)
+    review.update()
     assert nodes.rows[0].volume == pytest.approx(mask.sum() * lnhg_scene.ct_of_node(nodes.ct).voxel_volume, rel=1e-4)
     np.testing.assert_array_equal(
         slicer.util.arrayFromVolume(nodes.heterogeneity) >= 0, mask | (handmade_result(GRIDS["axial"]).labels == 2)
@@ -235,7 +231,7 @@ def test_without_the_generator_image_an_edit_leaves_the_map_and_empties_its_figu
     nodes = lnhg_scene.add_result(ct, result, with_generated=False)
     review = Review(nodes)
     draw(nodes, ONE, ball(BALLS[0][0], 3))
-    review.edited(ONE)
+    review.update()
     assert np.isnan(row(review, ONE).heterogeneity)
     assert nodes.rows[0].hu_mean == pytest.approx(40, abs=0.1)
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.heterogeneity), result.heterogeneity)
@@ -249,7 +245,7 @@ def test_an_instance_number_that_is_no_longer_known_becomes_empty_and_those_of_o
     nodes = added(replace(result, nodules=numbered))
     review = Review(nodes)
     draw(nodes, ONE, ball((8, 21, 16), 5))
-    review.edited(ONE)
+    review.update()
     assert [one.instance_number for one in nodes.rows] == [None, 102]
     review.undo()
     assert [one.instance_number for one in nodes.rows] == [101, 102]
@@ -263,7 +259,7 @@ def test_undo_takes_the_steps_back_one_by_one(review, nodes):
     review.accept(ONE)
     states.append(state(review))
     draw(nodes, ONE, ball((11, 34, 27), 5))
-    review.edited(ONE)
+    review.update()
     states.append(state(review))
     review.reject(ONE)
     states.append(state(review))
@@ -290,7 +286,7 @@ def test_a_nodule_edited_twice_goes_back_to_the_first_edit(review, nodes):
     first, second = ball(BALLS[0][0], 3), ball(BALLS[0][0], 2)
     for mask in (first, second):
         draw(nodes, ONE, mask)
-        review.edited(ONE)
+        review.update()
     review.undo()
     np.testing.assert_array_equal(voxels(nodes, ONE), first)
     assert row(review, ONE).verdict == "edited"
@@ -337,7 +333,7 @@ def test_an_accepted_nodule_keeps_its_outline_and_is_measured_in_the_second_run(
 def test_an_edited_nodule_stays_edited(review, nodes):
     mask = ball(BALLS[0][0], 3)
     draw(nodes, ONE, mask)
-    review.edited(ONE)
+    review.update()
     second = rerun(nodes, *BALLS)
     carry_over(nodes, second)
     assert row(Review(second), ONE).verdict == second.rows[0].status == "edited"

@@ -27,7 +27,7 @@ import vtk  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from host.handmade import BALLS, GRIDS, SAGITTAL, handmade_result  # noqa: E402
-from host.scenes import added  # noqa: E402
+from host.scenes import added, on_ct_grid  # noqa: E402
 from LNHGSlicerLib import scene as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.scene_file import write_scene  # noqa: E402
@@ -108,7 +108,7 @@ def test_the_colours_of_the_map_run_from_blue_to_red(opened):
 
 def test_the_raw_ct_in_the_same_colours_is_a_layer_to_compare(opened):
     raw_ct = node("Raw CT in the same colours", "vtkMRMLScalarVolumeNode")
-    shown = lnhg_scene.on_ct_grid(node("CT", "vtkMRMLScalarVolumeNode"), raw_ct)
+    shown = on_ct_grid(node("CT", "vtkMRMLScalarVolumeNode"), raw_ct)
     np.testing.assert_allclose(shown, opened.raw_ct_map(), atol=1e-6)
     assert slicer.util.arrayFromVolume(raw_ct).size < shown.size / 2, "no larger than the nodules need"
     assert raw_ct.GetDisplayNode().GetColorNode() is heterogeneity_node().GetDisplayNode().GetColorNode()

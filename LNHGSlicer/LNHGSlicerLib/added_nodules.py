@@ -39,5 +39,8 @@ def accept_all(added: SceneNodes) -> None:
 def _remove(node: Any) -> None:
     """Take a node out of the scene, with what shows it."""
     count = node.GetNumberOfDisplayNodes() if node.IsA("vtkMRMLDisplayableNode") else 0
-    for one in [*(node.GetNthDisplayNode(number) for number in range(count)), node]:
-        slicer.mrmlScene.RemoveNode(one)
+    first, *others = [node.GetNthDisplayNode(number) for number in range(count)] or [None]
+    # A volume's colour legend looks for the display node beside it, and the subject hierarchy for that of its node.
+    for one in (*reversed(others), node, first):
+        if one is not None:
+            slicer.mrmlScene.RemoveNode(one)

@@ -153,3 +153,44 @@ class BackgroundProcess:
         self._reader.join(_LAST_LINES_S)
         atexit.unregister(self._end_tree)
         self._on_end(End(code, cancelled))
+
+
+class BackgroundCall:
+    """A function without the scene that runs in a thread; what comes of it is told on the main thread.
+
+    Args:
+        function: what to do. It must not touch nodes, widgets or anything else that the main thread uses.
+        on_end: called once with what it returned and None, or with None and what it raised.
+        timer: calls a function again and again until it is stopped.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[], Any],
+        on_end: Callable[[Any, Exception | None], object],
+        *,
+        timer: Timer = qt_timer,
+    ) -> None:
+        self._function, self._on_end, self._timer = function, on_end, timer
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._value: Any = None
+        self._error: Exception | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+        self._stop_timer = self._timer(self._look)
+
+    def drop(self, then: Callable[[], object]) -> None:
+        """What comes of it is wanted no more: `then` is called when the thread has ended, in the place of `on_end`."""
+        self._on_end = lambda value, error: then()
+
+    def _run(self) -> None:
+        try:
+            self._value = self._function()
+        except Exception as error:
+            self._error = error
+
+    def _look(self) -> None:
+        if not self._thread.is_alive():
+            self._stop_timer()
+            self._on_end(self._value, self._error)

@@ -20,10 +20,11 @@ from lnhg.nodules import Nodule, as_row, header
 from lnhg.result import Result
 from lnhg.segmentation_file import id_of_segment
 
-from .review import outline_of
+from .outlines import Outlines
+from .review import Review
 from .scene import SceneNodes, ct_of_node, voxels_of
 from .translation import _
-from .verdicts import EDITED, REJECTED, verdicts
+from .verdicts import EDITED, REJECTED, seconds_of, verdicts
 
 if TYPE_CHECKING:
     from lnhg.pictures import Plane
@@ -33,10 +34,15 @@ _DICOM_FILE = "nodules-seg.dcm"
 
 
 def export_csv(nodes: SceneNodes, path: Path) -> None:
-    """The table with all figures and the reader's verdicts; nodules whose segment was removed are left out."""
+    """The table with all figures, the reader's verdicts and the time for each; not nodules whose segment was removed.
+
+    Like the other exports it measures nodules anew whose outline was changed since they were measured.
+    """
+    Review(nodes).update()
     known = verdicts(nodes)
-    rows = [[*as_row(one), known[id_of_segment(one.id)]] for one in nodes.rows if id_of_segment(one.id) in known]
-    write_csv(path, [[*header(), "verdict"], *rows])
+    left = [(one, id_of_segment(one.id)) for one in nodes.rows if id_of_segment(one.id) in known]
+    rows = [[*as_row(one), known[name], f"{seconds_of(nodes, name):.1f}"] for one, name in left]
+    write_csv(path, [[*header(), "verdict", "time (s)"], *rows])
 
 
 def export_report(nodes: SceneNodes, path: Path) -> None:
@@ -45,6 +51,7 @@ def export_report(nodes: SceneNodes, path: Path) -> None:
     from lnhg.pictures import nodule_planes
     from lnhg.report import report_html
 
+    Review(nodes).update()
     result = _result(nodes)
     planes = [tuple(_numbered(plane, result.nodules) for plane in views) for views in nodule_planes(result)]
     write_text(path, report_html(result, planes, run_record(result, "", with_identity=False)))
@@ -61,7 +68,9 @@ def export_dicom(nodes: SceneNodes, folder: Path) -> Path:
         raise LNHGError(_("Slicer cannot write DICOM SEG here; install the extension QuantitativeReporting.")) from error
     if not nodes.ct.GetAttribute("DICOM.instanceUIDs"):
         raise InputError(_("The CT was not loaded from DICOM; load it with Slicer's DICOM module and segment it there."))
-    segment_ids = [one for one, verdict in verdicts(nodes).items() if verdict != REJECTED and outline_of(nodes, one)]
+    Review(nodes).update()
+    left = [one for one, verdict in verdicts(nodes).items() if verdict != REJECTED]
+    segment_ids = [one for one, outline in Outlines(nodes).of_all(left).items() if outline is not None]
     if not segment_ids:
         raise InputError(_("No nodule is left to export."))
     _prepare(nodes, segment_ids)

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,7 +23,9 @@ from slicer.i18n import tr as _
 from lnhg.errors import LNHGError
 
 _LIST = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
-_LINE = re.compile(r"(?P<name>[\w.-]+)>=(?P<least>[\d.]+)\s+# (?P<module>\w+), (?P<megabytes>\d+)")
+_LINE = re.compile(
+    r"(?P<name>[\w.-]+)>=(?P<least>[\d.]+)\s+# (?P<module>\w+), (?P<megabytes>\d+)( with CUDA, (?P<without>\d+) without)?"
+)
 # Through the extension PyTorch, which knows which build fits the computer.
 _TORCH = ("torch", "torchvision")
 # What Slicer brings along stays as it is, whatever a package asks for: Slicer's own modules are built on it.
@@ -58,7 +61,22 @@ def requirements() -> list[Requirement]:
     """All packages of `Resources/requirements.txt`."""
     lines = (line.strip() for line in _LIST.read_text(encoding="utf-8").splitlines())
     found = [_LINE.fullmatch(line) for line in lines if line and not line.startswith("#")]
-    return [Requirement(one["name"], one["least"], one["module"], int(one["megabytes"])) for one in found if one]
+    return [Requirement(one["name"], one["least"], one["module"], _megabytes(one)) for one in found if one]
+
+
+def _megabytes(line: re.Match[str]) -> int:
+    """What is fetched on this computer: PyTorch's build for CUDA only where the extension PyTorch would choose it."""
+    small = line["without"] is not None and not has_cuda()
+    return int(line["without"] if small else line["megabytes"])
+
+
+def has_cuda() -> bool:
+    """Whether there is an NVIDIA GPU with a driver, which is asked in the way of the extension PyTorch."""
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv"]
+    try:
+        return sys.platform != "darwin" and subprocess.run(words, capture_output=True, check=False, timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def missing() -> list[Requirement]:
@@ -89,14 +107,18 @@ class Installer:
 
         Raises LNHGError when the reader declines, a file is not what it should be, or a package cannot be installed.
         """
+        with _said_in_a_sentence():
+            self._install(folder, tell)
+
+    def _install(self, folder: Path | None, tell: Callable[[str], object]) -> None:
         wanted = missing()
         if not wanted:
             return
         if folder is not None:
             tell(_("Checking the files of the folder..."))
             verify(folder)
-        self._agree(wanted, folder)
-        with _slicers_own_kept(), _said_in_a_sentence():
+        self._agree(wanted)
+        with _slicers_own_kept():
             if folder is None:
                 _from_internet(wanted, tell)
             else:
@@ -107,7 +129,7 @@ class Installer:
         if left:
             raise LNHGError(_("Still missing: {names}. Restart Slicer and try again.").format(names=left))
 
-    def _agree(self, wanted: Sequence[Requirement], folder: Path | None) -> None:
+    def _agree(self, wanted: Sequence[Requirement]) -> None:
         question = _("Install {names} into Slicer's Python (about {size} MB)?").format(
             names=", ".join(one.name for one in wanted), size=sum(one.megabytes for one in wanted)
         )
@@ -199,13 +221,15 @@ def _installed(names: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _said_in_a_sentence() -> Iterator[None]:
-    """What pip and Slicer raise, as an LNHGError."""
+    """Whatever pip, Slicer and its extensions raise, as an LNHGError."""
     try:
         yield
-    except (subprocess.CalledProcessError, RuntimeError, OSError) as error:
+    except LNHGError:
+        raise
+    except Exception as error:
         raise LNHGError(
-            _("A package could not be installed ({error}). Look into Slicer's Python console, and at the connection.").format(
-                error=error
+            _("A package could not be installed ({kind}: {error}). Look into Slicer's Python console.").format(
+                kind=type(error).__name__, error=error
             )
         ) from error
 

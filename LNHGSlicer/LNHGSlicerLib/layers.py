@@ -11,10 +11,12 @@ import slicer
 import vtk
 
 from lnhg.axial import axial_view
+from lnhg.ct import AIR_HU, CT
 from lnhg.errors import InputError
-from lnhg.heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
+from lnhg.heterogeneity import OUTSIDE, map_of_outlines, reach, rim_mask
 
-from .scene import SceneNodes, ct_of_node, map_title, on_ct_grid, set_raw_ct, set_voxels, show_over_ct, voxels_of
+from .outlines import Outline, Outlines, as_labels, moved_box
+from .scene import SceneNodes, grid_of_node, legend_views, map_title, set_raw_ct, show_over_ct, values_in, values_of_node
 from .transforms import point_of_node
 from .translation import _
 from .verdicts import REJECTED, verdict_of
@@ -48,6 +50,8 @@ class Layers:
 
     def __init__(self, nodes: SceneNodes, view_state: ViewState | None = None) -> None:
         self.nodes = nodes
+        self.outlines = Outlines(nodes)
+        self.legend = ""
         self.state = view_state or ViewState()
 
     def available(self) -> list[str]:
@@ -71,7 +75,8 @@ class Layers:
     def apply(self) -> None:
         """Bring the views to the state, as after another result was shown in them."""
         show_over_ct(self.nodes, self._volume() if self.state.map_visible else None, self.state.opacity)
-        self.nodes.segmentation.GetDisplayNode().SetVisibility2DOutline(self.state.outline_visible)
+        # Outline and fill both off is a state that Slicer refuses: the whole is hidden in the slice views.
+        self.nodes.segmentation.GetDisplayNode().SetVisibility2D(self.state.outline_visible)
         self.nodes.boxes.GetDisplayNode().SetVisibility(self.state.layer == "boxes")
 
     def show(self, layer: str) -> None:
@@ -116,6 +121,16 @@ class Layers:
         self._refuse(self.normalisation)
         self._make_maps(self.normalisation, self.kind)
 
+    def set_legend(self, where: str) -> None:
+        """Show the legend in `one` slice view, in `all`, or in `none`."""
+        self.legend = where
+        shown_in = {"one": legend_views()[:1], "all": legend_views(), "none": []}[where]
+        for volume in (self.nodes.heterogeneity, self.nodes.raw_ct, self.nodes.generated):
+            legend = None if volume is None else slicer.modules.colors.logic().GetColorLegendDisplayNode(volume)
+            if legend is not None:  # a reader may have deleted it
+                legend.SetVisibility(bool(shown_in))
+                legend.SetViewNodeIDs(shown_in)
+
     def set_slab(self, mm: float | None) -> None:
         """Every slice view shows the maximum over a slab this thick around its plane; None: the plane alone."""
         for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
@@ -138,8 +153,10 @@ class Layers:
 
     def histogram(self, segment_id: str) -> tuple[np.ndarray, np.ndarray]:
         """How many voxels of a nodule have which value in the layer: counts, and the edges of the bins from 0 to 1."""
-        inside = voxels_of(self.nodes, [segment_id]) > 0
-        values = on_ct_grid(self.nodes.ct, self._volume())[inside]
+        outline = self.outlines.of(segment_id)
+        if outline is None:
+            return np.histogram([], _BINS, (0, 1))
+        values = values_in(self.nodes.ct, self._volume(), outline.box)[outline.mask]
         return np.histogram(values[values >= 0].clip(max=1), _BINS, (0, 1))
 
     def _volume(self) -> Any:
@@ -158,20 +175,49 @@ class Layers:
 
         Rejected nodules are left out of the maps, but count in the range of the scan: the others keep their colours.
         """
-        segment_ids, options = self.nodes.segmentation.GetSegmentation().GetSegmentIDs(), self.nodes.options
-        view = axial_view(ct_of_node(self.nodes.ct))
-        labels = view.forth(voxels_of(self.nodes, segment_ids))
+        segment_ids, options = list(self.nodes.segmentation.GetSegmentation().GetSegmentIDs()), self.nodes.options
+        view = axial_view(CT(values_of_node(self.nodes.ct), grid_of_node(self.nodes.ct)))
+        found = self.outlines.of_all(segment_ids)
+        outlines = as_labels(view, found.values())
+        parts = {number: (one.box, one.mask) for number, one in outlines.items()}
+        shape, how = view.ct.hu.shape, (kind, normalisation)
         image = view.forth(slicer.util.arrayFromVolume(self.nodes.generated))
-        heterogeneity = heterogeneity_map(image, labels, kind, normalisation)
-        raw_ct = raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation)
-        rejected = [label for label, one in enumerate(segment_ids, 1) if verdict_of(self.nodes, one) == REJECTED]
-        hidden = np.isin(labels, rejected)
-        if options.hide_rim:
-            hidden |= rim_mask(labels, view.ct.spacing, options.rim)
-        heterogeneity[hidden] = OUTSIDE
-        set_voxels(self.nodes.heterogeneity, view.back(heterogeneity))
-        shown = {label: part for label, part in raw_ct.parts.items() if label not in rejected}
-        set_raw_ct(self.nodes.raw_ct, self.nodes.ct, view, replace(raw_ct, parts=shown))
+        heterogeneity = map_of_outlines(image, shape, parts, *how)
+        raw_ct = map_of_outlines(_HU(view.ct.hu), shape, parts, *how, raw_ct=True)
+        values = slicer.util.arrayFromVolume(self.nodes.heterogeneity)
+        values[...] = OUTSIDE
+        shown = {number for number, one in enumerate(segment_ids, 1) if verdict_of(self.nodes, one) != REJECTED}
+        for number, (box, part) in heterogeneity.parts.items():
+            if number in shown:
+                inside = outlines[number].mask
+                if options.hide_rim:
+                    inside = inside & ~_rim(outlines[number], shape, view.ct.spacing, options.rim)
+                view.forth(values)[box][inside] = part[inside]
+        slicer.util.arrayFromVolumeModified(self.nodes.heterogeneity)
+        left = {number: part for number, part in raw_ct.parts.items() if number in shown}
+        set_raw_ct(self.nodes.raw_ct, self.nodes.ct, view, replace(raw_ct, parts=left))
+
+
+@dataclass(frozen=True, eq=False)
+class _HU:
+    """Voxels of a volume node as HU, read box by box: as `scene.ct_of_values` reads them."""
+
+    values: np.ndarray
+
+    def __getitem__(self, box: Any) -> np.ndarray:
+        return np.clip(np.rint(self.values[box]), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
+
+
+def _rim(outline: Outline, shape: Sequence[int], spacing: tuple[float, float, float], rim_mm: float) -> np.ndarray:
+    """Which voxels in the box of an outline are rim: see `rim_mask`. All in the axial view."""
+    margin = [size // 2 for size in reach(spacing, rim_mm).shape]
+    around = tuple(
+        slice(max(0, side.start - more), min(size, side.stop + more))
+        for side, more, size in zip(outline.box, margin, shape, strict=True)
+    )
+    labels = np.zeros([side.stop - side.start for side in around], np.uint8)
+    labels[moved_box(outline.box, around)] = outline.mask
+    return rim_mask(labels, spacing, rim_mm)[moved_box(outline.box, around)]
 
 
 def _voxel(volume: Any, ras: Sequence[float]) -> tuple[int, int, int]:

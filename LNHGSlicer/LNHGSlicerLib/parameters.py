@@ -17,9 +17,10 @@ from .transforms import point_of_node
 
 
 def choices(name: str) -> list[str]:
-    """The choices of a field: those of the method's option, or the layers."""
+    """The choices of a field: those of the method's option, or of the views."""
     of_method = {option.name: option.metadata["choices"] for option in fields(Options)}
-    return list(of_method.get(name) or ("final", "boxes", "generated", "raw"))
+    of_views = {"layer": ("final", "boxes", "generated", "raw"), "legend": ("one", "all", "none")}
+    return list(of_method.get(name) or of_views[name])
 
 
 @parameterNodeWrapper
@@ -58,6 +59,9 @@ class Parameters:
     map_visible: bool = True
     outline_visible: bool = True
     slab: bool = False
+    zoom: bool = True
+    legend: Annotated[str, Choice(choices("legend"))] = "one"
+    columns: str = ""
 
     export_folder: str = ""
 
@@ -94,6 +98,7 @@ def words() -> dict[str, dict[str, str]]:
             "generated": _("Generator image before fusion"),
             "raw": _("Raw CT in the same colours"),
         },
+        "legend": {"one": _("in one view"), "all": _("in every view"), "none": _("in no view")},
     }
 
 

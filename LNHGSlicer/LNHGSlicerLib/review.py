@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 
 from lnhg.axial import AxialView, axial_view
 from lnhg.errors import InputError
-from lnhg.heterogeneity import figures, heterogeneity_map, raw_ct_in_same_colours
+from lnhg.heterogeneity import figures, map_of_outlines
 from lnhg.lungs import lung_regions
 from lnhg.nodules import Nodule, as_row, header, measure_nodules
 from lnhg.segmentation_file import id_of_segment
 
+from .fingerprints import fingerprint, measured_on, set_measured_on
 from .layers import Layers
-from .scene import SceneNodes, add_segment, ct_of_node, voxels_of
+from .outlines import Outline, as_labels, common_voxels, set_outline
+from .scene import SceneNodes, add_segment, ct_of_node, grid_of_node
 from .translation import _
-from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, set_verdict, verdict_of, verdict_text
+from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, seconds_of, set_verdict, verdict_of, verdict_text
 
 # Two outlines are the same nodule if they share this part of the smaller one.
 _SAME_SHARE = 0.5
@@ -44,6 +45,8 @@ class ReviewRow:
         score: the detector's, or None.
         heterogeneity: mean of the map without the rim; NaN where there is none.
         verdict: `open`, `accepted`, `rejected` or `edited`.
+        seconds: how long readers had it selected.
+        nodule: all its figures.
     """
 
     number: int
@@ -54,6 +57,8 @@ class ReviewRow:
     score: float | None
     heterogeneity: float
     verdict: str
+    seconds: float
+    nodule: Nodule
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,7 @@ class _Before:
     segment_id: str
     verdict: str
     nodule: Nodule
-    outline: Any
+    outline: Outline | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +84,12 @@ class Review:
 
     def __init__(self, nodes: SceneNodes) -> None:
         self.nodes = nodes
+        self._layers = Layers(nodes)
         self._steps: list[tuple[_Before, ...]] = []
-        self._outlines = {segment_id: outline_of(nodes, segment_id) for segment_id in self._nodules()}
+        self._outlines = self._layers.outlines.of_all(list(self._nodules()))
+        for one in self._outlines:
+            if measured_on(self._segment(one)) is None:
+                self._note_measured(one)
 
     def rows(self) -> list[ReviewRow]:
         """A row for each nodule, in the order of the table; nodules whose segment was removed are left out."""
@@ -94,28 +103,46 @@ class Review:
         """It is none: its outline and its part of the map are hidden, but kept."""
         self._judge(segment_id, REJECTED)
 
-    def edited(self, segment_id: str) -> None:
-        """Take over what was changed in the outline of a nodule, and of others on the way.
+    def update(self) -> bool:
+        """Take over what was changed in the outlines since the last look, by whomever; returns whether anything was.
 
         Each changed nodule is measured anew; its row of the table and the maps follow. One that was wholly erased is
-        rejected and gets its outline back. Nothing happens where the outline is as before.
+        rejected and gets its outline back. One whose segment was removed leaves the table of the review, and the maps.
 
         Without G(x) in the scene the map stays as it is, and its figures become empty for the changed nodules.
         """
-        now = {one: outline_of(self.nodes, one) for one in self._nodules()}
-        changed = [one for one in now if not _same(now[one], self._outlines.get(one))]
-        if segment_id not in changed:
-            return
-        self._steps.append(tuple(self._before(one) for one in changed))
+        now = self._layers.outlines.of_all(list(self._nodules()))
+        removed = set(self._outlines) - set(now)
+        changed = [one for one in now if not self._is_measured(one, now[one])]
+        # What was before is not known of an outline that was changed before this review began.
+        known = [one for one in changed if one in self._outlines and not _same(now[one], self._outlines[one])]
+        if known:
+            self._steps.append(tuple(self._before(one) for one in known))
+        former, self._outlines = self._outlines, now
         for one in changed:
-            if now[one] is None:
-                self._set_outline(one, self._outlines[one])
-                set_verdict(self.nodes, one, REJECTED)
-            else:
-                self._outlines[one] = now[one]
+            erased, before = self._outlines[one] is None, former.get(one)
+            if not erased:
                 self._measure(one, EDITED)
-                set_verdict(self.nodes, one, EDITED)
-        self._draw_maps()
+                self._note_measured(one)
+            elif before is not None:
+                self._set_outline(one, before)
+            else:
+                self._note_measured(one)
+            set_verdict(self.nodes, one, REJECTED if erased else EDITED)
+        if changed or removed:
+            self._draw_maps()
+        return bool(changed or removed)
+
+    def _is_measured(self, segment_id: str, outline: Outline | None) -> bool:
+        """Whether the figures of a nodule are those of this outline; in a scene that does not say so they are."""
+        measured = measured_on(self._segment(segment_id))
+        return measured is None or measured == _fingerprint(outline)
+
+    def _note_measured(self, segment_id: str) -> None:
+        set_measured_on(self._segment(segment_id), _fingerprint(self._outlines[segment_id]))
+
+    def _segment(self, segment_id: str) -> Any:
+        return self.nodes.segmentation.GetSegmentation().GetSegment(segment_id)
 
     @property
     def can_undo(self) -> bool:
@@ -128,7 +155,7 @@ class Review:
         redraw = False
         for before in (one for one in step if one.segment_id in there):
             redraw |= REJECTED in (before.verdict, verdict_of(self.nodes, before.segment_id))
-            if before.outline is not self._outlines[before.segment_id]:
+            if not _same(before.outline, self._outlines[before.segment_id]):
                 self._set_outline(before.segment_id, before.outline)
                 redraw = True
             _write_row(self.nodes.table, before.nodule)
@@ -136,15 +163,7 @@ class Review:
         if redraw:
             self._draw_maps()
 
-    def next(self, segment_id: str) -> str:
-        """The nodule after this one; after the last comes the first."""
-        return self._neighbour(segment_id, 1)
-
-    def previous(self, segment_id: str) -> str:
-        """The nodule before this one; before the first comes the last."""
-        return self._neighbour(segment_id, -1)
-
-    def take_over(self, segment_id: str | None, outline: Any, nodule: Nodule, verdict: str) -> int:
+    def take_over(self, segment_id: str | None, outline: Outline | None, nodule: Nodule, verdict: str) -> int:
         """Give a nodule the outline and verdict of an earlier review; without `segment_id` it is added. Returns its number.
 
         The maps are not drawn anew. `nodule` is its row in that review.
@@ -179,11 +198,9 @@ class Review:
             nodule.score,
             nodule.core.mean,
             verdict_of(self.nodes, segment_id),
+            seconds_of(self.nodes, segment_id),
+            nodule,
         )
-
-    def _neighbour(self, segment_id: str, step: int) -> str:
-        ids = list(self._nodules())
-        return ids[(ids.index(segment_id) + step) % len(ids)]
 
     def _judge(self, segment_id: str, verdict: str) -> None:
         before = self._before(segment_id)
@@ -196,16 +213,16 @@ class Review:
         nodule = self._nodules()[segment_id]
         return _Before(segment_id, verdict_of(self.nodes, segment_id), nodule, self._outlines[segment_id])
 
-    def _set_outline(self, segment_id: str, outline: Any) -> None:
-        """Replace the voxels of a segment; other segments keep theirs, also where they overlap."""
-        logic = slicer.modules.segmentations.logic()
-        logic.SetBinaryLabelmapToSegment(outline, self.nodes.segmentation, segment_id, logic.MODE_REPLACE)
+    def _set_outline(self, segment_id: str, outline: Outline | None) -> None:
+        """Replace the voxels of a segment, by none for None; other segments keep theirs, also where they overlap."""
+        set_outline(self.nodes, segment_id, outline or Outline((slice(0, 1),) * 3, np.zeros((1, 1, 1), bool)))
         self._outlines[segment_id] = outline
+        self._note_measured(segment_id)
 
     def _draw_maps(self) -> None:
         """Both maps from G(x) and the segments as they are; without G(x) they cannot be made and stay as they are."""
         if self.nodes.generated is not None:
-            Layers(self.nodes).update_maps()
+            self._layers.update_maps()
 
     def _measure(self, segment_id: str, status: str | None) -> None:
         """Measure the voxels of a segment as they are now, and write its row; `status` None: as it was.
@@ -214,15 +231,18 @@ class Review:
         """
         former = self._nodules()[segment_id]
         view, lungs, options = self._scan.view, self._scan.lungs, self.nodes.options
-        ids = [one for one in self._outlines if one != segment_id] + [segment_id]  # of overlapping segments the last wins
-        labels = view.forth(voxels_of(self.nodes, ids))
+        others = [outline for one, outline in self._outlines.items() if one != segment_id]
+        outlines = as_labels(view, [*others, self._outlines[segment_id]])
+        number, parts = len(others) + 1, {number: (one.box, one.mask) for number, one in outlines.items()}
+        labels = np.zeros(view.ct.hu.shape, np.uint8)
+        labels[outlines[number].box] = outlines[number].mask
         how = (options.heterogeneity, options.normalisation)
-        raw_ct = raw_ct_in_same_colours(view.ct.hu, labels, *how)
+        raw_ct = map_of_outlines(view.ct.hu, labels.shape, parts, *how, raw_ct=True)
         image = self.nodes.generated
-        heterogeneity = raw_ct if image is None else heterogeneity_map(view.forth(_array(image)), labels, *how)
+        heterogeneity = raw_ct if image is None else map_of_outlines(view.forth(_array(image)), labels.shape, parts, *how)
         (row,) = measure_nodules(
             view.ct,
-            (labels == len(ids)).astype(np.uint8),
+            labels,
             heterogeneity,
             raw_ct,
             lungs,
@@ -257,12 +277,14 @@ class Changes:
         not_found: those of `kept`, by their number now, that the second run did not find by itself.
         new: numbers of nodules that the first run did not have.
         gone: former numbers of nodules without a verdict that the second run did not find.
+        outside: former numbers of nodules without a verdict that lie outside the region of the second run.
     """
 
     kept: tuple[tuple[int, int, str], ...]
     not_found: tuple[int, ...]
     new: tuple[int, ...]
     gone: tuple[int, ...]
+    outside: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         """The changes in plain words."""
@@ -270,7 +292,8 @@ class Changes:
             (_("Your verdict was kept for"), [_kept(*one) for one in self.kept]),
             (_("Kept though this run did not find it:"), [_called(number) for number in self.not_found]),
             (_("New:"), [_called(number) for number in self.new]),
-            (_("Not found again:"), [_("{nodule} of the earlier run").format(nodule=_called(number)) for number in self.gone]),
+            (_("Not found again:"), [_of_earlier_run(number) for number in self.gone]),
+            (_("Outside the region of this run:"), [_of_earlier_run(number) for number in self.outside]),
         ]
         told = " ".join(f"{start} {', '.join(parts)}." for start, parts in sentences if parts)
         return told or _("The same nodules as before.")
@@ -287,44 +310,65 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
     if old.ct is not new.ct:
         raise InputError("The two results are of different CTs; choose results of the same CT.")
     before, now = Review(old), Review(new)
+    before.update()
     former, found = before.rows(), now.rows()
-    partners = _partners(voxels_of(old, [row.segment_id for row in former]), voxels_of(new, [row.segment_id for row in found]))
+    partners = _partners([before._outlines[row.segment_id] for row in former], [now._outlines[row.segment_id] for row in found])
+    inside = [_within(new, before._outlines[row.segment_id]) for row in former]
     nodules = {nodule.id: nodule for nodule in old.rows}
     kept, not_found = [], []
     for index, row in enumerate(former):
         if row.verdict == OPEN:
             continue
         partner = found[partners[index]].segment_id if index in partners else None
-        number = now.take_over(partner, outline_of(old, row.segment_id), nodules[row.number], row.verdict)
+        number = now.take_over(partner, before._outlines[row.segment_id], nodules[row.number], row.verdict)
         kept.append((number, row.number, row.verdict))
-        if partner is None:
+        if partner is None and inside[index]:
             not_found.append(number)
     if kept:
         now._draw_maps()
+    left = [(row.number, inside[index]) for index, row in enumerate(former) if index not in partners and row.verdict == OPEN]
     return Changes(
         tuple(kept),
         tuple(not_found),
         tuple(row.number for index, row in enumerate(found) if index not in partners.values()),
-        tuple(row.number for index, row in enumerate(former) if index not in partners and row.verdict == OPEN),
+        gone=tuple(number for number, looked_at in left if looked_at),
+        outside=tuple(number for number, looked_at in left if not looked_at),
     )
 
 
-def _partners(old: np.ndarray, new: np.ndarray) -> dict[int, int]:
-    """Which old outline (from 0) is which new one: by falling number of common voxels, each only once."""
-    both = (old > 0) & (new > 0)
-    pairs, common = np.unique(np.stack([old[both], new[both]], -1), axis=0, return_counts=True)
-    sizes_old, sizes_new = np.bincount(old.ravel()), np.bincount(new.ravel())
+def _partners(old: Sequence[Outline | None], new: Sequence[Outline | None]) -> dict[int, int]:
+    """Which old outline is which new one: by falling number of common voxels, each only once."""
+    common = []
+    for one, before in enumerate(old):
+        for other, now in enumerate(new):
+            shared = common_voxels(before, now) if before is not None and now is not None else 0
+            if before is not None and now is not None and shared:
+                common.append((shared, one, other, min(before.mask.sum(), now.mask.sum())))
     partners: dict[int, int] = {}
-    for index in np.argsort(-common, kind="stable"):
-        one, other = (int(label) for label in pairs[index])
-        same = common[index] >= _SAME_SHARE * min(sizes_old[one], sizes_new[other])
-        if same and one - 1 not in partners and other - 1 not in partners.values():
-            partners[one - 1] = other - 1
+    for shared, one, other, smaller in sorted(common, key=lambda pair: -pair[0]):
+        if shared >= _SAME_SHARE * smaller and one not in partners and other not in partners.values():
+            partners[one] = other
     return partners
+
+
+def _within(nodes: SceneNodes, outline: Outline | None) -> bool:
+    """Whether the middle of an outline lies where the run that made `nodes` has looked."""
+    options = nodes.options
+    if outline is None or (options.roi is None and options.slices is None):
+        return True
+    k, j, i = (np.argwhere(outline.mask).mean(0) + [side.start for side in outline.box]).tolist()
+    ras = grid_of_node(nodes.ct) @ [i, j, k, 1]
+    lows_and_highs = [] if options.roi is None else list(zip(options.roi[::2], options.roi[1::2], ras[:3], strict=True))
+    first, last = options.slices or (0, np.inf)
+    return first <= round(k) <= last and all(low <= at <= high for low, high, at in lows_and_highs)
 
 
 def _called(number: int) -> str:
     return _("nodule {number}").format(number=number)
+
+
+def _of_earlier_run(number: int) -> str:
+    return _("{nodule} of the earlier run").format(nodule=_called(number))
 
 
 def _kept(number: int, former: int, verdict: str) -> str:
@@ -335,28 +379,13 @@ def _kept(number: int, former: int, verdict: str) -> str:
 # ---------------------------------------------------------------- segments, and rows of the table
 
 
-def outline_of(nodes: SceneNodes, segment_id: str) -> Any | None:
-    """A copy of the voxels of a segment, cut to them; None if it has none."""
-    whole, small = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
-    if not nodes.segmentation.GetBinaryLabelmapRepresentation(segment_id, whole):
-        return None
-    extent = [0, -1] * 3
-    resample = slicer.vtkOrientedImageDataResample
-    if whole.IsEmpty() or not resample.CalculateEffectiveExtent(whole, extent):
-        return None
-    resample.CopyImage(whole, small, extent)
-    return small
+def _fingerprint(outline: Outline | None) -> str:
+    return "" if outline is None else fingerprint(outline.box, outline.mask)
 
 
-def _same(one: Any | None, other: Any | None) -> bool:
+def _same(one: Outline | None, other: Outline | None) -> bool:
     """Whether two outlines have the same voxels at the same place."""
-    if one is None or other is None:
-        return one is other
-    return one.GetExtent() == other.GetExtent() and np.array_equal(_voxels(one), _voxels(other))
-
-
-def _voxels(image: Any) -> np.ndarray:
-    return vtk_to_numpy(image.GetPointData().GetScalars())
+    return one is other or (one is not None and one.same_as(other))
 
 
 def _array(volume_node: Any) -> np.ndarray:

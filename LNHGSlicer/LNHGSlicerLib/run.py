@@ -24,14 +24,16 @@ from lnhg.errors import InputError, LNHGError
 from lnhg.options import Options
 from lnhg.progress import Progress
 
-from .background import BackgroundProcess, Command, End
+from .background import BackgroundCall, BackgroundProcess, Command, End
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lnhg.ct import CT
     from lnhg.nodules import Nodule
     from lnhg.result import Result
 
-    from .scene import SceneNodes
+    from .scene import PreparedResult, SceneNodes
 
 # Names inside the run's own folder, where the process works: plain whatever the folder is called.
 _CT, _RESULTS = "ct.nrrd", "results"
@@ -77,18 +79,26 @@ class SegmentedNodules:
 
 def add_and_show(volume_node: Any, result: Result) -> SegmentedNodules:
     """Add a result of the CT of `volume_node` to the scene and show it in the slice views, at its first nodule."""
+    from .scene import prepare
+
+    return _add_and_show(volume_node, prepare(result))
+
+
+def _add_and_show(volume_node: Any, prepared: PreparedResult) -> SegmentedNodules:
     from . import scene
 
-    nodes = scene.add_result(volume_node, result)
+    nodes = scene.add_prepared(volume_node, prepared)
     scene.show(nodes)
     scene.jump_to_first_nodule(nodes)
+    result = prepared.result
     return SegmentedNodules(nodes, result.nodules, result.warnings, result.provenance)
 
 
 class SegmentationRun:
     """One run on the CT of a node. The scene stays as it is until the run has finished, and after any other end.
 
-    Closing the scene cancels the run; with Slicer the process ends too.
+    A run at given points that finds nothing there adds nothing. What takes long on this side, the files, is done in a
+    thread, so that the window stays alive. Closing the scene cancels the run; with Slicer the process ends too.
 
     Args:
         volume_node: the CT.
@@ -98,7 +108,7 @@ class SegmentationRun:
         on_progress: called with each step.
         on_finished: called once, with what was added (None unless finished) and how the run ended.
         process: runs the command.
-        add: adds the result to the scene.
+        call: runs a function in a thread.
     """
 
     def __init__(
@@ -110,53 +120,82 @@ class SegmentationRun:
         on_finished: Callable[[SegmentedNodules | None, Outcome], object],
         *,
         process: Callable[[Command, Callable[[str], None], Callable[[End], None]], Any] = BackgroundProcess,
-        add: Callable[[Any, Result], SegmentedNodules] = add_and_show,
+        call: Callable[[Callable[[], Any], Callable[[Any, Exception | None], object]], Any] = BackgroundCall,
     ) -> None:
         self._node, self._options, self._seeds = volume_node, options, seeds
         self._on_progress, self._on_finished = on_progress, on_finished
-        self._make_process, self._add = process, add
+        self._make_process, self._make_call = process, call
         self._process: Any = None
+        self._call: Any = None
+        self._ct: CT | None = None
         self._folder: Path | None = None
         self._log: Path | None = None
         self._error = ""
+        self._over = False
         self._closing: tuple[Any, int] | None = None
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.running
+        """Whether it was started and has not ended."""
+        return self._call is not None or (self._process is not None and self._process.running)
 
     def start(self) -> None:
-        """Write the CT and start the process. What prevents that is told to `on_finished` before this returns."""
+        """Begin. What prevents it is told to `on_finished`, before this returns or later."""
+        from .scene import grid_of_node, values_of_node
+
         try:
-            self._process = self._make_process(self._prepared(), self._read, self._ended)
-            self._process.start()
-        except (LNHGError, OSError, ImportError) as error:
-            self._finish(None, self._outcome("failed", _sentence(error)))
+            name, values, grid = self._node.GetName(), values_of_node(self._node).copy(), grid_of_node(self._node)
+            self._log = _new_log()
+            self._folder = Path(tempfile.mkdtemp(prefix="LNHG-", dir=_temporary()))
+        except Exception as error:
+            self._fail(error)
             return
         scene = slicer.mrmlScene
         self._closing = scene, scene.AddObserver(scene.StartCloseEvent, lambda caller, event: self.cancel())
+        self._do(lambda: self._prepared(name, values, grid), self._launch)
 
     def cancel(self) -> None:
         """End the process and all that it started; does nothing when the run has ended before."""
-        if self._process is not None:
+        if self._call is not None:
+            self._call.drop(self._remove_folder)  # the thread may still write into it
+            self._call = None
+            self._finish(None, self._cancelled())
+        elif self._process is not None:
             self._process.cancel()
 
-    def _prepared(self) -> Command:
-        """The run's folder with the CT in it, and the command."""
+    def _do(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
+        """Do what needs no scene in a thread, and go on from there; an error ends the run."""
+
+        def end(value: Any, error: Exception | None) -> None:
+            self._call = None
+            try:
+                if error is not None:
+                    raise error
+                then(value)
+            except Exception as reason:
+                if self._over:
+                    raise
+                self._fail(reason)
+
+        self._call = self._make_call(work, end)
+        self._call.start()
+
+    def _prepared(self, name: str, values: np.ndarray, grid: np.ndarray) -> Command:
+        """Write the CT into the run's folder; returns the command."""
         from lnhg.nrrd_file import write_nrrd
 
-        from .scene import ct_of_node
+        from .scene import ct_of_values
 
-        self._ct: CT = ct_of_node(self._node)
-        place = getattr(getattr(slicer, "app", None), "temporaryPath", None)
-        handle, log = tempfile.mkstemp(prefix="LNHG-", suffix=".log", dir=place)
-        os.close(handle)
-        self._log = Path(log)
-        self._folder = Path(tempfile.mkdtemp(prefix="LNHG-", dir=place))
+        assert self._folder is not None and self._log is not None
+        self._ct = ct_of_values(name, values, grid)
         write_nrrd(self._folder / _CT, self._ct.hu, self._ct.ijk_to_ras, packed=False)
-        words = [_python(), "-m", "lnhg", "segment", _CT, "--output", _RESULTS, "--json-progress", "--for-scene"]
-        return Command([*words, *_arguments(self._options, self._seeds)], self._folder, self._log, _environment())
+        words = [_python(), "-m", "LNHGSlicerLib.under_slicer", str(os.getpid()), "segment", _CT, "--output", _RESULTS]
+        words += ["--json-progress", "--for-scene", *_arguments(self._options, self._seeds)]
+        return Command(words, self._folder, self._log, _environment())
+
+    def _launch(self, command: Command) -> None:
+        self._process = self._make_process(command, self._read, self._ended)
+        self._process.start()
 
     def _read(self, line: str) -> None:
         """One line of the process: progress, the sentence of an error, or what some library prints."""
@@ -171,25 +210,31 @@ class SegmentationRun:
 
     def _ended(self, end: End) -> None:
         if end.cancelled:
-            self._finish(None, self._outcome("cancelled", _("The run was cancelled; the scene is as it was.")))
+            self._finish(None, self._cancelled())
         elif end.code != 0:
             self._finish(None, self._outcome("failed", _failure(end.code, self._error, self._end_of_log())))
         else:
-            self._finish(*self._taken_over())
+            self._do(self._loaded, self._take_over)
 
-    def _taken_over(self) -> tuple[SegmentedNodules | None, Outcome]:
-        """The results as nodes of the scene, if they lie on the grid of the CT."""
+    def _loaded(self) -> PreparedResult:
+        """The results, ready for the scene."""
         from lnhg.result_files import load_result
 
-        assert self._folder is not None
-        try:
-            self._check_node()
-            added = self._add(self._node, load_result(self._folder / _RESULTS, self._ct))
-        except Exception as error:
-            self._note(traceback.format_exc())
-            return None, self._outcome("failed", _sentence(error))
+        from .scene import prepare
+
+        assert self._folder is not None and self._ct is not None
+        return prepare(load_result(self._folder / _RESULTS, self._ct))
+
+    def _take_over(self, prepared: PreparedResult) -> None:
+        """The results as nodes of the scene, if they lie on the grid of the CT."""
+        self._check_node()
+        if self._options.seeds_only and not prepared.result.nodules:
+            told = _("Nothing that looks like a nodule was found there; nothing was added.")
+            self._finish(None, self._outcome("finished", told))
+            return
+        added = _add_and_show(self._node, prepared)
         count = len(added.rows)
-        return added, self._outcome("finished", _("Nodules found: {count}").format(count=count))
+        self._finish(added, self._outcome("finished", _("Nodules found: {count}").format(count=count)))
 
     def _check_node(self) -> None:
         """Raise InputError if the CT is no longer where the run was made from it."""
@@ -197,6 +242,7 @@ class SegmentationRun:
 
         from .scene import grid_of_node
 
+        assert self._ct is not None
         if self._node.GetScene() is None or self._node.GetImageData() is None:
             raise InputError(_("The CT was removed from the scene during the run; nothing was added."))
         shape = self._node.GetImageData().GetDimensions()[::-1]
@@ -205,13 +251,28 @@ class SegmentationRun:
         except InputError as error:
             raise InputError(_("The CT was moved or cut during the run; nothing was added, run again.")) from error
 
+    def _fail(self, error: Exception) -> None:
+        """End with a sentence; what nobody thought of leaves its place in the log."""
+        if not isinstance(error, LNHGError):
+            self._log = self._log or _new_log()
+            with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
+                log.write("".join(traceback.format_exception(error)))
+        self._finish(None, self._outcome("failed", sentence_of(error)))
+
     def _finish(self, added: SegmentedNodules | None, outcome: Outcome) -> None:
         if self._closing is not None:
             scene, tag = self._closing
             scene.RemoveObserver(tag)
+        self._remove_folder()
+        self._ct, self._over = None, True
+        self._on_finished(added, outcome)
+
+    def _remove_folder(self) -> None:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-        self._on_finished(added, outcome)
+
+    def _cancelled(self) -> Outcome:
+        return self._outcome("cancelled", _("The run was cancelled; the scene is as it was."))
 
     def _outcome(self, status: str, message: str) -> Outcome:
         if self._log is not None and self._log.stat().st_size == 0:
@@ -223,10 +284,23 @@ class SegmentationRun:
         assert self._log is not None
         return self._log.read_text(encoding="utf-8", errors="replace")[-_END_OF_LOG:]
 
-    def _note(self, text: str) -> None:
-        assert self._log is not None
-        with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
-            log.write(text)
+
+def kept_log(text: str) -> Path:
+    """A new log file with this text."""
+    log = _new_log()
+    log.write_text(text, encoding="utf-8")
+    return log
+
+
+def _new_log() -> Path:
+    handle, log = tempfile.mkstemp(prefix="LNHG-", suffix=".log", dir=_temporary())
+    os.close(handle)
+    return Path(log)
+
+
+def _temporary() -> str | None:
+    """Slicer's folder for temporary files, as chosen in its settings."""
+    return getattr(getattr(slicer, "app", None), "temporaryPath", None)
 
 
 def _python() -> str:
@@ -264,7 +338,7 @@ def _numbers(values: Sequence[float]) -> str:
     return ",".join(repr(float(value)) for value in values)
 
 
-def _sentence(error: Exception) -> str:
+def sentence_of(error: Exception) -> str:
     """What to tell the reader of an error on this side."""
     if isinstance(error, OSError):
         if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
@@ -276,7 +350,8 @@ def _sentence(error: Exception) -> str:
         return _full_memory()
     if isinstance(error, ImportError) and error.name:
         return _missing_package(error.name)
-    return _("The results could not be added to the scene ({error}); the log says more.").format(error=error)
+    kind = type(error).__name__
+    return _("The run broke off ({kind}: {error}); the log says more.").format(kind=kind, error=error)
 
 
 def _failure(code: int, said: str, log: str) -> str:

@@ -20,7 +20,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from lnhg import __version__
 from lnhg.axial import AxialView, axial_view
-from lnhg.boxes import box_around, label_boxes
+from lnhg.boxes import Box, box_around, label_boxes
 from lnhg.ct import CT
 from lnhg.errors import InputError, LNHGError
 from lnhg.heterogeneity import OUTSIDE, NoduleMap
@@ -29,6 +29,7 @@ from lnhg.options import Options, options_of_record
 from lnhg.resources import resource
 from lnhg.segmentation_file import TERMINOLOGY, id_of_segment, segment_color, segment_name
 
+from .fingerprints import fingerprint, set_measured_on
 from .views import centre_on
 
 if TYPE_CHECKING:
@@ -94,21 +95,70 @@ def ct_of_node(volume_node: Any) -> CT:
 
     Raises `InputError` when the node holds no volume, several values a voxel, or values that are not numbers.
     """
-    name = volume_node.GetName()
+    return ct_of_values(volume_node.GetName(), values_of_node(volume_node), grid_of_node(volume_node))
+
+
+def values_of_node(volume_node: Any) -> np.ndarray:
+    """The voxels of a volume node, in the node's own memory. Raises `InputError` when it holds none."""
     if volume_node.GetImageData() is None:
-        raise InputError(f"The volume {name} is empty; load the CT again.")
-    values = slicer.util.arrayFromVolume(volume_node)
+        raise InputError(f"The volume {volume_node.GetName()} is empty; load the CT again.")
+    values: np.ndarray = slicer.util.arrayFromVolume(volume_node)
+    return values
+
+
+def ct_of_values(name: str, values: np.ndarray, ijk_to_ras: np.ndarray) -> CT:
+    """`ct_of_node` without the node: for work beside the scene, on a copy of the node's voxels."""
     if values.ndim != 3:
         raise InputError(f"The volume {name} has several values a voxel; choose a chest CT in HU.")
-    if not np.isfinite(values).all():
-        raise InputError(f"The volume {name} holds values that are not numbers; choose a chest CT in HU.")
-    hu = np.clip(np.rint(values), -1024, np.iinfo(np.int16).max).astype(np.int16)
-    return CT(hu, grid_of_node(volume_node))
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise InputError(f"The volume {name} holds values that are not numbers; choose a chest CT in HU.")
+        values = np.rint(values)
+    return CT(np.clip(values, -1024, np.iinfo(np.int16).max).astype(np.int16), ijk_to_ras)
 
 
 def grid_of_node(volume_node: Any) -> np.ndarray:
     """IJK to RAS (4 x 4, mm) of a volume node, without its parent transform."""
     return slicer.util.arrayFromVTKMatrix(_ijk_to_ras(volume_node))
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedResult:
+    """What of a result takes long to make and needs no scene: made in a thread, while the window stays alive.
+
+    Attributes:
+        result: the result itself.
+        generated: G(x) on the grid of the CT; None if it is not wanted in the scene.
+        raw_ct: the raw CT's map, cut to the nodules, and its IJK to RAS.
+        voxels: all labels as `vtkOrientedImageData`.
+        surfaces: the closed surface of each label that has voxels.
+        boxes: the detector's boxes as `vtkPolyData`.
+        fingerprints: of the outline of each label that has voxels.
+    """
+
+    result: Result
+    generated: np.ndarray | None
+    raw_ct: tuple[np.ndarray, np.ndarray]
+    voxels: Any
+    surfaces: Mapping[int, Any]
+    boxes: Any
+    fingerprints: Mapping[int, str]
+
+
+def prepare(result: Result, *, with_generated: bool = True) -> PreparedResult:
+    """The slow part of `add_result`, without the scene."""
+    view, grid = axial_view(result.ct), slicer.util.vtkMatrixFromArray(result.ct.ijk_to_ras)
+    boxes = label_boxes(result.labels)
+    whole = box_around(boxes.values())
+    return PreparedResult(
+        result,
+        np.ascontiguousarray(result.image) if with_generated else None,
+        _cut_raw_ct(result.ct.ijk_to_ras, view, result.raw_ct_in(view)),
+        label_image(result.labels[whole], whole, grid),
+        _surfaces(result.labels, boxes, grid),
+        _boxes_of(result, view),
+        {label: fingerprint(box, result.labels[box] == label) for label, box in boxes.items()},
+    )
 
 
 def add_result(ct_node: Any, result: Result, *, with_generated: bool = True) -> SceneNodes:
@@ -117,9 +167,14 @@ def add_result(ct_node: Any, result: Result, *, with_generated: bool = True) -> 
     They stand beside the CT in the subject hierarchy, under its parent transform, and carry the run's provenance.
     `with_generated`: also G(x), as large as the CT, without which the map cannot be made anew.
     """
+    return add_prepared(ct_node, prepare(result, with_generated=with_generated))
+
+
+def add_prepared(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
+    """`add_result` for what `prepare` made."""
     with _all_or_none():
-        nodes = _add_nodes(ct_node, result, with_generated)
-        provenance = _provenance(result)
+        nodes = _add_nodes(ct_node, prepared)
+        provenance = _provenance(prepared.result)
         for node in nodes.added:
             _place_beside(ct_node, node)
             for key, value in provenance.items():
@@ -198,6 +253,12 @@ def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
         legend.Modified()
 
 
+def legend_views() -> list[str]:
+    """IDs of the slice views in which a legend can be: those of the layout first, as it shows them."""
+    views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    return [view.GetID() for view in sorted(views, key=lambda view: not view.IsMappedInLayout())]
+
+
 def jump_to_first_nodule(nodes: SceneNodes) -> None:
     """Centre every view on the first nodule; without nodules they stay where they are."""
     segment_ids = nodes.segmentation.GetSegmentation().GetSegmentIDs()
@@ -210,8 +271,8 @@ def map_title(kind: str, normalisation: str) -> str:
     return f"Heterogeneity ({kind}, per {normalisation})"
 
 
-def _add_nodes(ct_node: Any, result: Result, with_generated: bool) -> SceneNodes:
-    options = result.options
+def _add_nodes(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
+    result, options = prepared.result, prepared.result.options
     heterogeneity = _add_map(
         ct_node, result.heterogeneity, "Heterogeneity", map_title(options.heterogeneity, options.normalisation)
     )
@@ -219,12 +280,12 @@ def _add_nodes(ct_node: Any, result: Result, with_generated: bool) -> SceneNodes
     heterogeneity.SetAttribute("LNHG.Normalisation", options.normalisation)
     return SceneNodes(
         ct=ct_node,
-        segmentation=_add_segmentation(ct_node, result.labels, len(result.nodules)),
+        segmentation=_add_segmentation(ct_node, prepared),
         heterogeneity=heterogeneity,
-        raw_ct=_add_raw_ct(ct_node, result),
+        raw_ct=_add_raw_ct(ct_node, prepared),
         table=_add_table(result.nodules),
-        boxes=_add_boxes(result),
-        generated=_add_generated(ct_node, result.image) if with_generated else None,
+        boxes=_add_boxes(prepared.boxes),
+        generated=None if prepared.generated is None else _add_generated(ct_node, prepared.generated),
     )
 
 
@@ -280,21 +341,18 @@ def _set_lung_window(ct_node: Any) -> None:
     display.SetWindowLevel(_LUNG_WINDOW, _LUNG_LEVEL)
 
 
-def _add_segmentation(ct_node: Any, labels: np.ndarray, count: int) -> Any:
-    """A segment for each label 1 to `count` of `labels` `[slice, row, column]`, with a closed surface for 3D."""
+def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
+    """A segment for each nodule, with a closed surface for 3D."""
     node = _add_node("vtkMRMLSegmentationNode", "Nodules")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
-    grid = _ijk_to_ras(ct_node)
-    boxes = label_boxes(labels)
-    whole = box_around(boxes.values())
-    voxels, surfaces = _label_image(labels[whole], whole, grid), _surfaces(labels, boxes, grid)
     # All of them before there are voxels, through which each that is added later would be compared.
-    segments = [add_segment(node, label) for label in range(1, count + 1)]
+    segments = [add_segment(node, label) for label in range(1, len(prepared.result.nodules) + 1)]
     for label, segment in enumerate(segments, 1):
         segment.SetLabelValue(label)
-        segment.AddRepresentation(_VOXELS, voxels)
-        segment.AddRepresentation(_SURFACE, surfaces.get(label, vtk.vtkPolyData()))
+        segment.AddRepresentation(_VOXELS, prepared.voxels)
+        segment.AddRepresentation(_SURFACE, prepared.surfaces.get(label, vtk.vtkPolyData()))
+        set_measured_on(segment, prepared.fingerprints.get(label, ""))
     # Only the outline in the slices: a fill would tint the colours of the heterogeneity map.
     node.GetDisplayNode().Visibility2DFillOff()
     return node
@@ -305,7 +363,7 @@ def _surfaces(labels: np.ndarray, boxes: Mapping[int, tuple[slice, ...]], ijk_to
     alone = slicer.vtkSegmentation()
     for label, box in boxes.items():
         segment = slicer.vtkSegment()
-        segment.AddRepresentation(_VOXELS, _label_image(labels[box] == label, box, ijk_to_ras))
+        segment.AddRepresentation(_VOXELS, label_image(labels[box] == label, box, ijk_to_ras))
         alone.AddSegment(segment, id_of_segment(label))
     if boxes:
         alone.CreateRepresentation(_SURFACE)
@@ -321,7 +379,7 @@ def add_segment(segmentation_node: Any, number: int) -> Any:
     return segment
 
 
-def _label_image(labels: np.ndarray, box: tuple[slice, ...], ijk_to_ras: Any) -> Any:
+def label_image(labels: np.ndarray, box: tuple[slice, ...], ijk_to_ras: Any) -> Any:
     """The `labels` (or the mask) in a box of the CT as `vtkOrientedImageData`."""
     small = np.uint8 if labels.max(initial=0) < 256 else np.int16
     image = slicer.vtkOrientedImageData()
@@ -342,28 +400,40 @@ def _add_map(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
     return node
 
 
-def _add_raw_ct(ct_node: Any, result: Result) -> Any:
-    view = axial_view(result.ct)
-    node = _add_map(ct_node, np.full((1, 1, 1), OUTSIDE, np.float32), "Raw CT in the same colours", "Raw CT")
-    set_raw_ct(node, ct_node, view, result.raw_ct_in(view))
+def _add_raw_ct(ct_node: Any, prepared: PreparedResult) -> Any:
+    values, ijk_to_ras = prepared.raw_ct
+    node = _add_map(ct_node, values, "Raw CT in the same colours", "Raw CT")
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
     return node
 
 
 def set_raw_ct(node: Any, ct_node: Any, view: AxialView, raw_ct: NoduleMap) -> None:
     """Put a map of the raw CT, made in the axial view, into its volume: cut to the nodules, since CTs are large."""
+    values, ijk_to_ras = _cut_raw_ct(grid_of_node(ct_node), view, raw_ct)
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
+    set_voxels(node, values)
+
+
+def _cut_raw_ct(grid: np.ndarray, view: AxialView, raw_ct: NoduleMap) -> tuple[np.ndarray, np.ndarray]:
+    """A map made in the axial view, cut to the nodules, on the CT's `grid`: its values and its IJK to RAS."""
     k, j, i = view.box_back(raw_ct.box)
-    grid = grid_of_node(ct_node)
     corner = grid @ [i.start, j.start, k.start, 1]
-    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(np.column_stack([grid[:, :3], corner])))
-    set_voxels(node, view.back(raw_ct[raw_ct.box]))
+    return view.back(raw_ct[raw_ct.box]), np.column_stack([grid[:, :3], corner])
 
 
-def on_ct_grid(ct_node: Any, volume_node: Any) -> np.ndarray:
-    """A map `[slice, row, column]` on the whole grid of the CT, -1 where its volume does not reach."""
+def values_in(ct_node: Any, volume_node: Any, box: Box) -> np.ndarray:
+    """The values of a map in a box of the CT, -1 where its volume does not reach."""
     values = slicer.util.arrayFromVolume(volume_node)
-    corner = np.linalg.solve(grid_of_node(ct_node), grid_of_node(volume_node)[:, 3])[2::-1].round().astype(int)
-    result = np.full(ct_node.GetImageData().GetDimensions()[::-1], OUTSIDE, np.float32)
-    result[tuple(slice(first, first + size) for first, size in zip(corner, values.shape, strict=True))] = values
+    corner = np.linalg.solve(grid_of_node(ct_node), grid_of_node(volume_node)[:, 3])[2::-1].round().astype(int).tolist()
+    ends = [
+        (max(side.start, first), min(side.stop, first + size))
+        for side, first, size in zip(box, corner, values.shape, strict=True)
+    ]
+    result = np.full([side.stop - side.start for side in box], OUTSIDE, np.float32)
+    if all(start < stop for start, stop in ends):
+        there = tuple(slice(a - first, b - first) for (a, b), first in zip(ends, corner, strict=True))
+        here = tuple(slice(a - side.start, b - side.start) for (a, b), side in zip(ends, box, strict=True))
+        result[here] = values[there]
     return result
 
 
@@ -384,19 +454,26 @@ def _add_coloured(ct_node: Any, values: np.ndarray, name: str, title: str) -> An
     legend.SetSize(0.09, 0.35)
     legend.SetPosition(0.97, 0.85)
     legend.SetLabelFormat("%.2f")
+    # In one view: in every view it would cover what the reader looks at.
+    legend.SetViewNodeIDs(legend_views()[:1])
     return node
 
 
-def _add_boxes(result: Result) -> Any:
-    """The boxes of the candidates as a hidden wire model: each slice's rectangle with walls as high as the slice.
+def _boxes_of(result: Result, view: AxialView) -> Any:
+    """The boxes of the candidates: each slice's rectangle with walls as high as the slice.
 
     A slice view draws where its plane cuts the model; rectangles without walls would lie in the plane and not be drawn.
     """
     candidates: Sequence[Mapping[str, Any]] = result.candidates
     corners = np.array([box for one in candidates for box in one["boxes_ras"]], np.float64).reshape(-1, 4, 3)
-    half = axial_view(result.ct).ct.ijk_to_ras[:3, 2] / 2
+    half = view.ct.ijk_to_ras[:3, 2] / 2
+    return _walls(corners - half, corners + half)
+
+
+def _add_boxes(walls: Any) -> Any:
+    """The detector's boxes as a hidden wire model."""
     node = _add_node("vtkMRMLModelNode", "Detector boxes")
-    node.SetAndObservePolyData(_walls(corners - half, corners + half))
+    node.SetAndObservePolyData(walls)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetColor(*_BOX_COLOR)

@@ -1,4 +1,4 @@
-"""What readers say of each nodule of a result; it lives in the scene as a tag of the segment and is saved with it."""
+"""What readers say of each nodule of a result, and how long they looked at it; tags of its segment, saved with the scene."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .scene import SceneNodes
 
 OPEN, ACCEPTED, REJECTED, EDITED = "open", "accepted", "rejected", "edited"
-_TAG = "LNHG.Verdict"
+_TAG, _SECONDS = "LNHG.Verdict", "LNHG.Seconds"
 
 
 def verdicts(nodes: SceneNodes) -> Mapping[str, str]:
@@ -32,6 +32,20 @@ def set_verdict(nodes: SceneNodes, segment_id: str, verdict: str) -> None:
     """Keep the verdict; a rejected nodule is hidden, any other shown."""
     nodes.segmentation.GetSegmentation().GetSegment(segment_id).SetTag(_TAG, verdict)
     nodes.segmentation.GetDisplayNode().SetSegmentVisibility(segment_id, verdict != REJECTED)
+
+
+def seconds_of(nodes: SceneNodes, segment_id: str) -> float:
+    """How long readers had this nodule selected in the review, to now."""
+    text = vtk.reference("")
+    known = nodes.segmentation.GetSegmentation().GetSegment(segment_id).GetTag(_SECONDS, text)
+    return float(str(text)) if known else 0.0
+
+
+def add_seconds(nodes: SceneNodes, segment_id: str, seconds: float) -> None:
+    """Count more time for a nodule; nothing if its segment was removed."""
+    segment = nodes.segmentation.GetSegmentation().GetSegment(segment_id)
+    if segment is not None:
+        segment.SetTag(_SECONDS, f"{seconds_of(nodes, segment_id) + seconds:.1f}")
 
 
 def verdict_text(verdict: str) -> str:

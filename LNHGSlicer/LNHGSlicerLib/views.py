@@ -32,8 +32,16 @@ _PROPERTIES = {
 }
 
 
-def centre_on(ras: Sequence[float]) -> None:
-    """Every slice view passes through the point, which lies in its middle; every 3D view looks at it from where it did."""
+def centre_on(ras: Sequence[float], field_mm: float | None = None) -> None:
+    """Every slice view passes through the point, which lies in its middle; every 3D view looks at it from where it did.
+
+    `field_mm`: what the shorter side of each slice view then shows; None: as much as before.
+    """
+    if field_mm is not None:
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            across, down, deep = view.GetFieldOfView()
+            scale = field_mm / min(across, down)
+            view.SetFieldOfView(across * scale, down * scale, deep)
     slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
     for camera in slicer.util.getNodesByClass("vtkMRMLCameraNode"):
         position = np.add(camera.GetPosition(), np.subtract(ras, camera.GetFocalPoint()))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -18,12 +20,23 @@ from lnhg.progress import Progress
 from .parameters import Parameters, choices, has_extent, options_of, words
 from .place_point import PointPlacement
 from .transforms import point_of_node
+from .watch import Watch
 from .widget_export import ExportGroup
 from .widget_install import InstallGroup
+from .widget_keys import Keys
 from .widget_review import ReviewGroup, open_segment_editor
 from .widget_study import StudyGroup
 
 _LOG_CHARACTERS = 20_000
+
+
+@dataclass
+class _Said:
+    """What the panel has to say of one CT: of its last run, what went wrong, and the log behind that."""
+
+    status: str = ""
+    error: str = ""
+    log: Path | None = None
 
 
 class Panel(VTKObservationMixin):
@@ -50,17 +63,21 @@ class Panel(VTKObservationMixin):
         self._shown_ct: Any = None
         self._earlier: Any = None
         self._first_change = False
+        self._run_ct: Any = None
+        self._said: defaultdict[str, _Said] = defaultdict(_Said)
+        self._ct_watch, self._region_watch = Watch(self._on_image), Watch(self._update)
+        self._parameter_watch = Watch(self._on_parameters)
         root.setMRMLScene(slicer.mrmlScene)
-        self.place = PointPlacement(self._on_point)
+        self.place = PointPlacement(self._on_point, self._on_no_point)
         self.install = InstallGroup(self.ui, installer, self._update)
-        self.export = ExportGroup(self.ui)
+        self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines())
         self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell)
         self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, self.show_error)
-        self._shortcuts = self._make_shortcuts()
+        self._keys = Keys(self.ui, root)
         self._connect()
         self.review.clear()
         self._show_running(False)
-        self.show_error("")
+        self._show_said()
         self._set_parameters(logic.getParameterNode())
 
     def _connect(self) -> None:
@@ -87,9 +104,8 @@ class Panel(VTKObservationMixin):
         """The reader opens the module."""
         self.entered = True
         self._set_parameters(self.logic.getParameterNode())
-        self.review.finish_edit()
-        for shortcut in self._shortcuts:
-            shortcut.setEnabled(True)
+        self.review.enter()
+        self._keys.set_enabled(True)
         self._observe_cursor()
 
     def exit(self) -> None:
@@ -97,18 +113,19 @@ class Panel(VTKObservationMixin):
         self.entered = False
         self.place.stop()
         self.study.stop()
+        self.review.exit()
         self._set_parameters(None)
-        for shortcut in self._shortcuts:
-            shortcut.setEnabled(False)
+        self._keys.set_enabled(False)
 
     def close(self) -> None:
         """Slicer ends, or the module is loaded anew."""
         self.cancel()
         self.exit()
+        self.review.clear()
         self.removeObservers()
-        for shortcut in self._shortcuts:
-            shortcut.deleteLater()
-        self._shortcuts = []
+        for watch in (self._ct_watch, self._region_watch):
+            watch.follow(None)
+        self._keys.remove()
 
     # Runs
 
@@ -121,14 +138,20 @@ class Panel(VTKObservationMixin):
         except InputError as error:
             self.show_error(str(error))
             return
+        self._run_ct = parameters.ct
         self._earlier = self._results_of(parameters.ct)
         self._first_change = not self.memory().can_restore
         self.memory().remember()
         self.running = True
         self._show_running(True)
-        self.run = self.logic.startSegmentNodules(
-            parameters.ct, onProgress=self._on_progress, onFinished=self._on_finished, options=options, seeds=seeds
-        )
+        try:
+            run = self.logic.startSegmentNodules(
+                parameters.ct, onProgress=self._on_progress, onFinished=self._on_finished, options=options, seeds=seeds
+            )
+            self.run = run if self.running else None  # it may have ended already
+        except Exception as error:  # whatever it is, the panel must be free again
+            self._end_run()
+            self._on_unexpected(error)
         self._update()
 
     def cancel(self) -> None:
@@ -144,33 +167,43 @@ class Panel(VTKObservationMixin):
             self._memory = ViewMemory()
         return self._memory
 
-    def show_error(self, sentence: str, log: Path | None = None) -> None:
-        """Show what went wrong, with the log one click away; an empty sentence takes the box away."""
-        self.ui.errorLabel.setText(sentence)
-        self.ui.errorBox.setVisible(bool(sentence))
-        self.ui.logButton.setChecked(False)
-        self.ui.logText.setVisible(False)
-        self.ui.logButton.setVisible(log is not None)
-        self.ui.logText.setPlainText("" if log is None else _end_of(log))
+    def show_error(self, sentence: str, log: Path | None = None, ct: Any = None) -> None:
+        """Keep what went wrong with a CT, by default the selected one; an empty sentence takes the box away."""
+        said = self._said_of(ct or self._selected_ct())
+        said.error, said.log = sentence, log
+        self._show_said()
 
     def _on_progress(self, progress: Progress) -> None:
         self.ui.progressBar.setValue(round(100 * progress.fraction))
         self.ui.stageLabel.setText(f"{_stage(progress.stage)} {_time_left(progress.seconds_left)}".strip())
 
     def _on_finished(self, segmented: Any, outcome: Any) -> None:
-        self.running = False
-        self._show_running(False)
-        self._update()
-        earlier, self._earlier = self._earlier, None
+        ct, earlier = self._run_ct, self._earlier
+        self._end_run()
         if segmented is None and self._first_change:
             self.memory().forget()  # nothing was changed in the views
         if outcome.status == "cancelled":
-            self._tell(_("Cancelled. The scene is as it was."))
+            self._tell(_("Cancelled. The scene is as it was."), ct)
+        elif outcome.status == "failed":
+            self.show_error(outcome.message, outcome.log, ct)
         elif segmented is None:
-            self._tell("")
-            self.show_error(outcome.message, outcome.log)
+            self._tell(outcome.message, ct)
         else:
-            self._show_result(segmented, earlier)
+            try:
+                self._show_result(segmented, earlier)
+            except Exception as error:
+                self._on_unexpected(error)
+
+    def _end_run(self) -> None:
+        self.running, self.run, self._run_ct, self._earlier = False, None, None, None
+        self._show_running(False)
+        self._update()
+
+    def _on_unexpected(self, error: Exception) -> None:
+        """Say that something broke that nobody thought of, with the log one click away."""
+        from .run import kept_log, sentence_of
+
+        self.show_error(sentence_of(error), kept_log(traceback.format_exc()))
 
     def _show_result(self, segmented: Any, earlier: Any) -> None:
         from .added_nodules import accept_all, move_into
@@ -187,7 +220,7 @@ class Panel(VTKObservationMixin):
             accept_all(nodes)
         elif earlier is not None:
             sentences.append(str(carry_over(earlier, nodes)))
-        self._tell(" ".join([*sentences, *segmented.warnings]))
+        self._tell(" ".join([*sentences, *segmented.warnings]), nodes.ct)
         if self._parameters is None:
             self._shown_ct = None  # the reader is in another module; shown on return
         elif nodes.ct is self._parameters.ct:
@@ -207,16 +240,19 @@ class Panel(VTKObservationMixin):
         self._update()
 
     def _on_point(self, world: tuple[float, float, float]) -> None:
-        seed = point_of_node(world, self._parameters.ct)
-        # The views are still handling the click: begin when they are done.
-        qt.QTimer.singleShot(0, lambda: self.start([seed]))
+        self._update()
+        self.start([point_of_node(world, self._parameters.ct)])
+
+    def _on_no_point(self, why: str) -> None:
+        self._update()
+        self.show_error(why)
 
     # Parameters and the scene
 
     def _set_parameters(self, node: Any) -> None:
         if self._parameters is not None:
             self._parameters.disconnectGui(self._gui_tag)
-            self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
+            self._parameter_watch.follow(None)
         self._parameters = None if node is None else Parameters(node)  # type: ignore[call-arg]
         if self._parameters is None:
             return
@@ -228,26 +264,28 @@ class Panel(VTKObservationMixin):
                 getattr(self.ui, f"{name}Box").setItemText(index, texts[choice])
         self.ui.weightsFolderEdit.setCurrentPath(self._parameters.weights)
         self.ui.exportFolderEdit.setCurrentPath(self._parameters.export_folder)
-        self.addObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
+        self._parameter_watch.follow(node, vtk.vtkCommand.ModifiedEvent)
         self._on_parameters()
+        self._show_said()
 
     def _set_path(self, name: str, path: str) -> None:
         if self._parameters is not None:
             setattr(self._parameters, name, path)
 
-    def _on_parameters(self, *_: Any) -> None:
+    def _on_parameters(self) -> None:
         ct = self._parameters.ct
         if ct is not self._shown_ct:
             switched, self._shown_ct = self._shown_ct is not None, ct
-            self.removeObservers(self._on_image)
-            if ct is not None:
-                self.addObserver(ct, ct.ImageDataModifiedEvent, self._on_image)
+            self._ct_watch.follow(ct, slicer.vtkMRMLScalarVolumeNode.ImageDataModifiedEvent)
             self._offer_all_slices()
             self._show_results_of(ct, in_views=switched)
+            self._show_said()
+        markups = slicer.vtkMRMLMarkupsNode
+        self._region_watch.follow(self._parameters.region, vtk.vtkCommand.ModifiedEvent, markups.PointModifiedEvent)
         self.review.apply(self._parameters)
         self._update()
 
-    def _on_image(self, *_: Any) -> None:
+    def _on_image(self) -> None:
         self._offer_all_slices()
         self._update()
 
@@ -276,9 +314,11 @@ class Panel(VTKObservationMixin):
         self.place.stop()
         self._set_parameters(None)
         self._shown_ct = None
+        for watch in (self._ct_watch, self._region_watch):
+            watch.follow(None)
         self.review.clear()
-        self._tell("")
-        self.show_error("")
+        self._said.clear()
+        self._show_said()
 
     def _on_scene_changed(self, *_: Any) -> None:
         self._shown_ct = None
@@ -300,19 +340,39 @@ class Panel(VTKObservationMixin):
         self.ui.runBox.setVisible(running)
         self.ui.progressBar.setValue(0)
         self.ui.stageLabel.setText(_("Starting...") if running else "")
-        self._tell("")
+        self._tell("", self._selected_ct())
 
-    def _tell(self, sentence: str) -> None:
-        self.ui.statusLabel.setText(sentence)
-        self.ui.statusLabel.setVisible(bool(sentence))
+    def _tell(self, sentence: str, ct: Any) -> None:
+        """Keep what a run on this CT ended with; it is shown while the CT is selected."""
+        self._said_of(ct).status = sentence
+        self._show_said()
+
+    def _said_of(self, ct: Any) -> _Said:
+        return self._said["" if ct is None else ct.GetID() or ""]
+
+    def _selected_ct(self) -> Any:
+        return None if self._parameters is None else self._parameters.ct
+
+    def _show_said(self) -> None:
+        said = self._said_of(self._selected_ct())
+        self.ui.statusLabel.setText(said.status)
+        self.ui.statusLabel.setVisible(bool(said.status))
+        self.ui.errorLabel.setText(said.error)
+        self.ui.errorBox.setVisible(bool(said.error))
+        self.ui.logButton.setChecked(False)
+        self.ui.logText.setVisible(False)
+        self.ui.logButton.setVisible(said.log is not None)
+        self.ui.logText.setPlainText("" if said.log is None else _end_of(said.log))
 
     def _update(self) -> None:
         reason = self._why_not()
         for button in (self.ui.segmentButton, self.ui.addNoduleButton):
             button.setEnabled(not reason)
-        self.ui.segmentButton.setToolTip(reason or _("Find and outline the nodules of this CT, and map what is inside them."))
+        self.ui.segmentButton.setToolTip(
+            reason or _("Find and outline the nodules of this CT, and map what is inside them (Shift+S).")
+        )
         self.ui.addNoduleButton.setToolTip(
-            reason or _("Click on a nodule in a slice view: it is segmented even where the detector saw nothing.")
+            reason or _("Click on a nodule in a slice view: it is segmented even where the detector saw nothing (Shift+D).")
         )
         self.ui.addNoduleButton.setText(_("Click on the nodule...") if self.place.waiting else _("Add nodule here..."))
         self._hide_results_from_selector()
@@ -358,25 +418,6 @@ class Panel(VTKObservationMixin):
         ras = [0.0, 0.0, 0.0]
         value = self.review.value_at(ras) if crosshair.GetCursorPositionRAS(ras) else None
         self.ui.valueLabel.setText(_("Under the pointer: {value}").format(value="–" if value is None else f"{value:.2f}"))
-
-    def _make_shortcuts(self) -> list[Any]:
-        """Keys of the review, and their names in the tooltips. With Shift, so that the views keep their own keys."""
-        made = []
-        for key, button, action in (
-            ("Shift+N", self.ui.nextButton, self.review.go_to_next),
-            ("Shift+P", self.ui.previousButton, self.review.go_to_previous),
-            ("Shift+A", self.ui.acceptButton, self.review.accept),
-            ("Shift+R", self.ui.rejectButton, self.review.reject),
-            ("Shift+E", self.ui.editButton, self.review.edit),
-            ("Shift+U", self.ui.undoButton, self.review.undo),
-        ):
-            shortcut = qt.QShortcut(slicer.util.mainWindow() or self.root)
-            shortcut.setKey(qt.QKeySequence(key))
-            shortcut.setEnabled(False)
-            shortcut.activated.connect(action)
-            button.setToolTip("{} ({}).".format(button.property("toolTip"), key))
-            made.append(shortcut)
-        return made
 
 
 def _may_be_ct(node: Any) -> bool:

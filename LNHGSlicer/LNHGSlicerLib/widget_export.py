@@ -12,13 +12,17 @@ from lnhg.errors import LNHGError
 
 
 class ExportGroup:
-    """Table, report and DICOM of the result that is shown."""
+    """Table, report and DICOM of the result that is shown; `before` is called before anything is written."""
 
-    def __init__(self, ui: Any) -> None:
-        self.ui = ui
+    def __init__(self, ui: Any, before: Callable[[], object]) -> None:
+        self.ui, self._before = ui, before
         self._nodes: Any = None
         self._buttons = (ui.exportTableButton, ui.exportReportButton, ui.exportDicomButton)
-        self._tips = [button.property("toolTip") for button in self._buttons]
+        self._tips = (
+            _("Write the nodule table, one row a nodule."),
+            _("Write a report with pictures of each nodule."),
+            _("Write the outlines as a DICOM segmentation. Needs a CT that was loaded from DICOM."),
+        )
         ui.exportTableButton.clicked.connect(lambda *_: self._write(_table))
         ui.exportReportButton.clicked.connect(lambda *_: self._write(_report))
         ui.exportDicomButton.clicked.connect(lambda *_: self._write(_dicom))
@@ -43,10 +47,11 @@ class ExportGroup:
         reason = "" if self.ui.exportFolderEdit.property("currentPath") else _("Choose a folder first.")
         for button, tip in zip(self._buttons, self._tips, strict=True):
             button.setEnabled(not reason)
-            button.setToolTip(reason or f"{tip}.")
+            button.setToolTip(reason or tip)
 
     def _write(self, write: Callable[[Any, Path], Path]) -> None:
         try:
+            self._before()
             written = write(self._nodes, Path(self.ui.exportFolderEdit.property("currentPath")))
         except (LNHGError, OSError) as error:
             self.tell(_("Nothing was written: {reason}").format(reason=error))

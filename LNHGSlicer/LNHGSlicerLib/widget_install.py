@@ -38,8 +38,9 @@ class InstallGroup:
             self._tell("{} {}".format(error, self.ui.missingLabel.property("text")))
         else:
             self._look()
-        self.ui.installButton.setEnabled(True)
-        self._on_changed()
+        finally:
+            self.ui.installButton.setEnabled(True)
+            self._on_changed()
 
     def _look(self) -> None:
         self._missing = self._installer.missing()

@@ -47,6 +47,13 @@ class AxialView:
         unflipped = np.flip(array, self._flipped)
         return np.ascontiguousarray(unflipped.transpose(np.argsort(self.axes)))
 
+    def box_forth(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
+        """A box of the original grid as a box of the view."""
+        return tuple(
+            slice(size - box[axis].stop, size - box[axis].start) if flip else box[axis]
+            for axis, size, flip in zip(self.axes, self.ct.hu.shape, self.flips, strict=True)
+        )
+
     def box_back(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
         """A box of the view as a box of the original grid."""
         sides = [

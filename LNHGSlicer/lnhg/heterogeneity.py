@@ -78,7 +78,7 @@ def heterogeneity_map(image: Indexed, labels: np.ndarray, kind: str = "inverse",
     Returns:
         float32, same shape; -1 outside the nodules. Where max equals min it is flat: 0 (`inverse`), 1 (`intensity`).
     """
-    return _map(image, labels, kind, normalisation, scan_minimum=0.0).whole()
+    return map_of_outlines(image, labels.shape, _outlines(labels), kind, normalisation).whole()
 
 
 def raw_ct_in_same_colours(hu: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan") -> NoduleMap:
@@ -86,24 +86,43 @@ def raw_ct_in_same_colours(hu: np.ndarray, labels: np.ndarray, kind: str = "inve
 
     0 HU is no natural lower end, so `scan` takes min as well as max over the voxels of all nodules.
     """
-    return _map(hu, labels, kind, normalisation, scan_minimum=None)
+    return map_of_outlines(hu, labels.shape, _outlines(labels), kind, normalisation, raw_ct=True)
 
 
-def _map(image: Indexed, labels: np.ndarray, kind: str, normalisation: str, scan_minimum: float | None) -> NoduleMap:
+def map_of_outlines(
+    image: Indexed,
+    shape: tuple[int, ...],
+    outlines: Mapping[int, tuple[tuple[slice, ...], np.ndarray]],
+    kind: str,
+    normalisation: str,
+    *,
+    raw_ct: bool = False,
+) -> NoduleMap:
+    """`heterogeneity_map` (`raw_ct`: `raw_ct_in_same_colours`) of nodules that are given one by one, not as a label map.
+
+    Args:
+        image: G(x), or HU.
+        shape: of the whole volume.
+        outlines: for each number the box of a nodule `[slice, row, column]`, and which voxels in it belong to it.
+        kind, normalisation: as there.
+    """
     if kind not in ("inverse", "intensity"):
         raise ValueError(f"Unknown kind of map: {kind!r}.")
     if normalisation not in ("scan", "nodule", "slice"):
         raise ValueError(f"Unknown normalisation: {normalisation!r}.")
-    boxes = label_boxes(labels)
-    nodules = [(box, labels[box] == number) for number, box in boxes.items()]
-    ranges = _ranges(image, labels.shape, nodules, normalisation, scan_minimum) if nodules else []
+    nodules, scan_minimum = list(outlines.values()), None if raw_ct else 0.0
+    ranges = _ranges(image, shape, nodules, normalisation, scan_minimum) if nodules else []
     parts = {}
-    for number, (box, nodule), (low, high) in zip(boxes, nodules, ranges, strict=True):
+    for number, (box, nodule), (low, high) in zip(outlines, nodules, ranges, strict=True):
         flat = high <= low
         normalised = np.where(flat, 1, (image[box] - low) / np.where(flat, 1, high - low)).clip(0, 1)
         values = 1 - normalised if kind == "inverse" else normalised
         parts[number] = box, np.where(nodule, values, OUTSIDE).astype(np.float32)
-    return NoduleMap(labels.shape, parts)
+    return NoduleMap(shape, parts)
+
+
+def _outlines(labels: np.ndarray) -> dict[int, tuple[tuple[slice, ...], np.ndarray]]:
+    return {number: (box, labels[box] == number) for number, box in label_boxes(labels).items()}
 
 
 def _ranges(

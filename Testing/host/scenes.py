@@ -24,3 +24,9 @@ def put_under_transform(node: Any) -> Any:
     transform.SetMatrixTransformToParent(moved.GetMatrix())
     node.SetAndObserveTransformNodeID(transform.GetID())
     return transform
+
+
+def on_ct_grid(ct_node: Any, volume_node: Any) -> Any:
+    """A map `[slice, row, column]` on the whole grid of the CT."""
+    size = ct_node.GetImageData().GetDimensions()[::-1]
+    return scene.values_in(ct_node, volume_node, tuple(slice(0, one) for one in size))
