@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
-from .commands import batch, crossvalidate, evaluate, export, prepare, sample, segment, study, train, weights
+from .commands import batch, crossvalidate, evaluate, export, patients, prepare, sample, segment, study, train, weights
 from .commands.common import print_json
 from .errors import Cancelled, InputError, LNHGError
 
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lnhg {__version__}")
     parser.add_argument("--verbose", action="store_true", help="say what is being done")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for room in (segment, batch, export, sample, evaluate, study, crossvalidate, prepare, train, weights):
+    for room in (segment, batch, export, sample, evaluate, study, crossvalidate, prepare, patients, train, weights):
         room.add(commands)
     return parser
 

@@ -33,3 +33,8 @@ def read_boxed_scan(folder: Path) -> BoxedScan:
     rows = read_rows(folder / "boxes.csv", "a scan with boxes")
     boxes = tuple(tuple(float(row[name]) for name in _COLUMNS) for row in rows)
     return BoxedScan(folder.name, read_ct_image(folder / "ct.nrrd"), boxes)
+
+
+def boxed_patients(data: Path) -> list[str]:
+    """Of each scan in `lung_pet_ct_dx` its patient, after whom its folder is named."""
+    return [table.parent.name for table in sorted(data.glob("lung_pet_ct_dx/*/boxes.csv"))]

@@ -39,6 +39,7 @@ from ..grid import NetworkGrid
 from ..whole_file import whole
 from .cutouts import MOST_READERS, Cutout
 from .images import resized
+from .likely_nodules import likely_nodules
 from .outlines import LIDC_RATINGS, OutlinedNodule
 from .scans import LabelledScan, near_reference
 
@@ -62,6 +63,7 @@ class PreparedScan:
         name: of its file; unique in the cache.
         series_uid: None where the source does not say.
         whole: whether it is a whole scan; else it is a cut-out around its nodules.
+        complete: whether every nodule in it is marked.
     """
 
     name: str
@@ -70,6 +72,7 @@ class PreparedScan:
     whole: bool
     ct: CT
     nodules: tuple[OutlinedNodule, ...]
+    complete: bool = True
 
 
 class Cache:
@@ -87,6 +90,11 @@ class Cache:
     def patients(self) -> tuple[str, ...]:
         """All patients, sorted."""
         return tuple(sorted({record["patient"] for record in self._records}))
+
+    @property
+    def scan_patients(self) -> list[str]:
+        """Of each whole scan its patient."""
+        return [record["patient"] for record in self._records if record["whole"]]
 
     def cutouts(self, patients: Collection[str]) -> list[Cutout]:
         """Each nodule of these patients in its surroundings; other nodules in view are not marked.
@@ -163,6 +171,7 @@ def _record(scan: PreparedScan, file: str, stamp: str) -> dict[str, Any]:
         "patient": scan.patient,
         "series_uid": scan.series_uid,
         "whole": scan.whole,
+        "complete": scan.complete,
         "shape": list(scan.ct.hu.shape),
         "spacing_mm": list(scan.ct.spacing),
         "ijk_to_ras": scan.ct.ijk_to_ras.tolist(),
@@ -198,7 +207,13 @@ def _opened(folder: Path, record: Mapping[str, Any]) -> h5py.File:
 def _read(file: h5py.File, record: Mapping[str, Any]) -> PreparedScan:
     ct = CT(file["hu"][:], np.array(record["ijk_to_ras"]), warnings=tuple(record["warnings"]), source=record["source"])
     nodules = tuple(_nodules(file, record))
-    return PreparedScan(record["name"], record["patient"], record["series_uid"], record["whole"], ct, nodules)
+    name, patient, uid, whole_scan = (record[key] for key in ("name", "patient", "series_uid", "whole"))
+    return PreparedScan(name, patient, uid, whole_scan, ct, nodules, _complete(record))
+
+
+def _complete(record: Mapping[str, Any]) -> bool:
+    """Whether every nodule is marked; files of before this was told hold such scans alone."""
+    return bool(record.get("complete", True))
 
 
 def _nodules(file: h5py.File, record: Mapping[str, Any]) -> Iterator[OutlinedNodule]:
@@ -232,7 +247,9 @@ def _labelled(scan: PreparedScan) -> LabelledScan:
     doubtful = outlined & (reference == 0)
     if doubtful.any():
         doubtful &= ~near_reference(reference)
-    return LabelledScan(scan.patient, scan.ct, reference, doubtful)
+    if not scan.complete:
+        doubtful = likely_nodules(scan.patient, scan.ct)
+    return LabelledScan(scan.patient, scan.ct, reference, doubtful, scan.complete)
 
 
 def _shrunk(scan: LabelledScan, grid: NetworkGrid) -> LabelledScan:
@@ -247,7 +264,8 @@ def _shrunk(scan: LabelledScan, grid: NetworkGrid) -> LabelledScan:
     _mark(doubtful, scan.doubtful, scale, True)
     widened = np.diag([steps[1], steps[0], 1.0, 1.0])
     widened[:2, 3] = 0.5 * steps[1] - 0.5, 0.5 * steps[0] - 0.5
-    return LabelledScan(scan.patient, replace(scan.ct, hu=hu, ijk_to_ras=scan.ct.ijk_to_ras @ widened), reference, doubtful)
+    ct = replace(scan.ct, hu=hu, ijk_to_ras=scan.ct.ijk_to_ras @ widened)
+    return LabelledScan(scan.patient, ct, reference, doubtful, scan.complete)
 
 
 def _mark(small: np.ndarray, mask: np.ndarray, scale: tuple[float, float], value: int) -> None:
@@ -261,4 +279,5 @@ def _mark(small: np.ndarray, mask: np.ndarray, scale: tuple[float, float], value
 
 def _network_scan(file: h5py.File, record: Mapping[str, Any]) -> LabelledScan:
     hu, reference, doubtful = (file[f"network/{name}"][:] for name in ("hu", "reference", "doubtful"))
-    return LabelledScan(record["patient"], CT(hu, np.array(record["network"]["ijk_to_ras"])), reference, doubtful)
+    ct = CT(hu, np.array(record["network"]["ijk_to_ras"]))
+    return LabelledScan(record["patient"], ct, reference, doubtful, _complete(record))

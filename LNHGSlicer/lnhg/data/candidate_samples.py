@@ -41,9 +41,9 @@ def read_candidates(data: Path, detector: Detector, grid: NetworkGrid, patients:
         if cutout.reader_count >= REFERENCE_READERS:
             samples += _of_cutout(cutout, detector, grid)
     for scan in scans_of(data, patients):
-        samples += _of_scan(scan, True, detector, grid)
+        samples += _of_scan(scan, detector, grid)
     for scan in unread_scans_of(data, patients):
-        samples += _of_scan(scan, False, detector, grid)
+        samples += _of_scan(scan, detector, grid)
     return samples
 
 
@@ -62,13 +62,13 @@ def _of_cutout(cutout: Cutout, detector: Detector, grid: NetworkGrid) -> Iterabl
         yield CandidateSample(surroundings(wide.ct, best), True, best.score, cutout.patient)
 
 
-def _of_scan(scan: LabelledScan, read: bool, detector: Detector, grid: NetworkGrid) -> Iterable[CandidateSample]:
-    """All candidates but doubtful ones; `read`: whether readers looked for nodules in this scan."""
+def _of_scan(scan: LabelledScan, detector: Detector, grid: NetworkGrid) -> Iterable[CandidateSample]:
+    """All candidates but doubtful ones, and sure ones away from the nodules of a scan in which others may be."""
     ct = scan.ct
     nodules = reference_nodules(scan.reference, ct.ijk_to_ras, scan.doubtful)
     for candidate in finds_on_scan(ct, detector, grid):
         hit = [nodules[number].counts for number in hit_by(centre_ras(candidate, ct), nodules)]
-        unsure = bool(hit) or (not read and candidate.score >= SURE_SCORE)
+        unsure = bool(hit) or (not scan.complete and candidate.score >= SURE_SCORE)
         if any(hit) or not unsure:
             yield CandidateSample(surroundings(ct, candidate), any(hit), candidate.score, scan.patient)
 

@@ -1,4 +1,7 @@
-"""Nodule cut-outs: a small CT around each nodule with every reader's outline, as a folder of NRRD pairs and a CSV."""
+"""Nodule cut-outs: a small CT around each nodule with every reader's outline, as a folder of NRRD pairs and a CSV.
+
+Cubes are cut-outs that show a nodule's true surroundings in all three directions, in slices of about 1 mm.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,8 @@ RATINGS = (
 
 #: The readers' mean texture (1 ground glass .. 5 solid) from which on a nodule is solid.
 SOLID_TEXTURE = 4.0
+# A cut-out at least this wide in all three directions shows the nodule's true surroundings; a cube does in slices so thin, mm.
+_CUBE_MM, _CUBE_SLICE_MM = 50.0, 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +74,12 @@ class Cutout:
         return equivalent_diameter(np.count_nonzero(self.consensus) * self.ct.voxel_volume)
 
     @property
+    def cube(self) -> bool:
+        """Whether it shows the nodule's true surroundings, 50 mm and more in the slices and along the body, in thin slices."""
+        wide = np.min(np.multiply(self.ct.hu.shape[::-1], self.ct.spacing)) >= _CUBE_MM
+        return bool(wide and self.ct.spacing[2] <= _CUBE_SLICE_MM)
+
+    @property
     def subsolid(self) -> bool:
         """Whether the readers rate the nodule ground glass or part-solid; False where they do not rate it."""
         return self.ratings.get("texture", math.nan) < SOLID_TEXTURE
@@ -86,8 +97,9 @@ def read_cutouts(folder: Path) -> list[Cutout]:
 
 
 def read_cutout(folder: Path, row: Mapping[str, str]) -> Cutout:
-    """The cut-out of one row of the folder's table."""
+    """The cut-out of one row of the folder's table; the ratings' columns may be written in lower case."""
     ct = read_ct_image(folder / f"{row['nodule']}.ct.nrrd")
     readers = read_label_image(folder / f"{row['nodule']}.readers.nrrd", ct)
-    ratings = {name: float(row.get(name) or "nan") for name in RATINGS}
+    columns = {name.lower(): text for name, text in row.items()}
+    ratings = {name: float(columns.get(name.lower()) or "nan") for name in RATINGS}
     return Cutout(row["nodule"], row["patient"], ct, readers, int(row["readers"]), ratings)

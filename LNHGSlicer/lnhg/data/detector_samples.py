@@ -36,6 +36,7 @@ from .insertion import (
     wall_direction,
     without_nodule,
 )
+from .rounding import Rounding, far_from_lungs, far_in
 from .scans import REFERENCE_READERS, LabelledScan
 from .simulated_nodules import any_nodule, sections
 from .splits import list_of
@@ -69,6 +70,8 @@ class Sampling:
         masses: share of the pastes that are made of a large nodule magnified to a mass, which no cut-out shows.
         subsolid: share of the nodules drawn from the sub-solid ones alone, which are few.
         simulated: share of the pasted nodules that are simulated in place of real ones.
+        cubes: share of the mosaics' cut-outs that are drawn from the cubes alone, which show more of a nodule's surroundings.
+        rounded: share of the samples whose HU come in steps, as some scans' do.
     """
 
     size: int = 128
@@ -81,6 +84,8 @@ class Sampling:
     masses: float = 0.1
     subsolid: float = 0.2
     simulated: float = 0.25
+    cubes: float = 0.25
+    rounded: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +98,9 @@ class Host:
         lungs, nodules, doubtful: bool, same shape; doubtful places appear in no sample.
         places: `[n, 3]` points (slice, y, x) in and just around the lungs.
         nodule_places: `[n, 3]` centres of the nodules' fair sections.
-        read: whether readers looked for nodules in this scan.
+        read: whether readers looked for every nodule in this scan.
         mined: `[n, 3]` false finds.
+        off_lungs: what lies far from the lungs, as `far_from_lungs` gives it; None: nothing.
     """
 
     name: str
@@ -107,17 +113,24 @@ class Host:
     nodule_places: np.ndarray
     read: bool
     mined: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), int))
+    off_lungs: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class DetectorData:
-    """All that samples are made of; `patients` tells whose nodules the volumes hold, where that is known."""
+    """All that samples are made of.
+
+    Attributes:
+        patients: whose nodules the volumes hold, where that is known.
+        rounding: of the HU of all of it, where they are to come in steps.
+    """
 
     hosts: Sequence[Host]
     volumes: Sequence[Volume]
     grid: NetworkGrid
     architecture: DetectorArchitecture
     patients: Sequence[str] = ()
+    rounding: Rounding | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +171,10 @@ def host_of(scan: LabelledScan, grid: NetworkGrid) -> Host:
     around = ndimage.binary_dilation(lungs, np.ones((1, 3, 3)), iterations=8)
     places = np.argwhere(around & ~nodules)
     places = places[generator.permutation(len(places))[:_PLACES]]
-    read = scan.patient.startswith("LIDC-IDRI-")
-    return Host(scan.patient, hu, scan.ct.spacing[2], lungs, nodules, doubtful, places, _sections(nodules), read)
+    pixel, slice_mm = grid.pixel(scan.ct.hu.shape[1:], scan.ct.spacing[:2]), scan.ct.spacing[2]
+    off_lungs = far_from_lungs(lungs, (pixel, pixel, slice_mm))
+    centres = _sections(nodules)
+    return Host(scan.patient, hu, slice_mm, lungs, nodules, doubtful, places, centres, scan.complete, off_lungs=off_lungs)
 
 
 def _sections(nodules: np.ndarray) -> np.ndarray:
@@ -176,6 +191,7 @@ def _sections(nodules: np.ndarray) -> np.ndarray:
 def make_sample(data: DetectorData, sampling: Sampling, seed: int, number: int) -> Sample:
     """Sample `number` of the run with this `seed`."""
     generator = np.random.default_rng((seed, number))
+    data = replace(data, rounding=Rounding.random(sampling.rounded, generator))
     make = _mosaic if generator.random() < sampling.mosaics else _scan_crop
     hu, nodules = make(data, sampling, generator)
     if generator.random() < 0.5:
@@ -266,10 +282,19 @@ def host_stack(host: Host, place: np.ndarray, data: DetectorData, size: int, vie
     reach = int(size * 1.1)
     top, left = max(0, y - reach), max(0, x - reach)
     window = (slices, slice(top, max(top + 1, y + reach)), slice(left, max(left + 1, x + reach)))
-    parts = np.stack([part[window].astype(np.float32) for part in (host.hu, host.nodules, host.lungs)])
+    hu = _rounded(host, window, data.rounding)
+    parts = np.stack([part.astype(np.float32) for part in (hu, host.nodules[window], host.lungs[window])])
     pixel = data.grid.pixel_mm
     sampled = sample_stack(parts, (pixel, pixel), (y - top, x - left), pixel, size, view)
     return np.ascontiguousarray(sampled[0]), sampled[1:]
+
+
+def _rounded(host: Host, window: tuple[np.ndarray, slice, slice], rounding: Rounding | None) -> np.ndarray:
+    """The HU of a host in a window, in steps where they are wanted."""
+    hu = host.hu[window]
+    if rounding is None:
+        return hu
+    return rounding.apply(hu, None if host.off_lungs is None else far_in(host.off_lungs, window, hu.shape))
 
 
 def _neighbour_step(data: DetectorData, slice_mm: float) -> int:
@@ -364,14 +389,22 @@ def _cutout(data: DetectorData, sampling: Sampling, generator: np.random.Generat
     large = [volume for volume in data.volumes if volume.width >= _LARGE_MM] if generator.random() < sampling.masses else []
     if not large:
         return _nodule(data, sampling, generator), view
-    volume = _any(large, generator)
+    volume = _shown(_any(large, generator), data)
     return volume, replace(view, zoom=float(generator.uniform(*_MASSES_MM)) / volume.width)
 
 
-def _nodule(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> Volume:
-    """The cut-out of some nodule."""
-    few = [volume for volume in data.volumes if volume.subsolid] if generator.random() < sampling.subsolid else []
-    return _any(few or data.volumes, generator)
+def _nodule(
+    data: DetectorData, sampling: Sampling, generator: np.random.Generator, among: Sequence[Volume] | None = None
+) -> Volume:
+    """The cut-out of some nodule, among all or only these."""
+    volumes = among or data.volumes
+    few = [volume for volume in volumes if volume.subsolid] if generator.random() < sampling.subsolid else []
+    return _shown(_any(few or volumes, generator), data)
+
+
+def _shown(volume: Volume, data: DetectorData) -> Volume:
+    """The volume, its HU in steps where they are wanted."""
+    return volume if data.rounding is None else replace(volume, hu=data.rounding.apply(volume.hu))
 
 
 def _is_lung(hu: np.ndarray, row: int, column: int) -> bool:
@@ -480,9 +513,9 @@ def _tile(
         host = _any(data.hosts, generator)
         hu, masks = _plain_tissue(host, data, size, generator)
         return hu[:, :height, :width], masks[0, :, :height, :width]
-    volume, view = _nodule(data, sampling, generator), View.random(generator, 180.0)
-    slice_mm = float(generator.choice([volume.spacing[2], 1.0, 2.5, 5.0], p=[0.55, 0.1, 0.2, 0.15]))
-    slice_mm = max(slice_mm, volume.spacing[2])
+    cubes = [volume for volume in data.volumes if volume.cube] if generator.random() < sampling.cubes else []
+    volume, view = _nodule(data, sampling, generator, cubes), View.random(generator, 180.0)
+    slice_mm = _slice_mm(volume, generator)
     distance = _neighbour_step(data, slice_mm) * slice_mm
     middle = float(volume.slices[generator.integers(len(volume.slices))])
     room = max(2.0, size / 2 - 16) * data.grid.pixel_mm
@@ -492,6 +525,13 @@ def _tile(
     if generator.random() < sampling.emptied:
         piece = _emptied(piece, generator)
     return piece.hu[:, :height, :width], piece.nodule[:, :height, :width]
+
+
+def _slice_mm(volume: Volume, generator: np.random.Generator) -> float:
+    """The slice thickness in which a cut-out is shown, its own or thicker; thin slices of a cube are mostly put together."""
+    if volume.cube:
+        return float(generator.integers(1, 6)) * volume.spacing[2]
+    return max(float(generator.choice([volume.spacing[2], 1.0, 2.5, 5.0], p=[0.55, 0.1, 0.2, 0.15])), volume.spacing[2])
 
 
 def _emptied(piece: Piece, generator: np.random.Generator) -> Piece:

@@ -5,6 +5,7 @@ Each sample depends on nothing but the seed and its number, so a run that is cut
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +15,16 @@ from scipy import ndimage
 
 from ..ct import CT
 from ..errors import InputError
+from ..geometry import equivalent_diameter
 from ..grid import NetworkGrid, resize
 from .cutouts import Cutout
+from .rounding import Rounding, far_from_lungs, far_in
+from .scans import LabelledScan
 
+# Cubes are shown in slices of up to so many mm, means of their own.
+_CUBE_SLICES_MM = 4.0
+# Slices before and after a cube's nodule that are shown as often as its own, mm; of the others every so many-th.
+_CUBE_MARGIN_MM, _CUBE_RARER = 4.0, 4
 _PAD = 64  # voxels mirrored around a cut-out, so that a rotated patch never leaves it
 
 
@@ -31,7 +39,9 @@ class Augmentation:
         hu_shift, hu_scale: largest change of HU by adding, and by a factor 1 +- hu_scale around -1000 HU.
         noise: largest standard deviation of added white noise, HU.
         sharpness: largest share of (image - smoothed image) added or removed, for other kernels.
-        thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are.
+        thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are (cubes
+            are always shown in slices of 1 to 4 mm).
+        rounding: share of the samples whose HU come in steps, as some scans' do.
     """
 
     rotation: float = 30.0
@@ -42,6 +52,7 @@ class Augmentation:
     noise: float = 25.0
     sharpness: float = 0.5
     thickness: float = 0.0
+    rounding: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +66,10 @@ class Place:
         slices: slices that may be the middle of a triplet.
         centre: (row, column) of the nodule, where patches are centred.
         subsolid: whether readers rate the nodule ground glass or part-solid.
+        cube: whether it is a nodule's true surroundings in thin slices.
+        mass: whether it is a mass seen from afar.
         far: how many times as wide the network's pixels are as usual here.
+        off_lungs: of a whole scan, bool as `hu`: what lies far from the lungs, where rounding is coarse.
     """
 
     hu: np.ndarray
@@ -64,7 +78,10 @@ class Place:
     slices: Sequence[int]
     centre: tuple[float, float]
     subsolid: bool = False
+    cube: bool = False
+    mass: bool = False
     far: float = 1.0
+    off_lungs: np.ndarray | None = None
 
 
 def batch(
@@ -86,14 +103,26 @@ def _sample(
     if generator.random() < 0.5:
         slices = slices[::-1]
     pixel = grid.pixel(place.hu.shape[1:], place.spacing[:2]) * place.far
-    both = torch.from_numpy(np.stack([place.hu[slices].mean(1), place.target[slices].mean(1)]).astype(np.float32))
+    shown = _rounded(place, slices, augmentation.rounding, generator)
+    both = torch.from_numpy(np.stack([shown.mean(1), place.target[slices].mean(1)]).astype(np.float32))
     turned = _turned(both, place, pixel, size, augmentation, generator)
     hu = other_scanner(turned[0], augmentation, generator)
     return grid.normalise(hu), turned[1].clamp(0, 1)
 
 
+def _rounded(place: Place, slices: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+    """The HU of some slices, rounded in this share of the cases."""
+    hu = place.hu[slices]
+    rounding = Rounding.random(share, generator)
+    if rounding is None:
+        return hu
+    return rounding.apply(hu, None if place.off_lungs is None else place.off_lungs[slices])
+
+
 def _slices_in_one(place: Place, thickness: float, generator: np.random.Generator) -> int:
     """How many slices are averaged to one: a triplet of such is no thicker than the place."""
+    if place.cube:
+        return int(generator.integers(1, round(_CUBE_SLICES_MM / place.spacing[2]) + 1))
     most = min(int(thickness / place.spacing[2] + 1e-6), len(place.hu) // 3)
     return int(generator.integers(2, most + 1)) if most > 1 and generator.random() < 0.5 else 1
 
@@ -168,7 +197,16 @@ def _target(cutout: Cutout, kind: str) -> np.ndarray:
 
 def _place(cutout: Cutout, target: str) -> Place:
     ct, (_, row, column) = cutout.ct, np.argwhere(cutout.consensus).mean(0).tolist()
-    return Place(ct.hu, _target(cutout, target), ct.spacing, range(len(ct.hu)), (row, column), cutout.subsolid)
+    slices = _slices_of_cube(cutout) if cutout.cube else range(len(ct.hu))
+    return Place(ct.hu, _target(cutout, target), ct.spacing, slices, (row, column), cutout.subsolid, cutout.cube)
+
+
+def _slices_of_cube(cutout: Cutout) -> Sequence[int]:
+    """Those of the nodule and just around it, and a few of the others: of a cube most show no nodule."""
+    nodule = np.flatnonzero(cutout.consensus.any((1, 2)))
+    margin = round(_CUBE_MARGIN_MM / cutout.ct.spacing[2])
+    near = range(max(0, int(nodule[0]) - margin), min(len(cutout.consensus), int(nodule[-1]) + margin + 1))
+    return [k for k in range(len(cutout.consensus)) if k in near or k % _CUBE_RARER == 0]
 
 
 _WINDOW = 40  # half width, in CT pixels, of the window cut from a whole scan
@@ -194,6 +232,7 @@ def scan_places(
     They have room for triplets of slices of `thickness` mm, as far apart as `grid` says.
     """
     generator = np.random.default_rng(seed)
+    off_lungs = far_from_lungs(lungs, ct.spacing)
     thick = thickness / ct.spacing[2]
     reach = int(np.ceil(max(thick, grid.slices_apart(ct.spacing[2])) + thick / 2))
     near = ndimage.binary_dilation(lungs[:, ::4, ::4] > 0, iterations=2)
@@ -212,5 +251,46 @@ def scan_places(
             continue
         middle = (int(slice_ - window[0].start),)
         centre = (float(row - window[1].start), float(column - window[2].start))
-        places.append(Place(ct.hu[window], consensus[window], ct.spacing, middle, centre, far=far))
+        hu = ct.hu[window]
+        steps = far_in(off_lungs, window, hu.shape)
+        places.append(Place(hu, consensus[window], ct.spacing, middle, centre, far=far, off_lungs=steps))
     return places
+
+
+# A nodule this wide (diameter of the sphere of equal volume) is a mass; seen from afar it looks about as wide as this, mm.
+_MASS_MM, _LOG_SEEN_MM = 20.0, (math.log(11.0), math.log(20.0))
+# Views of each mass, each from another distance.
+_VIEWS_OF_A_MASS = 12
+
+
+def mass_places(scan: LabelledScan, lungs: np.ndarray, seed: int) -> list[Place]:
+    """The masses of a whole scan seen from afar, as the generator looks at candidates that are wide."""
+    ct, off_lungs = scan.ct, far_from_lungs(lungs, scan.ct.spacing)
+    places: list[Place] = []
+    for number, box in enumerate(ndimage.find_objects(scan.reference), 1):
+        if box is None:
+            continue
+        voxels = np.argwhere(scan.reference[box] == number)
+        diameter = equivalent_diameter(len(voxels) * ct.voxel_volume)
+        if diameter >= _MASS_MM:
+            middle = voxels.mean(0) + [part.start for part in box]
+            seen = np.exp(np.random.default_rng((seed, number)).uniform(*_LOG_SEEN_MM, _VIEWS_OF_A_MASS))
+            distances = np.maximum(diameter / seen, 1.0).tolist()
+            mass = scan.reference == number
+            places += [_view_of_mass(ct, mass, box[0], middle, off_lungs, far) for far in distances]
+    return places
+
+
+def _view_of_mass(ct: CT, mass: np.ndarray, slices: slice, middle: np.ndarray, off_lungs: np.ndarray, far: float) -> Place:
+    """A mass in these slices about its `middle` (slice, row, column), on pixels `far` times as wide as usual."""
+    half, reach = round(_WINDOW * far), max(1, round(_CUBE_MARGIN_MM / ct.spacing[2]))
+    row, column = round(middle[1]), round(middle[2])
+    window = (
+        slice(max(slices.start - reach, 0), slices.stop + reach),
+        slice(max(row - half, 0), row + half),
+        slice(max(column - half, 0), column + half),
+    )
+    hu = ct.hu[window]
+    centre = (float(middle[1] - window[1].start), float(middle[2] - window[2].start))
+    steps = far_in(off_lungs, window, hu.shape)
+    return Place(hu, mass[window], ct.spacing, range(len(hu)), centre, mass=True, far=far, off_lungs=steps)

@@ -32,6 +32,7 @@ class Volume:
         centre: (row, column) of the nodule.
         width: of the nodule in the slice, mm.
         subsolid: whether readers rate it ground glass or part-solid.
+        cube: whether it shows the nodule's true surroundings in thin slices.
     """
 
     hu: np.ndarray
@@ -41,6 +42,7 @@ class Volume:
     centre: tuple[float, float]
     width: float
     subsolid: bool
+    cube: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ def volume_of(cutout: Cutout, margin_mm: float = 6.0) -> Volume:
     centre = np.argwhere(nodule).mean(0)
     width = float(np.max((np.ptp(np.argwhere(nodule.any(0)), axis=0) + 1) * cutout.ct.spacing[1::-1]))
     fair = np.flatnonzero(area >= 0.3 * area.max())
-    return Volume(hu, nodule, cutout.ct.spacing, fair, (centre[1], centre[2]), width, cutout.subsolid)
+    return Volume(hu, nodule, cutout.ct.spacing, fair, (centre[1], centre[2]), width, cutout.subsolid, cutout.cube)
 
 
 def without_nodule(hu: np.ndarray, nodule: np.ndarray) -> np.ndarray:

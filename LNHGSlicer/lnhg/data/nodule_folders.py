@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..ct import CT
 from .cache import PreparedScan
 from .cutouts import MOST_READERS, read_cutout
 from .images import read_ct_image, read_label_image
 from .outlines import OutlinedNodule, is_reference, of_readers
+from .scans import READERS, Outliners, outliners_of
 from .sources import Job, Source
 from .tables import read_rows
 
@@ -73,20 +75,36 @@ _SCAN_RATINGS = {
 def _read_scan(folder: Path) -> PreparedScan:
     ct = read_ct_image(folder / "ct.nrrd")
     rows = read_rows(folder / "nodules.csv", "a labelled scan")
-    if not rows:
-        return PreparedScan(folder.name, folder.name, None, True, ct, ())
-    consensus, readers = (read_label_image(folder / f"{name}.nrrd", ct) for name in ("consensus", "readers"))
-    outlined = np.argwhere(readers)
-    inside = np.argwhere(consensus)
+    by = outliners_of(folder)
+    nodules: tuple[OutlinedNodule, ...] = ()
+    if rows:
+        consensus = read_label_image(folder / "consensus.nrrd", ct)
+        nodules = tuple(_of_scan(consensus, read_label_image(folder / by.file, ct), rows, by, ct))
+    return PreparedScan(folder.name, folder.name, None, True, ct, nodules, by.complete)
+
+
+def _of_scan(
+    consensus: np.ndarray, outlined: np.ndarray, rows: Sequence[Mapping[str, str]], by: Outliners, ct: CT
+) -> Iterator[OutlinedNodule]:
+    """The nodules of a scan's table. What algorithms outlined is kept as one outline, their consensus."""
+    if by.counted != READERS.counted:
+        for row in rows:
+            own = (consensus == int(row["label"])).astype(np.uint8)
+            yield of_readers(own, 1, [_ratings(row)], sure=int(row[by.counted]) >= by.enough)
+        return
+    voxels, inside = np.argwhere(outlined), np.argwhere(consensus)
     # Readers share one map: each outlined voxel belongs to the nodule whose consensus is nearest.
-    _, nearest = cKDTree(inside * ct.spacing[::-1]).query(outlined * ct.spacing[::-1])
+    _, nearest = cKDTree(inside * ct.spacing[::-1]).query(voxels * ct.spacing[::-1])
     owner = consensus[tuple(inside[nearest].T)]
-    nodules = tuple(_scan_nodule(readers, outlined[owner == int(row["label"])], row) for row in rows)
-    return PreparedScan(folder.name, folder.name, None, True, ct, nodules)
+    for row in rows:
+        yield _scan_nodule(outlined, voxels[owner == int(row["label"])], row)
 
 
 def _scan_nodule(readers: np.ndarray, voxels: np.ndarray, row: Mapping[str, str]) -> OutlinedNodule:
     own = np.zeros_like(readers)
     own[tuple(voxels.T)] = readers[tuple(voxels.T)]
-    ratings = {name: float(row[column]) for column, name in _SCAN_RATINGS.items() if row.get(column)}
-    return of_readers(own, int(row["readers"]), [ratings], sure=is_reference(int(row["readers"])))
+    return of_readers(own, int(row["readers"]), [_ratings(row)], sure=is_reference(int(row["readers"])))
+
+
+def _ratings(row: Mapping[str, str]) -> dict[str, float]:
+    return {name: float(row[column]) for column, name in _SCAN_RATINGS.items() if row.get(column)}

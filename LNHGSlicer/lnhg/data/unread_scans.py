@@ -7,23 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ct import CT
 from .images import read_ct_image, read_label_image
+from .likely_nodules import likely_nodules
 from .scans import LabelledScan
 from .splits import list_of
-
-# Finds in these scans that look like nodules: voxel (i, j, k) and radius in mm. Never shown as background.
-_LOOKED_LIKE_NODULES = {
-    "LungFCP-01-0001": (((183, 286, 61), 15.0), ((344, 283, 66), 18.0)),
-    "4D-Lung-113_HM10395": (((366, 300, 59), 8.0), ((188, 311, 43), 15.0)),
-}
 
 
 def unread_scans_of(data: Path, patients: str) -> Iterator[LabelledScan]:
     """The scans in `chest_scans` of one list of patients, read one after the other; none where there is no such folder."""
-    for folder in sorted(data.glob("chest_scans/*")):
-        if (folder / "ct.nrrd").is_file() and list_of(folder.name) == patients:
-            yield _read_scan(folder)
+    for patient in unread_patients(data):
+        if list_of(patient) == patients:
+            yield _read_scan(data / "chest_scans" / patient)
+
+
+def unread_patients(data: Path) -> list[str]:
+    """Of each scan in `chest_scans` its patient, after whom its folder is named."""
+    return [ct.parent.name for ct in sorted(data.glob("chest_scans/*/ct.nrrd"))]
 
 
 def _read_scan(folder: Path) -> LabelledScan:
@@ -31,13 +30,5 @@ def _read_scan(folder: Path) -> LabelledScan:
     ct = read_ct_image(folder / "ct.nrrd")
     tumour = folder / "tumour.nrrd"
     doubtful = read_label_image(tumour, ct) > 0 if tumour.is_file() else np.zeros(ct.hu.shape, bool)
-    for voxel, radius in _LOOKED_LIKE_NODULES.get(folder.name, ()):
-        doubtful |= _ball(ct, voxel, radius)
-    return LabelledScan(folder.name, ct, np.zeros(ct.hu.shape, np.uint8), doubtful)
-
-
-def _ball(ct: CT, voxel: tuple[int, int, int], radius_mm: float) -> np.ndarray:
-    """The voxels within `radius_mm` of a voxel (i, j, k)."""
-    axes = ((np.arange(size) - place) * mm for size, place, mm in zip(ct.hu.shape, voxel[::-1], ct.spacing[::-1], strict=True))
-    k, j, i = np.meshgrid(*axes, indexing="ij", sparse=True)
-    return k**2 + j**2 + i**2 <= radius_mm**2
+    doubtful |= likely_nodules(folder.name, ct)
+    return LabelledScan(folder.name, ct, np.zeros(ct.hu.shape, np.uint8), doubtful, complete=False)

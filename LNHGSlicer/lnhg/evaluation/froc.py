@@ -72,7 +72,7 @@ def threshold_at(false_scores: Sequence[float], scans: int, rate: float) -> floa
 
 
 # Real nodules alone, each in a crop of its own: neither mosaics nor false finds nor shams nor simulated nodules.
-_INSERTED = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0, nodules=1.0, masses=0.0, simulated=0.0)
+_INSERTED = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0, nodules=1.0, masses=0.0, simulated=0.0, rounded=0.0)
 
 
 def found_of_inserted(

@@ -71,12 +71,13 @@ def train_detector(
 ) -> None:
     """Train on the `train` patients of the development data and stop early by the FROC of the `select` patients.
 
-    Where these have no whole scan to count false finds on, all phases are trained. `command` is what a person types to do
-    the same, for the model card; `listed` says which list a patient is on. Processes that `torchrun` started train one
-    network together.
+    Where these have no whole scan with all its nodules marked, to count false finds on, all phases are trained. `command` is
+    what a person types to do the same, for the model card; `listed` says which list a patient is on. Processes that
+    `torchrun` started train one network together.
     """
     data = read_detector_data(data_folder, config.grid, config.architecture, listed=listed)
-    cutouts, scans = cutouts_of(data_folder, "select", listed), list(scans_of(data_folder, "select", listed))
+    cutouts = cutouts_of(data_folder, "select", listed)
+    scans = [scan for scan in scans_of(data_folder, "select", listed) if scan.complete]
     validate = (lambda detector: froc(cutouts, scans, detector, config.grid)) if scans else None
     with joined(device) as processes:
         DetectorTraining(config, output, data, command, processes).run(validate)

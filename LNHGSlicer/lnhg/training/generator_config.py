@@ -30,7 +30,11 @@ class GeneratorConfig:
         background: share of a batch drawn from places of whole scans instead of cut-outs.
         afar: share of a batch drawn from places of whole scans seen on wider pixels, as masses are.
         subsolid: share of a batch drawn from the nodules that readers rate ground glass or part-solid, which are few.
-        thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are.
+        cubes: share of a batch drawn from the cubes, which show a nodule's true surroundings.
+        masses: share of a batch drawn from masses of whole scans, seen on wider pixels.
+        thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are (cubes
+            are always shown in slices of 1 to 4 mm).
+        rounding: share of the samples whose HU come in steps, as some scans' do.
         network: `lnhg`, the paper's generator, or `unet`, the network it is compared with.
         precision: `float32`, `bf16` or `fp16`, in which the networks compute; weights and optimisers stay float32.
         averaging: decay of the running mean of the generator's weights, which is validated and packed; 0: the last weights.
@@ -54,7 +58,10 @@ class GeneratorConfig:
     background: float = 0.0
     afar: float = 0.0
     subsolid: float = 0.0
+    cubes: float = 0.0
+    masses: float = 0.0
     thickness: float = 0.0
+    rounding: float = 0.0
     averaging: float = 0.0
     network: str = "lnhg"
     precision: str = "float32"
@@ -83,8 +90,11 @@ PATCHES = GeneratorConfig(
     warm_up=50,
     last_slope=0.01,
     background=0.125,
-    afar=0.2,
-    subsolid=0.2,
+    afar=0.125,
+    subsolid=0.15,
+    cubes=0.15,
+    masses=0.07,
+    rounding=0.5,
     grid=NetworkGrid("fixed", 1.2, slice_mm=2.0),
 )
 

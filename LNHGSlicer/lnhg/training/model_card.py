@@ -15,6 +15,7 @@ _LICENCES = {
     "Lung-Fused-CT-Pathology": "CC BY 3.0",
     "TCGA-LUSC": "CC BY 3.0",
     "4D-Lung": "CC BY 3.0",
+    "QIN Lung CT Segmentation": "CC BY 3.0",
 }
 
 _SPLIT = "by patient, `lnhg/data/splits.py`: `train` fits, `select` chooses the threshold, `report` gives the figures below"

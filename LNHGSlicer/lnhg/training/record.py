@@ -7,7 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 # Patients whose names do not begin with the collection's.
-_COLLECTIONS = {"CPTAC-": "CPTAC", "LungFCP-": "Lung-Fused-CT-Pathology", "TCGA-34-": "TCGA-LUSC"}
+_COLLECTIONS = {
+    "CPTAC-": "CPTAC",
+    "LungFCP-": "Lung-Fused-CT-Pathology",
+    "TCGA-34-": "TCGA-LUSC",
+    "QIN-": "QIN Lung CT Segmentation",
+}
 
 
 def record_of(command: str | None, nodules_of: Iterable[str], scans_of: Iterable[str]) -> dict[str, Any]:

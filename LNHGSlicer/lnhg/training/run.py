@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..data.cutouts import Cutout
-from ..data.generator_samples import Place, cutout_places, scan_places
+from ..data.generator_samples import Place, cutout_places, mass_places, scan_places
 from ..data.scans import LabelledScan
 from ..data.splits import list_of
 from ..data.training_data import cutouts_of, scans_of
@@ -53,13 +53,16 @@ def train_generator(
     model card; `listed` says which list a patient is on. Processes that `torchrun` started train one network together.
     """
     train, select = (cutouts_of(data, patients, listed) for patients in ("train", "select"))
-    scans = scans_of(data, "train", listed) if config.background or config.afar else iter(())
+    wanted = config.background or config.afar or config.masses
+    scans = scans_of(data, "train", listed) if wanted else iter(())
     nodules, (background, patients) = cutout_places(train, config.target), _background(scans, config)
     record = record_of(command, (cutout.patient for cutout in train), patients)
     features = PerceptualFeatures(vgg) if config.vgg else None
     with joined(device) as processes:
         if processes.first:
-            logger.info("%d nodules and %d places of whole scans to train on", len(nodules), len(background))
+            cubes, masses = sum(place.cube for place in nodules), sum(place.mass for place in background)
+            logger.info("%d nodules (%d in cubes) and %d places of whole scans", len(nodules), cubes, len(background) - masses)
+            logger.info("%d views of masses of whole scans", masses)
         training = GeneratorTraining(config, output, nodules, background, features, processes, start, record)
         training.run(
             minutes=minutes,
@@ -70,7 +73,7 @@ def train_generator(
 
 
 def _background(scans: Iterable[LabelledScan], config: GeneratorConfig) -> tuple[list[Place], list[str]]:
-    """Places of the scans, seen as usual and from afar as far as these are drawn, and whose scans they are."""
+    """Places of the scans, seen as usual and from afar, and their masses, as far as these are drawn; and whose scans."""
     places, patients = [], []
     for scan in scans:
         patients.append(scan.patient)
@@ -88,6 +91,8 @@ def _background(scans: Iterable[LabelledScan], config: GeneratorConfig) -> tuple
                     afar=afar,
                     thickness=config.thickness,
                 )
+        if config.masses:
+            places += mass_places(scan, lungs, config.seed)
     return places, patients
 
 

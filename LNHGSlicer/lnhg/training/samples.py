@@ -25,21 +25,30 @@ class Samples:
         self, config: GeneratorConfig, nodules: Sequence[Place], background: Sequence[Place], processes: Processes
     ) -> None:
         self.nodules = nodules
-        self._near, self._afar = ([place for place in background if (place.far > 1) is far] for far in (False, True))
+        places = [place for place in background if not place.mass]
+        self._near, self._afar = ([place for place in places if (place.far > 1) is far] for far in (False, True))
+        self._masses = [place for place in background if place.mass]
         self._subsolid = [nodule for nodule in nodules if nodule.subsolid]
+        self._cubes = [nodule for nodule in nodules if nodule.cube]
         self._config, self._processes = config, processes
 
     def batch(self, step: int, turn: int) -> tuple[torch.Tensor, torch.Tensor]:
         """This process's share of O(x) and R(x), both `[n, 1, 3, y, x]`, for the `turn`th network update of a step."""
         config = self._config
         random = np.random.default_rng((config.seed, step, turn))
-        shares = ((self._near, config.background), (self._afar, config.afar), (self._subsolid, config.subsolid))
+        shares = (
+            (self._near, config.background),
+            (self._afar, config.afar),
+            (self._subsolid, config.subsolid),
+            (self._cubes, config.cubes),
+            (self._masses, config.masses),
+        )
         some = [(part, round(config.batch * share)) for part, share in shares if part and share]
         rest = config.batch - sum(count for _, count in some)
         parts = [(self.nodules, rest), *some]
         places = [part[pick] for part, count in parts for pick in random.integers(len(part), size=count)]
         numbered = self._processes.share(list(enumerate(places)))
-        varied = Augmentation(thickness=config.thickness)
+        varied = Augmentation(thickness=config.thickness, rounding=config.rounding)
         drawn = [self._sample(place, varied, (config.seed, step, turn, 1, number)) for number, place in numbered]
         o, r = (torch.cat(tensors).to(self._processes.device) for tensors in zip(*drawn, strict=True))
         return o, r

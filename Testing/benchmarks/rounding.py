@@ -1,0 +1,86 @@
+"""What rounding HU, as some files do, changes in the detector's scores: `python Testing/benchmarks/rounding.py --data DATA`.
+
+Nodules of the patients that do not train, in cut-outs and cubes with their own surroundings, and the candidates of one whole scan
+that is kept as it was; each as it is and in steps (8 HU; in the scan 64 further than 20 mm from the lungs).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lnhg.ct import CT
+from lnhg.data.cutouts import Cutout
+from lnhg.data.finds import centre_ras, finds_on_scan
+from lnhg.data.rounding import Rounding, far_from_lungs, far_in
+from lnhg.data.scans import read_scan
+from lnhg.data.training_data import cutouts_of
+from lnhg.evaluation.froc import cutout_score
+from lnhg.lungs import lung_regions
+from lnhg.pipeline import load_models
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--data", type=Path, required=True)
+parser.add_argument("--weights", type=Path)
+parser.add_argument("--list", choices=("select", "report"), default="select")
+parser.add_argument("--scan", default="LIDC-IDRI-0063", help="a whole scan of lidc_scans/ with outlines")
+parser.add_argument("--count", type=int, default=40, help="cut-outs and cubes, of each kind at most")
+parser.add_argument("--threads", type=int, default=1)
+arguments = parser.parse_args()
+torch.set_num_threads(arguments.threads)
+
+models = load_models(arguments.weights)
+detector, grid, threshold = models.detector, models.grid("detector"), models.threshold("detector", None)
+assert detector is not None
+steps = Rounding()
+
+
+def in_steps(ct: CT) -> CT:
+    """The CT as a file with rounded HU keeps it."""
+    off_lungs = far_from_lungs(lung_regions(ct), ct.spacing)
+    window = (slice(0, len(ct.hu)), slice(0, ct.hu.shape[1]), slice(0, ct.hu.shape[2]))
+    return replace(ct, hu=steps.apply(ct.hu, far_in(off_lungs, window, ct.hu.shape)))
+
+
+def tell(what: str, before: Sequence[float], after: Sequence[float]) -> None:
+    """Changes of the scores; a score of 0 stands for not found."""
+    one, other = np.array(before), np.array(after)
+    change = np.abs(one - other)
+    crossed = int(((one >= threshold) != (other >= threshold)).sum())
+    print(
+        f"{what}: n = {len(one)}, change of score: median {np.median(change):.3f}, 95% below {np.quantile(change, 0.95):.3f}, "
+        f"largest {change.max():.3f}; mean {one.mean():.3f} and {other.mean():.3f}; {crossed} cross the threshold of {threshold:g}",
+        flush=True,
+    )
+
+
+def on_nodules(cutouts: Sequence[Cutout], what: str) -> None:
+    rounded = [replace(one, ct=replace(one.ct, hu=steps.apply(one.ct.hu))) for one in cutouts]
+    scores = [[cutout_score(one, detector, grid) for one in some] for some in (cutouts, rounded)]
+    tell(f"nodules in {what}", *scores)
+
+
+def on_scan(ct: CT, name: str) -> None:
+    """Candidates at the same place (within 5 mm) before and after; those of either run that the other lacks count as 0."""
+    runs = [[(centre_ras(find, one), find.score) for find in finds_on_scan(one, detector, grid)] for one in (ct, in_steps(ct))]
+    pairs = [(score, _at(place, runs[1])) for place, score in runs[0]]
+    pairs += [(0.0, score) for place, score in runs[1] if not _at(place, runs[0])]
+    tell(f"candidates of {name}", [a for a, _ in pairs], [b for _, b in pairs])
+    counts = [sum(score >= threshold for _, score in run) for run in runs]
+    print(f"candidates at the threshold and above: {counts[0]} as it is, {counts[1]} in steps")
+
+
+def _at(place: Sequence[float], finds: Sequence[tuple[Sequence[float], float]]) -> float:
+    near = [score for other, score in finds if np.linalg.norm(np.subtract(place, other)) <= 5.0]
+    return max(near, default=0.0)
+
+
+nodules = cutouts_of(arguments.data, arguments.list)
+on_nodules([one for one in nodules if not one.cube][: arguments.count], "cut-outs")
+on_nodules([one for one in nodules if one.cube][: arguments.count], "cubes")
+on_scan(read_scan(arguments.data / "lidc_scans" / arguments.scan).ct, arguments.scan)
