@@ -1,7 +1,7 @@
 """What rounding HU, as some files do, changes in the detector's scores: `python Testing/benchmarks/rounding.py --data DATA`.
 
-Nodules of the patients that do not train, in cut-outs and cubes with their own surroundings, and the candidates of one whole scan
-that is kept as it was; each as it is and in steps (8 HU; in the scan 64 further than 20 mm from the lungs).
+Nodules of patients that are not trained on, in cut-outs and cubes with their own surroundings, and the candidates of one
+whole scan that is kept as it was; each as it is and in steps (8 HU; in the scan 64 further than 20 mm from the lungs).
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def tell(what: str, before: Sequence[float], after: Sequence[float]) -> None:
     crossed = int(((one >= threshold) != (other >= threshold)).sum())
     print(
         f"{what}: n = {len(one)}, change of score: median {np.median(change):.3f}, 95% below {np.quantile(change, 0.95):.3f}, "
-        f"largest {change.max():.3f}; mean {one.mean():.3f} and {other.mean():.3f}; {crossed} cross the threshold of {threshold:g}",
+        f"largest {change.max():.3f}; mean {one.mean():.3f} and {other.mean():.3f}; "
+        f"{crossed} cross the threshold of {threshold:g}",
         flush=True,
     )
 
