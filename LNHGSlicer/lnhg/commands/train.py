@@ -14,7 +14,19 @@ from ..errors import InputError
 from .common import add_command
 
 # Options that count for the weights, in the order in which they are told.
-_OF_GENERATOR = ("preset", "variant", "precision", "device", "threads", "minutes", "validate-every", "start", "vgg", "set")
+_OF_GENERATOR = (
+    "preset",
+    "variant",
+    "precision",
+    "device",
+    "threads",
+    "minutes",
+    "validate-every",
+    "fold",
+    "start",
+    "vgg",
+    "set",
+)
 _OF_DETECTOR = ("preset", "random-seed", "minutes", "features", "fold", "precision", "device", "threads", "set")
 
 
@@ -32,6 +44,9 @@ def add(commands: Any) -> None:
         help="losses, or unet, the network it is compared with",
     )
     generator.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset")
+    generator.add_argument(
+        "--fold", type=int, choices=(1, 2), default=1, help="which half of the labelled whole scans is trained on (default: 1)"
+    )
     generator.add_argument("--start", type=Path, help="checkpoint whose generator is the starting point")
     generator.add_argument("--vgg", type=Path, help="local file of VGG-19 weights (default: torchvision's download)")
     generator.add_argument("--minutes", type=float, help="stop after so many minutes; a later call goes on")
@@ -75,7 +90,10 @@ def add(commands: Any) -> None:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_scans/, or a cache of lnhg prepare"
+        "--data",
+        type=Path,
+        required=True,
+        help="folder with lidc_nodules/, lidc_scans/ (and lidc_cubes/, qin_scans/, chest_scans/), or a cache of lnhg prepare",
     )
 
 
@@ -90,6 +108,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
 def _train_generator(arguments: argparse.Namespace) -> None:
     import torch
 
+    from ..data.splits import SCAN_FOLDS
     from ..training.generator_config import PRESETS, changed, variant
     from ..training.run import train_generator
 
@@ -107,6 +126,7 @@ def _train_generator(arguments: argparse.Namespace) -> None:
         validate_every=arguments.validate_every,
         keep=arguments.keep,
         command=_command(arguments, "generator", _OF_GENERATOR),
+        listed=SCAN_FOLDS[arguments.fold],
     )
 
 
