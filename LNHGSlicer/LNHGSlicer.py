@@ -64,6 +64,10 @@ class LNHGSlicerWidget(ScriptedLoadableModuleWidget):
     def exit(self):
         self.panel.exit()
 
+    def onReload(self):
+        ScriptedLoadableModuleWidget.onReload(self)
+        slicer.modules.LNHGSlicerWidget.enter()  # of the new widget, which Slicer does not open by itself
+
     def cleanup(self):
         if self.panel is not None:
             self.panel.close()

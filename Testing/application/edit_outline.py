@@ -1,0 +1,70 @@
+"""An outline is changed in the Segment Editor, opened by the panel and opened by the reader; the figures follow."""
+
+import csv
+
+from driving import *
+
+
+def erase(name, ras):
+    """Drag Slicer's eraser over a point of the red view."""
+    view = slice_view("Red")
+    at = in_view(view, ras)
+    drag(view, (at[0] - 6, at[1]), (at[0] + 4, at[1]))
+
+
+def steps():
+    node = add_ct()
+    nodes = add_result(node)
+    panel = open_module()
+    yield 700
+    volumes = lambda: [row.nodule.volume for row in panel.review._review.rows()]  # noqa: E731
+    before = volumes()
+    click(panel.ui.editButton)
+    yield from until(lambda: slicer.util.selectedModule() == "SegmentEditor", 20)
+    yield 1000
+    editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+    check("the Segment Editor has the nodule", editor.currentSegmentID() == "Nodule_1", editor.currentSegmentID())
+    editor.setActiveEffectByName("Erase")
+    effect = editor.activeEffect()
+    if check("it can erase", effect is not None):
+        effect.setParameter("BrushAbsoluteDiameter", "6")
+        effect.setParameter("BrushDiameterIsRelative", "0")
+        yield 300
+        erase("Nodule_1", nodes.segmentation.GetSegmentCenterRAS("Nodule_1"))
+        yield 700
+        shot("erased")
+        editor.setActiveEffectByName("")
+    slicer.util.selectModule("LNHGSlicer")
+    yield 1000
+    check("the outline that was edited is measured", volumes()[0] < before[0], (before[0], volumes()[0]))
+    check("and called edited", row_texts(panel, "Verdict")[0] == "edited", row_texts(panel, "Verdict"))
+    shot("measured")
+
+    slicer.util.selectModule("SegmentEditor")
+    yield 500
+    half = slicer.util.arrayFromSegmentBinaryLabelmap(nodes.segmentation, "Nodule_2", node).copy()
+    half[:, : int(np.median(np.argwhere(half)[:, 1])) + 1] = 0
+    slicer.util.updateSegmentBinaryLabelmapFromArray(half, nodes.segmentation, "Nodule_2", node)
+    slicer.util.selectModule("LNHGSlicer")
+    yield 1000
+    check("one that was changed without the panel's button too", volumes()[1] < before[1], (before[1], volumes()[1]))
+    check("and called edited", row_texts(panel, "Verdict")[1] == "edited", row_texts(panel, "Verdict"))
+    click(panel.ui.undoButton)
+    yield 500
+    check("undo brings it back", np.isclose(volumes()[1], before[1], rtol=1e-3), volumes()[1])
+
+    slicer.util.updateSegmentBinaryLabelmapFromArray(half, nodes.segmentation, "Nodule_2", node)
+    panel.ui.exportFolderEdit.setCurrentPath(str(OUT))
+    panel.ui.exportGroup.collapsed = False
+    yield 100
+    click(panel.ui.exportTableButton)
+    yield from until(lambda: (OUT / "nodules.csv").exists(), 20)
+    with (OUT / "nodules.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    check("what is written is what is drawn", rows[1]["status"] == "edited", rows[1]["status"])
+    nodes.segmentation.GetSegmentation().RemoveSegment("Nodule_3")
+    yield from until(lambda: panel.ui.noduleTable.rowCount == 2, 10)
+    check("a removed segment leaves the table", panel.ui.noduleTable.rowCount == 2)
+
+
+drive(steps)

@@ -1,0 +1,57 @@
+"""Two CTs in one scene: each has its own rows, verdicts and sentence; visits of the module leave nothing behind."""
+
+import time
+
+from driving import *
+
+
+def steps():
+    first, second = add_ct("First"), add_ct("Second")
+    add_result(first)
+    add_result(second)
+    panel = open_module()
+    yield 500
+    panel.ui.ctSelector.setCurrentNode(first)
+    yield 500
+    key("shift+a")
+    yield from until(lambda: row_texts(panel, "Verdict")[0] == "accepted", 10)
+    panel.show_error("Of the first one.")
+    panel.ui.ctSelector.setCurrentNode(second)
+    yield 700
+    check("the other CT has verdicts of its own", set(row_texts(panel, "Verdict")) == {"to review"})
+    check("and no sentence of the first", not panel.ui.errorBox.visible)
+    composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    check("the views show the selected CT", composite.GetBackgroundVolumeID() == second.GetID())
+    shot("second")
+    panel.ui.ctSelector.setCurrentNode(first)
+    yield 500
+    check("back at the first", row_texts(panel, "Verdict")[0] == "accepted")
+    check("its sentence is there again", panel.ui.errorLabel.text == "Of the first one.", panel.ui.errorLabel.text)
+    panel.show_error("")
+
+    def change_takes():
+        times = []
+        for value in (0.4, 0.6) * 10:
+            start = time.perf_counter()
+            panel._parameters.opacity = value
+            times.append(time.perf_counter() - start)
+        return 1000 * float(np.median(times))
+
+    before = change_takes()
+    for _ in range(30):
+        slicer.util.selectModule("Data")
+        slicer.util.selectModule("LNHGSlicer")
+    yield 300
+    after = change_takes()
+    check("after 30 visits a change takes as long as before", after < 1.5 * before + 1, f"{before:.1f} ms, {after:.1f} ms")
+    observed = panel._parameters.parameterNode
+    check("the parameter node is observed as often", observed.HasObserver("ModifiedEvent"))
+
+    slicer.mrmlScene.RemoveNode(first)
+    yield 700
+    check("without the first CT the panel goes on with the second", panel.ui.ctSelector.currentNode() is second)
+    check("and shows its rows", panel.ui.noduleTable.rowCount >= 2, panel.ui.noduleTable.rowCount)
+    shot("removed")
+
+
+drive(steps)
