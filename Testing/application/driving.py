@@ -37,6 +37,7 @@ import qt
 import slicer
 
 OUT = Path(os.environ.get("LNHG_DRIVE_OUT", "drive-out")).absolute()
+HERE = Path(__file__).resolve().parent
 #: What drives share: a small chest CT and its result, made by the first that needs them.
 SHARED = Path(os.environ.get("LNHG_DRIVE_SHARED", OUT))
 PHANTOM_SHAPE = (24, 128, 128)

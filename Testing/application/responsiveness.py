@@ -1,0 +1,142 @@
+"""How long each thing holds the window up on a CT of 512 x 512 x 300 with 20 nodules, five times, without rendering.
+
+Measured are the seconds that a handler runs on the main thread (wall clock, and processor time of that thread), and for a
+whole run the longest time in which the window answered nothing. LNHG_SLICES changes the number of slices.
+"""
+
+import shutil as files
+import statistics
+import sys
+import threading
+import time
+
+from driving import *
+from large import large_result
+
+TIMES = 5
+LIMIT_S = 0.3
+SLICES = int(os.environ.get("LNHG_SLICES", "300"))
+
+
+class Finished:
+    """In the place of the background process: it has written its results at once."""
+
+    results = SHARED / f"large-results-{SLICES}"
+
+    def __init__(self, command, on_line, on_end):
+        self.command, self.on_line, self.on_end = command, on_line, on_end
+        self.running = False
+
+    def start(self):
+        from LNHGSlicerLib.background import End
+
+        self.running = True
+        files.copytree(self.results, self.command.folder / "results")
+        for part in range(20):
+            self.on_line(json.dumps({"stage": "detect", "fraction": part / 20, "seconds_left": 3}))
+        qt.QTimer.singleShot(0, lambda: self.on_end(End(0, False)))
+
+
+class Heartbeat:
+    """The longest time between two beats of the event loop."""
+
+    def __init__(self):
+        self.timer = qt.QTimer()
+        self.timer.setInterval(5)
+        self.timer.timeout.connect(self.beat)
+        self.timer.start()
+        self.restart()
+
+    def restart(self):
+        self.last, self.longest = time.perf_counter(), 0.0
+
+    def beat(self):
+        now = time.perf_counter()
+        self.longest, self.last = max(self.longest, now - self.last), now
+
+
+def timed(function):
+    wall, own = time.perf_counter(), time.thread_time()
+    function()
+    return time.perf_counter() - wall, time.thread_time() - own
+
+
+def steps():
+    from lnhg.outputs import save
+
+    result = large_result((SLICES, 512, 512), count=20)
+    if not Finished.results.exists():
+        save(result, Finished.results, for_scene=True)
+    node = slicer.util.addVolumeFromArray(result.ct.hu, result.ct.ijk_to_ras, "Large")
+    slicer.util.setSliceViewerLayers(background=node, fit=True)
+    del result
+    panel = open_module()
+    yield 1000
+    run_module = sys.modules["LNHGSlicerLib.run"]
+    run_module.BackgroundProcess = Finished
+    run_module.SegmentationRun.__init__.__kwdefaults__["process"] = Finished
+    taken = {}
+
+    def note(name, seconds):
+        taken.setdefault(name, []).append(seconds)
+
+    def noted(owner, attribute, name):
+        function = getattr(owner, attribute)
+
+        def instead(*arguments, **more):
+            wall, own = time.perf_counter(), time.thread_time()
+            value = function(*arguments, **more)
+            if threading.current_thread() is threading.main_thread():
+                note(name, (time.perf_counter() - wall, time.thread_time() - own))
+            return value
+
+        setattr(owner, attribute, instead)
+
+    noted(run_module.SegmentationRun, "_take_over", "end (results become nodes, and are shown)")
+    beat = Heartbeat()
+    slicer.app.pauseRender()
+    for _ in range(TIMES):
+        nodes = panel.review.nodes
+        if nodes is not None:
+            panel.review.clear()
+            for one in nodes.added:
+                slicer.mrmlScene.RemoveNode(one)
+        yield 300
+        beat.restart()
+        note("start", timed(panel.start))
+        for part in range(5):
+            from lnhg.progress import Progress
+
+            note("progress", timed(lambda part=part: panel._on_progress(Progress("detect", part / 5, 9.0))))
+        yield from until(lambda: not panel.running, 300)
+        yield 200
+        note("longest silence of a whole run", (beat.longest, beat.longest))
+    check("there are rows", panel.ui.noduleTable.rowCount == 20, panel.ui.noduleTable.rowCount)
+    ui = panel.ui
+    for _ in range(TIMES):
+        note("next", timed(panel.review.go_to_next))
+        yield 50
+        note("accept", timed(panel.review.accept))
+        yield 50
+        note("reject", timed(panel.review.reject))
+        yield 50
+        note("undo", timed(panel.review.undo))
+        yield 50
+        note("normalisation", timed(lambda: ui.normalisationBox.setCurrentIndex(1 - ui.normalisationBox.currentIndex)))
+        yield 50
+        note("layer", timed(lambda: ui.layerBox.setCurrentIndex(3 - ui.layerBox.currentIndex)))
+        yield 50
+        note("look at the outlines", timed(panel.review.look_at_outlines))
+        yield 50
+    slicer.app.resumeRender()
+    log("")
+    log("| handler | median s | longest s | median CPU s |")
+    log("|---|---|---|---|")
+    for name, pairs in taken.items():
+        walls, owns = zip(*pairs, strict=True)
+        log(f"| {name} | {statistics.median(walls):.3f} | {max(walls):.3f} | {statistics.median(owns):.3f} |")
+        check(f"{name}: at most {LIMIT_S} s", statistics.median(owns) <= LIMIT_S, f"{statistics.median(walls):.2f} s")
+    write_figures("seconds", taken)
+
+
+drive(steps)
