@@ -29,7 +29,7 @@ def steps():
     if check("it can erase", effect is not None):
         effect.setParameter("BrushAbsoluteDiameter", "6")
         effect.setParameter("BrushDiameterIsRelative", "0")
-        yield 300
+        yield 1500  # the panel has become wider
         erase("Nodule_1", nodes.segmentation.GetSegmentCenterRAS("Nodule_1"))
         yield 700
         shot("erased")
