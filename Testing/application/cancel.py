@@ -4,7 +4,7 @@ from driving import *
 
 
 def steps():
-    node = add_ct()
+    add_ct()
     panel = open_module()
     yield 500
     nodes = slicer.mrmlScene.GetNumberOfNodes()
