@@ -14,7 +14,7 @@ from lnhg.cli import main
 from lnhg.ct import CT
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.detector_samples import Sampling, _slice_mm, host_of, make_sample
-from lnhg.data.generator_samples import Augmentation, Place, batch, cutout_places, mass_places
+from lnhg.data.generator_samples import Augmentation, Place, batch, cutout_places, mass_places, masses_in_cubes
 from lnhg.data.insertion import volume_of
 from lnhg.data.rounding import COARSE, Rounding, far_from_lungs, far_in
 from lnhg.data.scans import LabelledScan, read_scan
@@ -235,6 +235,15 @@ def test_a_mass_is_shown_to_the_generator_from_afar_as_wide_as_a_nodule(tmp_path
     small = LabelledScan("P", scan.ct, np.zeros_like(scan.reference), scan.doubtful)
     small.reference[10, 40:45, 40:45] = 1
     assert mass_places(small, np.ones(scan.ct.hu.shape, np.uint8), seed=0) == []
+
+
+def test_a_cubes_mass_is_seen_from_so_far_that_the_cube_fills_the_view() -> None:
+    k, j, i = np.indices((51, 51, 51)) - 25
+    ball = np.sqrt(k**2 + j**2 + i**2) <= 12
+    mass = replace(_a_cube(), readers=ball.astype(np.uint8) * 7)
+    places = masses_in_cubes([_a_cube(), mass], "binary", seed=0)
+    assert len(places) == 12 and all(place.mass and place.cube for place in places)
+    assert 51 / 33.6 + 0.1 > max(place.far for place in places) > min(place.far for place in places) > 1
 
 
 # HU in steps ------------------------------------------------------------------------------------------------------------

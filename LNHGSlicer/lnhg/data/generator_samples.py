@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -259,8 +259,20 @@ def scan_places(
 
 # A nodule this wide (diameter of the sphere of equal volume) is a mass; seen from afar it looks about as wide as this, mm.
 _MASS_MM, _LOG_SEEN_MM = 20.0, (math.log(11.0), math.log(20.0))
+# A cube is not wide enough for masses seen from further away.
+_FAR_IN_CUBES = 1.1, 1.6
 # Views of each mass, each from another distance.
 _VIEWS_OF_A_MASS = 12
+
+
+def masses_in_cubes(cutouts: Sequence[Cutout], target: str, seed: int) -> list[Place]:
+    """The cubes' masses seen from so far that a cube fills the view; `target` is as of `cutout_places`."""
+    places: list[Place] = []
+    for number, cutout in enumerate(cutouts):
+        if cutout.cube and cutout.diameter >= _MASS_MM:
+            distances = np.random.default_rng((seed, number, 1)).uniform(*_FAR_IN_CUBES, _VIEWS_OF_A_MASS)
+            places += [replace(_place(cutout, target), mass=True, far=far) for far in distances.tolist()]
+    return places
 
 
 def mass_places(scan: LabelledScan, lungs: np.ndarray, seed: int) -> list[Place]:

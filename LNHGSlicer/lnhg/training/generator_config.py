@@ -31,7 +31,7 @@ class GeneratorConfig:
         afar: share of a batch drawn from places of whole scans seen on wider pixels, as masses are.
         subsolid: share of a batch drawn from the nodules that readers rate ground glass or part-solid, which are few.
         cubes: share of a batch drawn from the cubes, which show a nodule's true surroundings.
-        masses: share of a batch drawn from masses of whole scans, seen on wider pixels.
+        masses: share of a batch drawn from masses of whole scans and cubes, seen on wider pixels.
         thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are (cubes
             are always shown in slices of 1 to 4 mm).
         rounding: share of the samples whose HU come in steps, as some scans' do.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..data.cutouts import Cutout
-from ..data.generator_samples import Place, cutout_places, mass_places, scan_places
+from ..data.generator_samples import Place, cutout_places, mass_places, masses_in_cubes, scan_places
 from ..data.scans import LabelledScan
 from ..data.splits import list_of
 from ..data.training_data import cutouts_of, scans_of
@@ -56,6 +56,8 @@ def train_generator(
     wanted = config.background or config.afar or config.masses
     scans = scans_of(data, "train", listed) if wanted else iter(())
     nodules, (background, patients) = cutout_places(train, config.target), _background(scans, config)
+    if config.masses:
+        background += masses_in_cubes(train, config.target, config.seed)
     record = record_of(command, (cutout.patient for cutout in train), patients)
     features = PerceptualFeatures(vgg) if config.vgg else None
     with joined(device) as processes:
