@@ -1,8 +1,9 @@
-"""The measured figures of the model cards: Dice of seeded nodules, detection, and whole scans, for one patient list."""
+"""The measured figures of the model cards: Dice of seeded nodules, detection, whole scans, cubes, for one patient list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ..data.cutouts import Cutout, read_cutouts
 from ..data.detector_samples import DetectorData, read_detector_data
 from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
+from ..data.training_data import cubes_in
 from ..errors import InputError
 from ..fusion import CONFIRMED
 from ..pipeline import Models, load_models, segment
@@ -21,6 +23,7 @@ from ..rescoring import apply_rescorer, rescore
 from .dice import dice, match_nodules, seeded
 from .froc import RATES, Again, as_found, cutout_score, found_of_inserted, scan_finds, sensitivity_at, sham_rate
 from .groups import SIZES, TEXTURES
+from .validate_sources import cancer_table, cube_table
 
 
 def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[str], str] = list_of) -> str:
@@ -37,6 +40,8 @@ def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[
     if not cutouts or not folders:
         raise InputError(f"{data} holds no nodules or scans of the {patients} patients; give the development data.")
     scans = [read_scan(folder) for folder in folders]
+    cubes = [cube for cube in cubes_in(data) if listed(cube.patient) == patients]
+    cancers = [read_scan(folder) for folder in _folders(data / "qin_scans")]
     held_out = [scan for scan in scans if listed(scan.patient) != "train"]
     return "\n".join(
         [
@@ -44,11 +49,13 @@ def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[
             *_dice_table(models, cutouts),
             "",
             *_detection_tables(models, cutouts, held_out),
-            *_insertions(models, read_detector_data(data, grid, architecture, patients, listed)),
+            *_insertions(models, _of_readers(read_detector_data(data, grid, architecture, patients, listed))),
             *_scan_table(models, scans, listed),
             "",
             *_box_table(models, [read_boxed_scan(folder) for folder in _folders(data / "lung_pet_ct_dx")]),
             "",
+            *(cube_table(models, cubes) if cubes else ()),
+            *(cancer_table(models, cancers, listed) if cancers else ()),
         ]
     )
 
@@ -118,6 +125,13 @@ def _detection_table(
         count = round(on_scans[rate] * len(real))
         yield f"| {rate:g} | {found[rate]:.3f} of {len(scores)} | {count} of {len(real)} |"
     yield ""
+
+
+def _of_readers(data: DetectorData) -> DetectorData:
+    """The cut-outs alone, and the scans in which readers looked for every nodule."""
+    kept = [number for number, volume in enumerate(data.volumes) if not volume.cube]
+    volumes, patients = [data.volumes[number] for number in kept], [data.patients[number] for number in kept]
+    return replace(data, hosts=[host for host in data.hosts if host.read], volumes=volumes, patients=patients)
 
 
 def _insertions(models: Models, data: DetectorData) -> Iterable[str]:
