@@ -113,10 +113,10 @@ def test_flags_make_the_options_they_name(files, tmp_path, monkeypatch):
         generator_threshold=0.4, score_threshold=0.2, minimum_diameter=4.0, heterogeneity="intensity",
         normalisation="nodule", rim=2.0,
         roi=(-10.0, 5.0, -7.5, 1.0, 0.0, 9.0), slices=(2, 8), full_generator=True, seeds_only=True, hide_rim=True,
-        detector_alone=True,
+        detector_alone=True, anywhere=True,
     )  # fmt: skip
     words = ["--roi", "-10,5,-7.5,1,0,9", "--slices", "2-8", "--full-generator", "--seeds-only", "--hide-rim"]
-    words += ["--detector-alone", "--seed", "-1,2,-3.5"]
+    words += ["--detector-alone", "--anywhere", "--seed", "-1,2,-3.5"]
     for option in fields(Options):
         value = getattr(wanted, option.name)
         assert value != option.default, "each option is changed in this test"

@@ -196,7 +196,7 @@ def test_boxes_come_back_from_the_transform_where_they_went_in(detector: NoduleD
 def test_a_box_is_found_where_the_ct_is_bright_in_ct_pixels_of_any_shape() -> None:
     ct = CT(np.full((3, 120, 90), -1000, np.int16), np.diag([-1.4, -0.35, 2.0, 1.0]))
     ct.hu[1, 40:80, 30:40] = 200
-    boxes = slice_boxes(ct, BrightPixels(), DETECTOR_GRID, lungs=np.zeros(ct.hu.shape, np.uint8))
+    boxes = slice_boxes(ct, BrightPixels(), DETECTOR_GRID, lungs=np.ones(ct.hu.shape, np.uint8))
     assert [len(found) for found in boxes] == [0, 1, 0]
     assert boxes[1][0][0] == pytest.approx((30, 40, 40, 80), abs=1.01)
 
@@ -222,7 +222,7 @@ def test_crops_and_single_slices_can_be_searched(detector: NoduleDetector, shape
     ct = a_ct(shape, (0.5, 0.9, 1.0))
     seen: list[float] = []
     found = detect(
-        ct, detector, NetworkGrid("fixed", 0.7), lungs=np.zeros(shape, np.uint8), score_threshold=0.02,
+        ct, detector, NetworkGrid("fixed", 0.7), lungs=np.ones(shape, np.uint8), score_threshold=0.02,
         report=seen.append,
     )  # fmt: skip
     assert seen[-1] == 1
@@ -244,7 +244,7 @@ def test_of_thin_slices_some_are_not_searched_and_get_their_boxes_from_those_bes
             seen.append(len(images))
             return super().forward(images)
 
-    (found,) = detect(ct, Counted(), DETECTOR_GRID, lungs=np.zeros_like(ct.hu), score_threshold=0.5)
+    (found,) = detect(ct, Counted(), DETECTOR_GRID, lungs=np.ones_like(ct.hu), score_threshold=0.5)
     assert sum(seen) == len(range(0, 13, step))
     assert list(found.boxes) == list(range(13)), "every slice has a box"
     lefts = [found.boxes[k][0] for k in range(13)]
@@ -261,8 +261,9 @@ def test_candidates_outside_the_lungs_are_dropped_and_slices_without_lung_skippe
     assert sorted(found.boxes) == [0, 1, 2]
     lungs[:, :, 60:] = 0  # now 10 mm
     assert detect(ct, BrightPixels(), DETECTOR_GRID, lungs=lungs, **arguments) == ()
-    (everywhere,) = detect(ct, BrightPixels(), DETECTOR_GRID, lungs=np.zeros_like(lungs), **arguments)
+    (everywhere,) = detect(ct, BrightPixels(), DETECTOR_GRID, lungs=np.ones_like(lungs), **arguments)
     assert sorted(everywhere.boxes) == [0, 1, 2, 3, 4, 5]
+    assert detect(ct, BrightPixels(), DETECTOR_GRID, lungs=np.zeros_like(lungs), **arguments) == ()
 
 
 # Linking --------------------------------------------------------------------------------------------------------------
@@ -329,7 +330,9 @@ def test_a_cutouts_nodule_scores_as_its_best_find_and_what_lies_elsewhere_scores
 def test_a_find_hits_within_the_nodules_radius_and_doubtful_places_do_not_count(
     columns: slice, nodule_score: float, false: int
 ) -> None:
-    hu, reference, doubtful = np.full((5, 60, 60), -850, np.int16), np.zeros((5, 60, 60), np.uint8), np.zeros((5, 60, 60), bool)
+    hu = np.full((5, 150, 150), -350, np.int16)
+    hu[:, 10:140, 10:140] = -850  # a lung
+    reference, doubtful = np.zeros(hu.shape, np.uint8), np.zeros(hu.shape, bool)
     reference[1:4, 20:26, 20:26], doubtful[1:4, 20:26, 40:46] = 1, True
     hu[1:4, 20:26, columns] = 200
     scan = LabelledScan("P", CT(hu, np.diag([-0.7, -0.7, 1.0, 1.0])), reference, doubtful)

@@ -158,6 +158,16 @@ def test_the_report_measures_each_nodule_and_points_at_its_segment(axial):
     assert report.ContentTemplateSequence[0].TemplateIdentifier == "1500"
 
 
+def test_a_nodule_of_unknown_side_has_no_laterality(axial, tmp_path):
+    result, source, *_ = axial
+    unknown = replace(result, nodules=tuple(replace(nodule, side="unknown") for nodule in result.nodules))
+    paths = write_dicom(unknown, source, tmp_path / "out")
+    groups = hd.sr.srread(paths["measurements"]).content.get_volumetric_roi_measurement_groups()
+    assert [group.finding_sites[0].laterality for group in groups] == [None, None]
+    segments = pydicom.dcmread(paths["segmentation"]).SegmentSequence
+    assert not any("Left" in str(segment) or "Right" in str(segment) for segment in segments)
+
+
 def test_the_private_code_says_whose_it_is(axial):
     scheme = axial[3].CodingSchemeIdentificationSequence[0]
     assert (scheme.CodingSchemeDesignator, scheme.CodingSchemeName) == ("99LNHG", "LNHG Slicer, private codes")

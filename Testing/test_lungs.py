@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from lnhg.axial import axial_view
 from lnhg.ct import CT
-from lnhg.lungs import lung_regions
+from lnhg.data.phantom import chest_phantom
+from lnhg.lungs import LEFT, RIGHT, UNSIDED, lung_regions
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _SPACING = np.array([3.0, 2.2, 2.2])  # slice, row, column
@@ -128,7 +129,7 @@ def test_a_field_of_view_of_one_value_has_no_lungs(value: int) -> None:
 
 
 def test_a_cut_out_is_too_small_to_hold_lungs() -> None:
-    cut = _chest()[25:33, 44:88, 30:74]
+    cut = _chest()[20:40, 55:77, 36:60]
     assert (cut < -700).mean() > 0.5
     assert not lung_regions(_ct(cut)).any()
 
@@ -152,3 +153,143 @@ def test_nodules_that_radiologists_outlined_lie_in_or_near_the_mask(name: str) -
         assert distance[nodules[around] > 0].max() <= 5
     litres = [(mask == side).sum() * view.ct.voxel_volume / 1e6 for side in (1, 2)]
     assert all(1 < lung < 4 for lung in litres)
+
+
+# ---------------------------------------------------------------- fields of view, on the synthetic chest
+
+
+@pytest.fixture(scope="module")
+def chest() -> tuple[CT, np.ndarray]:
+    """The synthetic chest in a field of view that shows it whole, and its lungs."""
+    ct = chest_phantom(0, (50, 160, 160)).ct
+    lungs = lung_regions(ct)
+    assert all(1.8 < (lungs == side).sum() * ct.voxel_volume / 1e6 < 3 for side in (RIGHT, LEFT))
+    return ct, lungs
+
+
+Scan = tuple[CT, np.ndarray]  # a CT and the lungs it shows
+
+
+def _in_circle(scan: Scan, diameter: float, value: int, offset: tuple[float, float] = (0, 0)) -> Scan:
+    """The scan in a round field of view (mm), its middle moved to the left and to the back, padded with `value`."""
+    ct, lungs = scan
+    rows, columns = ((np.arange(n) - n / 2) * s for n, s in zip(ct.hu.shape[1:], ct.spacing[1::-1], strict=True))
+    inside = np.hypot(columns - offset[0], rows[:, None] - offset[1]) < diameter / 2
+    return CT(np.where(inside, ct.hu, value).astype(np.int16), ct.ijk_to_ras), np.where(inside, lungs, 0)
+
+
+def _in_field(scan: Scan, width: float, depth: float, left: float = 0, back: float = 0) -> Scan:
+    """The scan cut to a field of view (mm) whose middle is moved to the left and to the back."""
+    ct, lungs = scan
+    cut = [slice(None)]
+    for n, spacing, size, offset in zip(ct.hu.shape[1:], ct.spacing[1::-1], (depth, width), (back, left), strict=True):
+        middle, half = n / 2 + offset / spacing, size / 2 / spacing
+        cut.append(slice(max(0, round(middle - half)), round(middle + half)))
+    return CT(ct.hu[tuple(cut)], ct.ijk_to_ras), lungs[tuple(cut)]
+
+
+def _without(scan: Scan, side: int) -> Scan:
+    """The scan with one lung full of fluid."""
+    ct, lungs = scan
+    return CT(np.where(lungs == side, 20, ct.hu).astype(np.int16), ct.ijk_to_ras), np.where(lungs == side, 0, lungs)
+
+
+def _scaled(scan: Scan, factor: float) -> Scan:
+    return CT(scan[0].hu, scan[0].ijk_to_ras @ np.diag([factor, factor, factor, 1])), scan[1]
+
+
+def _assert_found(scan: Scan, share: float = 0.93, more: float = 0.08) -> np.ndarray:
+    """The lungs are found in the scan, and no part of one is called the other."""
+    ct, lungs = scan
+    mask = lung_regions(ct)
+    assert ((mask > 0) & (lungs > 0)).sum() > share * (lungs > 0).sum()
+    assert ((mask > 0) & (lungs == 0)).sum() < more * (lungs > 0).sum()
+    swapped = ((mask == RIGHT) & (lungs == LEFT)) | ((mask == LEFT) & (lungs == RIGHT))
+    assert swapped.sum() < 0.01 * (lungs > 0).sum()
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("diameter", "value", "offset"),
+    [(260, -1024, (0, 0)), (260, -2000, (20, -15)), (260, -3024, (0, 0)), (220, 0, (-10, 0)), (320, -1000, (0, 0)),
+     (180, -1024, (0, 0)), (200, -1024, (70, 0)), (200, 0, (-70, 10)), (500, -1024, (0, 0))],
+)  # fmt: skip
+def test_lungs_that_touch_a_round_padded_field_of_view_are_found(chest: Scan, diameter, value, offset) -> None:
+    _assert_found(_in_circle(chest, diameter, value, offset))
+
+
+@pytest.mark.parametrize("value", [-1024, -2000, 0])
+def test_lungs_that_touch_bars_of_padding_are_found(chest: Scan, value) -> None:
+    ct, lungs = chest
+    hu, lungs = ct.hu.copy(), lungs.copy()
+    for bars in (np.s_[:, :55], np.s_[:, 105:], np.s_[..., :40], np.s_[..., 118:]):
+        hu[bars], lungs[bars] = value, 0
+    _assert_found((CT(hu, ct.ijk_to_ras), lungs))
+
+
+@pytest.mark.parametrize("width", [260, 230, 190, 160, 130, 100])
+@pytest.mark.parametrize("left", [75, -75], ids=["left lung", "right lung"])
+def test_a_field_of_view_of_mostly_one_lung_never_swaps_sides(chest: Scan, width, left) -> None:
+    _assert_found(_in_field(chest, width, max(width, 150), left), 0.9)
+
+
+@pytest.mark.parametrize(("width", "depth", "left"), [(100, 100, 70), (110, 90, -70), (90, 140, 75)])
+def test_lung_whose_side_is_not_shown_has_none(chest: Scan, width, depth, left) -> None:
+    mask = _assert_found(_in_field(chest, width, depth, left), 0.9)
+    assert set(np.unique(mask)) == {0, UNSIDED}
+
+
+@pytest.mark.parametrize(("factor", "width"), [(0.5, 190), (0.6, 220), (0.33, 120)], ids=["child", "older", "newborn"])
+def test_the_lungs_of_children_are_found_with_their_sides(chest: Scan, factor, width) -> None:
+    mask = _assert_found(_in_field(_scaled(chest, factor), width, width), more=0.12)  # the closing is wide in a newborn
+    assert set(np.unique(mask)) == {0, RIGHT, LEFT}
+
+
+@pytest.mark.parametrize("factor", [1, 0.8, 0.5])
+@pytest.mark.parametrize("missing", [RIGHT, LEFT])
+def test_one_lung_in_a_whole_chest_keeps_its_side(chest: Scan, factor, missing) -> None:
+    mask = _assert_found(_scaled(_without(chest, missing), factor))
+    assert set(np.unique(mask)) == {0, RIGHT + LEFT - missing}
+
+
+@pytest.mark.parametrize(
+    ("part", "steps"),
+    [(np.s_[-20:], (1, 1, 1)), (np.s_[8:20], (1, 1, 1)), (np.s_[22:24], (1, 1, 1)), (np.s_[::2], (1, 1, 2)),
+     (np.s_[:, ::2, ::2], (2, 2, 1))],
+    ids=["apex", "base", "two slices", "slices of 12 mm", "half the resolution"],
+)  # fmt: skip
+def test_parts_and_coarse_versions_of_a_scan_have_lungs(chest: Scan, part, steps) -> None:
+    ct, lungs = chest
+    assert lungs[part].any()
+    _assert_found((CT(ct.hu[part], ct.ijk_to_ras @ np.diag([*steps, 1])), lungs[part]), 0.9)
+
+
+@pytest.mark.parametrize(
+    "kind", ["below the lungs", "gas in the bowel", "stool in the bowel", "a zoomed field", "a round field"]
+)
+def test_an_abdomen_has_no_lungs(chest: Scan, kind) -> None:
+    ct, rng = chest[0], np.random.default_rng(0)
+    lungs = ndimage.binary_dilation(chest[1][:20] > 0, np.ones((1, 3, 3)), 2)
+    hu = ct.hu[:20].copy()
+    hu[lungs] = rng.normal(50, 20, lungs.sum())  # the liver and spleen reach up to the top
+    gas = np.hypot((np.arange(160) - 80)[:, None] / 12, (np.arange(160) - 95) / 20) < 1
+    if kind == "gas in the bowel":
+        hu[2:-2, gas] = rng.normal(-990, 20, (len(hu) - 4, gas.sum()))
+    if kind == "stool in the bowel":
+        hu[2:-2, gas] = rng.choice([-980, -960, -600, -100, 20], (len(hu) - 4, gas.sum()), p=[0.6, 0.1, 0.1, 0.1, 0.1])
+    scan = CT(hu, ct.ijk_to_ras), np.zeros(hu.shape, np.uint8)
+    scan = _in_field(scan, 180, 150) if kind == "a zoomed field" else scan
+    scan = _in_circle(scan, 250, -2000) if kind == "a round field" else scan
+    assert not lung_regions(scan[0]).any()
+
+
+@pytest.mark.parametrize("place", ["in front", "to the right", "to the left", "behind"])
+def test_the_foam_of_a_table_at_any_side_of_the_patient_is_no_lung(place: str) -> None:
+    room = np.pad(_chest(), [(0, 0), (30, 30), (30, 30)], constant_values=-1000)
+    table = {"in front": np.s_[:, 5:24, 30:-30], "behind": np.s_[:, -24:-5, 30:-30],
+             "to the right": np.s_[:, 30:-30, 5:24], "to the left": np.s_[:, 30:-30, -24:-5]}[place]  # fmt: skip
+    room[table] = -100
+    foam = tuple(slice(one.start + 2, one.stop - 2) if one.start is not None else one for one in table)
+    room[foam] = -900 + np.random.default_rng(2).normal(0, 10, room[foam].shape)
+    mask = lung_regions(_ct(room))
+    assert _dice(mask > 0, np.pad(_RIGHT | _LEFT, [(0, 0), (30, 30), (30, 30)])) > 0.96

@@ -284,6 +284,19 @@ def test_the_side_is_that_of_the_lung_around_or_nearest_within_a_centimetre() ->
         assert _measured(ct, ball, beside)[0].side == side
 
 
+@pytest.mark.parametrize("shares", [{3: 1.0}, {3: 0.6, 1: 0.4}, {1: 0.5, 2: 0.5}, {2: 0.3, 3: 0.7}])
+def test_a_nodule_has_no_side_where_its_lung_has_none(shares: dict[int, float]) -> None:
+    ball = _ellipsoid((4, 4, 4))
+    lungs = np.zeros(_SHAPE, np.uint8)
+    voxels, first = np.argwhere(ball), 0
+    for side, share in shares.items():
+        count = round(share * len(voxels))
+        lungs[tuple(voxels[first : first + count].T)] = side
+        first += count
+    row = _measured(_lung_with(ball), ball, lungs)[0]
+    assert (row.side, row.touches_pleura) == ("unknown", True)
+
+
 def test_without_lungs_in_view_side_and_contacts_are_unknown() -> None:
     ball = _ellipsoid((4, 4, 4))
     (row,) = _measured(_lung_with(ball), ball, np.zeros(_SHAPE, np.uint8))

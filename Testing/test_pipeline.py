@@ -60,11 +60,13 @@ def turned(axis, degrees):
 
 
 CT_AXIAL = CT(voxels(), on(AXIAL))
+#: The CT is a small part of a chest, in which no lungs are found.
+ANYWHERE = Options(anywhere=True)
 
 
 @pytest.fixture(scope="module")
 def plain():
-    return segment(CT_AXIAL, models=standin_models())
+    return segment(CT_AXIAL, ANYWHERE, models=standin_models())
 
 
 def dice(one, other):
@@ -157,7 +159,7 @@ def reordered(axes, flips):
 def test_flipped_and_permuted_files_give_the_same_nodules(plain, tmp_path, axes, flips):
     hu, matrix = reordered(axes, flips)
     write_nrrd(tmp_path / "ct.nrrd", hu, matrix)
-    result = segment(read_ct(tmp_path / "ct.nrrd"), models=standin_models())
+    result = segment(read_ct(tmp_path / "ct.nrrd"), ANYWHERE, models=standin_models())
     np.testing.assert_array_equal(result.labels, np.flip(plain.labels.transpose(axes), flips))
     np.testing.assert_allclose(result.heterogeneity, np.flip(plain.heterogeneity.transpose(axes), flips), atol=1e-6)
     np.testing.assert_allclose(result.image, np.flip(plain.image.transpose(axes), flips), atol=1e-6)
@@ -181,7 +183,7 @@ def test_the_same_voxels_on_other_grids_give_the_same_nodules_where_the_matrix_s
     write_nrrd(tmp_path / "ct.nrrd", voxels(), matrix)
     ct = read_ct(tmp_path / "ct.nrrd")
     np.testing.assert_allclose(ct.ijk_to_ras, matrix, atol=1e-9)
-    result = segment(ct, models=standin_models())
+    result = segment(ct, ANYWHERE, models=standin_models())
     np.testing.assert_array_equal(result.labels, plain.labels)
     np.testing.assert_allclose(result.heterogeneity, plain.heterogeneity, atol=1e-6)
     for label, nodule in enumerate(result.nodules, 1):
@@ -196,7 +198,7 @@ def test_the_same_voxels_on_other_grids_give_the_same_nodules_where_the_matrix_s
 
 def test_the_slice_number_is_that_of_the_ct_as_stored(plain):
     hu, matrix = reordered((0, 1, 2), (0,))
-    result = segment(CT(hu, matrix), models=standin_models())
+    result = segment(CT(hu, matrix), ANYWHERE, models=standin_models())
     for nodule, other in zip(result.nodules, plain.nodules, strict=True):
         assert nodule.slice == SHAPE[0] - 1 - other.slice
         areas = (result.labels == nodule.id).sum((1, 2))
@@ -210,7 +212,7 @@ SEED = CT_AXIAL.to_ras(SEED_VOXEL)
 
 
 def test_a_seed_adds_the_nodule_that_the_detector_missed(plain):
-    result = segment(CT_AXIAL, seeds=[SEED.tolist()], models=standin_models())
+    result = segment(CT_AXIAL, ANYWHERE, seeds=[SEED.tolist()], models=standin_models())
     assert [nodule.status for nodule in result.nodules] == [CONFIRMED, CONFIRMED, SEEDED]
     assert dice(result.labels == 3, ball(*FAINT[:2])) > 0.8
     assert result.nodules[2].score is None
@@ -238,19 +240,62 @@ def test_a_seed_at_nothing_is_said_as_the_person_gave_it():
 def test_a_seed_outside_the_ct_is_refused_before_the_detector_runs():
     detector = StandInDetector()
     with pytest.raises(InputError, match=r"Seed 500\.0,0\.0,0\.0 lies outside the CT"):
-        segment(CT_AXIAL, seeds=[[500, 0, 0]], models=standin_models(detector))
+        segment(CT_AXIAL, ANYWHERE, seeds=[[500, 0, 0]], models=standin_models(detector))
     assert detector.slices_seen == 0
 
 
 @pytest.mark.parametrize("seed", [[1.0, 2.0], [np.nan, 0, 0]])
 def test_a_seed_that_is_no_point_is_refused(seed):
     with pytest.raises(InputError, match="is no point"):
-        segment(CT_AXIAL, seeds=[seed], models=standin_models())
+        segment(CT_AXIAL, ANYWHERE, seeds=[seed], models=standin_models())
 
 
 def test_seeds_only_without_a_seed_is_refused():
     with pytest.raises(InputError, match="Only seeds were asked for and none was given"):
         segment(CT_AXIAL, Options(seeds_only=True), models=standin_models())
+
+
+# ---------------------------------------------------------------- without lungs
+
+
+def cube():
+    """51 mm of lung around a bright ball, in voxels of 1 mm."""
+    k, j, i = np.ogrid[-25:26, -25:26, -25:26]
+    return CT(np.where(k**2 + j**2 + i**2 < 36, 50, -850).astype(np.int16), np.diag([-1.0, -1.0, 1.0, 1.0]))
+
+
+def abdomen():
+    """Soft tissue in air with a bright organ and gas, 300 mm wide."""
+    k, j, i = np.ogrid[0:10, -100:100, -100:100]
+    hu = np.where((j / 60) ** 2 + (i / 90) ** 2 < 1, -200, -1000) + 0 * k
+    hu[:, 80:90, 110:120], hu[:, 70:80, 70:80] = 100, -1000
+    return CT(hu.astype(np.int16), np.diag([-1.6, -1.6, 2.5, 1.0]))
+
+
+@pytest.mark.parametrize("ct", [CT_AXIAL, cube(), abdomen()], ids=["cut-out", "cube", "abdomen"])
+def test_where_no_lungs_are_found_nothing_is_called_a_nodule_unless_asked(ct):
+    detector = StandInDetector()
+    result = segment(ct, models=standin_models(detector))
+    assert (result.nodules, result.candidates, detector.slices_seen) == ((), (), 0)
+    (note,) = [warning for warning in result.warnings if "No lungs were found" in warning]
+    assert note.endswith("no nodules were looked for; set a seed, or choose to look anywhere (--anywhere).")
+    asked = segment(ct, ANYWHERE, models=standin_models())
+    assert asked.nodules
+    assert all(nodule.side == "unknown" for nodule in asked.nodules)
+    assert any(warning.endswith("sides are unknown, and the whole CT was searched.") for warning in asked.warnings)
+    seeded = segment(ct, seeds=[asked.nodules[0].centre_ras], models=standin_models())
+    assert [nodule.status for nodule in seeded.nodules] == [SEEDED]
+
+
+def test_nodules_in_a_lung_whose_side_the_field_does_not_show_have_none():
+    rows, columns = np.ogrid[-60:60, -60:60]
+    lung = np.hypot(rows, columns) < 50
+    hu = np.full((12, 120, 120), -300, np.int16)
+    hu[:, lung] = -850
+    hu[3:9, 50:58, 70:78] = 40
+    result = segment(CT(hu, np.diag([-1.0, -1.0, 2.0, 1.0])), models=standin_models())
+    assert [nodule.side for nodule in result.nodules] == ["unknown"]
+    assert any("does not show which lung" in warning for warning in result.warnings)
 
 
 # ---------------------------------------------------------------- parts of the CT
@@ -262,7 +307,7 @@ def box_around(centre, margin=6.0):
 
 
 def test_a_region_keeps_the_nodules_centred_in_it(plain):
-    result = segment(CT_AXIAL, Options(roi=box_around(DARK[0])), models=standin_models())
+    result = segment(CT_AXIAL, Options(anywhere=True, roi=box_around(DARK[0])), models=standin_models())
     assert len(result.nodules) == 1
     np.testing.assert_array_equal(result.labels == 1, plain.labels == 2)
 
@@ -271,13 +316,13 @@ def test_a_region_keeps_the_nodules_centred_in_it(plain):
 def test_a_slice_range_counts_slices_as_stored(flips):
     hu, matrix = reordered((0, 1, 2), flips)
     first = SHAPE[0] - 1 - BRIGHT[0][0] if flips else BRIGHT[0][0]
-    result = segment(CT(hu, matrix), Options(slices=(first, first)), models=standin_models())
+    result = segment(CT(hu, matrix), Options(anywhere=True, slices=(first, first)), models=standin_models())
     assert len(result.nodules) == 1
     assert result.nodules[0].hu_mean > 50
 
 
 def test_the_papers_rule_shows_nothing_outside_the_region_but_what_a_seed_points_at():
-    options = Options(fusion="paper", slices=(0, 10))
+    options = Options(anywhere=True, fusion="paper", slices=(0, 10))
     result = segment(CT_AXIAL, options, models=standin_models())
     assert [nodule.status for nodule in result.nodules] == [CONFIRMED, CONFIRMED]
     assert result.labels.max() == 2
@@ -316,7 +361,7 @@ def test_options_that_make_no_sense_are_refused(bad):
 
 def test_progress_rises_to_one_and_names_the_stages_in_order():
     steps = Steps()
-    segment(CT_AXIAL, models=standin_models(), progress=steps)
+    segment(CT_AXIAL, ANYWHERE, models=standin_models(), progress=steps)
     fractions = [step.fraction for step in steps]
     assert fractions == sorted(fractions)
     assert fractions[0] == 0
@@ -330,7 +375,7 @@ def test_progress_rises_to_one_and_names_the_stages_in_order():
 def test_a_callback_that_returns_false_cancels(stage):
     steps = Steps(cancel_at=stage)
     with pytest.raises(Cancelled):
-        segment(CT_AXIAL, models=standin_models(), progress=steps)
+        segment(CT_AXIAL, ANYWHERE, models=standin_models(), progress=steps)
     assert [step.stage for step in steps].count(stage) == 1, "nothing is done after the cancel"
 
 
@@ -346,20 +391,20 @@ def test_a_callback_that_returns_nothing_does_not_cancel():
 
 
 def test_the_papers_triplets_and_rule_keep_what_the_generator_alone_sees():
-    result = segment(CT_AXIAL, Options(fusion="paper", triplets="paper"), models=standin_models())
+    result = segment(CT_AXIAL, Options(anywhere=True, fusion="paper", triplets="paper"), models=standin_models())
     assert [nodule.status for nodule in result.nodules] == [CONFIRMED, CONFIRMED, GENERATOR_ONLY]
     assert dice(result.labels == 3, ball(*FAINT[:2])) > 0.8
 
 
 def test_run_everywhere_the_scans_rule_calls_it_unconfirmed(plain):
-    result = segment(CT_AXIAL, Options(full_generator=True), models=standin_models())
+    result = segment(CT_AXIAL, Options(anywhere=True, full_generator=True), models=standin_models())
     np.testing.assert_array_equal(result.labels, plain.labels)
     assert dice(result.unconfirmed == 1, ball(*FAINT[:2])) > 0.8
     assert not plain.unconfirmed.any(), "the generator was not run there"
 
 
 def test_a_find_that_the_generator_does_not_see_is_marked_detector_only():
-    result = segment(CT_AXIAL, Options(generator_threshold=5.0), models=standin_models())
+    result = segment(CT_AXIAL, Options(anywhere=True, generator_threshold=5.0), models=standin_models())
     assert [nodule.status for nodule in result.nodules] == [DETECTOR_ONLY] * 2
     assert dice(result.labels == 1, ball(*BRIGHT[:2])) > 0.8
 
@@ -390,21 +435,21 @@ def test_a_seed_in_a_mass_has_it_seen_from_further_away_too(radius, pixels, monk
 def test_a_mass_is_seen_from_further_away_but_for_the_papers_rule():
     mass, ct = large_ball(20.0)
     models = replace(standin_models(), generator=NearsightedGenerator())
-    found = segment(ct, models=models)
+    found = segment(ct, ANYWHERE, models=models)
     assert [nodule.status for nodule in found.nodules] == [CONFIRMED]
     assert dice(found.labels == 1, mass) > 0.9
-    assert dice(segment(ct, Options(fusion="paper"), models=models).labels > 0, mass) < 0.6
+    assert dice(segment(ct, Options(anywhere=True, fusion="paper"), models=models).labels > 0, mass) < 0.6
 
 
 def test_a_higher_score_threshold_leaves_out_the_weaker_find(plain):
     between = (plain.nodules[0].score + plain.nodules[1].score) / 2
-    result = segment(CT_AXIAL, Options(score_threshold=between), models=standin_models())
+    result = segment(CT_AXIAL, Options(anywhere=True, score_threshold=between), models=standin_models())
     np.testing.assert_array_equal(result.labels == 1, plain.labels == 1)
     assert len(result.nodules) == 1
 
 
 def test_each_nodules_own_range_goes_from_zero_to_one():
-    result = segment(CT_AXIAL, Options(normalisation="nodule"), models=standin_models())
+    result = segment(CT_AXIAL, Options(anywhere=True, normalisation="nodule"), models=standin_models())
     for label in (1, 2):
         values = result.heterogeneity[result.labels == label]
         assert (values.min(), values.max()) == (0, 1)
@@ -418,7 +463,7 @@ def test_the_scans_range_tells_the_darker_nodule_from_the_brighter(plain):
 
 
 def test_the_papers_range_is_that_of_each_whole_slice():
-    result = segment(CT_AXIAL, Options(normalisation="slice"), models=standin_models())
+    result = segment(CT_AXIAL, Options(anywhere=True, normalisation="slice"), models=standin_models())
     k, j, i = DARK[0]
     image = result.image[k]
     expected = 1 - (image[j, i] - image.min()) / (image.max() - image.min())
@@ -426,7 +471,7 @@ def test_the_papers_range_is_that_of_each_whole_slice():
 
 
 def test_intensity_is_the_inverse_turned_round(plain):
-    result = segment(CT_AXIAL, Options(heterogeneity="intensity"), models=standin_models())
+    result = segment(CT_AXIAL, Options(anywhere=True, heterogeneity="intensity"), models=standin_models())
     inside = plain.labels > 0
     np.testing.assert_allclose(result.heterogeneity[inside], 1 - plain.heterogeneity[inside], atol=1e-6)
 

@@ -22,7 +22,7 @@ from lnhg.training import rescorer_training
 from lnhg.training.packing import pack
 from lnhg.training.rescorer_training import RescorerTraining, probabilities, train_on
 from standins import standin_models
-from test_pipeline import CT_AXIAL
+from test_pipeline import ANYWHERE, CT_AXIAL
 from training_data import cut_off_after
 
 
@@ -149,20 +149,20 @@ def models() -> Models:
 
 
 def test_a_candidate_that_the_second_look_doubts_is_gone(models):
-    (nodule,) = segment(CT_AXIAL, models=models).nodules
-    both = segment(CT_AXIAL, Options(detector_alone=True), models=models).nodules
+    (nodule,) = segment(CT_AXIAL, ANYWHERE, models=models).nodules
+    both = segment(CT_AXIAL, Options(anywhere=True, detector_alone=True), models=models).nodules
     assert len(both) == 2
     assert nodule.centre_ras == both[0].centre_ras
     assert nodule.score == pytest.approx(np.sqrt(both[0].score), abs=1e-3)
 
 
 def test_the_papers_rule_knows_no_second_look(models):
-    assert len(segment(CT_AXIAL, models=models).candidates) == 1
-    assert len(segment(CT_AXIAL, Options(fusion="paper"), models=models).candidates) == 2
+    assert len(segment(CT_AXIAL, ANYWHERE, models=models).candidates) == 1
+    assert len(segment(CT_AXIAL, Options(anywhere=True, fusion="paper"), models=models).candidates) == 2
 
 
 def test_a_chosen_score_counts_for_the_score_after_the_second_look(models):
-    assert segment(CT_AXIAL, Options(score_threshold=0.95), models=models).nodules == ()
+    assert segment(CT_AXIAL, Options(anywhere=True, score_threshold=0.95), models=models).nodules == ()
 
 
 def test_packed_weights_are_used_by_a_run(samples, tmp_path):

@@ -53,6 +53,7 @@ class Parameters:
     hide_rim: bool = Options.hide_rim
     full_generator: bool = Options.full_generator
     detector_alone: bool = Options.detector_alone
+    anywhere: bool = Options.anywhere
 
     layer: Annotated[str, Choice(choices("layer"))] = "final"
     opacity: Annotated[float, WithinRange(0, 1)] = 0.5
@@ -114,6 +115,7 @@ def options_of(parameters: Any, *, seeds_only: bool = False) -> Options:
         hide_rim=parameters.hide_rim,
         full_generator=parameters.full_generator,
         detector_alone=parameters.detector_alone,
+        anywhere=parameters.anywhere,
         # A nodule that was added by hand is wanted wherever it lies.
         roi=None if seeds_only or parameters.region is None else _box(parameters.region, parameters.ct),
         slices=(parameters.first_slice, parameters.last_slice) if parameters.limit_slices and not seeds_only else None,

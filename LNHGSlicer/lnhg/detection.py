@@ -57,8 +57,8 @@ def detect(
 
     Args:
         detector: in evaluation mode.
-        lungs: `[slice, row, column]`, above 0 in the lungs. Slices without lung are skipped, candidates whose centre
-            lies more than 5 mm outside are dropped; all 0 (a crop): every slice is searched whole.
+        lungs: `[slice, row, column]`, above 0 in the lungs, or wherever is to be searched. Slices without lung are
+            skipped, candidates whose centre lies more than 5 mm outside are dropped.
         score_threshold: lowest score of a candidate.
         report: called with the share done, 0 to 1.
     """
@@ -99,8 +99,7 @@ def slice_boxes(
     report: Callable[[float], None] = lambda fraction: None,
 ) -> list[list[ScoredBox]]:
     """For each slice of the CT the detector's boxes in CT pixels, none on slices left out; arguments as of `detect`."""
-    searched = lungs.any((1, 2)) if lungs.any() else np.ones(len(ct.hu), bool)
-    wanted = np.flatnonzero(searched)[:: searched_step(ct.spacing[2])]
+    wanted = np.flatnonzero(lungs.any((1, 2)))[:: searched_step(ct.spacing[2])]
     steps = grid.steps(ct.hu.shape[1:], ct.spacing[:2])
     found: list[list[ScoredBox]] = [[] for _ in ct.hu]
     for begin in range(0, len(wanted), batch_size):
@@ -132,9 +131,7 @@ def slice_images(
 
 
 def _window(lungs: np.ndarray, spacing: tuple[float, float, float]) -> tuple[slice, slice]:
-    """Rows and columns of the bounding box of a mask `[row, column]` and a margin; everything when it is empty."""
-    if not lungs.any():
-        return slice(0, lungs.shape[0]), slice(0, lungs.shape[1])
+    """Rows and columns of the bounding box of a mask `[row, column]` and a margin."""
     ranges = []
     for axis, pixel in ((1, spacing[1]), (0, spacing[0])):
         lines = np.flatnonzero(lungs.any(axis))
@@ -203,9 +200,7 @@ def _holds_centre(box: Sequence[float], other: Sequence[float]) -> bool:
 
 
 def _in_lungs(candidate: Candidate, lungs: np.ndarray, spacing: tuple[float, float, float]) -> bool:
-    """Whether the candidate's centre lies in the lungs or at most 5 mm outside; always, where there are no lungs."""
-    if not lungs.any():
-        return True
+    """Whether the candidate's centre lies in the lungs or at most 5 mm outside."""
     voxel = np.array(spacing[::-1])  # mm along (slice, row, column)
     centre = candidate.centre_ijk[::-1]
     first = np.maximum(0, np.floor(centre - _OUTSIDE_MM / voxel)).astype(int)

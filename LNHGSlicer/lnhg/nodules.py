@@ -18,6 +18,7 @@ from .boxes import grown_box, label_boxes
 from .ct import CT
 from .geometry import equivalent_diameter, slice_axes
 from .heterogeneity import HeterogeneityFigures, Indexed, figures, raw_ct_figures, reach, rim_mask
+from .lungs import LEFT, RIGHT, UNSIDED
 
 # HU above which a voxel counts as solid, below which as (nearly) aerated, and above which as calcified.
 _SOLID_HU, _AERATED_HU, _CALCIFIED_HU = -300, -600, 200
@@ -27,6 +28,7 @@ _TYPE_CORE_VOXELS = 5
 # Shares of the core's voxels that part the types. On 780 nodules of LIDC-IDRI they call 650 of the 695 that readers
 # rate solid solid, and 35 of the 39 rated ground glass ground glass; of the 47 rated between, only 20 part-solid.
 _CALCIFIED_SHARE, _SOLID_SHARE, _GROUND_GLASS_SHARE = 0.5, 0.6, 0.1
+_SIDES = {RIGHT: "right", LEFT: "left"}
 # The lung a nodule belongs to lies within this distance, mm.
 _SIDE_MM = 10.0
 # Tissue around the lungs this close to a nodule's surface is touched, mm: about one cell of the lung mask.
@@ -50,7 +52,8 @@ class Nodule:
         centre_r, centre_a, centre_s: mean position of the voxels, RAS.
         slice: number k, from 0, of the axial slice with the largest area (of several, the one nearest the head).
         instance_number: DICOM instance number of that slice.
-        side: `right`, `left`: the lung that holds most of its voxels, or the nearest within 10 mm; else `unknown`.
+        side: `right`, `left`: the lung that holds most of its voxels, or the nearest within 10 mm; else, or where the
+            field of view does not show which lung that is, `unknown`.
         volume: voxels times the volume of one.
         equivalent_diameter: of the sphere of the same volume.
         long_axis, short_axis: on that slice, the longest diameter and the longest chord at right angles to it; the
@@ -303,8 +306,9 @@ class _Cut:
         if not sides.any():
             far = ndimage.distance_transform_edt(~self.mask, self.ct.spacing[::-1]) > _SIDE_MM
             sides = self.lungs[~far]
-        right, left = (sides == 1).sum(), (sides == 2).sum()
-        return "unknown" if right == left else "right" if right > left else "left"
+        counts = np.bincount(sides, minlength=UNSIDED + 1)[RIGHT:]
+        most = np.flatnonzero(counts == counts.max()) + RIGHT
+        return _SIDES.get(int(most[0]), "unknown") if len(most) == 1 else "unknown"
 
     def _wall(self) -> np.ndarray:
         """Tissue outside the lungs."""

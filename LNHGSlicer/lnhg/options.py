@@ -62,6 +62,9 @@ class Options:
     roi: tuple[float, ...] | None = _option(None, "only nodules centred in this box: RAS bounds R0,R1,A0,A1,S0,S1 in mm")
     slices: tuple[int, int] | None = _option(None, "only nodules centred on slices A to B of the CT as stored, from 0")
     full_generator: bool = _option(False, "run the generator on every slice, not only around the candidates")
+    anywhere: bool = _option(
+        False, "look for nodules in the whole CT; without it only in the lungs, and nowhere where no lungs are found"
+    )
     seeds_only: bool = _option(False, "skip the detector: segment only at the given points")
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ from .fusion import SEEDED, FusionRule, Nodules, around, edge_of, fuse_paper, fu
 from .generation import NoduleImage, Place, generate
 from .grid import NetworkGrid
 from .heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
-from .lungs import lung_regions
+from .lungs import UNSIDED, lung_regions
 from .networks.ensemble import Detector, detector_of
 from .networks.folding import fold_batch_norms, for_tiles
 from .networks.generator import Generator, build_generator
@@ -170,24 +170,34 @@ class _Run:
 
     def lungs(self) -> np.ndarray:
         lungs = lung_regions(self.ct)
+        if (lungs == UNSIDED).any():
+            self.warnings.append(
+                "The field of view does not show which lung is the right one: sides of nodules can be unknown."
+            )
         if not lungs.any():
-            self.warnings.append("No lungs were found in the field of view: sides are unknown and the whole CT was searched.")
+            self.warnings.append(f"No lungs were found in the field of view: sides are unknown{self._without_lungs()}.")
         return lungs
+
+    def _without_lungs(self) -> str:
+        if self.options.seeds_only:
+            return ""
+        if self.options.anywhere:
+            return ", and the whole CT was searched"
+        return " and no nodules were looked for; set a seed, or choose to look anywhere (--anywhere)"
 
     def detected(self, lungs: np.ndarray, region: np.ndarray | None) -> tuple[Candidate, ...]:
         if self.options.seeds_only or self.models.detector is None:
             return ()
-        if region is not None and lungs.any():
-            lungs = np.where(np.any(region, axis=(1, 2))[:, None, None], lungs, 0)
-            if not lungs.any():
-                return ()
+        searched = np.ones_like(lungs) if self.options.anywhere else lungs
+        if region is not None:
+            searched = np.where(np.any(region, axis=(1, 2))[:, None, None], searched, 0)
         again = self._rescorer()
         score = self.models.threshold("rescorer" if again else "detector", self.options.score_threshold)
         found = detect(
             self.ct,
             _DetectorOnCompute(self.models.detector, self.compute),
             self.models.grid("detector"),
-            lungs=lungs,
+            lungs=searched,
             batch_size=_SLICES_A_TIME,
             score_threshold=self.models.lowest_rescored if again else score,
             report=lambda fraction: self.report("detect", fraction),

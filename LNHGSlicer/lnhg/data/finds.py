@@ -33,8 +33,8 @@ def finds_on_scan(ct: CT, detector: SliceDetector, grid: NetworkGrid) -> tuple[C
 
 def finds_on_cutout(cutout: MirroredCutout, detector: SliceDetector, grid: NetworkGrid) -> tuple[Candidate, ...]:
     """What the detector finds anywhere on a cut-out, best first; it shows too little to tell the lungs."""
-    nowhere = np.zeros(cutout.ct.hu.shape, np.uint8)
-    return detect(cutout.ct, detector, grid, lungs=nowhere, score_threshold=LOWEST_SCORE)
+    anywhere = np.ones(cutout.ct.hu.shape, np.uint8)
+    return detect(cutout.ct, detector, grid, lungs=anywhere, score_threshold=LOWEST_SCORE)
 
 
 @dataclass(frozen=True)
