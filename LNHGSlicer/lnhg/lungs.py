@@ -27,16 +27,18 @@ _GAS_HU, _SMALL_LUNG_MM3, _SMALL_LUNG_HU = -920.0, 150e3, -930.0
 # The largest axial section of a lung is at least this large and this share of the body's, so that a child has lungs too;
 # the smaller lung has at least the last share of the larger.
 _LUNG_SECTION_MM2, _LUNG_OF_BODY, _LUNG_SHARE = 1000.0, 0.03, 0.05
-# The foam of a table is flatter than the first value, and has more than this share of all tissue on one side.
-_FOAM_MM, _BESIDE_SHARE = 60.0, 0.9
+# The foam of a table is flatter than the first value, and has more than this share of all tissue on one side; the last where
+# it has none on the other.
+_FOAM_MM, _BESIDE, _BESIDE_BARE = 60.0, 0.9, 0.75
 # The windpipe: sections of gas up to this size, this close to the body's middle, over at least this length.
 _AIRWAY_HU, _AIRWAY_SECTION_MM2, _AIRWAY_OFFSET_MM, _AIRWAY_LENGTH_MM = -930.0, 900.0, 35.0, 30.0
 # Radius of the closing that takes nodules at the pleura and vessels of the hilum into the mask.
 _CLOSING_MM = 10.0
-# Both lungs of a pair hold at least the first share of it, or the second in a field that shows little of one. Their centres lie this far apart, or in a child this share of the
-# larger one's width; at most a tenth of the smaller one lies beyond the seam; this much is between them, on lines from side
-# to side that hold at least the last share of the smaller one.
+# Both lungs of a pair hold at least the first share of it, or the second in a field that shows little of one. Their centres
+# lie this far apart, or in a child this share of the larger one's width.
 _PART_SHARE, _SLIVER_SHARE, _PART_DISTANCE_MM, _PART_DISTANCE = 0.15, 0.03, 50.0, 0.6
+# Of a pair at most the first share of the smaller one lies beyond the seam, and this much is between them, on lines from
+# side to side that hold at least the last share of the smaller one.
 _BEYOND_SEAM, _BETWEEN_MM, _COMMON_LINES = 0.1, 8.0, 0.3
 # A lung has a side if at most this share of it lies on the other one.
 _UNSURE = 0.3
@@ -206,16 +208,26 @@ def _is_lung(inside: np.ndarray, values: np.ndarray, body: _Body) -> bool:
 
 
 def _is_foam(inside: np.ndarray, body: _Body) -> bool:
-    """Whether a component is the foam of a table or cushion: flat, and beside the body."""
+    """Whether a component is the foam of a table, a cushion or a gown: flat, and beside the body."""
     for axis in (1, 2):
         tissue = body.tissue.sum((0, 3 - axis)).cumsum()
-        before = tissue[round(np.nonzero(inside)[axis].mean())] / tissue[-1]
+        before = float(tissue[round(np.nonzero(inside)[axis].mean())] / tissue[-1])
         flat = inside.sum() / inside.any(axis).sum() * body.cell[axis] < _FOAM_MM
         # A lung that the side of a narrow field cuts lies beside all tissue too.
         cut = axis == 2 and (inside & body.at_side).any()
-        if flat and not cut and not 1 - _BESIDE_SHARE < before < _BESIDE_SHARE:
+        least = _BESIDE_BARE if axis == 1 and _is_bare(inside, body.tissue, before > 0.5) else _BESIDE
+        if flat and not cut and max(before, 1 - before) > least:
             return True
     return False
+
+
+def _is_bare(inside: np.ndarray, tissue: np.ndarray, behind: bool) -> bool:
+    """Whether most of a component has no tissue behind it, or before it."""
+    if not behind:
+        inside, tissue = inside[:, ::-1], tissue[:, ::-1]
+    last = inside.shape[1] - 1 - inside[:, ::-1].argmax(1)
+    beyond = tissue & (np.arange(inside.shape[1])[:, None] > last[:, None])
+    return bool(beyond.any(1)[inside.any(1)].mean() < 0.5)
 
 
 def _sides(components: np.ndarray, body: _Body) -> np.ndarray:

@@ -171,9 +171,7 @@ class _Run:
     def lungs(self) -> np.ndarray:
         lungs = lung_regions(self.ct)
         if (lungs == UNSIDED).any():
-            self.warnings.append(
-                "The field of view does not show which lung is the right one: sides of nodules can be unknown."
-            )
+            self.warnings.append("The field of view does not show which lung is which: sides of nodules can be unknown.")
         if not lungs.any():
             self.warnings.append(f"No lungs were found in the field of view: sides are unknown{self._without_lungs()}.")
         return lungs
