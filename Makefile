@@ -1,9 +1,10 @@
-# `make demo` sets up an environment and runs the method on a sample chest CT; `make test` sets up and runs the tests.
+# `make demo` sets up an environment and runs the method on a sample chest CT; `make test` sets up and runs the tests;
+# `make test-application LNHG_SLICER=PROGRAM` clicks through the module in Slicer, see docs/developing.md.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-application lint clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +18,9 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-application: $(VENV)/ready
+	LNHG_SLICER="$(LNHG_SLICER)" $(BIN)/python Testing/application/run.py --output build/drives $(DRIVES)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

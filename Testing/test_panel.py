@@ -27,6 +27,7 @@ from host.handmade import GRIDS, handmade_result  # noqa: E402
 from host.panel_double import RESULT, InstallerDouble, add_ct, click, open_panel  # noqa: E402
 from host.scenes import put_under_transform  # noqa: E402
 from LNHGSlicerLib.headless import headless_host  # noqa: E402
+from LNHGSlicerLib.scene import add_result  # noqa: E402
 
 LIBRARY = Path(__file__).resolve().parents[1] / "LNHGSlicer" / "LNHGSlicerLib"
 
@@ -801,6 +802,17 @@ def test_choices_and_verdicts_come_back_with_a_saved_scene(reviewed, tmp_path):
     assert text(reviewed.ui.opacitySlider, "value") == pytest.approx(0.3)
     assert "paper" in reviewed.ui.fusionBox.itemText(text(reviewed.ui.fusionBox, "currentIndex"))
     assert cells(reviewed, "Verdict") == ["rejected", "to review"]
+
+
+def test_while_a_scene_is_read_its_half_read_nodes_are_left_alone(panel):
+    scene, volume = slicer.mrmlScene, add_ct()
+    scene.StartState(scene.ImportState)
+    add_result(volume, RESULT)
+    panel._shown_ct = None
+    panel._parameters.parameterNode.Modified()
+    assert not shown(panel.ui.reviewGroup)
+    scene.EndState(scene.ImportState)
+    assert cells(panel, "No.") == ["1", "2"]
 
 
 def test_a_run_that_ends_while_another_module_is_open_is_shown_on_return(panel):

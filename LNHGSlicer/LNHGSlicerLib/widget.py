@@ -273,6 +273,8 @@ class Panel(VTKObservationMixin):
             setattr(self._parameters, name, path)
 
     def _on_parameters(self) -> None:
+        if slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsClosing():
+            return  # nodes are half read; the end of it is observed
         ct = self._parameters.ct
         if ct is not self._shown_ct:
             switched, self._shown_ct = self._shown_ct is not None, ct

@@ -18,7 +18,7 @@ def steps():
     check("the panel waits for the click", button.text == "Click on the nodule...", button.text)
     red = slice_view("Red")
     click(red, 60, 60, button=3)
-    yield from until(lambda: not panel.place.waiting, 10)
+    yield from until(lambda: not panel.place.waiting)
     check("a right click ends it, and the panel knows", button.text == "Add nodule here...", button.text)
     key("Escape")  # the view's menu
     yield 300
@@ -45,7 +45,7 @@ def steps():
     move(red, at[0] + 30, at[1])
     yield 200
     click(red, *at)
-    yield from until(lambda: panel.running, 10)
+    yield from until(lambda: panel.running)
     shot("running")
     yield from until(lambda: not panel.running, 200)
     yield 500
@@ -66,7 +66,7 @@ def steps():
     yield 500
     move(red, at[0] + 30, at[1])
     click(red, *at)
-    yield from until(lambda: panel.running, 10)
+    yield from until(lambda: panel.running)
     yield from until(lambda: not panel.running, 200)
     yield 500
     said = panel.ui.errorLabel.text or panel.ui.statusLabel.text

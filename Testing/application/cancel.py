@@ -15,10 +15,10 @@ def steps():
         ("in the middle", lambda: panel.ui.progressBar.value > 0),
     ):
         click(panel.ui.segmentButton)
-        yield from until(lambda: panel.running, 10)
+        yield from until(lambda: panel.running)
         yield from until(condition, 120)
         key("shift+c")
-        yield from until(lambda: not panel.running, 20)
+        yield from until(lambda: not panel.running)
         check(f"cancelled {when}: it is told", "Cancelled" in panel.ui.statusLabel.text, panel.ui.statusLabel.text)
         yield 500
         check("the scene is as it was", slicer.mrmlScene.GetNumberOfNodes() == nodes)
@@ -34,7 +34,7 @@ def steps():
 
     scene.values_of_node = full
     click(panel.ui.segmentButton)
-    yield from until(lambda: panel.ui.errorBox.visible, 10)
+    yield from until(lambda: panel.ui.errorBox.visible)
     scene.values_of_node = real
     check("no memory at the start is told", "memory was full" in panel.ui.errorLabel.text, panel.ui.errorLabel.text)
     check("the panel is free again", panel.ui.segmentButton.enabled and not panel.ui.runBox.visible)
@@ -55,7 +55,7 @@ def steps():
     add_ct()
     yield 500
     click(panel.ui.segmentButton)
-    yield from until(lambda: panel.running, 10)
+    yield from until(lambda: panel.running)
     # The drive ends, and Slicer with it: the process must end too.
 
 

@@ -164,7 +164,7 @@ def check(sentence: str, held: object, seen: object = "") -> bool:
     return bool(held)
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> Iterator[int]:
+def until(condition: Callable[[], object], seconds: float = 120) -> Iterator[int]:
     """Wait until something holds, for `yield from`; an error in it counts as not yet."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -20,7 +20,7 @@ def steps():
     volumes = lambda: [row.nodule.volume for row in panel.review._review.rows()]  # noqa: E731
     before = volumes()
     click(panel.ui.editButton)
-    yield from until(lambda: slicer.util.selectedModule() == "SegmentEditor", 20)
+    yield from until(lambda: slicer.util.selectedModule() == "SegmentEditor")
     yield 1000
     editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
     check("the Segment Editor has the nodule", editor.currentSegmentID() == "Nodule_1", editor.currentSegmentID())
@@ -58,12 +58,12 @@ def steps():
     panel.ui.exportGroup.collapsed = False
     yield 100
     click(panel.ui.exportTableButton)
-    yield from until(lambda: (OUT / "nodules.csv").exists(), 20)
+    yield from until(lambda: (OUT / "nodules.csv").exists())
     with (OUT / "nodules.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     check("what is written is what is drawn", rows[1]["status"] == "edited", rows[1]["status"])
     nodes.segmentation.GetSegmentation().RemoveSegment("Nodule_3")
-    yield from until(lambda: panel.ui.noduleTable.rowCount == 2, 10)
+    yield from until(lambda: panel.ui.noduleTable.rowCount == 2)
     check("a removed segment leaves the table", panel.ui.noduleTable.rowCount == 2)
 
 

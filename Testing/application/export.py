@@ -15,11 +15,11 @@ def steps():
     yield 200
     check("without a folder nothing can be written", not ui.exportTableButton.enabled, ui.exportTableButton.toolTip)
     key("shift+r")
-    yield from until(lambda: row_texts(panel, "Verdict")[0] == "rejected", 10)
+    yield from until(lambda: row_texts(panel, "Verdict")[0] == "rejected")
     ui.exportFolderEdit.setCurrentPath(str(OUT))
     yield 200
     click(ui.exportTableButton)
-    yield from until(lambda: "nodules.csv" in ui.exportLabel.text, 20)
+    yield from until(lambda: "nodules.csv" in ui.exportLabel.text)
     with (OUT / "nodules.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     check(

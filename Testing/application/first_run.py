@@ -12,7 +12,7 @@ def steps():
     check("the button is enabled", panel.ui.segmentButton.enabled, panel.ui.segmentButton.toolTip)
     shot("start")
     click(panel.ui.segmentButton)
-    yield from until(lambda: panel.running, 10)
+    yield from until(lambda: panel.running)
     check("the bar is shown", panel.ui.runBox.visible)
     yield from until(lambda: panel.ui.progressBar.value > 5, 200)
     check("the stage is told", "..." not in panel.ui.stageLabel.text, panel.ui.stageLabel.text)

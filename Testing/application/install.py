@@ -36,7 +36,7 @@ def steps():
     check("the size is that of this computer", (torch.megabytes > 1000) == install.has_cuda(), f"{megabytes} MB")
 
     absent = install.Requirement("torch", "99.0", "torch", torch.megabytes)
-    vision = install.Requirement("torchvision", "99.0", "torchvision", 10)
+    vision = install.Requirement("torchvision", "99.0", "torchvision")
     install.requirements = lambda: [absent, vision]
     panel.install._look()
     panel._update()
@@ -62,7 +62,7 @@ def steps():
     ):
         sys.modules["PyTorchUtils"] = extension
         click(ui.installButton)
-        yield from until(lambda: words in ui.missingLabel.text, 20)  # noqa: B023
+        yield from until(lambda: words in ui.missingLabel.text)  # noqa: B023
         check("a failure is told, and can be tried again", ui.installButton.enabled, ui.missingLabel.text)
     shot("failed")
     sys.modules.pop("PyTorchUtils")
@@ -77,7 +77,7 @@ def steps():
     data = wheel.read_bytes()
     wheel.write_bytes(data + b"!")
     click(ui.installButton)
-    yield from until(lambda: "SHA-256 differs" in ui.missingLabel.text, 20)
+    yield from until(lambda: "SHA-256 differs" in ui.missingLabel.text)
     check("a damaged file is refused", "SHA-256 differs" in ui.missingLabel.text)
     wheel.write_bytes(data)
     click(ui.installButton)

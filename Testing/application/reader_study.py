@@ -14,14 +14,14 @@ def steps():
     click(ui.readerEdit)
     write("Ada A7")
     key("Return")
-    yield from until(lambda: ui.rateButton.enabled, 10)
+    yield from until(lambda: ui.rateButton.enabled)
     check("a digit in a text field is written there", ui.readerEdit.text == "Ada A7", ui.readerEdit.text)
     ui.noduleTable.setFocus()
     for number in range(count):
         selected = panel.review.selected
         for one in (str(number + 6), ("shift+b", "shift+m", "shift+i")[number % 3], "shift+Return"):
             key(one)
-        yield from until(lambda: panel.review.selected != selected, 10)  # noqa: B023
+        yield from until(lambda: panel.review.selected != selected)  # noqa: B023
         check(
             f"nodule {number + 1} is rated with three keys", f"rated {number + 1} of" in ui.ratedLabel.text, ui.ratedLabel.text
         )
@@ -31,12 +31,12 @@ def steps():
     click(ui.readerEdit)
     write("Grace")
     key("Return")
-    yield from until(lambda: "rated 0" in ui.ratedLabel.text, 10)
+    yield from until(lambda: "rated 0" in ui.ratedLabel.text)
     check("another reader begins anew", "rated 0" in ui.ratedLabel.text, ui.ratedLabel.text)
     ui.exportFolderEdit.setCurrentPath(str(OUT))
     yield 200
     click(ui.studyExportButton)
-    yield from until(lambda: list(OUT.glob("reader-study-*.csv")), 10)
+    yield from until(lambda: list(OUT.glob("reader-study-*.csv")))
     click(ui.summaryButton)
     yield 300
     check(

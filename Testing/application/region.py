@@ -18,7 +18,7 @@ def steps():
     check("once it is placed the run can begin", panel.ui.segmentButton.enabled, panel.ui.segmentButton.toolTip)
     shot("region")
     key("shift+s")
-    yield from until(lambda: panel.running, 10)
+    yield from until(lambda: panel.running)
     yield from until(lambda: not panel.running, 400)
     yield 500
     said = panel.ui.statusLabel.text

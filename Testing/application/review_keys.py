@@ -12,20 +12,20 @@ def steps():
     verdicts = lambda: row_texts(panel, "Verdict")  # noqa: E731
     check("the first nodule is selected", panel.review.selected == "Nodule_1")
     key("shift+a")
-    yield from until(lambda: verdicts()[0] == "accepted", 10)
+    yield from until(lambda: verdicts()[0] == "accepted")
     check("accepted with one key, and on to the next", panel.review.selected == "Nodule_2", panel.review.selected)
     key("shift+r")
-    yield from until(lambda: verdicts()[1] == "rejected", 10)
+    yield from until(lambda: verdicts()[1] == "rejected")
     display = nodes.segmentation.GetDisplayNode()
     check("a rejected nodule is hidden", not display.GetSegmentVisibility("Nodule_2"))
     key("shift+u")
-    yield from until(lambda: verdicts()[1] == "to review", 10)
+    yield from until(lambda: verdicts()[1] == "to review")
     check("undo brings it back", display.GetSegmentVisibility("Nodule_2"), verdicts())
     selected = panel.review.selected
     key("shift+n")
-    yield from until(lambda: panel.review.selected != selected, 10)
+    yield from until(lambda: panel.review.selected != selected)
     key("shift+p")
-    yield from until(lambda: panel.review.selected == selected, 10)
+    yield from until(lambda: panel.review.selected == selected)
     check("next and previous", True)
     composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
     for name, seen in (
@@ -41,7 +41,7 @@ def steps():
         ("shift+z", lambda: panel._parameters.zoom),
     ):
         key(name)
-        yield from until(seen, 10)
+        yield from until(seen)
         check(f"{name} does what its tooltip says", seen())
     shot("keys")
 
@@ -85,7 +85,7 @@ def steps():
     panel.ui.noduleTable.selectRow(0)
     first = panel.review.selected
     key("shift+n")
-    yield from until(lambda: panel.review.selected != first, 10)
+    yield from until(lambda: panel.review.selected != first)
     check("and the keys work", panel.review.selected != first)
 
 

@@ -9,9 +9,9 @@ def steps():
     panel = open_module()
     yield 700
     key("shift+a")
-    yield from until(lambda: row_texts(panel, "Verdict")[0] == "accepted", 10)
+    yield from until(lambda: row_texts(panel, "Verdict")[0] == "accepted")
     key("shift+r")
-    yield from until(lambda: row_texts(panel, "Verdict")[1] == "rejected", 10)
+    yield from until(lambda: row_texts(panel, "Verdict")[1] == "rejected")
     yield 300
     volume = panel.review._review.rows()[2].nodule.volume
     slicer.util.selectModule("Data")

@@ -14,7 +14,7 @@ def steps():
     panel.ui.ctSelector.setCurrentNode(first)
     yield 500
     key("shift+a")
-    yield from until(lambda: row_texts(panel, "Verdict")[0] == "accepted", 10)
+    yield from until(lambda: row_texts(panel, "Verdict")[0] == "accepted")
     panel.show_error("Of the first one.")
     panel.ui.ctSelector.setCurrentNode(second)
     yield 700
@@ -30,11 +30,12 @@ def steps():
     panel.show_error("")
 
     def change_takes():
+        """Median of the main thread's own time for a change of a parameter, ms."""
         times = []
-        for value in (0.4, 0.6) * 10:
-            start = time.perf_counter()
+        for value in (0.4, 0.6) * 20:
+            start = time.thread_time()
             panel._parameters.opacity = value
-            times.append(time.perf_counter() - start)
+            times.append(time.thread_time() - start)
         return 1000 * float(np.median(times))
 
     before = change_takes()
@@ -43,9 +44,7 @@ def steps():
         slicer.util.selectModule("LNHGSlicer")
     yield 300
     after = change_takes()
-    check("after 30 visits a change takes as long as before", after < 1.5 * before + 1, f"{before:.1f} ms, {after:.1f} ms")
-    observed = panel._parameters.parameterNode
-    check("the parameter node is observed as often", observed.HasObserver("ModifiedEvent"))
+    check("after 30 visits a change takes as long as before", after < 1.3 * before + 1, f"{before:.1f} ms, {after:.1f} ms")
 
     slicer.mrmlScene.RemoveNode(first)
     yield 700
