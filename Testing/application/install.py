@@ -36,7 +36,7 @@ def steps():
     check("the size is that of this computer", (torch.megabytes > 1000) == install.has_cuda(), f"{megabytes} MB")
 
     absent = install.Requirement("torch", "99.0", "torch", torch.megabytes)
-    vision = install.Requirement("torchvision", "99.0", "torchvision")
+    vision = install.Requirement("torchvision", "99.0", "torchvision", 10)
     install.requirements = lambda: [absent, vision]
     panel.install._look()
     panel._update()

@@ -31,7 +31,7 @@ DRIVES = (
     "export",
     "install",
     "cancel",
-    "dicom",
+    "dicom_database",
     "long_review",
 )
 #: Those that a change has to pass, in under four minutes.
