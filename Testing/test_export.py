@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import sys
 from dataclasses import replace
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -98,6 +99,7 @@ class ExporterDouble:
 
     asked: list = []  # noqa: RUF012 - read by the tests
     failure: Exception | None = None
+    writes = True
 
     def __init__(self, segmentation, contentCreatorName=None):  # noqa: N803 - Slicer's name
         self.segmentation = segmentation
@@ -112,6 +114,8 @@ class ExporterDouble:
         reference = self.segmentation.GetNodeReference(self.segmentation.GetReferenceImageGeometryReferenceRole())
         how = {segment_id: self._tag(segment_id, "DICOM.SegmentAlgorithmType") for segment_id in segmentIDs}
         names = {self._tag(segment_id, "DICOM.SegmentAlgorithmName") for segment_id in segmentIDs}
+        if self.writes:
+            (Path(outputDirectory) / segFileName).write_bytes(b"DICM")
         self.asked.append(
             {"to": outputDirectory, "file": segFileName, "about": metadata, "of": reference, "how": how, "by": names}
         )
@@ -138,7 +142,8 @@ def test_slicers_exporter_gets_the_nodules_that_were_not_rejected_and_no_persons
     Review(nodes).reject(ONE)
     assert export_dicom(nodes, tmp_path / "new") == tmp_path / "new" / "nodules-seg.dcm"
     asked, last = exporter.asked
-    assert (asked["to"], asked["file"]) == (str(tmp_path / "new"), "nodules-seg.dcm")
+    assert (Path(asked["to"]).parent, asked["file"]) == (tmp_path / "new", "nodules-seg.dcm")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["nodules-seg.dcm"]
     assert asked["of"] is nodes.ct
     assert (asked["how"], asked["by"]) == ({TWO: "AUTOMATIC"}, {"LNHG"})
     assert asked["about"]["ContentCreatorName"] == "LNHG"
@@ -158,11 +163,26 @@ def test_nodules_drawn_by_hand_are_not_called_automatic(exporter, tmp_path):
     assert exporter.asked[0]["how"] == {ONE: "SEMIAUTOMATIC", TWO: "AUTOMATIC"}
 
 
-def test_a_failure_of_slicers_exporter_is_told_in_a_sentence_and_cleaned_up(nodes, exporter, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporter, "failure", ValueError("Referenced volume files were not found"))
-    with pytest.raises(LNHGError, match="Referenced volume files were not found"):
+@pytest.mark.parametrize("error", [ValueError("Referenced volume files were not found"), KeyError("what nobody thought of")])
+def test_a_failure_of_slicers_exporter_is_told_in_a_sentence_and_cleaned_up(nodes, exporter, tmp_path, monkeypatch, error):
+    (tmp_path / "nodules-seg.dcm").write_bytes(b"before")
+    monkeypatch.setattr(exporter, "failure", error)
+    with pytest.raises(LNHGError, match=error.args[0]):
         export_dicom(nodes, tmp_path)
     assert exporter.asked == ["cleaned up"]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+
+
+def test_an_exporter_that_writes_nothing_is_told(nodes, exporter, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "writes", False)
+    with pytest.raises(LNHGError, match="wrote no DICOM SEG"):
+        export_dicom(nodes, tmp_path)
+
+
+def test_files_that_left_the_dicom_database_are_told(nodes, exporter, tmp_path, monkeypatch):
+    monkeypatch.setattr(slicer, "dicomDatabase", SimpleNamespace(fileForInstance=lambda name: ""), raising=False)
+    with pytest.raises(InputError, match="import them there again"):
+        export_dicom(nodes, tmp_path)
 
 
 def test_dicom_needs_a_ct_from_dicom_a_nodule_and_the_exporter(nodes, exporter, tmp_path, monkeypatch):

@@ -66,24 +66,42 @@ def export_dicom(nodes: SceneNodes, folder: Path) -> Path:
         from DICOMSegmentationPlugin import DICOMSegmentationExporter
     except ImportError as error:
         raise LNHGError(_("Slicer cannot write DICOM SEG here; install the extension QuantitativeReporting.")) from error
-    if not nodes.ct.GetAttribute("DICOM.instanceUIDs"):
-        raise InputError(_("The CT was not loaded from DICOM; load it with Slicer's DICOM module and segment it there."))
+    _check_dicom_files(nodes.ct)
     Review(nodes).update()
     left = [one for one, verdict in verdicts(nodes).items() if verdict != REJECTED]
     segment_ids = [one for one, outline in Outlines(nodes).of_all(left).items() if outline is not None]
     if not segment_ids:
         raise InputError(_("No nodule is left to export."))
     _prepare(nodes, segment_ids)
-    exporter = DICOMSegmentationExporter(nodes.segmentation)
     metadata = {"SeriesDescription": _SERIES, "ContentCreatorName": "LNHG"}  # in place of a person, the program
+    exporter = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        exporter.export(str(folder), _DICOM_FILE, metadata, segment_ids)
-    except (OSError, RuntimeError, ValueError) as error:
+        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=folder) as unfinished:
+            exporter = DICOMSegmentationExporter(nodes.segmentation)
+            exporter.export(unfinished, _DICOM_FILE, metadata, segment_ids)
+            written = Path(unfinished) / _DICOM_FILE
+            if not written.exists():
+                raise LNHGError(_("Slicer's exporter wrote no DICOM SEG and did not say why; its log may."))
+            os.replace(written, folder / _DICOM_FILE)
+    except LNHGError:
+        raise
+    except Exception as error:  # an extension of its own: it may raise anything
         raise LNHGError(_("Slicer could not write the DICOM SEG: {error}").format(error=error)) from error
     finally:
-        exporter.cleanup()
+        if exporter is not None:
+            exporter.cleanup()
     return folder / _DICOM_FILE
+
+
+def _check_dicom_files(ct_node: Any) -> None:
+    """Raise InputError if the CT did not come from DICOM, or its files are no longer there for the exporter to read."""
+    names = (ct_node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    if not names:
+        raise InputError(_("The CT was not loaded from DICOM; load it with Slicer's DICOM module and segment it there."))
+    database = getattr(slicer, "dicomDatabase", None)
+    if database is not None and not all(database.fileForInstance(name) for name in names):
+        raise InputError(_("The DICOM files of the CT are not in Slicer's DICOM database; import them there again."))
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
