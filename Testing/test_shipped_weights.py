@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import SimpleITK as sitk
 
 from lnhg.cli import main
 from lnhg.ct import read_ct
+from lnhg.data.rounding import Rounding
 from lnhg.data.scans import read_scan
+from lnhg.data.training_data import cutouts_of
 from lnhg.evaluation.dice import match_nodules
+from lnhg.evaluation.froc import cutout_score
 from lnhg.options import Options
 from lnhg.pipeline import load_models, segment
 from lnhg.resources import resource
@@ -69,3 +73,14 @@ def test_a_real_dicom_series_runs_to_the_end(tmp_path: Path) -> None:
     paths = result.save(tmp_path / "result")
     assert all(path.stat().st_size for path in paths.values())
     assert all(nodule.instance_number is not None for nodule in result.nodules)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real CT of {DATA.name} are not here")
+def test_hu_in_steps_leave_the_detectors_scores_as_they_were() -> None:
+    models = load_models()
+    for cutout in cutouts_of(DATA, "select")[:4]:
+        steps = replace(cutout, ct=replace(cutout.ct, hu=Rounding().apply(cutout.ct.hu)))
+        assert not np.array_equal(steps.ct.hu, cutout.ct.hu)
+        before, after = (cutout_score(one, models.detector, models.grid("detector")) for one in (cutout, steps))
+        assert before > 0.5 and after == pytest.approx(before, abs=0.03)

@@ -16,6 +16,7 @@ from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.detector_samples import Sampling, _slice_mm, host_of, make_sample
 from lnhg.data.generator_samples import Augmentation, Place, batch, cutout_places, mass_places, masses_in_cubes
 from lnhg.data.insertion import volume_of
+from lnhg.data.packed import Packed, read_packed, write_packed
 from lnhg.data.rounding import COARSE, Rounding, far_from_lungs, far_in
 from lnhg.data.scans import LabelledScan, read_scan
 from lnhg.data.splits import LISTS, SCAN_FOLDS, list_of
@@ -27,6 +28,7 @@ from lnhg.nrrd_file import write_nrrd
 from lnhg.training.generator_config import PATCHES
 from lnhg.training.processes import Processes
 from lnhg.training.samples import Samples
+from training_data import BALLS, log_rows, write_data
 
 _ROOT = Path(__file__).resolve().parents[1]
 _DATA = _ROOT.parent / "shared" / "data"
@@ -222,7 +224,7 @@ def test_sure_finds_in_such_a_scan_are_not_learned_as_false_ones(tmp_path: Path)
 
 def test_a_mass_is_shown_to_the_generator_from_afar_as_wide_as_a_nodule(tmp_path: Path) -> None:
     scan = read_scan(_write_qin(tmp_path / "QIN-LSC-9999", ["1,9,26.0"]))
-    places = mass_places(scan, np.ones(scan.ct.hu.shape, np.uint8), seed=0)
+    places = mass_places(scan, np.ones(scan.ct.hu.shape, np.uint8), seed=0, views=12)
     assert len(places) == 12 and all(place.mass for place in places)
     assert 1.2 < min(place.far for place in places) < max(place.far for place in places) < 2.4
     still = Augmentation(rotation=0, translation=0, scale=1, hu_shift=0, hu_scale=0, noise=0, sharpness=0)
@@ -234,14 +236,14 @@ def test_a_mass_is_shown_to_the_generator_from_afar_as_wide_as_a_nodule(tmp_path
         assert target[0, 0, 1, 13:15, 13:15].min() > 0.9
     small = LabelledScan("P", scan.ct, np.zeros_like(scan.reference), scan.doubtful)
     small.reference[10, 40:45, 40:45] = 1
-    assert mass_places(small, np.ones(scan.ct.hu.shape, np.uint8), seed=0) == []
+    assert mass_places(small, np.ones(scan.ct.hu.shape, np.uint8), seed=0, views=12) == []
 
 
 def test_a_cubes_mass_is_seen_from_so_far_that_the_cube_fills_the_view() -> None:
     k, j, i = np.indices((51, 51, 51)) - 25
     ball = np.sqrt(k**2 + j**2 + i**2) <= 12
     mass = replace(_a_cube(), readers=ball.astype(np.uint8) * 7)
-    places = masses_in_cubes([_a_cube(), mass], "binary", seed=0)
+    places = masses_in_cubes([_a_cube(), mass], "binary", seed=0, views=12)
     assert len(places) == 12 and all(place.mass and place.cube for place in places)
     assert 51 / 33.6 + 0.1 > max(place.far for place in places) > min(place.far for place in places) > 1
 
@@ -302,7 +304,58 @@ def test_whole_scans_are_shown_to_the_generator_in_coarse_steps_far_from_the_lun
     odd = replace(scan, ct=replace(scan.ct, hu=np.full(scan.ct.hu.shape, 27, np.int16)))
     lungs = np.zeros(scan.ct.hu.shape, np.uint8)
     lungs[:, 30:50, 30:50] = 1
-    place = mass_places(odd, lungs, seed=0)[0]
+    place = mass_places(odd, lungs, seed=0, views=12)[0]
     assert place.off_lungs is not None and place.off_lungs.any() and not place.off_lungs.all()
     shown = Rounding(far=64).apply(place.hu, place.off_lungs)
     assert set(np.unique(shown)) == {0, 24}  # 27 in steps of 64, and of 8
+
+
+# One small file ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_packed_is_read_as_it_was_and_trained_from(tmp_path: Path) -> None:
+    scan = read_scan(_write_qin(tmp_path / "QIN-LSC-9999", ["1,9,26.0"]))
+    lungs = np.zeros(scan.ct.hu.shape, np.uint8)
+    lungs[:, 30:50, 30:50] = 1
+    wide = replace(_a_cube(), ct=CT(np.random.default_rng(0).integers(-32768, 32768, (51, 51, 51)).astype(np.int16), _GRID))
+    packed = Packed([wide, a_cutout()], [_a_cube(1.5)], mass_places(scan, lungs, seed=0, views=12), ["QIN-LSC-9999"])
+    write_packed(tmp_path / "packed.npz", packed)
+    read = read_packed(tmp_path / "packed.npz")
+    assert read.scan_patients == ("QIN-LSC-9999",)
+    for one, other in zip([*packed.train, *packed.select], [*read.train, *read.select], strict=True):
+        assert (one.name, one.patient, one.reader_count, one.ratings) == (
+            other.name,
+            other.patient,
+            other.reader_count,
+            other.ratings,
+        )
+        for a, b in ((one.ct.hu, other.ct.hu), (one.readers, other.readers), (one.ct.ijk_to_ras, other.ct.ijk_to_ras)):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+    still = Augmentation(rounding=0.5)
+    for one, other in zip(packed.background, read.background, strict=True):
+        for a, b in zip(*(batch([place], PATCHES.grid, 12, still, [0], (3,)) for place in (one, other)), strict=True):
+            assert a.equal(b)
+
+
+def test_the_generator_is_trained_from_one_packed_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_data(tmp_path / "data", BALLS)
+    file = tmp_path / "packed.npz"
+    assert main(["export", "training", "--data", str(tmp_path / "data"), "--output", str(file)]) == 0
+    assert "MB" in capsys.readouterr().out
+    small = [f"--set={one}" for one in ("width=2", "patch=12", "batch=2", "steps=2")]
+    runs = []
+    for source in (tmp_path / "data", file):
+        output = tmp_path / source.stem
+        words = ["train", "generator", "--data", str(source), "--output", str(output / "run"), "--variant", "l-mse", *small]
+        assert main(words) == 0
+        runs.append([row["mse"] for row in log_rows(output / "run")])
+    assert runs[0] == runs[1] and len(runs[0]) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
+def test_another_file_is_no_packed_data(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "packed.npz").write_bytes(content)
+    assert main(["train", "generator", "--data", str(tmp_path / "packed.npz"), "--output", str(tmp_path / "run")]) == 2
+    assert "holds no packed training data, or is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.spatial.distance import cdist
 
 from lnhg.ct import CT
 from lnhg.data.cutouts import Cutout
@@ -67,18 +68,17 @@ def on_nodules(cutouts: Sequence[Cutout], what: str) -> None:
 
 
 def on_scan(ct: CT, name: str) -> None:
-    """Candidates at the same place (within 5 mm) before and after; those of either run that the other lacks count as 0."""
-    runs = [[(centre_ras(find, one), find.score) for find in finds_on_scan(one, detector, grid)] for one in (ct, in_steps(ct))]
-    pairs = [(score, _at(place, runs[1])) for place, score in runs[0]]
-    pairs += [(0.0, score) for place, score in runs[1] if not _at(place, runs[0])]
+    """Candidates at the same place (within 5 mm, nearest first) before and after; what the other run lacks counts as 0."""
+    before, after = ([(centre_ras(f, one), f.score) for f in finds_on_scan(one, detector, grid)] for one in (ct, in_steps(ct)))
+    apart = cdist([place for place, _ in before], [place for place, _ in after])
+    pairs = []
+    while apart.min() <= 5.0:
+        one, other = np.unravel_index(apart.argmin(), apart.shape)
+        pairs.append((before[one][1], after[other][1]))
+        apart[one], apart[:, other] = np.inf, np.inf
+        before[one], after[other] = (before[one][0], 0.0), (after[other][0], 0.0)
+    pairs += [(score, 0.0) for _, score in before if score] + [(0.0, score) for _, score in after if score]
     tell(f"candidates of {name}", [a for a, _ in pairs], [b for _, b in pairs])
-    counts = [sum(score >= threshold for _, score in run) for run in runs]
-    print(f"candidates at the threshold and above: {counts[0]} as it is, {counts[1]} in steps")
-
-
-def _at(place: Sequence[float], finds: Sequence[tuple[Sequence[float], float]]) -> float:
-    near = [score for other, score in finds if np.linalg.norm(np.subtract(place, other)) <= 5.0]
-    return max(near, default=0.0)
 
 
 nodules = cutouts_of(arguments.data, arguments.list)

@@ -33,6 +33,25 @@ def add(commands: Any) -> None:
     nnunet.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules/")
     nnunet.add_argument("--output", type=Path, required=True, help="nnU-Net's folder nnUNet_raw")
     nnunet.add_argument("--number", type=int, default=501, help="number of the dataset (default: 501)")
+    what = "write what the generator trains on as one small file, for a machine that the data do not reach"
+    training = add_command(formats, "training", _export_training, what)
+    training.epilog = "then: lnhg train generator --data FILE --output runs/generator --device cuda --precision bf16"
+    training.add_argument("--data", type=Path, required=True, help="data folder or cache, as for lnhg train")
+    training.add_argument("--output", type=Path, required=True, help="the file")
+    training.add_argument(
+        "--fold", type=int, choices=(1, 2), default=1, help="which half of the labelled whole scans is trained on (default: 1)"
+    )
+
+
+def _export_training(arguments: argparse.Namespace) -> None:
+    from ..data.splits import SCAN_FOLDS
+    from ..training.generator_config import PATCHES
+    from ..training.run import pack_training_data
+
+    if not arguments.data.is_dir():
+        raise InputError(f"{arguments.data} is no folder; give the data folder or a cache.")
+    pack_training_data(PATCHES, arguments.data, arguments.output, SCAN_FOLDS[arguments.fold])
+    print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
 
 
 def _export_dicom(arguments: argparse.Namespace) -> None:

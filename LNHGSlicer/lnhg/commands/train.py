@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("train", help="train one of the networks")
     networks = parser.add_subparsers(required=True, metavar="NETWORK")
     generator = add_command(networks, "generator", _train_generator, "train the WGAN-GP generator")
-    _add_data(generator)
+    _add_data(generator, ", or a file of lnhg export training")
     generator.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
     generator.add_argument("--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)")
     generator.add_argument(
@@ -88,12 +88,13 @@ def add(commands: Any) -> None:
     rescorer.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
+def _add_data(parser: argparse.ArgumentParser, other: str = "") -> None:
     parser.add_argument(
         "--data",
         type=Path,
         required=True,
-        help="folder with lidc_nodules/, lidc_scans/ (and lidc_cubes/, qin_scans/, chest_scans/), or a cache of lnhg prepare",
+        help="folder with lidc_nodules/, lidc_scans/ (and lidc_cubes/, qin_scans/, chest_scans/), or a cache of lnhg prepare"
+        + other,
     )
 
 

@@ -261,22 +261,20 @@ def scan_places(
 _MASS_MM, _LOG_SEEN_MM = 20.0, (math.log(11.0), math.log(20.0))
 # A cube is not wide enough for masses seen from further away.
 _FAR_IN_CUBES = 1.1, 1.6
-# Views of each mass, each from another distance.
-_VIEWS_OF_A_MASS = 12
 
 
-def masses_in_cubes(cutouts: Sequence[Cutout], target: str, seed: int) -> list[Place]:
-    """The cubes' masses seen from so far that a cube fills the view; `target` is as of `cutout_places`."""
+def masses_in_cubes(cutouts: Sequence[Cutout], target: str, seed: int, views: int) -> list[Place]:
+    """Each of the cubes' masses seen in so many views, from so far that a cube fills them; `target` as of `cutout_places`."""
     places: list[Place] = []
     for number, cutout in enumerate(cutouts):
         if cutout.cube and cutout.diameter >= _MASS_MM:
-            distances = np.random.default_rng((seed, number, 1)).uniform(*_FAR_IN_CUBES, _VIEWS_OF_A_MASS)
+            distances = np.random.default_rng((seed, number, 1)).uniform(*_FAR_IN_CUBES, views)
             places += [replace(_place(cutout, target), mass=True, far=far) for far in distances.tolist()]
     return places
 
 
-def mass_places(scan: LabelledScan, lungs: np.ndarray, seed: int) -> list[Place]:
-    """The masses of a whole scan seen from afar, as the generator looks at candidates that are wide."""
+def mass_places(scan: LabelledScan, lungs: np.ndarray, seed: int, views: int) -> list[Place]:
+    """Each mass of a whole scan in so many views from afar, as the generator looks at candidates that are wide."""
     ct, off_lungs = scan.ct, far_from_lungs(lungs, scan.ct.spacing)
     places: list[Place] = []
     for number, box in enumerate(ndimage.find_objects(scan.reference), 1):
@@ -286,7 +284,7 @@ def mass_places(scan: LabelledScan, lungs: np.ndarray, seed: int) -> list[Place]
         diameter = equivalent_diameter(len(voxels) * ct.voxel_volume)
         if diameter >= _MASS_MM:
             middle = voxels.mean(0) + [part.start for part in box]
-            seen = np.exp(np.random.default_rng((seed, number)).uniform(*_LOG_SEEN_MM, _VIEWS_OF_A_MASS))
+            seen = np.exp(np.random.default_rng((seed, number)).uniform(*_LOG_SEEN_MM, views))
             distances = np.maximum(diameter / seen, 1.0).tolist()
             mass = scan.reference == number
             places += [_view_of_mass(ct, mass, box[0], middle, off_lungs, far) for far in distances]

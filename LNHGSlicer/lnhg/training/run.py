@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.cutouts import Cutout
 from ..data.generator_samples import Place, cutout_places, mass_places, masses_in_cubes, scan_places
+from ..data.packed import Packed, read_packed, write_packed
 from ..data.scans import LabelledScan
 from ..data.splits import list_of
 from ..data.training_data import cutouts_of, scans_of
@@ -28,7 +29,8 @@ from .record import record_of
 
 logger = logging.getLogger(__name__)
 
-_PLACES_A_SCAN = 600
+# Of each scan: places seen as usual, places seen from afar, views of each mass; and as many as a small file has room for.
+_PLACES_A_SCAN, _PACKED_A_SCAN = (600, 600, 12), (100, 20, 2)
 _THRESHOLD = 0.5  # for the Dice that is watched while training; the shipped threshold is chosen afterwards
 
 
@@ -48,17 +50,17 @@ def train_generator(
 ) -> None:
     """Train (or go on training) on the `train` patients of `data`, watching Dice on the `select` patients.
 
-    `vgg` is a local file of VGG-19 weights (None: torchvision's download); `start` a checkpoint whose generator is the
-    starting point; `keep` names the steps whose checkpoints stay; `command` is what a person types to do the same, for the
-    model card; `listed` says which list a patient is on. Processes that `torchrun` started train one network together.
+    `data` is a folder, a cache, or a file that `pack_training_data` wrote (then `listed` counted there). `vgg` is a local file
+    of VGG-19 weights (None: torchvision's download); `start` a checkpoint whose generator is the starting point; `keep` names
+    the steps whose checkpoints stay; `command` is what a person types to do the same, for the model card; `listed` says which
+    list a patient is on. Processes that `torchrun` started train one network together.
     """
-    train, select = (cutouts_of(data, patients, listed) for patients in ("train", "select"))
-    wanted = config.background or config.afar or config.masses
-    scans = scans_of(data, "train", listed) if wanted else iter(())
-    nodules, (background, patients) = cutout_places(train, config.target), _background(scans, config)
+    packed = read_packed(data) if data.is_file() else _read(config, data, listed, _PLACES_A_SCAN)
+    select, background = packed.select, list(packed.background)
+    nodules = cutout_places(packed.train, config.target)
     if config.masses:
-        background += masses_in_cubes(train, config.target, config.seed)
-    record = record_of(command, (cutout.patient for cutout in train), patients)
+        background += masses_in_cubes(packed.train, config.target, config.seed, _PLACES_A_SCAN[2])
+    record = record_of(command, (cutout.patient for cutout in packed.train), packed.scan_patients)
     features = PerceptualFeatures(vgg) if config.vgg else None
     with joined(device) as processes:
         if processes.first:
@@ -74,31 +76,44 @@ def train_generator(
         )
 
 
-def _background(scans: Iterable[LabelledScan], config: GeneratorConfig) -> tuple[list[Place], list[str]]:
-    """Places of the scans, seen as usual and from afar, and their masses, as far as these are drawn; and whose scans."""
-    places, patients = [], []
-    for scan in scans:
-        patients.append(scan.patient)
-        lungs = lung_regions(scan.ct)
-        for afar, share in ((False, config.background), (True, config.afar)):
-            if share:
-                places += scan_places(
-                    scan.ct,
-                    lungs,
-                    scan.reference > 0,
-                    scan.doubtful,
-                    _PLACES_A_SCAN,
-                    config.seed,
-                    config.grid,
-                    afar=afar,
-                    thickness=config.thickness,
-                )
-        if config.masses:
-            places += mass_places(scan, lungs, config.seed)
-    return places, patients
+def pack_training_data(config: GeneratorConfig, data: Path, output: Path, listed: Callable[[str], str] = list_of) -> None:
+    """Write one small file that `train_generator` takes as its data: all cut-outs and cubes, and some places of the scans."""
+    write_packed(output, _read(config, data, listed, _PACKED_A_SCAN))
 
 
-def _mean_dice(generator: Generator | UNet, cutouts: list[Cutout], config: GeneratorConfig, device: str) -> float:
+def _read(config: GeneratorConfig, data: Path, listed: Callable[[str], str], counts: tuple[int, int, int]) -> Packed:
+    """What a data folder or cache holds; `counts` of places a scan and of views of its masses, as far as these are drawn."""
+    train, select = (cutouts_of(data, patients, listed) for patients in ("train", "select"))
+    places: list[Place] = []
+    patients: list[str] = []
+    if config.background or config.afar or config.masses:
+        for scan in scans_of(data, "train", listed):
+            patients.append(scan.patient)
+            places += _places_of(scan, config, counts)
+    return Packed(train, select, places, patients)
+
+
+def _places_of(scan: LabelledScan, config: GeneratorConfig, counts: tuple[int, int, int]) -> list[Place]:
+    """Places of a scan, seen as usual and from afar, and its masses."""
+    lungs = lung_regions(scan.ct)
+    places = mass_places(scan, lungs, config.seed, counts[2]) if config.masses else []
+    for afar, share, count in ((False, config.background, counts[0]), (True, config.afar, counts[1])):
+        if share:
+            places += scan_places(
+                scan.ct,
+                lungs,
+                scan.reference > 0,
+                scan.doubtful,
+                count,
+                config.seed,
+                config.grid,
+                afar=afar,
+                thickness=config.thickness,
+            )
+    return places
+
+
+def _mean_dice(generator: Generator | UNet, cutouts: Sequence[Cutout], config: GeneratorConfig, device: str) -> float:
     models = models_in_training(generator, config.grid.as_dict())
     options = Options(seeds_only=True, device=device)  # the device of the training: elsewhere the network would be moved
     return float(np.mean([seeded_dice(cutout, models, options) for cutout in cutouts]))
