@@ -26,6 +26,7 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=LNHGSlicer $(BIN)/lint-imports
 
 clean:
 	rm -rf $(VENV) demo

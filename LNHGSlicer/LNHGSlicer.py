@@ -19,7 +19,7 @@ from slicer.ScriptedLoadableModule import (
 if TYPE_CHECKING:
     from lnhg.options import Options
     from lnhg.progress import Progress
-    from LNHGSlicerLib.run import Outcome, SegmentationRun, SegmentedNodules
+    from LNHGSlicerLib.run.segmentation_run import Outcome, SegmentationRun, SegmentedNodules
 
 
 class LNHGSlicer(ScriptedLoadableModule):
@@ -45,14 +45,14 @@ class LNHGSlicer(ScriptedLoadableModule):
 
 
 class LNHGSlicerWidget(ScriptedLoadableModuleWidget):
-    """The module's panel; `LNHGSlicerLib.widget.Panel` does the work."""
+    """The module's panel; `LNHGSlicerLib.panel.widget.Panel` does the work."""
 
     panel = None
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        from LNHGSlicerLib.install import Installer
-        from LNHGSlicerLib.widget import Panel
+        from LNHGSlicerLib.panel.widget import Panel
+        from LNHGSlicerLib.run.install import Installer
 
         root = slicer.util.loadUI(self.resourcePath("UI/LNHGSlicer.ui"))
         self.layout.addWidget(root)
@@ -89,11 +89,12 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
         :param options: `lnhg.Options`; None: the defaults.
         :param progress: called with each step's `lnhg.progress.Progress`; returning False cancels.
         :param seeds: RAS points, mm, each segmented whatever the detector says; like the region of the options they lie
-            on the CT's own grid, without its parent transform (`LNHGSlicerLib.transforms.point_of_node` takes that away).
+            on the CT's own grid, without its parent transform (`LNHGSlicerLib.scene.transforms.point_of_node` takes that away).
         :raises lnhg.LNHGError: the volume cannot be used, the weights are missing, or the run was cancelled.
         """
         import lnhg
-        from LNHGSlicerLib import run, scene
+        from LNHGSlicerLib.run import segmentation_run as run
+        from LNHGSlicerLib.scene import nodes as scene
 
         result = lnhg.segment(scene.ct_of_node(volumeNode), options, seeds, progress)
         return run.add_and_show(volumeNode, result)
@@ -115,7 +116,7 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
             ("finished", "cancelled" or "failed"), message, log. What cannot be started is told so before this returns.
         """
         import lnhg
-        from LNHGSlicerLib.run import SegmentationRun
+        from LNHGSlicerLib.run.segmentation_run import SegmentationRun
 
         run = SegmentationRun(
             volumeNode,
@@ -132,7 +133,7 @@ class LNHGSlicerTest(ScriptedLoadableModuleTest):
     """Slicer's own self test: the method on a small synthetic chest, its review, and a run that is cancelled."""
 
     def setUp(self):
-        from lnhg.data.phantom import chest_phantom
+        from lnhg.phantom import chest_phantom
 
         slicer.mrmlScene.Clear()
         ct = chest_phantom(shape=(60, 256, 256)).ct
@@ -144,7 +145,7 @@ class LNHGSlicerTest(ScriptedLoadableModuleTest):
             test()
 
     def test_segmentAndReview(self):
-        from LNHGSlicerLib.review import Review
+        from LNHGSlicerLib.review.review import Review
 
         found = LNHGSlicerLogic().segmentNodules(self.volumeNode)
         self.assertGreater(len(found.rows), 0)

@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture
 def host():
     """A fresh scene of Slicer's library, as `slicer.mrmlScene`."""
-    from LNHGSlicerLib.headless import headless_host
+    from LNHGSlicerLib.scene.headless import headless_host
 
     with headless_host() as scene:
         yield scene

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lnhg.ct import CT
+from lnhg.core.ct import CT
 from lnhg.data.cutouts import Cutout
-from lnhg.data.detector_samples import DetectorData, Host, Sampling
-from lnhg.data.insertion import volume_of
+from lnhg.data.volumes import volume_of
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture
 from lnhg.training.detector_config import DetectorConfig
+from lnhg.training.detector_samples import DetectorData, Host, Sampling
 from training_data import log_rows
 
 

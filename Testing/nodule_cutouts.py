@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lnhg.ct import CT
+from lnhg.core.ct import CT
+from lnhg.core.nrrd_file import write_nrrd
 from lnhg.data.cutouts import RATINGS, Cutout
-from lnhg.nrrd_file import write_nrrd
 from training_data import write_data
 
 

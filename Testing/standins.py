@@ -7,9 +7,9 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from lnhg.grid import NetworkGrid
-from lnhg.networks.detector import DetectorArchitecture
-from lnhg.pipeline import Models
+from lnhg.networks.detector import DetectorArchitecture, FindsInArrays
+from lnhg.networks.grid import NetworkGrid
+from lnhg.networks.models import Models
 
 
 class StandInGenerator(nn.Module):
@@ -32,7 +32,7 @@ class StandInGenerator(nn.Module):
         return ((mixed - self.low) / 0.5).clamp(0, 1)
 
 
-class StandInDetector(nn.Module):
+class StandInDetector(FindsInArrays, nn.Module):
     """A box around each bright spot (above -90 HU) of a slice; the score is its mean brightness."""
 
     def __init__(self) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from lnhg.ct import CT
+from lnhg.core.ct import CT
+from lnhg.core.nrrd_file import write_nrrd
 from lnhg.data.cutouts import RATINGS, Cutout
-from lnhg.data.generator_samples import cutout_places
-from lnhg.nrrd_file import write_nrrd
+from lnhg.training.generator_samples import cutout_places
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,6 +1,6 @@
 """LNHG: lung nodules and their heterogeneity on chest CT. Research use only.
 
-After Song et al., IEEE JBHI 2022. `read_ct(path)`, `segment(ct, options, seeds)` and `Result.save(folder)` are the way
+After Song et al., IEEE JBHI 2022. `read_ct(path)`, `segment(ct, options, seeds)` and `save(result, folder)` are the way
 through; importing this package loads neither torch nor SimpleITK.
 """
 
@@ -11,9 +11,17 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_EXPORTS = {"CT": "ct", "read_ct": "ct", "Options": "options", "Result": "result", "segment": "pipeline", "LNHGError": "errors"}
+_EXPORTS = {
+    "CT": "core.ct",
+    "read_ct": "readers.read_ct",
+    "Options": "options",
+    "Result": "core.result",
+    "segment": "pipeline",
+    "save": "writers.results",
+    "LNHGError": "errors",
+}
 
-__all__ = ["CT", "LNHGError", "Options", "Result", "read_ct", "segment"]
+__all__ = ["CT", "LNHGError", "Options", "Result", "read_ct", "save", "segment"]
 
 
 def __getattr__(name: str) -> Any:

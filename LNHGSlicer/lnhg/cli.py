@@ -10,7 +10,19 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
-from .commands import batch, crossvalidate, evaluate, export, patients, prepare, sample, segment, study, train, weights
+from .commands import (
+    batch,
+    crossvalidate,
+    evaluate,
+    export,
+    patients,
+    prepare,
+    sample,
+    segment,
+    study,
+    train,
+    weights,
+)
 from .commands.common import print_json
 from .errors import Cancelled, InputError, LNHGError
 

@@ -25,7 +25,7 @@ def steps():
     check("so are the views", slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().GetFieldOfView() == red)
     shot("cancelled")
 
-    from LNHGSlicerLib import scene
+    from LNHGSlicerLib.scene import nodes as scene
 
     real = scene.values_of_node
 

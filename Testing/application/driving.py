@@ -396,11 +396,11 @@ def row_texts(panel: Any, title: str) -> list[str]:
 def phantom_ct() -> Any:
     """The small chest CT that drives share."""
     from lnhg import read_ct
-    from lnhg.nrrd_file import write_nrrd
+    from lnhg.core.nrrd_file import write_nrrd
 
     path = SHARED / "ct.nrrd"
     if not path.exists():
-        from lnhg.data.phantom import chest_phantom
+        from lnhg.phantom import chest_phantom
 
         ct = chest_phantom(shape=PHANTOM_SHAPE).ct
         SHARED.mkdir(parents=True, exist_ok=True)
@@ -418,8 +418,8 @@ def add_ct(name: str = "Chest") -> Any:
 
 def add_result(node: Any) -> Any:
     """The result of the method on the shared CT, added to the scene as a run does it; the first drive runs the method."""
-    from lnhg.result_files import load_result
-    from LNHGSlicerLib.run import add_and_show
+    from lnhg.writers.read_back import load_result
+    from LNHGSlicerLib.run.segmentation_run import add_and_show
 
     folder = SHARED / "results"
     if not folder.exists():

@@ -28,7 +28,7 @@ def steps():
     node = add_ct()
     panel = open_module()
     yield 500
-    ui, install = panel.ui, sys.modules["LNHGSlicerLib.install"]
+    ui, install = panel.ui, sys.modules["LNHGSlicerLib.run.install"]
     check("nothing is missing here, and nothing is said of it", not ui.installGroup.visible)
     real = install.requirements
     megabytes = sum(one.megabytes for one in real())

@@ -24,7 +24,7 @@ def memory_mb():
 
 
 def steps():
-    from LNHGSlicerLib.run import add_and_show
+    from LNHGSlicerLib.run.segmentation_run import add_and_show
 
     volumes = []
     for number in range(2):

@@ -28,7 +28,7 @@ class Finished:
         self.running = False
 
     def start(self):
-        from LNHGSlicerLib.background import End
+        from LNHGSlicerLib.run.background import End
 
         self.running = True
         files.copytree(self.results, self.command.folder / "results")
@@ -62,7 +62,7 @@ def timed(function):
 
 
 def steps():
-    from lnhg.outputs import save
+    from lnhg.writers.results import save
 
     result = large_result((SLICES, 512, 512), count=20)
     if not Finished.results.exists():
@@ -72,7 +72,7 @@ def steps():
     del result
     panel = open_module()
     yield 1000
-    run_module = sys.modules["LNHGSlicerLib.run"]
+    run_module = sys.modules["LNHGSlicerLib.run.segmentation_run"]
     run_module.BackgroundProcess = Finished
     run_module.SegmentationRun.__init__.__kwdefaults__["process"] = Finished
     taken = {}

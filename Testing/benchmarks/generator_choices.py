@@ -13,8 +13,8 @@ import numpy as np
 from lnhg.data.cutouts import read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.dice import seeded_dice
+from lnhg.networks.models import load_models
 from lnhg.options import Options
-from lnhg.pipeline import load_models
 
 THRESHOLDS = (0.36, 0.4, 0.44)
 

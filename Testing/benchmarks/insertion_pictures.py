@@ -21,13 +21,13 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from lnhg.data.cutouts import read_cutouts
-from lnhg.data.detector_samples import Sampling, make_sample, read_detector_data
-from lnhg.data.generator_samples import Augmentation, batch, cutout_places, scan_places
 from lnhg.data.scans import read_scan
 from lnhg.data.splits import LISTS, list_of
-from lnhg.lungs import lung_regions
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture
+from lnhg.stages.lungs import lung_regions
+from lnhg.training.detector_samples import Sampling, make_sample, read_detector_data
 from lnhg.training.generator_config import PRESETS
+from lnhg.training.generator_samples import Augmentation, batch, cutout_places, scan_places
 
 _COLUMNS = 10
 _GENERATOR = PRESETS["patches"]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from lnhg.data.generator_samples import Augmentation, batch, cutout_places
 from lnhg.data.training_data import cutouts_of
+from lnhg.networks.models import load_models
 from lnhg.networks.perceptual import PerceptualFeatures
-from lnhg.pipeline import load_models
 from lnhg.training.generator_config import PATCHES
+from lnhg.training.generator_samples import Augmentation, batch, cutout_places
 from lnhg.training.losses import mse_loss, perceptual_loss
 
 WIDTHS, SAMPLES = (28, 32, 48, 64), 16

@@ -21,14 +21,14 @@ from PySide6 import QtCore  # noqa: E402
 from scipy import ndimage  # noqa: E402
 
 from host import panel_double  # noqa: E402
-from lnhg.data.phantom import chest_phantom  # noqa: E402
-from lnhg.heterogeneity import raw_ct_in_same_colours  # noqa: E402
-from lnhg.lungs import lung_regions  # noqa: E402
-from lnhg.nodules import measure_nodules  # noqa: E402
+from lnhg.core.result import Result  # noqa: E402
 from lnhg.options import Options  # noqa: E402
+from lnhg.phantom import chest_phantom  # noqa: E402
 from lnhg.progress import Progress  # noqa: E402
-from lnhg.result import Result  # noqa: E402
-from LNHGSlicerLib.headless import headless_host  # noqa: E402
+from lnhg.stages.heterogeneity import raw_ct_in_same_colours  # noqa: E402
+from lnhg.stages.lungs import lung_regions  # noqa: E402
+from lnhg.stages.measurement import measure_nodules  # noqa: E402
+from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 
 _FOLDER = ROOT / "Resources" / "Screenshots"
 _WIDTH = 480

@@ -1,4 +1,4 @@
-"""Forty nodules with the place that the rule of `lnhg.evaluation.types_of_place` gives them, to be looked at.
+"""Forty nodules with the place that the rule of `lnhg.studies.types_of_place` gives them, to be looked at.
 
 `python Testing/benchmarks/place_pictures.py --data DATA --output places.png`. A row holds four nodules: for each the slice with
 its largest section, twice in the lung window, the second time with the consensus (green), wall (blue) and vessels that touch
@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from lnhg.data.cutouts import Cutout, read_cutouts
-from lnhg.evaluation.types_of_place import place_of, vessels_at, wall_of
+from lnhg.studies.types_of_place import place_of, vessels_at, wall_of
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data", type=Path, required=True)

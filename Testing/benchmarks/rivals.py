@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 
-from lnhg.ct import CT, read_ct
+from lnhg.core.ct import CT
+from lnhg.readers.read_ct import read_ct
 
 # A scan that would take longer is extrapolated from as many windows.
 _LONGEST_S, _WINDOWS = 600.0, 3

@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from lnhg.ct import CT
+from lnhg.core.ct import CT
 from lnhg.data.cutouts import Cutout
-from lnhg.data.finds import centre_ras, finds_on_scan
 from lnhg.data.rounding import Rounding, far_from_lungs, far_in
 from lnhg.data.scans import read_scan
 from lnhg.data.training_data import cutouts_of
+from lnhg.evaluation.detections import centre_ras, finds_on_scan
 from lnhg.evaluation.froc import cutout_score
-from lnhg.lungs import lung_regions
-from lnhg.pipeline import load_models
+from lnhg.networks.models import load_models
+from lnhg.stages.lungs import lung_regions
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", type=Path, required=True)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lnhg.ct import read_ct
+from lnhg.networks.models import load_models
 from lnhg.options import Options
-from lnhg.pipeline import load_models, segment
+from lnhg.pipeline import segment
+from lnhg.readers.read_ct import read_ct
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("ct", type=Path, nargs="+", help="image file or folder of DICOM files")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from lnhg.data.phantom import chest_phantom
+from lnhg.phantom import chest_phantom
 
 for seed in range(3):
     began, busy = time.perf_counter(), time.process_time()

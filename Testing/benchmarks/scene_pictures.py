@@ -19,9 +19,9 @@ from PIL import Image, ImageDraw, ImageFont
 from vtk.util.numpy_support import vtk_to_numpy
 
 import lnhg
-from lnhg.data.phantom import chest_phantom
-from LNHGSlicerLib import scene
-from LNHGSlicerLib.headless import headless_host
+from lnhg.phantom import chest_phantom
+from LNHGSlicerLib.scene import nodes as scene
+from LNHGSlicerLib.scene.headless import headless_host
 
 PICTURE = Path(__file__).resolve().parents[2] / "Resources" / "Screenshots" / "scene.png"
 WIDTH, HEIGHT, BAR, GAP = 560, 430, 22, 2

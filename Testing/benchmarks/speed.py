@@ -38,10 +38,12 @@ LONGEST_S = 900
 
 def measure_scan(path: Path, repeats: int, threads: int | None) -> dict[str, Any]:
     """Seconds of each stage for each of `repeats` runs on one CT, and the peak memory of the process in GiB."""
-    from lnhg.ct import read_ct
-    from lnhg.heterogeneity import heterogeneity_map
+    import lnhg
+    from lnhg.networks.models import load_models
     from lnhg.options import Options
-    from lnhg.pipeline import load_models, segment
+    from lnhg.pipeline import segment
+    from lnhg.readers.read_ct import read_ct
+    from lnhg.stages.heterogeneity import heterogeneity_map
 
     options, models = Options(threads=threads), load_models()
     runs: list[dict[str, float]] = []
@@ -52,7 +54,7 @@ def measure_scan(path: Path, repeats: int, threads: int | None) -> dict[str, Any
             ct = _timed(stages, "read", lambda: read_ct(path))
             result = segment(ct, options, models=models)
             stages |= result.provenance["seconds"]  # type: ignore[operator]
-            _timed(stages, "write", lambda result=result, folder=folder: result.save(Path(folder) / "result"))
+            _timed(stages, "write", lambda result=result, folder=folder: lnhg.save(result, Path(folder) / "result"))
             peak = peak if number else _peak_gib()
             _timed(stages, "scene", lambda result=result, folder=folder: _write_scene(result, Path(folder) / "scene.mrb"))
         # The saved files hold the scene, and the last stage makes the map.
@@ -76,9 +78,10 @@ def measure_everywhere(path: Path, threads: int | None) -> dict[str, Any]:
     """Seconds of the generate stage, run everywhere on a few blocks of slices of one CT."""
     from dataclasses import replace
 
-    from lnhg.ct import read_ct
+    from lnhg.networks.models import load_models
     from lnhg.options import Options
-    from lnhg.pipeline import load_models, segment
+    from lnhg.pipeline import segment
+    from lnhg.readers.read_ct import read_ct
 
     ct, models = read_ct(path), load_models(with_detector=False)
     options = Options(threads=threads, full_generator=True, seeds_only=True)
@@ -94,7 +97,7 @@ def measure_everywhere(path: Path, threads: int | None) -> dict[str, Any]:
 
 
 def _write_scene(result: Any, path: Path) -> None:
-    from LNHGSlicerLib.scene_file import write_scene
+    from LNHGSlicerLib.scene.scene_file import write_scene
 
     write_scene(result, path)
 
@@ -201,8 +204,8 @@ def start_up(path: Path, repeats: int) -> list[Row]:
 
 def synthetic(folder: Path) -> dict[int, Path]:
     """Synthetic CTs of the same chest in `SLICES` slices."""
-    from lnhg.data.phantom import chest_phantom
-    from lnhg.nrrd_file import write_nrrd
+    from lnhg.core.nrrd_file import write_nrrd
+    from lnhg.phantom import chest_phantom
 
     ct = chest_phantom(0, (SLICES[0], 512, 512)).ct
     paths = {}

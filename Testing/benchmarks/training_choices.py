@@ -15,10 +15,10 @@ import numpy as np
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.dice import dice, seeded
-from lnhg.evaluation.groups import SIZES, size_of
 from lnhg.networks.generator import build_generator
+from lnhg.networks.models import Models
 from lnhg.options import Options
-from lnhg.pipeline import Models
+from lnhg.studies.groups import SIZES, size_of
 from lnhg.training.checkpoint import read_checkpoint
 from lnhg.training.generator_training import generator_of
 from lnhg.training.run import models_in_training

@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lnhg.data.generator_samples import Place
 from lnhg.networks.detector import build_detector
 from lnhg.networks.discriminator import Discriminator
 from lnhg.networks.generator import Generator
 from lnhg.networks.perceptual import PerceptualFeatures
 from lnhg.training.detector_config import DetectorConfig
 from lnhg.training.generator_config import PAPER, PATCHES, GeneratorConfig
+from lnhg.training.generator_samples import Place
 from lnhg.training.generator_training import GeneratorTraining
 from lnhg.training.losses import mse_loss
 from lnhg.training.precision import PRECISIONS, computing_in

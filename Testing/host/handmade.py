@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from lnhg.ct import CT
-from lnhg.heterogeneity import figures
-from lnhg.nodules import Nodule
+from lnhg.core.ct import CT
+from lnhg.core.nodule import Nodule
+from lnhg.core.result import Result
 from lnhg.options import Options
-from lnhg.result import Result
+from lnhg.stages.heterogeneity import figures
 
 SHAPE = (20, 60, 50)
 #: Centres (slice, row, column) and radii (voxels) of the balls.

@@ -23,7 +23,7 @@ RESULT = handmade_result(GRIDS["oblique"])
 def open_panel(patch: pytest.MonkeyPatch, *, logic: Any = None, installer: Any = None) -> Iterator[Any]:
     """The panel as Slicer shows it when the module is opened; what its Edit button opens is noted in `panel.edited`."""
     qt_double.install(patch)
-    from LNHGSlicerLib.widget import Panel
+    from LNHGSlicerLib.panel.widget import Panel
 
     root = slicer.util.loadUI(str(qt_double.MODULE_FOLDER / "Resources" / "UI" / "LNHGSlicer.ui"))
     edited: list[str] = []
@@ -66,7 +66,7 @@ class RunDouble:
         self.node, self.progress, self._on_finished, self.options, self.seeds = node, on_progress, on_finished, options, seeds
 
     def finish(self, result: Any = RESULT) -> None:
-        from LNHGSlicerLib.run import add_and_show
+        from LNHGSlicerLib.run.segmentation_run import add_and_show
 
         found = add_and_show(self.node, replace(result, options=self.options))
         self._on_finished(found, SimpleNamespace(status="finished", message="", log=None))

@@ -7,8 +7,8 @@ from typing import Any
 import slicer
 import vtk
 
-from lnhg.result import Result
-from LNHGSlicerLib import scene
+from lnhg.core.result import Result
+from LNHGSlicerLib.scene import nodes as scene
 
 
 def added(result: Result, name: str = "CT", **more: Any) -> scene.SceneNodes:

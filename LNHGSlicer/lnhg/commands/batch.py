@@ -18,8 +18,8 @@ from .segment import add_option
 if TYPE_CHECKING:
     from distributed import Client
 
-    from ..batch import Cohort, Row
-    from ..cohort import Scan
+    from ..cohort.scans import Scan
+    from ..cohort.segmenting import Cohort, Row
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +58,13 @@ def _batch(arguments: argparse.Namespace) -> None:
     import distributed  # if it is missing, that is told before a search of hours
 
     logging.getLogger(distributed.__name__).setLevel(logging.WARNING)  # workers that come and go are no news
-    from ..cohort import find_scans
+    from ..cohort.scans import find_scans
     from ..progress import Progress
 
     with shown(arguments.json_progress) as progress:
         scans = find_scans(arguments.inputs, arguments.output, lambda share: progress(Progress("find", share, None)))
     logger.info("%d scans found", len(scans))
-    from ..batch import Cohort, client_of, local_client, shared_out  # loads torch: not before there is something to do
+    from ..cohort.segmenting import Cohort, client_of, local_client, shared_out
 
     if arguments.scheduler:
         threads, opened = arguments.threads or 1, client_of(arguments.scheduler)
@@ -80,7 +80,7 @@ def _batch(arguments: argparse.Namespace) -> None:
 def _run(client: Client, scans: list[Scan], cohort: Cohort, as_json: bool) -> None:
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from ..batch import seconds_left, segment_cohort, write_tables
+    from ..cohort.segmenting import seconds_left, segment_cohort, write_tables
     from ..progress import Progress
 
     rows: dict[str, Row] = {}
@@ -109,7 +109,7 @@ def _tell(row: Row, count: str) -> None:
 
 def _conclude(rows: dict[str, Row], paths: dict[str, Path], as_json: bool) -> None:
     """What came of the cohort; raises the error that its exit code comes from, if scans failed."""
-    from ..batch import DONE, FAILED, SKIPPED, SomeFailed
+    from ..cohort.segmenting import DONE, FAILED, SKIPPED, SomeFailed
 
     done, skipped, failed = (sum(row.status == status for row in rows.values()) for status in (DONE, SKIPPED, FAILED))
     if as_json:

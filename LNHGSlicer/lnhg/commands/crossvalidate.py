@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
 
 
 def _cross_validate(arguments: argparse.Namespace) -> None:
-    from ..evaluation.crossvalidation import CrossValidation, cross_validate
+    from ..studies.crossvalidation import CrossValidation, cross_validate
     from ..training.generator_config import PRESETS, changed, variant
 
     plan = CrossValidation(

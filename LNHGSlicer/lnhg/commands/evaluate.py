@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.atomic_file import write_whole
 from ..errors import InputError
-from ..whole_file import write_whole
 from .common import add_command
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _score_finds(arguments: argparse.Namespace) -> str:
     from ..evaluation.detection_scores import froc
     from ..evaluation.find_scores import read_references, score_finds
     from ..evaluation.foreign_results import read_finds, read_nodule_net
-    from ..evaluation.tables import froc_table
+    from ..studies.tables import froc_table
 
     if arguments.alike:
         raise InputError(f"--alike is for label maps, and {arguments.labels.name} holds finds; leave it out.")
@@ -131,7 +131,7 @@ def _add_validate(commands: Any) -> None:
 
 def _validate(arguments: argparse.Namespace) -> None:
     from ..data.splits import SCAN_FOLDS
-    from ..evaluation.validate import validate
+    from ..studies.validation import validate
 
     report = validate(arguments.data, arguments.weights, arguments.list, SCAN_FOLDS[arguments.fold])
     print(report)

@@ -55,9 +55,9 @@ def _export_training(arguments: argparse.Namespace) -> None:
 
 
 def _export_dicom(arguments: argparse.Namespace) -> None:
-    from ..ct import read_ct
-    from ..dicom_export import write_dicom
-    from ..result_files import load_result
+    from ..readers.read_ct import read_ct
+    from ..writers.dicom import write_dicom
+    from ..writers.read_back import load_result
 
     ct = read_ct(arguments.source, series=arguments.series)
     result = load_result(arguments.results, ct)

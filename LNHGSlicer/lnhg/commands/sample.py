@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
 
 
 def _sample(arguments: argparse.Namespace) -> None:
-    from ..data.phantom import write_sample
+    from ..phantom import write_sample
 
     for name, path in write_sample(arguments.output, arguments.random_seed).items():
         print(f"{name}: {path}")

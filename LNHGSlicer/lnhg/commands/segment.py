@@ -13,7 +13,7 @@ from ..progress import Progress
 from .common import add_command, print_json, shown
 
 if TYPE_CHECKING:
-    from ..result import Result
+    from ..core.result import Result
 
 
 def add(commands: Any) -> None:
@@ -82,8 +82,8 @@ def _segment(arguments: argparse.Namespace) -> None:
     options = Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
     with shown(arguments.json_progress) as progress:
         progress(Progress("read", 0.0, None))
-        from ..ct import read_ct
-        from ..outputs import check_folder, save
+        from ..readers.read_ct import read_ct
+        from ..writers.results import check_folder, save
 
         check_folder(arguments.output)
         ct = read_ct(arguments.ct, series=arguments.series)
@@ -98,7 +98,7 @@ def _segment(arguments: argparse.Namespace) -> None:
 
 
 def _print_summary(result: Result, paths: dict[str, Path]) -> None:
-    from ..pictures import found_text
+    from ..writers.pictures import found_text
 
     for warning in result.warnings:
         print(f"Note: {warning}")

@@ -47,8 +47,8 @@ def add(commands: Any) -> None:
 
 
 def _study(arguments: argparse.Namespace) -> None:
-    from ..evaluation.study import MAIN, held_out_scans, study
-    from ..evaluation.systems import label_map_system
+    from ..studies.study import MAIN, held_out_scans, study
+    from ..studies.systems import label_map_system
 
     folders = dict(_named(text) for text in arguments.labels)
     for name in set(arguments.alike) - folders.keys():

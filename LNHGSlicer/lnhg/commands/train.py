@@ -107,14 +107,13 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
 
 
 def _train_generator(arguments: argparse.Namespace) -> None:
-    import torch
-
     from ..data.splits import SCAN_FOLDS
+    from ..networks.compute import use_threads
     from ..training.generator_config import PRESETS, changed, variant
     from ..training.run import train_generator
 
     if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+        use_threads(arguments.threads)
     changes = [f"precision={arguments.precision}", *arguments.set]
     train_generator(
         changed(variant(PRESETS[arguments.preset], arguments.variant), changes),
@@ -151,15 +150,14 @@ def _words(name: str, value: Any) -> list[str]:
 
 
 def _train_detector(arguments: argparse.Namespace) -> None:
-    import torch
-
     from ..data.splits import SCAN_FOLDS
+    from ..networks.compute import use_threads
     from ..training.changes import with_values
     from ..training.detector_config import DetectorConfig
     from ..training.detector_training import train_detector
 
     if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+        use_threads(arguments.threads)
     if arguments.preset == "paper":
         if arguments.minutes:
             raise InputError("The paper's detector trains for 100 epochs; leave out --minutes, or choose --preset patches.")
@@ -177,13 +175,12 @@ def _train_detector(arguments: argparse.Namespace) -> None:
 
 
 def _train_rescorer(arguments: argparse.Namespace) -> None:
-    import torch
-
-    from ..pipeline import load_models
+    from ..networks.compute import use_threads
+    from ..networks.models import load_models
     from ..training.rescorer_training import RescorerTraining, train_rescorer
 
     if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+        use_threads(arguments.threads)
     models = load_models(arguments.weights)
     assert models.detector is not None
     config = RescorerTraining(steps=arguments.steps)

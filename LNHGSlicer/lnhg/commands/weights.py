@@ -35,9 +35,9 @@ def add(commands: Any) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
+    from ..core.resources import resource
     from ..errors import WeightsError
-    from ..resources import resource
-    from ..weights import KINDS, kinds_in, load_weights
+    from ..networks.weights import KINDS, kinds_in, load_weights
 
     folder = arguments.folder or resource("Models")
     needed = () if arguments.folder else ("generator", "detector")

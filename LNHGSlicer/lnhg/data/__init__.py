@@ -1,0 +1,1 @@
+"""Development data on disk: sources, the cache, cut-outs, whole scans, and who is trained on."""

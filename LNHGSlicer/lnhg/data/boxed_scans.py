@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ct import CT
+from ..core.ct import CT
 from .images import read_ct_image
 from .tables import read_rows
 

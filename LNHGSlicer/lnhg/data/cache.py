@@ -32,13 +32,12 @@ import h5py
 import numpy as np
 
 from .. import __version__
-from ..ct import CT, fingerprint
+from ..core.atomic_file import whole
+from ..core.ct import CT, fingerprint
+from ..core.geometry import equivalent_diameter
 from ..errors import InputError
-from ..geometry import equivalent_diameter
-from ..grid import NetworkGrid
-from ..whole_file import whole
+from ..networks.grid import NetworkGrid, resized
 from .cutouts import MOST_READERS, Cutout
-from .images import resized
 from .likely_nodules import likely_nodules
 from .outlines import LIDC_RATINGS, OutlinedNodule
 from .scans import LabelledScan, near_reference

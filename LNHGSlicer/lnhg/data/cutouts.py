@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ct import CT
-from ..geometry import equivalent_diameter
+from ..core.ct import CT
+from ..core.geometry import equivalent_diameter
 from .images import read_ct_image, read_label_image
 from .tables import read_rows
 

@@ -14,10 +14,10 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..axial import axial_view
-from ..ct import read_ct
 from ..errors import InputError
-from ..image_file import grid_of, stem
+from ..readers.image_file import grid_of, stem
+from ..readers.read_ct import read_ct
+from ..stages.axial import axial_view
 from .cache import PreparedScan
 from .outlines import OutlinedNodule, in_view, of_readers
 from .sources import Job, Source

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-import torch
 
-from ..ct import CT
+from ..core.ct import CT
 from ..errors import InputError
-from ..grid import resize
-from ..image_file import grid_of
+from ..readers.image_file import grid_of
 
 
 def read_ct_image(path: Path) -> CT:
@@ -33,11 +31,3 @@ def _image(path: Path) -> sitk.Image:
         return sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise InputError(f"{path.name} is missing or cannot be read as an image; copy it again.") from error
-
-
-def resized(volume: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    """A volume `[slice, row, column]` scaled by (row, column), float32.
-
-    Slice by slice: a whole scan as float would not fit into a small memory.
-    """
-    return np.concatenate([resize(torch.from_numpy(one[None].astype(np.float32)), scale).numpy() for one in volume])

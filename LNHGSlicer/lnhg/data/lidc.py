@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from ..axial import axial_view
-from ..ct import CT, read_ct
-from ..dicom_headers import kind, read_header
+from ..core.ct import CT
 from ..errors import InputError
+from ..readers.dicom_headers import kind, read_header
+from ..readers.read_ct import read_ct
+from ..stages.axial import axial_view
 from .cache import PreparedScan
 from .outlines import SeriesReadings, in_view, nodules_of
 from .sources import Job, Source

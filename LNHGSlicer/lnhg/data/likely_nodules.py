@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ct import CT
+from ..core.ct import CT
 
 # By patient: voxel (i, j, k) and radius in mm.
 _LOOKED_LIKE_NODULES = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from ..ct import read_ct
+from ..readers.read_ct import read_ct
 from .cache import PreparedScan
 from .lidc import outlined_scan, scan_name
 from .outlines import SeriesReadings

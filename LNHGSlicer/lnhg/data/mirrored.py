@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ct import CT
+from ..core.ct import CT
 from .cutouts import Cutout
-from .insertion import volume_of
+from .volumes import volume_of
 
 # A cut-out is mirrored until it is this wide.
 _CONTEXT_MM = 100.0

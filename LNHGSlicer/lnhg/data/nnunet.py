@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.nrrd_file import write_nrrd
 from ..errors import InputError
-from ..nrrd_file import write_nrrd
 from .cutouts import Cutout, read_cutouts
 from .splits import list_of
 

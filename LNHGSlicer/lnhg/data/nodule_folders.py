@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..ct import CT
+from ..core.ct import CT
 from .cache import PreparedScan
 from .cutouts import MOST_READERS, read_cutout
 from .images import read_ct_image, read_label_image

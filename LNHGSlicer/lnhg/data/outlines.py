@@ -11,9 +11,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from skimage.draw import polygon2mask
 
-from ..axial import AxialView
-from ..ct import CT
+from ..core.ct import CT
 from ..errors import InputError
+from ..stages.axial import AxialView
 from .cutouts import MOST_READERS, share_of_readers
 from .scans import REFERENCE_READERS
 

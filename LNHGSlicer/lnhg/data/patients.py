@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from ..whole_file import write_whole
+from ..core.atomic_file import write_whole
 from .boxed_scans import boxed_patients
 from .splits import LISTS, SCAN_FOLDS
 from .training_data import cutouts_of, scan_patients

@@ -19,12 +19,12 @@ import h5py
 import numpy as np
 import pydicom
 import SimpleITK as sitk
-import torch
 
 from .. import __version__
+from ..core.atomic_file import write_whole
 from ..errors import Cancelled, InputError, LNHGError
+from ..networks.compute import runtime_versions, use_threads
 from ..progress import ProgressCallback, ProgressReporter
-from ..whole_file import write_whole
 from .cache import FORMAT, MANIFEST, read_record, write_scan
 from .image_pairs import pairs_source
 from .lidc import lidc_source
@@ -163,7 +163,7 @@ def _results(jobs: list[_OpenJob], processes: int) -> Iterator[tuple[str, str | 
 
 def _begin_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the run
-    torch.set_num_threads(1)
+    use_threads(1)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 
 
@@ -196,7 +196,8 @@ def _write_manifest(
         "versions": {
             "lnhg": __version__,
             "python": platform.python_version(),
-            **{module.__name__: module.__version__ for module in (np, h5py, pydicom, torch)},
+            **{module.__name__: module.__version__ for module in (np, h5py, pydicom)},
+            "torch": runtime_versions()["torch"],
             "SimpleITK": sitk.Version.VersionString(),
         },
         "sources": sources,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ct import CT
+from ..core.ct import CT
 from ..errors import InputError
 from .images import read_ct_image, read_label_image
 from .likely_nodules import likely_nodules

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.atomic_file import write_whole
 from ..errors import InputError
-from ..whole_file import write_whole
 
 # Patients with a whole scan are placed by hand, so that each list has scans with nodules.
 _PLACED = {

@@ -1,0 +1,1 @@
+"""Measures of label maps and detections against references."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..data.finds import ReferenceNodule, hit_by
+from .detections import ReferenceNodule, hit_by
 from .statistics import Interval, bootstrap
 
 #: False finds per scan at which LUNA16 averages sensitivity.

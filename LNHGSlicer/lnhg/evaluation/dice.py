@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.result import Result
 from ..data.cutouts import Cutout
 from ..errors import InputError
+from ..networks.models import Models
 from ..options import Options
-from ..pipeline import Models, segment
-from ..result import Result
+from ..pipeline import segment
 
 _SEEDS_ONLY = Options(seeds_only=True)
 

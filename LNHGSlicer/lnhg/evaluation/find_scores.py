@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..data.finds import ReferenceNodule, reference_nodules
 from ..data.scans import read_scan
 from ..errors import InputError
 from .detection_scores import Find, ScanFinds, judge_finds
+from .detections import ReferenceNodule, reference_nodules
 from .label_maps import label_files, read_label_map
 from .luna16_files import NODULES, read_annotations
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ct import CT
+from ..core.ct import CT
 from ..errors import InputError
 from .detection_scores import Find
 from .label_maps import LabelMap, check_same_grid, read_label_map, stem

@@ -10,18 +10,16 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 
-from ..candidates import Candidate
-from ..ct import CT
+from ..core.candidate import Candidate
+from ..core.ct import CT
 from ..data.cutouts import Cutout
-from ..data.detector_samples import DetectorData, Sampling, make_sample, sham_pair
-from ..data.finds import LOWEST_SCORE, best_hit, centre_ras, finds_on_cutout, finds_on_scan, reference_nodules
 from ..data.mirrored import mirrored
 from ..data.scans import LabelledScan
-from ..grid import NetworkGrid
 from ..networks.ensemble import Detector
+from ..networks.grid import NetworkGrid
 from .detection_scores import Find, ScanFinds, judge_finds
+from .detections import LOWEST_SCORE, best_hit, centre_ras, finds_on_cutout, finds_on_scan, reference_nodules
 
 #: What scores a CT's candidates again.
 Again = Callable[[CT, Sequence[Candidate]], Sequence[Candidate]]
@@ -69,48 +67,3 @@ def threshold_at(false_scores: Sequence[float], scans: int, rate: float) -> floa
     ordered = np.sort(np.asarray(false_scores, float))[::-1]
     allowed = int(rate * scans)
     return LOWEST_SCORE if len(ordered) <= allowed else float(np.nextafter(ordered[allowed], 2))
-
-
-# Real nodules alone, each in a crop of its own: neither mosaics nor false finds nor shams nor simulated nodules.
-_INSERTED = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0, nodules=1.0, masses=0.0, simulated=0.0, rounded=0.0)
-
-
-def found_of_inserted(
-    detector: Detector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0
-) -> tuple[int, int]:
-    """How many nodules pasted into `count` crops of the scans are found in their slice, and of how many.
-
-    A box of at least this score finds a nodule when its centre lies in the nodule's box. Pastes can be told from real nodules
-    to some degree: read beside `sham_rate`.
-    """
-    found = inserted = 0
-    with torch.inference_mode():
-        for number in range(count):
-            sample = make_sample(data, _INSERTED, seed, number)
-            (result,) = detector([sample.image])
-            boxes = result["boxes"][result["scores"] >= threshold]
-            centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-            inside = (sample.boxes[:, None, :2] <= centres) & (centres <= sample.boxes[:, None, 2:])
-            found += int(inside.all(-1).any(-1).sum())
-            inserted += len(sample.boxes)
-    return found, inserted
-
-
-def sham_rate(detector: Detector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0) -> float:
-    """Share of mask-shaped pastes of plain tissue that fire where the same place without the paste does not."""
-    fired = 0
-    with torch.inference_mode():
-        for number in range(count):
-            before, after, radius = sham_pair(data, seed, number)
-            without, with_sham = (
-                _best_near_middle(result, before.shape[-1] / 2, radius, threshold) for result in detector([before, after])
-            )
-            fired += with_sham and not without
-    return fired / count
-
-
-def _best_near_middle(result: dict[str, torch.Tensor], middle: float, radius: float, threshold: float) -> bool:
-    """Whether a box of at least this score has its centre within `radius` of the crop's middle."""
-    boxes = result["boxes"][result["scores"] >= threshold]
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return bool((torch.linalg.vector_norm(centres - middle, dim=1) <= radius).any())

@@ -9,9 +9,9 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from ..core.geometry import corners_apart, spacing_of, voxel_volume_of
 from ..errors import InputError
-from ..geometry import corners_apart, spacing_of, voxel_volume_of
-from ..image_file import grid_of, stem
+from ..readers.image_file import grid_of, stem
 
 # How far the corners of two grids may lie apart, mm: far below a voxel, far above what a file rounds.
 _CORNER_MM = 0.01

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.finds import ReferenceNodule
 from ..errors import InputError
+from .detections import ReferenceNodule
 
 SERIES, PLACE, PROBABILITY, DIAMETER = "seriesuid", ("coordX", "coordY", "coordZ"), "probability", "diameter_mm"
 

@@ -7,10 +7,12 @@ the paper) and the anchors (not rounded to whole pixels, which matters for nodul
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, con
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, generalized_box_iou_loss
 
 from ..errors import WeightsError
-from ..grid import NetworkGrid
+from .grid import NetworkGrid
 
 Boxes = tuple[tuple[float, ...], ...]
 
@@ -93,7 +95,17 @@ class DetectorArchitecture:
         return cls(**{**values, "anchors_px": boxes, "anchor_ratios": tuple(values["anchor_ratios"])})
 
 
-class NoduleDetector(GeneralizedRCNN):
+class FindsInArrays:
+    """Gives a detector that answers as `NoduleDetector` does in evaluation mode a way to be called with arrays."""
+
+    def find(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each image `[3, y, x]` in 0..1 its boxes `[n, 4]` (float64, pixels) and scores `[n]`, best first."""
+        with torch.inference_mode():
+            answers = self([torch.from_numpy(image) for image in images])  # type: ignore[operator]
+        return [boxes_and_scores(answer) for answer in answers]
+
+
+class NoduleDetector(FindsInArrays, GeneralizedRCNN):
     """Faster R-CNN with its architecture.
 
     Images are `[3, y, x]` in 0..1, of any size and on any device; boxes are `(x0, y0, x1, y1)` in their pixels. In training
@@ -108,6 +120,11 @@ class NoduleDetector(GeneralizedRCNN):
         device = next(self.parameters()).device
         there = targets and [{name: value.to(device) for name, value in target.items()} for target in targets]
         return super().forward([image.to(device) for image in images], there)
+
+
+def boxes_and_scores(answer: Mapping[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """One image's answer as arrays: boxes `[n, 4]` (float64, pixels) and scores `[n]`."""
+    return answer["boxes"].float().cpu().double().numpy(), answer["scores"].float().cpu().numpy()
 
 
 def build_detector(architecture: DetectorArchitecture) -> NoduleDetector:

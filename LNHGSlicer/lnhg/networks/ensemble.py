@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
-from .detector import DetectorArchitecture, NoduleDetector, build_detector
+from .detector import DetectorArchitecture, FindsInArrays, NoduleDetector, build_detector
 
 # Boxes of two detectors are of the same thing from this IoU on.
 _SAME_IOU = 0.3
 
 
-class DetectorEnsemble(nn.Module):
+class DetectorEnsemble(FindsInArrays, nn.Module):
     """Detectors that look at the same slices; in evaluation it answers as a `NoduleDetector` does.
 
     Each member looks at every image and at its mirror image. Boxes of the same thing become one: their mean, with the mean

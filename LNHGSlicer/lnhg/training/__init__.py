@@ -1,0 +1,1 @@
+"""Training of the networks: samples, losses, loops, checkpoints, packing."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from ..core.atomic_file import whole
 from ..errors import LNHGError
-from ..whole_file import whole
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:

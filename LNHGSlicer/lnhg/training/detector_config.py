@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..data.detector_samples import Sampling
-from ..grid import NetworkGrid
 from ..networks.detector import DETECTOR_GRID, DetectorArchitecture
+from ..networks.grid import NetworkGrid
+from .detector_samples import Sampling
 
 #: Samples of an epoch: the slices with a nodule in the training patients' 548 cut-outs.
 EPOCH = 3654

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.detector_samples import DetectorData, make_sample, read_detector_data
 from ..data.splits import list_of
 from ..data.training_data import cutouts_of, scans_of
 from ..errors import LNHGError
@@ -25,6 +24,7 @@ from ..evaluation.froc import froc
 from ..networks.detector import NoduleDetector, build_detector, load_imagenet_features
 from .checkpoint import read_checkpoint, write_checkpoint
 from .detector_config import EPOCH, DetectorConfig
+from .detector_samples import DetectorData, make_sample, read_detector_data
 from .mining import mine, with_mined
 from .monitor import Monitor
 from .pictures import box_pictures

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..errors import InputError
-from ..grid import NetworkGrid
+from ..networks.grid import NetworkGrid
 from .changes import parsed, with_values
 
 

@@ -14,13 +14,13 @@ from typing import Any, cast
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..data.generator_samples import Place
 from ..errors import LNHGError
 from ..networks.discriminator import Discriminator
 from ..networks.generator import Generator, build_generator, widened
 from ..networks.unet import UNet
 from .checkpoint import read_checkpoint, write_checkpoint
 from .generator_config import GeneratorConfig, learning_rate
+from .generator_samples import Place
 from .losses import adversarial_loss, discriminator_loss, mse_loss, perceptual_loss
 from .monitor import Monitor
 from .pictures import picture_grid
@@ -28,7 +28,7 @@ from .precision import Learner, check_precision, computing_in
 from .processes import Processes
 from .record import continued
 from .run_log import LOG, drop_rows_after
-from .samples import Samples
+from .steps import Samples
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from ..ct import CT
-from ..data.detector_samples import DetectorData, Host
-from ..data.finds import SURE_SCORE, centre_voxel
-from ..detection import detect
-from ..grid import NetworkGrid
+from ..core.ct import CT
+from ..evaluation.detections import SURE_SCORE, centre_voxel
 from ..networks.detector import NoduleDetector
+from ..networks.grid import NetworkGrid
+from ..stages.detection import detect
+from .detector_samples import DetectorData, Host
 
 _log = logging.getLogger(__name__)
 

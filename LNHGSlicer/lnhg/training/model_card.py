@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..grid import NetworkGrid
+from ..networks.grid import NetworkGrid
 
 # Collections of The Cancer Imaging Archive.
 _LICENCES = {

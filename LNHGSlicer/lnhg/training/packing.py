@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from ..data.finds import LOWEST_SCORE
+from ..core.atomic_file import write_whole
 from ..data.splits import LISTS
 from ..errors import InputError
-from ..weights import load_weights, save_weights
-from ..whole_file import write_whole
+from ..evaluation.detections import LOWEST_SCORE
+from ..networks.weights import load_weights, save_weights
 from .checkpoint import read_checkpoint
 from .generator_training import generator_of
 from .model_card import model_card

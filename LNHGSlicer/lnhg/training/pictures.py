@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torchvision.utils import draw_bounding_boxes, make_grid
 
-from ..data.detector_samples import Sample
-from ..heterogeneity import OUTSIDE, heterogeneity_map, overlay
+from ..stages.heterogeneity import OUTSIDE, heterogeneity_map
+from ..writers.colours import overlay
+from .detector_samples import Sample
 
 # G(x) above this is taken for nodule, and boxes from this score on for finds.
 _NODULE, _FOUND = 0.5, 0.5

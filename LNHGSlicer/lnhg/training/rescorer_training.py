@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
-from ..data.candidate_samples import CandidateSample, batch, read_candidates
 from ..errors import InputError, LNHGError
-from ..grid import NetworkGrid
 from ..networks.ensemble import Detector
+from ..networks.grid import NetworkGrid
 from ..networks.rescorer import Rescorer
-from ..rescoring import RESCORER_GRID, Surroundings, apply_rescorer, network_input
+from ..networks.rescoring import RESCORER_GRID, Surroundings, apply_rescorer, network_input
+from .candidate_samples import CandidateSample, batch, read_candidates
 from .checkpoint import read_checkpoint, write_checkpoint
 from .run_log import LOG, append_row, drop_rows_after
 

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 
 from ..data.cutouts import Cutout
-from ..data.generator_samples import Place, cutout_places, mass_places, masses_in_cubes, scan_places
-from ..data.packed import Packed, read_packed, write_packed
 from ..data.scans import LabelledScan
 from ..data.splits import list_of
 from ..data.training_data import cutouts_of, scans_of
 from ..evaluation.dice import seeded_dice
-from ..lungs import lung_regions
 from ..networks.generator import Generator
+from ..networks.models import Models
 from ..networks.perceptual import PerceptualFeatures
 from ..networks.unet import UNet
 from ..options import Options
-from ..pipeline import Models
+from ..stages.lungs import lung_regions
 from .generator_config import GeneratorConfig
+from .generator_samples import Place, cutout_places, mass_places, masses_in_cubes, scan_places
 from .generator_training import GeneratorTraining
+from .packed_places import Packed, read_packed, write_packed
 from .processes import joined
 from .record import record_of
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..whole_file import write_whole
+from ..core.atomic_file import write_whole
 
 #: Its name in the folder of a run.
 LOG = "log.csv"

@@ -1,0 +1,397 @@
+"""The panel's part to look at the nodules one by one, and to choose what lies over the CT."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from lnhg.errors import LNHGError
+
+from ..review.verdicts import add_seconds
+from ..scene.watch import Watch
+from .columns import columns, shown_names, sorted_rows
+from .histogram import histogram_picture
+
+_SLAB_MM = 10.0
+# The views show this many millimetres around a nodule, or this many of its diameters if that is more.
+_ZOOM_MM, _ZOOM_DIAMETERS = 50.0, 3.0
+# Outlines that change in a row, as while one is drawn, are looked at once.
+_LOOK_MS = 400
+
+
+class ReviewGroup:
+    """Table, verdicts and display of one result; hidden without one.
+
+    `on_error` gets a sentence; `on_selected` the segment ID of the nodule that the reader is at, or None;
+    `edit` opens the editor on a segment: it gets the nodes and the segment ID.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        memory: Callable[[], Any],
+        edit: Callable[[Any, str], None],
+        on_selected: Callable[[str | None], None],
+        on_error: Callable[[str], None],
+    ) -> None:
+        self.ui = ui
+        self.nodes: Any = None
+        self._memory, self._edit_segment = memory, edit
+        self._on_selected, self._on_error = on_selected, on_error
+        self._review: Any = None
+        self._layers: Any = None
+        self._slab, self._zoom = False, True
+        self._open = True
+        self._parameters: Any = None
+        self._rows: dict[str, Any] = {}
+        self._ids: list[str] = []
+        self._sorted_by: tuple[int, bool] | None = None
+        self._at: tuple[str, float] | None = None
+        self._columns = columns()
+        self._menu: Any = None
+        self._look = qt.QTimer()
+        self._look.setSingleShot(True)
+        self._look.setInterval(_LOOK_MS)
+        self._look.timeout.connect(self.look_at_outlines)
+        self._outlines_watch = Watch(self._look.start)
+        self._set_up_table()
+        ui.noduleTable.itemSelectionChanged.connect(self._selection_changed)
+        ui.previousButton.clicked.connect(lambda *_: self.go_to_previous())
+        ui.nextButton.clicked.connect(lambda *_: self.go_to_next())
+        ui.acceptButton.clicked.connect(lambda *_: self.accept())
+        ui.rejectButton.clicked.connect(lambda *_: self.reject())
+        ui.editButton.clicked.connect(lambda *_: self.edit())
+        ui.undoButton.clicked.connect(lambda *_: self.undo())
+
+    @property
+    def selected(self) -> str | None:
+        """Segment ID of the nodule of the selected row; a current row that is not selected does not count."""
+        rows = [index.row() for index in self.ui.noduleTable.selectionModel().selectedRows()]
+        return self._ids[rows[0]] if rows and rows[0] < len(self._ids) else None
+
+    def clear(self) -> None:
+        """No result: the group is hidden."""
+        self._count_time(None)
+        self._watch_outlines(None)
+        self.nodes = self._review = self._layers = None
+        self._fill([])
+        self.ui.reviewGroup.setVisible(False)
+        self._on_selected(None)
+
+    def show(self, nodes: Any, parameters: Any, *, in_views: bool, at: str | None = None) -> None:
+        """Show a result of the scene at one of its nodules, the first by default.
+
+        `in_views`: also in the views; else they are taken to show it already, as in a scene that was saved with it.
+        """
+        from ..review.review import Review
+        from ..scene.layers import Layers, ViewState
+        from ..scene.nodes import show
+
+        self._count_time(None)
+        self.nodes, self._review, self._layers = nodes, Review(nodes), Layers(nodes)
+        self._parameters, self._sorted_by = parameters, None
+        self._review.update()
+        self._watch_outlines(nodes)
+        if parameters.layer not in self._layers.available():
+            parameters.layer = "final"
+        parameters.normalisation, parameters.heterogeneity = self._layers.normalisation, self._layers.kind
+        self.ui.reviewGroup.setVisible(True)
+        self.ui.reviewGroup.setProperty("collapsed", False)
+        self._fill(self._review.rows())
+        if in_views:
+            self._memory().remember()
+            show(nodes)
+        else:
+            self._slab = parameters.slab
+            self._layers.state = ViewState(
+                parameters.layer, parameters.opacity, parameters.map_visible, parameters.outline_visible
+            )
+        self._show_columns(parameters.columns)
+        self.apply(parameters)
+        self.select(at or (self._ids[0] if self._ids else None))
+
+    def apply(self, parameters: Any) -> None:
+        """Bring the views to what the reader chose; what has not changed is left alone."""
+        layers = self._layers
+        if layers is None:
+            return
+        self._parameters = parameters
+        self._show_columns(parameters.columns)
+        state, changes = layers.state, []
+        colours = (parameters.normalisation, parameters.heterogeneity)
+        reason = ""
+        if parameters.layer != state.layer:
+            reason = layers.why_not(parameters.layer)
+            if not reason:
+                changes.append(lambda: layers.show(parameters.layer))
+        if colours != (layers.normalisation, layers.kind):
+            refused = layers.why_not(parameters.normalisation)
+            reason = reason or refused
+            if not refused:
+                changes.append(lambda: layers.set_normalisation(*colours))
+        self._tell_if_missing(reason)
+        if parameters.opacity != state.opacity:
+            changes.append(lambda: layers.set_opacity(parameters.opacity))
+        if parameters.map_visible != state.map_visible:
+            changes.append(lambda: layers.set_map_visible(parameters.map_visible))
+        if parameters.outline_visible != state.outline_visible:
+            changes.append(lambda: layers.set_outline_visible(parameters.outline_visible))
+        if parameters.slab != self._slab:
+            self._slab = parameters.slab
+            changes.append(lambda: layers.set_slab(_SLAB_MM if parameters.slab else None))
+        if parameters.zoom != self._zoom:
+            self._zoom = parameters.zoom
+            selected = self.selected
+            if self._zoom and selected:
+                changes.append(lambda: self._centre_on(selected))
+        if parameters.legend != layers.legend:
+            changes.append(lambda: layers.set_legend(parameters.legend))
+        if changes:
+            self._memory().remember()
+            for change in changes:
+                change()
+            self._draw_histogram()
+            self._update_buttons()
+
+    def select(self, segment_id: str | None) -> None:
+        """Go to a nodule: its row, its place in the views, its histogram."""
+        if segment_id in self._ids:
+            self.ui.noduleTable.setCurrentCell(self._ids.index(segment_id), 0)
+            self.ui.noduleTable.selectRow(self._ids.index(segment_id))
+        else:
+            self.ui.noduleTable.clearSelection()
+        self._selection_changed()
+
+    def go_to_next(self) -> None:
+        if self.selected:
+            self.select(self._beside(self.selected, 1))
+
+    def go_to_previous(self) -> None:
+        if self.selected:
+            self.select(self._beside(self.selected, -1))
+
+    def accept(self) -> None:
+        """It is a nodule; the next one is shown."""
+        self._judge("accept")
+
+    def reject(self) -> None:
+        """It is none, and is hidden; the next one is shown."""
+        self._judge("reject")
+
+    def undo(self) -> None:
+        """Take the last verdict or edit back."""
+        if self._review is not None:
+            self._change(self._review.undo)
+
+    def edit(self) -> None:
+        """Open the editor on the selected nodule; the outlines are looked at when the reader is back."""
+        if self.selected:
+            self._edit_segment(self.nodes, self.selected)
+
+    def enter(self) -> None:
+        """The reader opens the module, or is back from another one, where outlines may have been changed."""
+        self._open = True
+        self.look_at_outlines()
+        self._count_time(self.selected)
+
+    def exit(self) -> None:
+        """The reader opens another module: the time is counted no more."""
+        self._open = False
+        self._count_time(None)
+
+    def look_at_outlines(self) -> None:
+        """Measure anew what was changed, by whomever."""
+        if self._open and self._review is not None:
+            try:
+                changed = self._review.update()
+            except LNHGError as error:
+                self._on_error(str(error))
+                return
+            if changed:
+                self._refresh()
+
+    def put_views_back(self, parameters: Any) -> None:
+        """The views as they were before this module changed them: without the map and the slab."""
+        self._memory().restore()
+        self._layers.state = replace(self._layers.state, map_visible=False)
+        self._slab = False
+        with slicer.util.NodeModify(parameters.parameterNode):
+            parameters.slab = parameters.map_visible = False
+        self._update_buttons()
+
+    def value_at(self, ras: Any) -> float | None:
+        """The shown layer's value at a point of the scene, or None."""
+        return None if self._layers is None else self._layers.value_at(ras)
+
+    def _beside(self, segment_id: str, step: int) -> str | None:
+        """The nodule some rows after one, as the table is sorted; after the last comes the first."""
+        return self._ids[(self._ids.index(segment_id) + step) % len(self._ids)] if segment_id in self._ids else None
+
+    def _judge(self, verdict: str) -> None:
+        segment_id = self.selected
+        if segment_id is not None:
+            self._change(lambda: getattr(self._review, verdict)(segment_id))
+            self.select(self._beside(segment_id, 1))
+
+    def _change(self, change: Callable[[], Any]) -> None:
+        """Do something to the result, then show it as it is."""
+        try:
+            change()
+        except LNHGError as error:
+            self._on_error(str(error))
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """The rows as they are now, in the order in which they stand."""
+        selected = self.selected
+        rows = self._review.rows()
+        place = {segment_id: number for number, segment_id in enumerate(self._ids)}
+        self._fill(sorted(rows, key=lambda row: place.get(row.segment_id, len(place))))
+        self.select(selected)
+
+    def _selection_changed(self) -> None:
+        segment_id = self.selected
+        self._count_time(segment_id)
+        self._draw_histogram()
+        if segment_id is not None:
+            self._memory().remember()
+            self._centre_on(segment_id)
+        self._update_buttons()
+        self._on_selected(segment_id)
+
+    def _centre_on(self, segment_id: str) -> None:
+        from ..scene.views import centre_on
+
+        field = max(_ZOOM_MM, _ZOOM_DIAMETERS * self._rows[segment_id].nodule.long_axis) if self._zoom else None
+        centre_on(self.nodes.segmentation.GetSegmentCenterRAS(segment_id), field)
+
+    def _count_time(self, segment_id: str | None) -> None:
+        """From now on the time is counted for this nodule; None: for none."""
+        now = time.monotonic()
+        if self._at is not None and self.nodes is not None:
+            add_seconds(self.nodes, self._at[0], now - self._at[1])
+        self._at = (segment_id, now) if segment_id is not None and self._open else None
+
+    def _watch_outlines(self, nodes: Any) -> None:
+        self._look.stop()
+        events = slicer.vtkSegmentation
+        self._outlines_watch.follow(
+            None if nodes is None else nodes.segmentation,
+            *(events.SourceRepresentationModified, events.RepresentationModified, events.SegmentAdded, events.SegmentRemoved),
+        )
+
+    def _set_up_table(self) -> None:
+        table, header = self.ui.noduleTable, self.ui.noduleTable.horizontalHeader()
+        table.setColumnCount(len(self._columns))
+        for index, column in enumerate(self._columns):
+            title = qt.QTableWidgetItem(column.title)
+            title.setToolTip(column.tip)
+            table.setHorizontalHeaderItem(index, title)
+        table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+        table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        table.setAlternatingRowColors(True)
+        table.setShowGrid(False)
+        table.verticalHeader().setVisible(False)
+        header.setMinimumSectionSize(24)
+        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        header.setStretchLastSection(True)
+        header.setSectionsClickable(True)
+        header.setContextMenuPolicy(qt.Qt.CustomContextMenu)
+        header.sectionClicked.connect(self.sort_by)
+        header.customContextMenuRequested.connect(lambda place: self.offer_columns(header.mapToGlobal(place)))
+
+    def sort_by(self, index: int) -> None:
+        """Sort the rows by a column; a second time, the other way round."""
+        if self._review is None:
+            return
+        descending = self._sorted_by == (index, False)
+        self._sorted_by = index, descending
+        selected = self.selected
+        self._fill(sorted_rows(self._review.rows(), self._columns[index], descending=descending))
+        header = self.ui.noduleTable.horizontalHeader()
+        header.setSortIndicatorShown(True)
+        header.setSortIndicator(index, qt.Qt.DescendingOrder if descending else qt.Qt.AscendingOrder)
+        self.select(selected)
+
+    def offer_columns(self, place: Any) -> None:
+        """A menu of all columns at a place of the screen."""
+        self._menu = qt.QMenu(self.ui.noduleTable)
+        shown = shown_names(self._parameters.columns)
+        for column in self._columns:
+            action = self._menu.addAction(column.tip)
+            action.setCheckable(True)
+            action.setChecked(column.name in shown)
+            action.toggled.connect(lambda on, name=column.name: self._choose_column(name))
+        self._menu.popup(place)
+
+    def _choose_column(self, name: str) -> None:
+        chosen = set(shown_names(self._parameters.columns)) ^ {name}
+        self._parameters.columns = ",".join(column.name for column in self._columns if column.name in chosen)
+
+    def _show_columns(self, kept: str) -> None:
+        shown = shown_names(kept)
+        for index, column in enumerate(self._columns):
+            self.ui.noduleTable.setColumnHidden(index, column.name not in shown)
+
+    def _fill(self, rows: list[Any]) -> None:
+        table = self.ui.noduleTable
+        blocked = table.blockSignals(True)
+        table.clearSelection()
+        self._ids = [row.segment_id for row in rows]
+        self._rows = {row.segment_id: row for row in rows}
+        table.setRowCount(len(rows))
+        for number, row in enumerate(rows):
+            for index, column in enumerate(self._columns):
+                table.setItem(number, index, _item(column.text(row), row.verdict, centred=not column.left))
+        if self._sorted_by is None:
+            table.horizontalHeader().setSortIndicatorShown(False)
+        table.blockSignals(blocked)
+
+    def _draw_histogram(self) -> None:
+        selected = self.selected
+        self.ui.histogramTitle.setVisible(selected is not None)
+        self.ui.histogramLabel.setVisible(selected is not None)
+        if selected is None:
+            return
+        from lnhg.writers.seg_nrrd import number_of_segment
+
+        title = _("Voxels of nodule {number} by the value of the map:")
+        self.ui.histogramTitle.setText(title.format(number=number_of_segment(selected)))
+        counts, edges = self._layers.histogram(selected)
+        colors = self.nodes.heterogeneity.GetDisplayNode().GetColorNode()
+        self.ui.histogramLabel.setPixmap(histogram_picture(counts.tolist(), edges.tolist(), colors))
+
+    def _update_buttons(self) -> None:
+        for name in ("previous", "next", "accept", "reject", "edit"):
+            getattr(self.ui, f"{name}Button").setEnabled(self.selected is not None)
+        self.ui.undoButton.setEnabled(self._review is not None and self._review.can_undo)
+        self.ui.restoreViewsButton.setEnabled(self._memory().can_restore)
+
+    def _tell_if_missing(self, reason: str) -> None:
+        self.ui.fullRunLabel.setText(reason)
+        self.ui.fullRunBox.setVisible(bool(reason))
+
+
+def _item(text: str, verdict: str, *, centred: bool) -> Any:
+    item = qt.QTableWidgetItem(text)
+    if centred:
+        item.setTextAlignment(qt.Qt.AlignCenter)
+    if verdict == "rejected":
+        item.setForeground(qt.QBrush(qt.QColor(140, 140, 140)))
+    return item
+
+
+def open_segment_editor(nodes: Any, segment_id: str) -> None:
+    """Switch to Slicer's Segment Editor with this segment selected over the CT."""
+    slicer.util.selectModule("SegmentEditor")
+    editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+    editor.setSegmentationNode(nodes.segmentation)
+    editor.setSourceVolumeNode(nodes.ct)
+    editor.setCurrentSegmentID(segment_id)

@@ -1,0 +1,461 @@
+"""The module's panel: choose a CT, segment, review, export. What each group does is in the file of its name."""
+
+from __future__ import annotations
+
+import traceback
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from lnhg.errors import InputError
+from lnhg.progress import Progress
+
+from ..review.place_point import PointPlacement
+from ..run.parameters import Parameters, choices, has_extent, options_of, words
+from ..scene.transforms import point_of_node
+from ..scene.watch import Watch
+from .export import ExportGroup
+from .install import InstallGroup
+from .keys import Keys
+from .reader_study import StudyGroup
+from .review import ReviewGroup, open_segment_editor
+
+_LOG_CHARACTERS = 20_000
+
+
+@dataclass
+class _Said:
+    """What the panel has to say of one CT: of its last run, what went wrong, and the log behind that."""
+
+    status: str = ""
+    error: str = ""
+    log: Path | None = None
+
+
+class Panel(VTKObservationMixin):
+    """The widgets of `LNHGSlicer.ui` in their states: start, running, review, error.
+
+    Args:
+        root: the loaded `.ui`.
+        logic: `LNHGSlicerLogic`; runs the method in a process of its own.
+        installer: `install.Installer`, or what has its methods.
+        edit: opens the editor on a segment.
+    """
+
+    def __init__(
+        self, root: Any, logic: Any, installer: Any, *, edit: Callable[[Any, str], None] = open_segment_editor
+    ) -> None:
+        super().__init__()
+        self.root, self.logic = root, logic
+        self.ui = slicer.util.childWidgetVariables(root)
+        self.run: Any = None
+        self.running = self.entered = False
+        self._memory: Any = None
+        self._parameters: Any = None
+        self._gui_tag: Any = None
+        self._shown_ct: Any = None
+        self._earlier: Any = None
+        self._first_change = False
+        self._run_ct: Any = None
+        self._said: defaultdict[str, _Said] = defaultdict(_Said)
+        self._ct_watch, self._region_watch = Watch(self._on_image), Watch(self._update)
+        self._parameter_watch = Watch(self._on_parameters)
+        root.setMRMLScene(slicer.mrmlScene)
+        self.place = PointPlacement(self._on_point, self._on_no_point)
+        self.install = InstallGroup(self.ui, installer, self._update)
+        self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines())
+        self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell)
+        self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, self.show_error)
+        self._keys = Keys(self.ui, root)
+        self._connect()
+        self.review.clear()
+        self._show_running(False)
+        self._show_said()
+        self._set_parameters(logic.getParameterNode())
+
+    def _connect(self) -> None:
+        self.ui.useLabel.setStyleSheet("font-weight: bold; color: #b06000;")
+        self.ui.segmentButton.setStyleSheet("font-weight: bold;")
+        self.ui.errorLabel.setStyleSheet("color: #d03030;")
+        self.ui.segmentButton.clicked.connect(lambda *_: self.start())
+        self.ui.addNoduleButton.clicked.connect(lambda *_: self._toggle_place())
+        self.ui.cancelButton.clicked.connect(lambda *_: self.cancel())
+        self.ui.fullRunButton.clicked.connect(lambda *_: self._start_full_run())
+        self.ui.restoreViewsButton.clicked.connect(lambda *_: self.review.put_views_back(self._parameters))
+        self.ui.logButton.toggled.connect(lambda shown: self.ui.logText.setVisible(shown))
+        self.ui.weightsFolderEdit.currentPathChanged.connect(lambda path: self._set_path("weights", path))
+        self.ui.exportFolderEdit.currentPathChanged.connect(lambda path: self._set_path("export_folder", path))
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._on_scene_start_close)
+        self.addObserver(scene, scene.EndCloseEvent, self._on_scene_changed)
+        self.addObserver(scene, scene.EndImportEvent, self._on_scene_changed)
+        self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
+
+    # Slicer's life of a module widget
+
+    def enter(self) -> None:
+        """The reader opens the module."""
+        self.entered = True
+        self._set_parameters(self.logic.getParameterNode())
+        self.review.enter()
+        self._keys.set_enabled(True)
+        self._observe_cursor()
+
+    def exit(self) -> None:
+        """The reader opens another module; a run goes on."""
+        self.entered = False
+        self.place.stop()
+        self.study.stop()
+        self.review.exit()
+        self._set_parameters(None)
+        self._keys.set_enabled(False)
+
+    def close(self) -> None:
+        """Slicer ends, or the module is loaded anew."""
+        self.cancel()
+        self.exit()
+        self.review.clear()
+        self.removeObservers()
+        for watch in (self._ct_watch, self._region_watch):
+            watch.follow(None)
+        self._keys.remove()
+
+    # Runs
+
+    def start(self, seeds: list[tuple[float, ...]] | None = None) -> None:
+        """Segment the chosen CT; with `seeds` (RAS of the CT, mm) only what lies there."""
+        parameters = self._parameters
+        self.show_error("")
+        try:
+            options = options_of(parameters, seeds_only=bool(seeds))
+        except InputError as error:
+            self.show_error(str(error))
+            return
+        self._run_ct = parameters.ct
+        self._earlier = self._results_of(parameters.ct)
+        self._first_change = not self.memory().can_restore
+        self.memory().remember()
+        self.running = True
+        self._show_running(True)
+        try:
+            run = self.logic.startSegmentNodules(
+                parameters.ct, onProgress=self._on_progress, onFinished=self._on_finished, options=options, seeds=seeds
+            )
+            self.run = run if self.running else None  # it may have ended already
+        except Exception as error:  # whatever it is, the panel must be free again
+            self._end_run()
+            self._on_unexpected(error)
+        self._update()
+
+    def cancel(self) -> None:
+        """End the run; the scene stays as it was."""
+        if self.running:
+            self.run.cancel()
+
+    def memory(self) -> Any:
+        """The views as they were before this module changed them."""
+        if self._memory is None:
+            from ..scene.views import ViewMemory
+
+            self._memory = ViewMemory()
+        return self._memory
+
+    def show_error(self, sentence: str, log: Path | None = None, ct: Any = None) -> None:
+        """Keep what went wrong with a CT, by default the selected one; an empty sentence takes the box away."""
+        said = self._said_of(ct or self._selected_ct())
+        said.error, said.log = sentence, log
+        self._show_said()
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.ui.progressBar.setValue(round(100 * progress.fraction))
+        self.ui.stageLabel.setText(f"{_stage(progress.stage)} {_time_left(progress.seconds_left)}".strip())
+
+    def _on_finished(self, segmented: Any, outcome: Any) -> None:
+        ct, earlier = self._run_ct, self._earlier
+        self._end_run()
+        if segmented is None and self._first_change:
+            self.memory().forget()  # nothing was changed in the views
+        if outcome.status == "cancelled":
+            self._tell(_("Cancelled. The scene is as it was."), ct)
+        elif outcome.status == "failed":
+            self.show_error(outcome.message, outcome.log, ct)
+        elif segmented is None:
+            self._tell(outcome.message, ct)
+        else:
+            try:
+                self._show_result(segmented, earlier)
+            except Exception as error:
+                self._on_unexpected(error)
+
+    def _end_run(self) -> None:
+        self.running, self.run, self._run_ct, self._earlier = False, None, None, None
+        self._show_running(False)
+        self._update()
+
+    def _on_unexpected(self, error: Exception) -> None:
+        """Say that something broke that nobody thought of, with the log one click away."""
+        from ..run.segmentation_run import kept_log, sentence_of
+
+        self.show_error(sentence_of(error), kept_log(traceback.format_exc()))
+
+    def _show_result(self, segmented: Any, earlier: Any) -> None:
+        from ..review.added_nodules import accept_all, move_into
+        from ..review.review import carry_over
+
+        nodes, added = segmented.nodes, []
+        sentences = [
+            _("Nodules found: {count}.").format(count=len(segmented.rows)),
+            _("Ran on: {device}.").format(device=segmented.provenance.get("device", "?")),
+        ]
+        if earlier is not None and nodes.options.seeds_only:
+            nodes, added = earlier, move_into(earlier, nodes)
+        elif nodes.options.seeds_only:
+            accept_all(nodes)
+        elif earlier is not None:
+            sentences.append(str(carry_over(earlier, nodes)))
+        self._tell(" ".join([*sentences, *segmented.warnings]), nodes.ct)
+        if self._parameters is None:
+            self._shown_ct = None  # the reader is in another module; shown on return
+        elif nodes.ct is self._parameters.ct:
+            self.review.show(nodes, self._parameters, in_views=True, at=added[-1] if added else None)
+
+    def _start_full_run(self) -> None:
+        self._parameters.full_generator = True
+        self.start()
+
+    # Nodules added by hand
+
+    def _toggle_place(self) -> None:
+        if self.place.waiting:
+            self.place.stop()
+        else:
+            self.place.start()
+        self._update()
+
+    def _on_point(self, world: tuple[float, float, float]) -> None:
+        self._update()
+        self.start([point_of_node(world, self._parameters.ct)])
+
+    def _on_no_point(self, why: str) -> None:
+        self._update()
+        self.show_error(why)
+
+    # Parameters and the scene
+
+    def _set_parameters(self, node: Any) -> None:
+        if self._parameters is not None:
+            self._parameters.disconnectGui(self._gui_tag)
+            self._parameter_watch.follow(None)
+        self._parameters = None if node is None else Parameters(node)  # type: ignore[call-arg]
+        if self._parameters is None:
+            return
+        if self._parameters.ct is None:
+            self._parameters.ct = _active_ct()
+        self._gui_tag = self._parameters.connectGui(self.ui)
+        for name, texts in words().items():
+            for index, choice in enumerate(choices(name)):
+                getattr(self.ui, f"{name}Box").setItemText(index, texts[choice])
+        self.ui.weightsFolderEdit.setCurrentPath(self._parameters.weights)
+        self.ui.exportFolderEdit.setCurrentPath(self._parameters.export_folder)
+        self._parameter_watch.follow(node, vtk.vtkCommand.ModifiedEvent)
+        self._on_parameters()
+        self._show_said()
+
+    def _set_path(self, name: str, path: str) -> None:
+        if self._parameters is not None:
+            setattr(self._parameters, name, path)
+
+    def _on_parameters(self) -> None:
+        if slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsClosing():
+            return  # nodes are half read; the end of it is observed
+        ct = self._parameters.ct
+        if ct is not self._shown_ct:
+            switched, self._shown_ct = self._shown_ct is not None, ct
+            self._ct_watch.follow(ct, slicer.vtkMRMLScalarVolumeNode.ImageDataModifiedEvent)
+            self._offer_all_slices()
+            self._show_results_of(ct, in_views=switched)
+            self._show_said()
+        markups = slicer.vtkMRMLMarkupsNode
+        self._region_watch.follow(self._parameters.region, vtk.vtkCommand.ModifiedEvent, markups.PointModifiedEvent)
+        self.review.apply(self._parameters)
+        self._update()
+
+    def _on_image(self) -> None:
+        self._offer_all_slices()
+        self._update()
+
+    def _offer_all_slices(self) -> None:
+        """A range that is not in use spans the CT."""
+        count = self._slice_count()
+        if count and not self._parameters.limit_slices:
+            self._parameters.first_slice, self._parameters.last_slice = 0, count - 1
+
+    def _show_results_of(self, ct: Any, *, in_views: bool) -> None:
+        nodes = self._results_of(ct)
+        if nodes is None:
+            self.review.clear()
+        else:
+            self.review.show(nodes, self._parameters, in_views=in_views)
+
+    def _results_of(self, ct: Any) -> Any:
+        if ct is None or self.install.needed:
+            return None
+        from ..scene.nodes import results_of
+
+        return results_of(ct)
+
+    def _on_scene_start_close(self, *_: Any) -> None:
+        self.cancel()
+        self.place.stop()
+        self._set_parameters(None)
+        self._shown_ct = None
+        for watch in (self._ct_watch, self._region_watch):
+            watch.follow(None)
+        self.review.clear()
+        self._said.clear()
+        self._show_said()
+
+    def _on_scene_changed(self, *_: Any) -> None:
+        self._shown_ct = None
+        if self.entered:
+            self._set_parameters(self.logic.getParameterNode())
+
+    def _on_node_removed(self, *_: Any) -> None:
+        nodes = self.review.nodes
+        if nodes is not None and not all(slicer.mrmlScene.IsNodePresent(node) for node in (nodes.ct, *nodes.added)):
+            self.review.clear()
+
+    # The widgets' state
+
+    def _on_selected(self, segment_id: str | None) -> None:
+        self.study.show(self.review.nodes, segment_id)
+        self.export.show(self.review.nodes)
+
+    def _show_running(self, running: bool) -> None:
+        self.ui.runBox.setVisible(running)
+        self.ui.progressBar.setValue(0)
+        self.ui.stageLabel.setText(_("Starting...") if running else "")
+        self._tell("", self._selected_ct())
+
+    def _tell(self, sentence: str, ct: Any) -> None:
+        """Keep what a run on this CT ended with; it is shown while the CT is selected."""
+        self._said_of(ct).status = sentence
+        self._show_said()
+
+    def _said_of(self, ct: Any) -> _Said:
+        return self._said["" if ct is None else ct.GetID() or ""]
+
+    def _selected_ct(self) -> Any:
+        return None if self._parameters is None else self._parameters.ct
+
+    def _show_said(self) -> None:
+        said = self._said_of(self._selected_ct())
+        self.ui.statusLabel.setText(said.status)
+        self.ui.statusLabel.setVisible(bool(said.status))
+        self.ui.errorLabel.setText(said.error)
+        self.ui.errorBox.setVisible(bool(said.error))
+        self.ui.logButton.setChecked(False)
+        self.ui.logText.setVisible(False)
+        self.ui.logButton.setVisible(said.log is not None)
+        self.ui.logText.setPlainText("" if said.log is None else _end_of(said.log))
+
+    def _update(self) -> None:
+        reason = self._why_not()
+        for button in (self.ui.segmentButton, self.ui.addNoduleButton):
+            button.setEnabled(not reason)
+        self.ui.segmentButton.setToolTip(
+            reason or _("Find and outline the nodules of this CT, and map what is inside them (Shift+S).")
+        )
+        self.ui.addNoduleButton.setToolTip(
+            reason or _("Click on a nodule in a slice view: it is segmented even where the detector saw nothing (Shift+D).")
+        )
+        self.ui.addNoduleButton.setText(_("Click on the nodule...") if self.place.waiting else _("Add nodule here..."))
+        self._hide_results_from_selector()
+        slices = self._slice_count()
+        self.ui.sliceCountLabel.setText(_("of 0 to {last}").format(last=slices - 1) if slices else "")
+        limited = self._parameters is not None and self._parameters.limit_slices
+        for box in (self.ui.firstSliceBox, self.ui.lastSliceBox):
+            box.setEnabled(limited)
+
+    def _hide_results_from_selector(self) -> None:
+        """The maps are volumes too, but no CTs."""
+        hidden = [node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if not _may_be_ct(node)]
+        proxy = self.ui.ctSelector.sortFilterProxyModel()
+        if sorted(proxy.property("hiddenNodeIDs") or ()) != sorted(hidden):
+            proxy.setProperty("hiddenNodeIDs", hidden)
+
+    def _why_not(self) -> str:
+        """Why no run can be started, in a sentence; empty if one can."""
+        if self.running:
+            return _("A run is under way. Cancel it, or wait for its end.")
+        if self.install.needed:
+            return _("Install what is missing first.")
+        if self._parameters is None or self._parameters.ct is None:
+            return _("Load a chest CT first, and select it above.")
+        if self._parameters.region is not None and not has_extent(self._parameters.region):
+            return _("Place the region in the views first, or choose the whole scan.")
+        first, last, count = self._parameters.first_slice, self._parameters.last_slice, self._slice_count()
+        if self._parameters.limit_slices and not first <= last < count:
+            return _("The range of slices must rise, from 0 to at most {last}.").format(last=count - 1)
+        return ""
+
+    def _slice_count(self) -> int:
+        ct = None if self._parameters is None else self._parameters.ct
+        return 0 if ct is None or ct.GetImageData() is None else ct.GetImageData().GetDimensions()[2]
+
+    def _observe_cursor(self) -> None:
+        crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        if crosshair is not None:
+            self.removeObservers(self._on_cursor)
+            self.addObserver(crosshair, crosshair.CursorPositionModifiedEvent, self._on_cursor)
+
+    def _on_cursor(self, crosshair: Any, event: Any) -> None:
+        ras = [0.0, 0.0, 0.0]
+        value = self.review.value_at(ras) if crosshair.GetCursorPositionRAS(ras) else None
+        self.ui.valueLabel.setText(_("Under the pointer: {value}").format(value="–" if value is None else f"{value:.2f}"))
+
+
+def _may_be_ct(node: Any) -> bool:
+    return node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetAttribute("LNHG.Version") is None
+
+
+def _active_ct() -> Any:
+    """The volume that Slicer calls the active one, else the first of the scene."""
+    selection = slicer.mrmlScene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    active = None if selection is None else selection.GetActiveVolumeID()
+    volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if _may_be_ct(node)]
+    return next((node for node in volumes if node.GetID() == active), volumes[0] if volumes else None)
+
+
+def _stage(name: str) -> str:
+    stages = {
+        "read": _("Reading the CT"),
+        "lungs": _("Finding the lungs"),
+        "detect": _("Looking for nodules"),
+        "generate": _("Drawing the nodules"),
+        "fuse": _("Putting finds together"),
+        "measure": _("Measuring"),
+    }
+    return stages.get(name, name)
+
+
+def _time_left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return _("– about {seconds} s left").format(seconds=max(5, 5 * round(seconds / 5)))
+    return _("– about {minutes} min left").format(minutes=round(seconds / 60))
+
+
+def _end_of(log: Path) -> str:
+    try:
+        return log.read_text(encoding="utf-8", errors="replace")[-_LOG_CHARACTERS:]
+    except OSError as error:
+        return str(error)

@@ -1,0 +1,1 @@
+"""What a reader does with the nodules: verdicts, edits, added nodules, the reader study, export."""

@@ -1,0 +1,189 @@
+"""A reviewed result out of the scene: the table, the report, and a DICOM segmentation by Slicer's own exporter."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import slicer
+
+from lnhg.core.nodule import Nodule, as_row, header
+from lnhg.core.result import Result
+from lnhg.errors import InputError, LNHGError
+from lnhg.writers.seg_nrrd import id_of_segment
+
+from ..scene.nodes import SceneNodes, ct_of_node, voxels_of
+from ..translation import _
+from .outlines import Outlines
+from .review import Review
+from .verdicts import EDITED, REJECTED, seconds_of, verdicts
+
+if TYPE_CHECKING:
+    from lnhg.writers.pictures import Plane
+
+_SERIES = "Lung nodules. Research use only, not for diagnosis"
+_DICOM_FILE = "nodules-seg.dcm"
+
+
+def export_csv(nodes: SceneNodes, path: Path) -> None:
+    """The table with all figures, the reader's verdicts and the time for each; not nodules whose segment was removed.
+
+    Like the other exports it measures nodules anew whose outline was changed since they were measured.
+    """
+    Review(nodes).update()
+    known = verdicts(nodes)
+    left = [(one, id_of_segment(one.id)) for one in nodes.rows if id_of_segment(one.id) in known]
+    rows = [[*as_row(one), known[name], f"{seconds_of(nodes, name):.1f}"] for one, name in left]
+    write_csv(path, [[*header(), "verdict", "time (s)"], *rows])
+
+
+def export_report(nodes: SceneNodes, path: Path) -> None:
+    """The HTML report of the nodules that were not rejected, with the numbers that they have in the scene."""
+    from lnhg.writers.pictures import nodule_planes
+    from lnhg.writers.record import run_record
+    from lnhg.writers.report import report_html
+
+    Review(nodes).update()
+    result = _result(nodes)
+    planes = [tuple(_numbered(plane, result.nodules) for plane in views) for views in nodule_planes(result)]
+    write_text(path, report_html(result, planes, run_record(result, "", with_identity=False)))
+
+
+def export_dicom(nodes: SceneNodes, folder: Path) -> Path:
+    """Write the nodules that were not rejected as DICOM SEG, by Slicer's exporter, into a new file; returns its path.
+
+    Raises InputError when the CT did not come from DICOM or no nodule is left, LNHGError when Slicer cannot export.
+    """
+    try:
+        from DICOMSegmentationPlugin import DICOMSegmentationExporter
+    except ImportError as error:
+        raise LNHGError(_("Slicer cannot write DICOM SEG here; install the extension QuantitativeReporting.")) from error
+    _check_dicom_files(nodes.ct)
+    Review(nodes).update()
+    left = [one for one, verdict in verdicts(nodes).items() if verdict != REJECTED]
+    segment_ids = [one for one, outline in Outlines(nodes).of_all(left).items() if outline is not None]
+    if not segment_ids:
+        raise InputError(_("No nodule is left to export."))
+    _prepare(nodes, segment_ids)
+    metadata = {"SeriesDescription": _SERIES, "ContentCreatorName": "LNHG"}  # in place of a person, the program
+    exporter = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=folder) as unfinished:
+            exporter = DICOMSegmentationExporter(nodes.segmentation)
+            exporter.export(unfinished, _DICOM_FILE, metadata, segment_ids)
+            written = Path(unfinished) / _DICOM_FILE
+            if not written.exists():
+                raise LNHGError(_("Slicer's exporter wrote no DICOM SEG and did not say why; its log may."))
+            os.replace(written, folder / _DICOM_FILE)
+    except LNHGError:
+        raise
+    except Exception as error:  # an extension of its own: it may raise anything
+        raise LNHGError(_("Slicer could not write the DICOM SEG: {error}").format(error=error)) from error
+    finally:
+        if exporter is not None:
+            exporter.cleanup()
+    return folder / _DICOM_FILE
+
+
+def _check_dicom_files(ct_node: Any) -> None:
+    """Raise InputError if the CT did not come from DICOM, or its files are no longer there for the exporter to read."""
+    names = (ct_node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    if not names:
+        raise InputError(_("The CT was not loaded from DICOM; load it with Slicer's DICOM module and segment it there."))
+    database = getattr(slicer, "dicomDatabase", None)
+    if database is not None and not all(database.fileForInstance(name) for name in names):
+        raise InputError(_("The DICOM files of the CT are not in Slicer's DICOM database; import them there again."))
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table; the file is whole or as it was before."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file; it is whole or as it was before. Raises InputError when it cannot be written."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=path.absolute().parent) as folder:
+            unfinished = Path(folder) / "unfinished"
+            unfinished.write_text(text, encoding="utf-8", newline="")
+            os.replace(unfinished, path)
+    except OSError as error:
+        raise InputError(
+            _("{path} cannot be written ({error}); choose another place.").format(path=path, error=error)
+        ) from error
+
+
+def _result(nodes: SceneNodes) -> Result:
+    """What the scene holds of the result, without rejected nodules: label n is the nth of those left."""
+    known = verdicts(nodes)
+    left = [one for one in nodes.rows if known.get(id_of_segment(one.id), REJECTED) != REJECTED]
+    ct = replace(ct_of_node(nodes.ct), source=_attribute(nodes, "Source"))
+    labels = voxels_of(nodes, [id_of_segment(one.id) for one in left]).astype(np.uint16)
+    shown = nodes.heterogeneity
+    image = np.zeros(labels.shape, np.float32) if nodes.generated is None else _array(nodes.generated)
+    kind, normalisation = (shown.GetAttribute(f"LNHG.{name}") for name in ("Kind", "Normalisation"))
+    return Result(
+        ct,
+        labels,
+        _array(shown),
+        lambda: image,
+        np.zeros_like(labels),
+        tuple(left),
+        (),
+        replace(nodes.options, heterogeneity=kind, normalisation=normalisation),
+        provenance=_attribute(nodes, "Provenance"),
+        warnings=_remarks(nodes, known, normalisation),
+    )
+
+
+def _remarks(nodes: SceneNodes, known: Mapping[str, str], normalisation: str) -> tuple[str, ...]:
+    """What the run had to say, and what the reader changed since."""
+    rejected = [str(one.id) for one in nodes.rows if known.get(id_of_segment(one.id)) == REJECTED]
+    edited = [str(one.id) for one in nodes.rows if one.status == EDITED]
+    asked = nodes.options.normalisation
+    remarks = (
+        nodes.segmentation.GetAttribute("LNHG.Warnings"),
+        f"Rejected by a reader and left out: nodule {', '.join(rejected)}." if rejected else "",
+        f"Edited by a reader: nodule {', '.join(edited)}." if edited else "",
+        ""
+        if normalisation == asked
+        else f"The maps are normalised per {normalisation}, their figures in the tables per {asked}.",
+    )
+    return tuple(remark for remark in remarks if remark)
+
+
+def _numbered(plane: Plane, nodules: Sequence[Nodule]) -> Plane:
+    """The plane with the numbers of the nodules in place of their labels."""
+    return replace(plane, outlines={nodules[label - 1].id: lines for label, lines in plane.outlines.items()})
+
+
+def _prepare(nodes: SceneNodes, segment_ids: Sequence[str]) -> None:
+    """Say on the segments how they were drawn, as the exporter reads it."""
+    by_hand = {id_of_segment(one.id) for one in nodes.rows if one.status in (EDITED, "seeded")}
+    name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+    for segment_id in segment_ids:
+        segment = nodes.segmentation.GetSegmentation().GetSegment(segment_id)
+        segment.SetTag("DICOM.SegmentAlgorithmType", "SEMIAUTOMATIC" if segment_id in by_hand else "AUTOMATIC")
+        segment.SetTag("DICOM.SegmentAlgorithmName", "LNHG")
+        # The exporter takes a segment for empty whose voxels are not called so.
+        segment.GetRepresentation(name).GetPointData().GetScalars().SetName("ImageScalars")
+
+
+def _attribute(nodes: SceneNodes, name: str) -> Any:
+    return json.loads(nodes.segmentation.GetAttribute(f"LNHG.{name}"))
+
+
+def _array(volume_node: Any) -> np.ndarray:
+    values: np.ndarray = slicer.util.arrayFromVolume(volume_node)
+    return values

@@ -1,0 +1,431 @@
+"""Review of a result, nodule by nodule: accept, reject, edit, undo; and what of it a second run on the same CT keeps.
+
+What readers said lives in the scene: see `verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from lnhg.core.nodule import Nodule, as_row, header
+from lnhg.errors import InputError
+from lnhg.stages.axial import AxialView, axial_view
+from lnhg.stages.heterogeneity import figures, map_of_outlines
+from lnhg.stages.lungs import lung_regions
+from lnhg.stages.measurement import measure_nodules
+from lnhg.writers.seg_nrrd import id_of_segment
+
+from ..scene.fingerprints import fingerprint, measured_on, set_measured_on
+from ..scene.layers import Layers
+from ..scene.nodes import SceneNodes, add_segment, ct_of_node, grid_of_node
+from ..translation import _
+from .outlines import Outline, as_labels, common_voxels, set_outline
+from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, seconds_of, set_verdict, verdict_of, verdict_text
+
+# Two outlines are the same nodule if they share this part of the smaller one.
+_SAME_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class ReviewRow:
+    """What the review table shows of a nodule.
+
+    Attributes:
+        number: the nodule's `id`, in the table and in the name of its segment.
+        segment_id: of its segment.
+        side: `right`, `left` or `unknown`.
+        size_mm: mean of long and short axis.
+        type: as in `lnhg.stages.measurement.Nodule`.
+        score: the detector's, or None.
+        heterogeneity: mean of the map without the rim; NaN where there is none.
+        verdict: `open`, `accepted`, `rejected` or `edited`.
+        seconds: how long readers had it selected.
+        nodule: all its figures.
+    """
+
+    number: int
+    segment_id: str
+    side: str
+    size_mm: float
+    type: str
+    score: float | None
+    heterogeneity: float
+    verdict: str
+    seconds: float
+    nodule: Nodule
+
+
+@dataclass(frozen=True, eq=False)
+class _Before:
+    """A nodule before a step of the review."""
+
+    segment_id: str
+    verdict: str
+    nodule: Nodule
+    outline: Outline | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """The CT in the axial view, and its lungs."""
+
+    view: AxialView
+    lungs: np.ndarray
+
+
+class Review:
+    """The review of one result. Undo reaches back to when this object was made."""
+
+    def __init__(self, nodes: SceneNodes) -> None:
+        self.nodes = nodes
+        self._layers = Layers(nodes)
+        self._steps: list[tuple[_Before, ...]] = []
+        self._outlines = self._layers.outlines.of_all(list(self._nodules()))
+        for one in self._outlines:
+            if measured_on(self._segment(one)) is None:
+                self._note_measured(one)
+
+    def rows(self) -> list[ReviewRow]:
+        """A row for each nodule, in the order of the table; nodules whose segment was removed are left out."""
+        return [self._row(segment_id, nodule) for segment_id, nodule in self._nodules().items()]
+
+    def accept(self, segment_id: str) -> None:
+        """It is a nodule, as it is outlined."""
+        self._judge(segment_id, ACCEPTED)
+
+    def reject(self, segment_id: str) -> None:
+        """It is none: its outline and its part of the map are hidden, but kept."""
+        self._judge(segment_id, REJECTED)
+
+    def update(self) -> bool:
+        """Take over what was changed in the outlines since the last look, by whomever; returns whether anything was.
+
+        Each changed nodule is measured anew; its row of the table and the maps follow. One that was wholly erased is
+        rejected and gets its outline back. One whose segment was removed leaves the table of the review, and the maps.
+
+        Without G(x) in the scene the map stays as it is, and its figures become empty for the changed nodules.
+        """
+        now = self._layers.outlines.of_all(list(self._nodules()))
+        removed = set(self._outlines) - set(now)
+        changed = [one for one in now if not self._is_measured(one, now[one])]
+        # What was before is not known of an outline that was changed before this review began.
+        known = [one for one in changed if one in self._outlines and not _same(now[one], self._outlines[one])]
+        if known:
+            self._steps.append(tuple(self._before(one) for one in known))
+        former, self._outlines = self._outlines, now
+        for one in changed:
+            erased, before = self._outlines[one] is None, former.get(one)
+            if not erased:
+                self._measure(one, EDITED)
+                self._note_measured(one)
+            elif before is not None:
+                self._set_outline(one, before)
+            else:
+                self._note_measured(one)
+            set_verdict(self.nodes, one, REJECTED if erased else EDITED)
+        if changed or removed:
+            self._draw_maps()
+        return bool(changed or removed)
+
+    def _is_measured(self, segment_id: str, outline: Outline | None) -> bool:
+        """Whether the figures of a nodule are those of this outline; in a scene that does not say so they are."""
+        measured = measured_on(self._segment(segment_id))
+        return measured is None or measured == _fingerprint(outline)
+
+    def _note_measured(self, segment_id: str) -> None:
+        set_measured_on(self._segment(segment_id), _fingerprint(self._outlines[segment_id]))
+
+    def _segment(self, segment_id: str) -> Any:
+        return self.nodes.segmentation.GetSegmentation().GetSegment(segment_id)
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._steps)
+
+    def undo(self) -> None:
+        """Take the last accept, reject or edit back: verdict, outline and measurements; nothing if there is none."""
+        step = self._steps.pop() if self._steps else ()
+        there = self._nodules()  # without segments that were removed since
+        redraw = False
+        for before in (one for one in step if one.segment_id in there):
+            redraw |= REJECTED in (before.verdict, verdict_of(self.nodes, before.segment_id))
+            if not _same(before.outline, self._outlines[before.segment_id]):
+                self._set_outline(before.segment_id, before.outline)
+                redraw = True
+            _write_row(self.nodes.table, before.nodule)
+            set_verdict(self.nodes, before.segment_id, before.verdict)
+        if redraw:
+            self._draw_maps()
+
+    def take_over(self, segment_id: str | None, outline: Outline | None, nodule: Nodule, verdict: str) -> int:
+        """Give a nodule the outline and verdict of an earlier review; without `segment_id` it is added. Returns its number.
+
+        The maps are not drawn anew. `nodule` is its row in that review.
+        """
+        if segment_id is None:
+            number = 1 + max((one.id for one in self._nodules().values()), default=0)
+            add_segment(self.nodes.segmentation, number)
+            segment_id = id_of_segment(number)
+            self._outlines[segment_id] = None
+            _write_row(self.nodes.table, replace(nodule, id=number))
+        known = self._outlines[segment_id]
+        if known is None or (verdict != REJECTED and not _same(outline, known)):
+            self._set_outline(segment_id, outline)
+            if verdict != REJECTED:
+                self._measure(segment_id, nodule.status if nodule.status == EDITED else None)
+        set_verdict(self.nodes, segment_id, verdict)
+        return self._nodules()[segment_id].id
+
+    def _nodules(self) -> dict[str, Nodule]:
+        """The table's rows by segment ID."""
+        segments = set(self.nodes.segmentation.GetSegmentation().GetSegmentIDs())
+        rows = {id_of_segment(nodule.id): nodule for nodule in self.nodes.rows}
+        return {segment_id: nodule for segment_id, nodule in rows.items() if segment_id in segments}
+
+    def _row(self, segment_id: str, nodule: Nodule) -> ReviewRow:
+        return ReviewRow(
+            nodule.id,
+            segment_id,
+            nodule.side,
+            nodule.mean_axis,
+            nodule.type,
+            nodule.score,
+            nodule.core.mean,
+            verdict_of(self.nodes, segment_id),
+            seconds_of(self.nodes, segment_id),
+            nodule,
+        )
+
+    def _judge(self, segment_id: str, verdict: str) -> None:
+        before = self._before(segment_id)
+        self._steps.append((before,))
+        set_verdict(self.nodes, segment_id, verdict)
+        if REJECTED in (before.verdict, verdict) and before.verdict != verdict:
+            self._draw_maps()
+
+    def _before(self, segment_id: str) -> _Before:
+        nodule = self._nodules()[segment_id]
+        return _Before(segment_id, verdict_of(self.nodes, segment_id), nodule, self._outlines[segment_id])
+
+    def _set_outline(self, segment_id: str, outline: Outline | None) -> None:
+        """Replace the voxels of a segment, by none for None; other segments keep theirs, also where they overlap."""
+        set_outline(self.nodes, segment_id, outline or Outline((slice(0, 1),) * 3, np.zeros((1, 1, 1), bool)))
+        self._outlines[segment_id] = outline
+        self._note_measured(segment_id)
+
+    def _draw_maps(self) -> None:
+        """Both maps from G(x) and the segments as they are; without G(x) they cannot be made and stay as they are."""
+        if self.nodes.generated is not None:
+            self._layers.update_maps()
+
+    def _measure(self, segment_id: str, status: str | None) -> None:
+        """Measure the voxels of a segment as they are now, and write its row; `status` None: as it was.
+
+        The figures of the map are taken with the normalisation of the run, so that all rows can be compared.
+        """
+        former = self._nodules()[segment_id]
+        view, lungs, options = self._scan.view, self._scan.lungs, self.nodes.options
+        others = [outline for one, outline in self._outlines.items() if one != segment_id]
+        outlines = as_labels(view, [*others, self._outlines[segment_id]])
+        number, parts = len(others) + 1, {number: (one.box, one.mask) for number, one in outlines.items()}
+        labels = np.zeros(view.ct.hu.shape, np.uint8)
+        labels[outlines[number].box] = outlines[number].mask
+        how = (options.heterogeneity, options.normalisation)
+        raw_ct = map_of_outlines(view.ct.hu, labels.shape, parts, *how, raw_ct=True)
+        image = self.nodes.generated
+        heterogeneity = raw_ct if image is None else map_of_outlines(view.forth(_array(image)), labels.shape, parts, *how)
+        (row,) = measure_nodules(
+            view.ct,
+            labels,
+            heterogeneity,
+            raw_ct,
+            lungs,
+            statuses=[status or former.status],
+            scores=[former.score],
+            rim_mm=options.rim,
+        )
+        row = replace(row, slice=view.stored_slice(row.slice))
+        # The scene does not know the DICOM instance number of another slice.
+        instance = former.instance_number if row.slice == former.slice else None
+        row = replace(row, id=former.id, instance_number=instance)
+        if image is None:
+            unknown = figures(np.array([]))
+            row = replace(row, whole=unknown, core=unknown, rim=unknown)
+        _write_row(self.nodes.table, row)
+
+    @cached_property
+    def _scan(self) -> _Scan:
+        view = axial_view(ct_of_node(self.nodes.ct))
+        return _Scan(view, lung_regions(view.ct))
+
+
+# ---------------------------------------------------------------- a second run on the same CT
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a second run changed.
+
+    Attributes:
+        kept: nodules with a verdict: their number now, their number before, the verdict.
+        not_found: those of `kept`, by their number now, that the second run did not find by itself.
+        new: numbers of nodules that the first run did not have.
+        gone: former numbers of nodules without a verdict that the second run did not find.
+        outside: former numbers of nodules without a verdict that lie outside the region of the second run.
+    """
+
+    kept: tuple[tuple[int, int, str], ...]
+    not_found: tuple[int, ...]
+    new: tuple[int, ...]
+    gone: tuple[int, ...]
+    outside: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """The changes in plain words."""
+        sentences = [
+            (_("Your verdict was kept for"), [_kept(*one) for one in self.kept]),
+            (_("Kept though this run did not find it:"), [_called(number) for number in self.not_found]),
+            (_("New:"), [_called(number) for number in self.new]),
+            (_("Not found again:"), [_of_earlier_run(number) for number in self.gone]),
+            (_("Outside the region of this run:"), [_of_earlier_run(number) for number in self.outside]),
+        ]
+        told = " ".join(f"{start} {', '.join(parts)}." for start, parts in sentences if parts)
+        return told or _("The same nodules as before.")
+
+
+def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
+    """Give the nodules of a second run the verdicts of the first; nodules belong together where their outlines overlap.
+
+    Accepted and edited nodules also keep their outline, and rejected ones stay rejected. Those that the second run did
+    not find are added to it, so that a third run knows of them.
+
+    Raises InputError when the two are not of the same CT.
+    """
+    if old.ct is not new.ct:
+        raise InputError("The two results are of different CTs; choose results of the same CT.")
+    before, now = Review(old), Review(new)
+    before.update()
+    former, found = before.rows(), now.rows()
+    partners = _partners([before._outlines[row.segment_id] for row in former], [now._outlines[row.segment_id] for row in found])
+    inside = [_within(new, before._outlines[row.segment_id]) for row in former]
+    nodules = {nodule.id: nodule for nodule in old.rows}
+    kept, not_found = [], []
+    for index, row in enumerate(former):
+        if row.verdict == OPEN:
+            continue
+        partner = found[partners[index]].segment_id if index in partners else None
+        number = now.take_over(partner, before._outlines[row.segment_id], nodules[row.number], row.verdict)
+        kept.append((number, row.number, row.verdict))
+        if partner is None and inside[index]:
+            not_found.append(number)
+    if kept:
+        now._draw_maps()
+    left = [(row.number, inside[index]) for index, row in enumerate(former) if index not in partners and row.verdict == OPEN]
+    return Changes(
+        tuple(kept),
+        tuple(not_found),
+        tuple(row.number for index, row in enumerate(found) if index not in partners.values()),
+        gone=tuple(number for number, looked_at in left if looked_at),
+        outside=tuple(number for number, looked_at in left if not looked_at),
+    )
+
+
+def _partners(old: Sequence[Outline | None], new: Sequence[Outline | None]) -> dict[int, int]:
+    """Which old outline is which new one: by falling number of common voxels, each only once."""
+    common = []
+    for one, before in enumerate(old):
+        for other, now in enumerate(new):
+            shared = common_voxels(before, now) if before is not None and now is not None else 0
+            if before is not None and now is not None and shared:
+                common.append((shared, one, other, min(before.mask.sum(), now.mask.sum())))
+    partners: dict[int, int] = {}
+    for shared, one, other, smaller in sorted(common, key=lambda pair: -pair[0]):
+        if shared >= _SAME_SHARE * smaller and one not in partners and other not in partners.values():
+            partners[one] = other
+    return partners
+
+
+def _within(nodes: SceneNodes, outline: Outline | None) -> bool:
+    """Whether the middle of an outline lies where the run that made `nodes` has looked."""
+    options = nodes.options
+    if outline is None or (options.roi is None and options.slices is None):
+        return True
+    k, j, i = (np.argwhere(outline.mask).mean(0) + [side.start for side in outline.box]).tolist()
+    ras = grid_of_node(nodes.ct) @ [i, j, k, 1]
+    lows_and_highs = [] if options.roi is None else list(zip(options.roi[::2], options.roi[1::2], ras[:3], strict=True))
+    first, last = options.slices or (0, np.inf)
+    return first <= round(k) <= last and all(low <= at <= high for low, high, at in lows_and_highs)
+
+
+def _called(number: int) -> str:
+    return _("nodule {number}").format(number=number)
+
+
+def _of_earlier_run(number: int) -> str:
+    return _("{nodule} of the earlier run").format(nodule=_called(number))
+
+
+def _kept(number: int, former: int, verdict: str) -> str:
+    was = "" if number == former else _(", was {number}").format(number=former)
+    return f"{_called(number)} ({verdict_text(verdict)}{was})"
+
+
+# ---------------------------------------------------------------- segments, and rows of the table
+
+
+def _fingerprint(outline: Outline | None) -> str:
+    return "" if outline is None else fingerprint(outline.box, outline.mask)
+
+
+def _same(one: Outline | None, other: Outline | None) -> bool:
+    """Whether two outlines have the same voxels at the same place."""
+    return one is other or (one is not None and one.same_as(other))
+
+
+def _array(volume_node: Any) -> np.ndarray:
+    values: np.ndarray = slicer.util.arrayFromVolume(volume_node)
+    return values
+
+
+def _write_row(table_node: Any, nodule: Nodule) -> None:
+    """Write the row of a nodule, which is added if the table has none."""
+    table = table_node.GetTable()
+    numbers = table.GetColumnByName("id")
+    rows = [row for row in range(table_node.GetNumberOfRows()) if int(numbers.GetValue(row)) == nodule.id]
+    row = rows[0] if rows else table_node.AddEmptyRow()
+    for title, cell in zip(header(), as_row(nodule), strict=True):
+        column = table.GetColumnByName(title)
+        if column.IsA("vtkStringArray"):
+            column.SetValue(row, str(cell))
+        elif cell == "" and column.IsA("vtkIntArray"):
+            _replace(
+                table, column, [*_cells(column, row), float("nan"), *_cells(column, table_node.GetNumberOfRows(), row + 1)]
+            )
+        else:
+            column.SetValue(row, float("nan") if cell == "" else cell)
+    table.Modified()
+    table_node.Modified()
+
+
+def _cells(column: Any, end: int, start: int = 0) -> Sequence[float]:
+    return [column.GetValue(row) for row in range(start, end)]
+
+
+def _replace(table: Any, column: Any, cells: Iterable[float]) -> None:
+    """Make a column of whole numbers one that may have empty cells (NaN), in its place."""
+    wide = vtk.vtkDoubleArray()
+    wide.SetName(column.GetName())
+    for cell in cells:
+        wide.InsertNextValue(cell)
+    columns = [table.GetColumn(index) for index in range(table.GetNumberOfColumns())]
+    for one in columns:
+        table.RemoveColumnByName(one.GetName())
+    for one in columns:
+        table.AddColumn(wide if one is column else one)

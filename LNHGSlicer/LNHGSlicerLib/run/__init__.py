@@ -1,0 +1,1 @@
+"""The method run beside Slicer: background process, installation, parameters."""

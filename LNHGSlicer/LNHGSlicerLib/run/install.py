@@ -1,0 +1,247 @@
+"""Installing what the method needs and Slicer does not bring along: from the internet, or from a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from lnhg.errors import LNHGError
+
+_LIST = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
+_LINE = re.compile(
+    r"(?P<name>[\w.-]+)>=(?P<least>[\d.]+)\s+# (?P<module>\w+), (?P<megabytes>\d+)( with CUDA, (?P<without>\d+) without)?"
+)
+# Through the extension PyTorch, which knows which build fits the computer.
+_TORCH = ("torch", "torchvision")
+# What Slicer brings along stays as it is, whatever a package asks for: Slicer's own modules are built on it.
+_SLICERS_OWN = ("numpy", "SimpleITK", "scipy", "pydicom", "pillow")
+_SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A package: its name for pip, the oldest version that will do, its name for import, and about how much is loaded."""
+
+    name: str
+    least: str
+    module: str
+    megabytes: int
+
+    @property
+    def for_pip(self) -> str:
+        """As pip takes it."""
+        return f"{self.name}>={self.least}"
+
+    @property
+    def met(self) -> bool:
+        """Whether it is installed, and new enough."""
+        try:
+            installed = importlib.metadata.version(self.name)
+        except importlib.metadata.PackageNotFoundError:
+            return False
+        return importlib.util.find_spec(self.module) is not None and _numbers(installed) >= _numbers(self.least)
+
+
+def requirements() -> list[Requirement]:
+    """All packages of `Resources/requirements.txt`."""
+    lines = (line.strip() for line in _LIST.read_text(encoding="utf-8").splitlines())
+    found = [_LINE.fullmatch(line) for line in lines if line and not line.startswith("#")]
+    return [Requirement(one["name"], one["least"], one["module"], _megabytes(one)) for one in found if one]
+
+
+def _megabytes(line: re.Match[str]) -> int:
+    """What is fetched on this computer: PyTorch's build for CUDA only where the extension PyTorch would choose it."""
+    small = line["without"] is not None and not has_cuda()
+    return int(line["without"] if small else line["megabytes"])
+
+
+def has_cuda() -> bool:
+    """Whether there is an NVIDIA GPU with a driver, which is asked in the way of the extension PyTorch."""
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv"]
+    try:
+        return sys.platform != "darwin" and subprocess.run(words, capture_output=True, check=False, timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def missing() -> list[Requirement]:
+    """The packages that are absent or too old."""
+    return [requirement for requirement in requirements() if not requirement.met]
+
+
+class Installer:
+    """Installs what is missing, once, after the reader has agreed.
+
+    Args:
+        ask: asks a question that can be declined.
+    """
+
+    def __init__(self, ask: Callable[[str], bool] | None = None) -> None:
+        self._ask = ask or slicer.util.confirmOkCancelDisplay
+
+    def missing(self) -> list[Requirement]:
+        """The packages that are absent or too old."""
+        return missing()
+
+    def install(self, folder: Path | None, tell: Callable[[str], object]) -> None:
+        """Install what is missing.
+
+        Args:
+            folder: with wheels and the file SHA256SUMS, for a computer without internet; None: from the internet.
+            tell: called with a sentence on each step.
+
+        Raises LNHGError when the reader declines, a file is not what it should be, or a package cannot be installed.
+        """
+        with _said_in_a_sentence():
+            self._install(folder, tell)
+
+    def _install(self, folder: Path | None, tell: Callable[[str], object]) -> None:
+        wanted = missing()
+        if not wanted:
+            return
+        if folder is not None:
+            tell(_("Checking the files of the folder..."))
+            verify(folder)
+        self._agree(wanted)
+        with _slicers_own_kept():
+            if folder is None:
+                _from_internet(wanted, tell)
+            else:
+                tell(_("Installing from the folder..."))
+                slicer.util.pip_install(["--no-index", "--find-links", str(folder), *(one.for_pip for one in wanted)])
+        importlib.invalidate_caches()
+        left = ", ".join(one.name for one in missing())
+        if left:
+            raise LNHGError(_("Still missing: {names}. Restart Slicer and try again.").format(names=left))
+
+    def _agree(self, wanted: Sequence[Requirement]) -> None:
+        question = _("Install {names} into Slicer's Python (about {size} MB)?").format(
+            names=", ".join(one.name for one in wanted), size=sum(one.megabytes for one in wanted)
+        )
+        if not self._ask(question):
+            raise LNHGError(_("Nothing was installed."))
+
+
+def verify(folder: Path) -> None:
+    """Check every wheel and weights file of a folder against the SHA-256 that its file SHA256SUMS gives (`sha256sum`).
+
+    Raises LNHGError for a file that differs, is not in the list, or is in the list and not in the folder.
+    """
+    try:
+        lines = (folder / _SUMS).read_text(encoding="utf-8").splitlines()
+        sums = {
+            name.lstrip("*").removeprefix("./"): digest for digest, name in (line.split(maxsplit=1) for line in lines if line)
+        }
+        files = [path for path in folder.rglob("*") if path.suffix in (".whl", ".safetensors")]
+        unlisted = {path.relative_to(folder).as_posix() for path in files} - set(sums)
+        wrong = sorted(unlisted | {name for name, digest in sums.items() if _sha256(folder / name) != digest.lower()})
+    except (OSError, ValueError) as error:
+        raise LNHGError(
+            _("The folder {folder} cannot be checked ({error}); it needs wheels and their list {list}.").format(
+                folder=folder, error=error, list=_SUMS
+            )
+        ) from error
+    if wrong:
+        raise LNHGError(
+            _(
+                "{names}: not the file that {list} names (SHA-256 differs). Copy the folder again; nothing was installed."
+            ).format(names=", ".join(wrong), list=_SUMS)
+        )
+
+
+def _from_internet(wanted: Sequence[Requirement], tell: Callable[[str], object]) -> None:
+    if any(one.name in _TORCH for one in wanted):
+        tell(_("Installing PyTorch; this can take some minutes..."))
+        least = {one.name: f">={one.least}" for one in requirements()}
+        _pytorch().installTorch(torchVersionRequirement=least["torch"], torchvisionVersionRequirement=least["torchvision"])
+    others = [one.for_pip for one in wanted if one.name not in _TORCH]
+    if others:
+        tell(_("Installing the other packages..."))
+        _pip_ensure(others)
+
+
+def _pytorch() -> Any:
+    """The logic of the extension PyTorch."""
+    try:
+        import PyTorchUtils
+    except ImportError as error:
+        raise LNHGError(
+            _("The extension PyTorch is missing: install it in the Extensions Manager, restart Slicer and try again.")
+        ) from error
+    return PyTorchUtils.PyTorchUtilsLogic()
+
+
+def _pip_ensure(words: list[str]) -> None:
+    """Install into Slicer's Python; the reader has agreed before."""
+    try:
+        packaging = importlib.import_module("slicer.packaging")
+    except ImportError:  # Slicer 5.10
+        slicer.util.pip_install(words)
+    else:
+        packaging.pip_ensure(words, prompt_install=False, requester="LNHG Slicer")
+
+
+@contextmanager
+def _slicers_own_kept() -> Iterator[None]:
+    """Every pip that is started in here, by whomever, keeps the packages that Slicer brought along."""
+    before = os.environ.get("PIP_CONSTRAINT")
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text("".join(f"{name}=={version}\n" for name, version in _installed(_SLICERS_OWN)), encoding="utf-8")
+        # As an address: pip takes a path for two where it holds a space.
+        os.environ["PIP_CONSTRAINT"] = " ".join(filter(None, (before, constraints.as_uri())))
+        try:
+            yield
+        finally:
+            del os.environ["PIP_CONSTRAINT"]
+            if before is not None:
+                os.environ["PIP_CONSTRAINT"] = before
+
+
+def _installed(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            yield name, importlib.metadata.version(name)
+
+
+@contextmanager
+def _said_in_a_sentence() -> Iterator[None]:
+    """Whatever pip, Slicer and its extensions raise, as an LNHGError."""
+    try:
+        yield
+    except LNHGError:
+        raise
+    except Exception as error:
+        raise LNHGError(
+            _("A package could not be installed ({kind}: {error}). Look into Slicer's Python console.").format(
+                kind=type(error).__name__, error=error
+            )
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 24):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """A version to compare: 2.5.1+cu124 as (2, 5, 1)."""
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("+")[0]))

@@ -1,0 +1,237 @@
+"""What of a result lies over the CT in the slice views, and how it is coloured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from lnhg.core.ct import AIR_HU, CT
+from lnhg.errors import InputError
+from lnhg.stages.axial import axial_view
+from lnhg.stages.heterogeneity import OUTSIDE, map_of_outlines, reach, rim_mask
+
+from ..review.outlines import Outline, Outlines, as_labels, moved_box
+from ..review.verdicts import REJECTED, verdict_of
+from ..translation import _
+from .nodes import (
+    SceneNodes,
+    grid_of_node,
+    legend_views,
+    map_title,
+    set_raw_ct,
+    show_over_ct,
+    values_in,
+    values_of_node,
+)
+from .transforms import point_of_node
+
+# The layers, and the volume each lays over the CT.
+_VOLUMES = {"final": "heterogeneity", "boxes": "heterogeneity", "generated": "generated", "raw": "raw_ct"}
+_NORMALISATIONS = ("scan", "nodule", "slice")
+_BINS = 20
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """What the reader chose to see.
+
+    Attributes:
+        layer: `final`: the map; `boxes`: the map and the detector's boxes; `generated`: G(x) before fusion, over whole
+            slices; `raw`: the raw CT as if it were the map.
+        opacity: of the coloured volume, 0 to 1.
+        map_visible: whether the coloured volume is shown.
+        outline_visible: whether the nodules' outlines are shown.
+    """
+
+    layer: str = "final"
+    opacity: float = 0.5
+    map_visible: bool = True
+    outline_visible: bool = True
+
+
+class Layers:
+    """The layers of one result in all slice views. Views change when something is set or `apply` is called, not before."""
+
+    def __init__(self, nodes: SceneNodes, view_state: ViewState | None = None) -> None:
+        self.nodes = nodes
+        self.outlines = Outlines(nodes)
+        self.legend = ""
+        self.state = view_state or ViewState()
+
+    def available(self) -> list[str]:
+        """The layers that this result has; `why_not` tells of each of the others why it is missing."""
+        return [layer for layer in _VOLUMES if not self.why_not(layer)]
+
+    def normalisations(self) -> list[str]:
+        """The normalisations that this result can be shown in; `why_not` as for layers."""
+        return [name for name in _NORMALISATIONS if not self.why_not(name)]
+
+    def why_not(self, name: str) -> str:
+        """Why a layer or a normalisation is not to be had, in one sentence; empty if it is."""
+        if name not in ("generated", *_NORMALISATIONS):
+            return ""
+        if self.nodes.generated is None:
+            return _("The generator image is not in this scene; segment the CT again.")
+        if name in ("generated", "slice") and not self.nodes.options.everywhere:
+            return _("The generator ran around the candidates only; segment again with the generator on every slice.")
+        return ""
+
+    def apply(self) -> None:
+        """Bring the views to the state, as after another result was shown in them."""
+        show_over_ct(self.nodes, self._volume() if self.state.map_visible else None, self.state.opacity)
+        # Outline and fill both off is a state that Slicer refuses: the whole is hidden in the slice views.
+        self.nodes.segmentation.GetDisplayNode().SetVisibility2D(self.state.outline_visible)
+        self.nodes.boxes.GetDisplayNode().SetVisibility(self.state.layer == "boxes")
+
+    def show(self, layer: str) -> None:
+        """Show one of the layers `final`, `boxes`, `generated` and `raw`."""
+        self._refuse(layer)
+        self._change(layer=layer)
+
+    def set_opacity(self, opacity: float) -> None:
+        self._change(opacity=opacity)
+
+    def set_map_visible(self, visible: bool) -> None:
+        self._change(map_visible=visible)
+
+    def set_outline_visible(self, visible: bool) -> None:
+        self._change(outline_visible=visible)
+
+    @property
+    def normalisation(self) -> str:
+        """The present normalisation of the map."""
+        return str(self.nodes.heterogeneity.GetAttribute("LNHG.Normalisation"))
+
+    @property
+    def kind(self) -> str:
+        """The present kind of the map, `inverse` or `intensity`."""
+        return str(self.nodes.heterogeneity.GetAttribute("LNHG.Kind"))
+
+    def set_normalisation(self, normalisation: str, kind: str) -> None:
+        """Make the map and the raw CT's anew from G(x): see `lnhg.stages.heterogeneity.heterogeneity_map`.
+
+        The table keeps the figures of the run.
+        """
+        self._refuse(normalisation)
+        self._make_maps(normalisation, kind)
+        self.nodes.heterogeneity.SetAttribute("LNHG.Normalisation", normalisation)
+        self.nodes.heterogeneity.SetAttribute("LNHG.Kind", kind)
+        legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(self.nodes.heterogeneity)
+        if legend is not None:  # a reader may have deleted it
+            legend.SetTitleText(map_title(kind, normalisation))
+
+    def update_maps(self) -> None:
+        """Make both maps anew, as they are normalised now, after a nodule was edited or rejected."""
+        self._refuse(self.normalisation)
+        self._make_maps(self.normalisation, self.kind)
+
+    def set_legend(self, where: str) -> None:
+        """Show the legend in `one` slice view, in `all`, or in `none`."""
+        self.legend = where
+        shown_in = {"one": legend_views()[:1], "all": legend_views(), "none": []}[where]
+        for volume in (self.nodes.heterogeneity, self.nodes.raw_ct, self.nodes.generated):
+            legend = None if volume is None else slicer.modules.colors.logic().GetColorLegendDisplayNode(volume)
+            if legend is not None:  # a reader may have deleted it
+                legend.SetVisibility(bool(shown_in))
+                legend.SetViewNodeIDs(shown_in)
+
+    def set_slab(self, mm: float | None) -> None:
+        """Every slice view shows the maximum over a slab this thick around its plane; None: the plane alone."""
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            if mm is not None:
+                view.SetSlabReconstructionType(vtk.VTK_IMAGE_SLAB_MAX)
+                view.SetSlabReconstructionThickness(mm)
+                # Slicer's slab is as thick as asked for only if this factor is the distance of its slices in mm.
+                view.SetSlabReconstructionOversamplingFactor(view.GetFieldOfView()[2] / view.GetDimensions()[2])
+            view.SetSlabReconstructionEnabled(mm is not None)
+
+    def value_at(self, ras: Sequence[float]) -> float | None:
+        """The layer's value at a point of the scene (mm), 0 to 1; None where it has none."""
+        volume = self._volume()
+        i, j, k = _voxel(volume, ras)
+        columns, rows, slices = volume.GetImageData().GetDimensions()
+        if not (0 <= i < columns and 0 <= j < rows and 0 <= k < slices):
+            return None
+        value = volume.GetImageData().GetScalarComponentAsDouble(i, j, k, 0)
+        return None if value < 0 else float(value)
+
+    def histogram(self, segment_id: str) -> tuple[np.ndarray, np.ndarray]:
+        """How many voxels of a nodule have which value in the layer: counts, and the edges of the bins from 0 to 1."""
+        outline = self.outlines.of(segment_id)
+        if outline is None:
+            return np.histogram([], _BINS, (0, 1))
+        values = values_in(self.nodes.ct, self._volume(), outline.box)[outline.mask]
+        return np.histogram(values[values >= 0].clip(max=1), _BINS, (0, 1))
+
+    def _volume(self) -> Any:
+        return getattr(self.nodes, _VOLUMES[self.state.layer])
+
+    def _refuse(self, name: str) -> None:
+        if reason := self.why_not(name):
+            raise InputError(reason)
+
+    def _change(self, **changes: Any) -> None:
+        self.state = replace(self.state, **changes)
+        self.apply()
+
+    def _make_maps(self, normalisation: str, kind: str) -> None:
+        """From G(x), the CT and the segments as they are now.
+
+        Rejected nodules are left out of the maps, but count in the range of the scan: the others keep their colours.
+        """
+        segment_ids, options = list(self.nodes.segmentation.GetSegmentation().GetSegmentIDs()), self.nodes.options
+        view = axial_view(CT(values_of_node(self.nodes.ct), grid_of_node(self.nodes.ct)))
+        found = self.outlines.of_all(segment_ids)
+        outlines = as_labels(view, found.values())
+        parts = {number: (one.box, one.mask) for number, one in outlines.items()}
+        shape, how = view.ct.hu.shape, (kind, normalisation)
+        image = view.forth(slicer.util.arrayFromVolume(self.nodes.generated))
+        heterogeneity = map_of_outlines(image, shape, parts, *how)
+        raw_ct = map_of_outlines(_HU(view.ct.hu), shape, parts, *how, raw_ct=True)
+        values = slicer.util.arrayFromVolume(self.nodes.heterogeneity)
+        values[...] = OUTSIDE
+        shown = {number for number, one in enumerate(segment_ids, 1) if verdict_of(self.nodes, one) != REJECTED}
+        for number, (box, part) in heterogeneity.parts.items():
+            if number in shown:
+                inside = outlines[number].mask
+                if options.hide_rim:
+                    inside = inside & ~_rim(outlines[number], shape, view.ct.spacing, options.rim)
+                view.forth(values)[box][inside] = part[inside]
+        slicer.util.arrayFromVolumeModified(self.nodes.heterogeneity)
+        left = {number: part for number, part in raw_ct.parts.items() if number in shown}
+        set_raw_ct(self.nodes.raw_ct, self.nodes.ct, view, replace(raw_ct, parts=left))
+
+
+@dataclass(frozen=True, eq=False)
+class _HU:
+    """Voxels of a volume node as HU, read box by box: as `scene.ct_of_values` reads them."""
+
+    values: np.ndarray
+
+    def __getitem__(self, box: Any) -> np.ndarray:
+        return np.clip(np.rint(self.values[box]), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
+
+
+def _rim(outline: Outline, shape: Sequence[int], spacing: tuple[float, float, float], rim_mm: float) -> np.ndarray:
+    """Which voxels in the box of an outline are rim: see `rim_mask`. All in the axial view."""
+    margin = [size // 2 for size in reach(spacing, rim_mm).shape]
+    around = tuple(
+        slice(max(0, side.start - more), min(size, side.stop + more))
+        for side, more, size in zip(outline.box, margin, shape, strict=True)
+    )
+    labels = np.zeros([side.stop - side.start for side in around], np.uint8)
+    labels[moved_box(outline.box, around)] = outline.mask
+    return rim_mask(labels, spacing, rim_mm)[moved_box(outline.box, around)]
+
+
+def _voxel(volume: Any, ras: Sequence[float]) -> tuple[int, int, int]:
+    """The voxel (i, j, k) of a volume node whose centre is nearest to a point of the scene, inside its grid or not."""
+    to_ijk = vtk.vtkMatrix4x4()
+    volume.GetRASToIJKMatrix(to_ijk)
+    i, j, k = np.rint(to_ijk.MultiplyPoint((*point_of_node(ras, volume), 1.0))[:3]).astype(int).tolist()
+    return i, j, k

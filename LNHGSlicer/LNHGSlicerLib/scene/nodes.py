@@ -1,0 +1,576 @@
+"""A result as nodes of a MRML scene: segmentation, coloured volumes, detector boxes, table; and how they are shown.
+
+All of it works on the current scene, `slicer.mrmlScene`: that of the application, or of the headless host.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from lnhg import __version__
+from lnhg.core.boxes import Box, box_around, label_boxes
+from lnhg.core.ct import CT
+from lnhg.core.nodule import Nodule, as_row, from_row, header
+from lnhg.core.resources import resource
+from lnhg.errors import InputError, LNHGError
+from lnhg.options import Options, options_of_record
+from lnhg.stages.axial import AxialView, axial_view
+from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap, raw_ct_in_view
+from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, segment_name
+
+from .fingerprints import fingerprint, set_measured_on
+from .views import centre_on
+
+if TYPE_CHECKING:
+    from lnhg.core.result import Result
+
+_VOXELS = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+_SURFACE = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
+# The usual lung window, HU.
+_LUNG_WINDOW, _LUNG_LEVEL = 1500, -600
+_FOREGROUND_OPACITY = 0.5
+_COLORS = "LNHG-Heterogeneity"
+_BOX_COLOR = (1.0, 0.85, 0.0)
+
+
+@dataclass(frozen=True)
+class SceneNodes:
+    """The nodes of one result: the CT it was made from and those that were added.
+
+    Attributes:
+        ct: the CT.
+        segmentation: a segment for each nodule; it refers to all the others, so that `results_of` finds them again.
+        heterogeneity: the map.
+        raw_ct: the raw CT as if it were the map; a volume no larger than the box around all nodules (`on_ct_grid`).
+        table: the nodule table.
+        boxes: the detector's boxes as a model, hidden at first.
+        generated: G(x) before fusion, not shown at first; None in a scene that was saved without it.
+    """
+
+    ct: Any
+    segmentation: Any
+    heterogeneity: Any
+    raw_ct: Any
+    table: Any
+    boxes: Any
+    generated: Any | None
+
+    @property
+    def added(self) -> tuple[Any, ...]:
+        """Every node but the CT."""
+        nodes = (getattr(self, one.name) for one in fields(self) if one.name != "ct")
+        return tuple(node for node in nodes if node is not None)
+
+    @property
+    def rows(self) -> tuple[Nodule, ...]:
+        """The nodules, as the table says now."""
+        return nodules_of_table(self.table)
+
+    @property
+    def options(self) -> Options:
+        """The options of the run, without its weights folder."""
+        return replace(options_of_record(json.loads(self.segmentation.GetAttribute("LNHG.Options"))), weights=None)
+
+
+def add_ct(hu: np.ndarray, ijk_to_ras: np.ndarray, name: str) -> Any:
+    """A volume node of `hu` `[slice, row, column]` under `ijk_to_ras` (4 x 4, mm), shown with the lung window."""
+    node = _add_volume(hu, slicer.util.vtkMatrixFromArray(ijk_to_ras), name)
+    _set_lung_window(node)
+    return node
+
+
+def ct_of_node(volume_node: Any) -> CT:
+    """The CT that a volume node holds, on the node's own grid; values below -1024 HU are padding and become air.
+
+    Raises `InputError` when the node holds no volume, several values a voxel, or values that are not numbers.
+    """
+    return ct_of_values(volume_node.GetName(), values_of_node(volume_node), grid_of_node(volume_node))
+
+
+def values_of_node(volume_node: Any) -> np.ndarray:
+    """The voxels of a volume node, in the node's own memory. Raises `InputError` when it holds none."""
+    if volume_node.GetImageData() is None:
+        raise InputError(f"The volume {volume_node.GetName()} is empty; load the CT again.")
+    values: np.ndarray = slicer.util.arrayFromVolume(volume_node)
+    return values
+
+
+def ct_of_values(name: str, values: np.ndarray, ijk_to_ras: np.ndarray) -> CT:
+    """`ct_of_node` without the node: for work beside the scene, on a copy of the node's voxels."""
+    if values.ndim != 3:
+        raise InputError(f"The volume {name} has several values a voxel; choose a chest CT in HU.")
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise InputError(f"The volume {name} holds values that are not numbers; choose a chest CT in HU.")
+        values = np.rint(values)
+    return CT(np.clip(values, -1024, np.iinfo(np.int16).max).astype(np.int16), ijk_to_ras)
+
+
+def grid_of_node(volume_node: Any) -> np.ndarray:
+    """IJK to RAS (4 x 4, mm) of a volume node, without its parent transform."""
+    return slicer.util.arrayFromVTKMatrix(_ijk_to_ras(volume_node))
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedResult:
+    """What of a result takes long to make and needs no scene: made in a thread, while the window stays alive.
+
+    Attributes:
+        result: the result itself.
+        generated: G(x) on the grid of the CT; None if it is not wanted in the scene.
+        raw_ct: the raw CT's map, cut to the nodules, and its IJK to RAS.
+        voxels: all labels as `vtkOrientedImageData`.
+        surfaces: the closed surface of each label that has voxels.
+        boxes: the detector's boxes as `vtkPolyData`.
+        fingerprints: of the outline of each label that has voxels.
+    """
+
+    result: Result
+    generated: np.ndarray | None
+    raw_ct: tuple[np.ndarray, np.ndarray]
+    voxels: Any
+    surfaces: Mapping[int, Any]
+    boxes: Any
+    fingerprints: Mapping[int, str]
+
+
+def prepare(result: Result, *, with_generated: bool = True) -> PreparedResult:
+    """The slow part of `add_result`, without the scene."""
+    view, grid = axial_view(result.ct), slicer.util.vtkMatrixFromArray(result.ct.ijk_to_ras)
+    boxes = label_boxes(result.labels)
+    whole = box_around(boxes.values())
+    return PreparedResult(
+        result,
+        np.ascontiguousarray(result.image) if with_generated else None,
+        _cut_raw_ct(result.ct.ijk_to_ras, view, raw_ct_in_view(result, view)),
+        label_image(result.labels[whole], whole, grid),
+        _surfaces(result.labels, boxes, grid),
+        _boxes_of(result, view),
+        {label: fingerprint(box, result.labels[box] == label) for label, box in boxes.items()},
+    )
+
+
+def add_result(ct_node: Any, result: Result, *, with_generated: bool = True) -> SceneNodes:
+    """Add the nodes of `result` to the scene, all or none; `ct_node` is the volume node of the CT that it was made from.
+
+    They stand beside the CT in the subject hierarchy, under its parent transform, and carry the run's provenance.
+    `with_generated`: also G(x), as large as the CT, without which the map cannot be made anew.
+    """
+    return add_prepared(ct_node, prepare(result, with_generated=with_generated))
+
+
+def add_prepared(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
+    """`add_result` for what `prepare` made."""
+    with _all_or_none():
+        nodes = _add_nodes(ct_node, prepared)
+        provenance = _provenance(prepared.result)
+        for node in nodes.added:
+            _place_beside(ct_node, node)
+            for key, value in provenance.items():
+                node.SetAttribute(f"LNHG.{key}", value)
+            if node.IsA("vtkMRMLTransformableNode"):
+                node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
+        for role in _roles():
+            node = getattr(nodes, role)
+            if node is not None:
+                nodes.segmentation.SetNodeReferenceID(f"LNHG.{role}", node.GetID())
+    return nodes
+
+
+def all_results() -> list[SceneNodes]:
+    """Every result in the scene, oldest first, also of a scene that was saved and opened; not one that has lost a node."""
+    found = []
+    for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        others = {role: segmentation.GetNodeReference(f"LNHG.{role}") for role in _roles()}
+        if all(node is not None for role, node in others.items() if role != "generated"):
+            found.append(SceneNodes(segmentation=segmentation, **others))
+    return found
+
+
+def results_of(ct_node: Any) -> SceneNodes | None:
+    """The latest result of this CT in the scene, or None."""
+    return next((nodes for nodes in reversed(all_results()) if nodes.ct is ct_node), None)
+
+
+def voxels_of(nodes: SceneNodes, segment_ids: Sequence[str]) -> np.ndarray:
+    """Integers `[slice, row, column]` on the grid of the CT: 1 in the first of the segments, 2 in the second, ...; else 0.
+
+    As the segments are now, edited or not.
+    """
+    size = nodes.ct.GetImageData().GetDimensions()
+    if not segment_ids:
+        return np.zeros(size[::-1], np.int16)
+    ids, values = vtk.vtkStringArray(), vtk.vtkIntArray()
+    for value, segment_id in enumerate(segment_ids, 1):
+        ids.InsertNextValue(segment_id)
+        values.InsertNextValue(value)
+    grid, merged = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
+    grid.SetExtent(0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1)
+    grid.SetImageToWorldMatrix(_ijk_to_ras(nodes.ct))
+    whole = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
+    if not nodes.segmentation.GenerateMergedLabelmapForAllSegments(merged, whole, grid, ids, values):
+        raise LNHGError("The voxels of the nodules cannot be read from the segmentation; segment the CT again.")
+    return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(size[::-1])
+
+
+def nodules_of_table(table_node: Any) -> tuple[Nodule, ...]:
+    """The rows of a nodule table node."""
+    table = table_node.GetTable()
+    columns = [table.GetColumnByName(title) for title in header()]
+    if any(column is None for column in columns):
+        raise LNHGError(f"The table {table_node.GetName()} lacks columns of the nodule table; segment the CT again.")
+    return tuple(from_row(column.GetValue(row) for column in columns) for row in range(table_node.GetNumberOfRows()))
+
+
+def show(nodes: SceneNodes) -> None:
+    """Every slice view shows the CT in the lung window with the map half transparent over it; other results are hidden."""
+    for other in all_results():
+        other.segmentation.GetDisplayNode().SetVisibility(other.segmentation is nodes.segmentation)
+        other.boxes.GetDisplayNode().SetVisibility(False)
+    _set_lung_window(nodes.ct)
+    show_over_ct(nodes, nodes.heterogeneity, _FOREGROUND_OPACITY)
+
+
+def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
+    """Every slice view shows the CT, with `volume` (None: nothing) over it."""
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        view.SetBackgroundVolumeID(nodes.ct.GetID())
+        view.SetForegroundVolumeID(None if volume is None else volume.GetID())
+        view.SetForegroundOpacity(opacity)
+    # Slicer does not look for the legend of a foreground that was set from code until the legend itself is modified.
+    for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
+        legend.Modified()
+
+
+def legend_views() -> list[str]:
+    """IDs of the slice views in which a legend can be: those of the layout first, as it shows them."""
+    views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    return [view.GetID() for view in sorted(views, key=lambda view: not view.IsMappedInLayout())]
+
+
+def jump_to_first_nodule(nodes: SceneNodes) -> None:
+    """Centre every view on the first nodule; without nodules they stay where they are."""
+    segment_ids = nodes.segmentation.GetSegmentation().GetSegmentIDs()
+    if segment_ids:
+        centre_on(nodes.segmentation.GetSegmentCenterRAS(segment_ids[0]))
+
+
+def map_title(kind: str, normalisation: str) -> str:
+    """The legend's title of a heterogeneity map."""
+    return f"Heterogeneity ({kind}, per {normalisation})"
+
+
+def _add_nodes(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
+    result, options = prepared.result, prepared.result.options
+    heterogeneity = _add_map(
+        ct_node, result.heterogeneity, "Heterogeneity", map_title(options.heterogeneity, options.normalisation)
+    )
+    heterogeneity.SetAttribute("LNHG.Kind", options.heterogeneity)
+    heterogeneity.SetAttribute("LNHG.Normalisation", options.normalisation)
+    return SceneNodes(
+        ct=ct_node,
+        segmentation=_add_segmentation(ct_node, prepared),
+        heterogeneity=heterogeneity,
+        raw_ct=_add_raw_ct(ct_node, prepared),
+        table=_add_table(result.nodules),
+        boxes=_add_boxes(prepared.boxes),
+        generated=None if prepared.generated is None else _add_generated(ct_node, prepared.generated),
+    )
+
+
+def _roles() -> list[str]:
+    """Names of the nodes that the segmentation refers to."""
+    return [one.name for one in fields(SceneNodes) if one.name != "segmentation"]
+
+
+@contextmanager
+def _all_or_none() -> Iterator[None]:
+    """After an error in the block the scene has no node that it did not have before."""
+    before = {node.GetID() for node in _scene_nodes()}
+    try:
+        yield
+    except BaseException:
+        for node in reversed(_scene_nodes()):
+            if node.GetID() not in before:
+                slicer.mrmlScene.RemoveNode(node)
+        raise
+
+
+def _scene_nodes() -> list[Any]:
+    return [slicer.mrmlScene.GetNthNode(number) for number in range(slicer.mrmlScene.GetNumberOfNodes())]
+
+
+def _add_node(class_name: str, name: str) -> Any:
+    """A new node of the scene; from a second result on its name gets a number."""
+    return slicer.mrmlScene.AddNewNodeByClass(class_name, slicer.mrmlScene.GenerateUniqueName(name))
+
+
+def _add_volume(array: np.ndarray, ijk_to_ras: Any, name: str) -> Any:
+    node = _add_node("vtkMRMLScalarVolumeNode", name)
+    node.SetIJKToRASMatrix(ijk_to_ras)
+    # Before there are voxels: Slicer would look for a window and a threshold in them, for seconds, and neither is wanted.
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().AutoWindowLevelOff()
+    node.GetDisplayNode().AutoThresholdOff()
+    set_voxels(node, array)
+    return node
+
+
+def set_voxels(volume_node: Any, array: np.ndarray) -> None:
+    """Show `array` `[slice, row, column]` in a volume node, in the same memory: of large CTs there is no room for copies."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(array.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel()))
+    volume_node.SetAndObserveImageData(image)
+
+
+def _set_lung_window(ct_node: Any) -> None:
+    display = ct_node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(_LUNG_WINDOW, _LUNG_LEVEL)
+
+
+def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
+    """A segment for each nodule, with a closed surface for 3D."""
+    node = _add_node("vtkMRMLSegmentationNode", "Nodules")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
+    # All of them before there are voxels, through which each that is added later would be compared.
+    segments = [add_segment(node, label) for label in range(1, len(prepared.result.nodules) + 1)]
+    for label, segment in enumerate(segments, 1):
+        segment.SetLabelValue(label)
+        segment.AddRepresentation(_VOXELS, prepared.voxels)
+        segment.AddRepresentation(_SURFACE, prepared.surfaces.get(label, vtk.vtkPolyData()))
+        set_measured_on(segment, prepared.fingerprints.get(label, ""))
+    # Only the outline in the slices: a fill would tint the colours of the heterogeneity map.
+    node.GetDisplayNode().Visibility2DFillOff()
+    return node
+
+
+def _surfaces(labels: np.ndarray, boxes: Mapping[int, tuple[slice, ...]], ijk_to_ras: Any) -> dict[int, Any]:
+    """The closed surface of each label, as Slicer makes it of the voxels in its box: of all voxels each would take as long."""
+    alone = slicer.vtkSegmentation()
+    for label, box in boxes.items():
+        segment = slicer.vtkSegment()
+        segment.AddRepresentation(_VOXELS, label_image(labels[box] == label, box, ijk_to_ras))
+        alone.AddSegment(segment, id_of_segment(label))
+    if boxes:
+        alone.CreateRepresentation(_SURFACE)
+    return {label: alone.GetSegmentRepresentation(id_of_segment(label), _SURFACE) for label in boxes}
+
+
+def add_segment(segmentation_node: Any, number: int) -> Any:
+    """A segment without voxels for a nodule, with its name, colour and codes."""
+    segmentation = segmentation_node.GetSegmentation()
+    segmentation.AddEmptySegment(id_of_segment(number), segment_name(number), segment_color(number))
+    segment = segmentation.GetSegment(id_of_segment(number))
+    segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY)
+    return segment
+
+
+def label_image(labels: np.ndarray, box: tuple[slice, ...], ijk_to_ras: Any) -> Any:
+    """The `labels` (or the mask) in a box of the CT as `vtkOrientedImageData`."""
+    small = np.uint8 if labels.max(initial=0) < 256 else np.int16
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent([end for one in reversed(box) for end in (one.start, one.stop - 1)])  # columns, rows, slices
+    image.GetPointData().SetScalars(numpy_to_vtk(labels.astype(small).ravel()))
+    image.SetImageToWorldMatrix(ijk_to_ras)
+    return image
+
+
+def _add_map(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
+    """A map in the colours of heterogeneity; the lower threshold hides the -1 outside the nodules."""
+    node = _add_coloured(ct_node, values, name, title)
+    display = node.GetDisplayNode()
+    display.SetThreshold(0, 1)
+    display.ApplyThresholdOn()
+    # Interpolating with the -1 outside would shrink the map and turn its edge blue.
+    display.InterpolateOff()
+    return node
+
+
+def _add_raw_ct(ct_node: Any, prepared: PreparedResult) -> Any:
+    values, ijk_to_ras = prepared.raw_ct
+    node = _add_map(ct_node, values, "Raw CT in the same colours", "Raw CT")
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
+    return node
+
+
+def set_raw_ct(node: Any, ct_node: Any, view: AxialView, raw_ct: NoduleMap) -> None:
+    """Put a map of the raw CT, made in the axial view, into its volume: cut to the nodules, since CTs are large."""
+    values, ijk_to_ras = _cut_raw_ct(grid_of_node(ct_node), view, raw_ct)
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
+    set_voxels(node, values)
+
+
+def _cut_raw_ct(grid: np.ndarray, view: AxialView, raw_ct: NoduleMap) -> tuple[np.ndarray, np.ndarray]:
+    """A map made in the axial view, cut to the nodules, on the CT's `grid`: its values and its IJK to RAS."""
+    k, j, i = view.box_back(raw_ct.box)
+    corner = grid @ [i.start, j.start, k.start, 1]
+    return view.back(raw_ct[raw_ct.box]), np.column_stack([grid[:, :3], corner])
+
+
+def values_in(ct_node: Any, volume_node: Any, box: Box) -> np.ndarray:
+    """The values of a map in a box of the CT, -1 where its volume does not reach."""
+    values = slicer.util.arrayFromVolume(volume_node)
+    corner = np.linalg.solve(grid_of_node(ct_node), grid_of_node(volume_node)[:, 3])[2::-1].round().astype(int).tolist()
+    ends = [
+        (max(side.start, first), min(side.stop, first + size))
+        for side, first, size in zip(box, corner, values.shape, strict=True)
+    ]
+    result = np.full([side.stop - side.start for side in box], OUTSIDE, np.float32)
+    if all(start < stop for start, stop in ends):
+        there = tuple(slice(a - first, b - first) for (a, b), first in zip(ends, corner, strict=True))
+        here = tuple(slice(a - side.start, b - side.start) for (a, b), side in zip(ends, box, strict=True))
+        result[here] = values[there]
+    return result
+
+
+def _add_generated(ct_node: Any, image: np.ndarray) -> Any:
+    """G(x) in the colours of heterogeneity, over the whole of each slice."""
+    return _add_coloured(ct_node, image, "Generator image", "Generator image G(x)")
+
+
+def _add_coloured(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
+    """A volume on the grid of the CT in the colours of heterogeneity from 0 to 1, with a legend."""
+    node = _add_volume(values, _ijk_to_ras(ct_node), name)
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(_heterogeneity_colors().GetID())
+    display.SetWindowLevelMinMax(0, 1)
+    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
+    legend.SetTitleText(title)
+    # The title is written as large as the labels, which fill the height: at Slicer's own size it leaves the view.
+    legend.SetSize(0.09, 0.35)
+    legend.SetPosition(0.97, 0.85)
+    legend.SetLabelFormat("%.2f")
+    # In one view: in every view it would cover what the reader looks at.
+    legend.SetViewNodeIDs(legend_views()[:1])
+    return node
+
+
+def _boxes_of(result: Result, view: AxialView) -> Any:
+    """The boxes of the candidates: each slice's rectangle with walls as high as the slice.
+
+    A slice view draws where its plane cuts the model; rectangles without walls would lie in the plane and not be drawn.
+    """
+    candidates: Sequence[Mapping[str, Any]] = result.candidates
+    corners = np.array([box for one in candidates for box in one["boxes_ras"]], np.float64).reshape(-1, 4, 3)
+    half = view.ct.ijk_to_ras[:3, 2] / 2
+    return _walls(corners - half, corners + half)
+
+
+def _add_boxes(walls: Any) -> Any:
+    """The detector's boxes as a hidden wire model."""
+    node = _add_node("vtkMRMLModelNode", "Detector boxes")
+    node.SetAndObservePolyData(walls)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetColor(*_BOX_COLOR)
+    display.SetRepresentation(slicer.vtkMRMLDisplayNode.WireframeRepresentation)
+    display.SetLineWidth(2)
+    display.LightingOff()
+    display.BackfaceCullingOff()
+    display.Visibility2DOn()
+    display.SetSliceIntersectionThickness(2)
+    display.VisibilityOff()
+    return node
+
+
+def _walls(bottom: np.ndarray, top: np.ndarray) -> Any:
+    """Four walls for each pair of rectangles `[box, corner, RAS]`."""
+    points, walls = vtk.vtkPoints(), vtk.vtkCellArray()
+    for number, (low, high) in enumerate(zip(bottom, top, strict=True)):
+        for point in (*low, *high):
+            points.InsertNextPoint(point)
+        for corner in range(4):
+            following = (corner + 1) % 4
+            walls.InsertNextCell(4, [8 * number + one for one in (corner, following, following + 4, corner + 4)])
+    model = vtk.vtkPolyData()
+    model.SetPoints(points)
+    model.SetPolys(walls)
+    return model
+
+
+def _heterogeneity_colors() -> Any:
+    """The colour table of the map; one node, however many results a scene holds."""
+    known = slicer.mrmlScene.GetFirstNode(_COLORS, "vtkMRMLColorTableNode")
+    if known is not None:
+        return known
+    storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableStorageNode")
+    storage.SetFileName(str(resource("Colors", f"{_COLORS}.ctbl")))
+    storage.SetDefaultWriteFileExtension("ctbl")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", _COLORS)
+    node.SetTypeToFile()
+    node.SetAndObserveStorageNodeID(storage.GetID())
+    if not storage.ReadData(node):
+        raise LNHGError(f"The colour table {_COLORS} cannot be read; install LNHG again.")
+    return node
+
+
+def _add_table(nodules: Sequence[Nodule]) -> Any:
+    """The nodule table: a row for each nodule, a column for each figure, its unit in the column's name."""
+    node = _add_node("vtkMRMLTableNode", "Nodule table")
+    rows = [as_row(nodule) for nodule in nodules]
+    for index, name in enumerate(header()):
+        node.AddColumn(_table_column(name, [row[index] for row in rows]))
+    return node
+
+
+def _table_column(name: str, cells: Sequence[Any]) -> Any:
+    """A column of whole numbers, of numbers (an empty cell becomes NaN), or of text."""
+    filled = [cell for cell in cells if cell != ""]
+    if filled and all(isinstance(cell, int) for cell in cells):
+        column = vtk.vtkIntArray()
+    elif filled and all(isinstance(cell, (int, float)) for cell in filled):
+        column, cells = vtk.vtkDoubleArray(), [math.nan if cell == "" else cell for cell in cells]
+    else:
+        column, cells = vtk.vtkStringArray(), [str(cell) for cell in cells]
+    column.SetName(name)
+    for cell in cells:
+        column.InsertNextValue(cell)
+    return column
+
+
+def _provenance(result: Result) -> dict[str, str]:
+    """What made the nodes, as text; what has parts is JSON."""
+    options = {key: value.name if isinstance(value, Path) else value for key, value in asdict(result.options).items()}
+    parts: Mapping[str, Mapping[str, object]] = {
+        "Options": options,
+        "Provenance": result.provenance,
+        "Source": result.ct.source,
+    }
+    return {
+        "Version": __version__,
+        "Use": "research use only",
+        "Warnings": " ".join(result.warnings),
+        **{key: json.dumps(dict(value), default=str) for key, value in parts.items()},
+    }
+
+
+def _place_beside(ct_node: Any, node: Any) -> None:
+    """Put `node` under the study or folder of the CT in the subject hierarchy.
+
+    A headless scene has no such tree and none is written: the application builds it, segments and all, when it opens
+    the file, but only for nodes that are not in a tree yet.
+    """
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(ct_node)
+    if item:
+        hierarchy.CreateItem(hierarchy.GetItemParent(item), node)
+
+
+def _ijk_to_ras(volume_node: Any) -> Any:
+    matrix = vtk.vtkMatrix4x4()
+    volume_node.GetIJKToRASMatrix(matrix)
+    return matrix

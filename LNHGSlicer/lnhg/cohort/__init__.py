@@ -1,0 +1,1 @@
+"""Many scans: finding them, and running the method on them with Dask."""

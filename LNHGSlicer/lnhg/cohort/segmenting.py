@@ -1,0 +1,319 @@
+"""A cohort of scans segmented on Dask: one scan at a time on each worker, every result on disk, rows alone travel back.
+
+On one machine `local_client` starts the workers. On a cluster they are started apart, and `lnhg batch --scheduler` is given
+their scheduler's address; all machines must see the scans, the results and the weights under the same paths. With SLURM
+(pip install dask-jobqueue), in a Python session that stays open on the login node:
+
+    from dask_jobqueue import SLURMCluster
+
+    cluster = SLURMCluster(cores=1, job_cpu=4, memory="6GB", walltime="08:00:00")
+    cluster.scale(jobs=50)
+    print(cluster.scheduler_address)  # give this to --scheduler, with --threads 4
+    input("Enter ends the cluster")
+
+Each job is a worker of one Dask thread (`cores=1`), so that it takes one scan at a time; `job_cpu=4` books the processors
+that `--threads 4` uses for it. Workers may come and go while a cohort runs. A scheduler trusts whoever reaches it: on a
+network that others use, set up TLS in Dask's configuration and give its `tls://` address.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..core.atomic_file import whole
+from ..core.nodule import header
+from ..errors import InputError, LNHGError, WeightsError
+from ..networks.models import Models, load_models
+from ..options import Options
+from ..pipeline import segment
+from ..writers.results import FILES, check_folder, save
+from .scans import Scan
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+logger = logging.getLogger(__name__)
+
+#: What can become of a scan: segmented now, found finished, not usable, or not reached by a run that was cancelled.
+DONE, SKIPPED, FAILED, WAITING = "done", "skipped", "failed", "waiting"
+
+#: Files and folders of a cohort; `scans` holds a folder for each scan, as `lnhg segment` writes it.
+SCANS, TABLE, RECORD = "scans", "nodules.csv", "cohort.csv"
+# Results being made, out of sight of those that are whole.
+_WORK = ".work"
+
+# Memory of a worker: about 2 GiB are used at 300 slices; longer scans need more.
+_WORKER_BYTES = 3 << 30
+# How often it is looked whether workers came or went, s, when no scan ends meanwhile.
+_LOOK_S = 5.0
+# How long a scheduler may take to answer, s.
+_ANSWER_S = 10
+# Options that do not tell results apart: those of speed, and the place of the weights, whose content does.
+_NOT_SEALED = ("threads", "batch_size", "weights")
+# In a scan's folder beside its results: what they were made from, by which a later run knows them.
+_SEAL = ".finished"
+
+# The networks of a worker move between devices and set threads: one scan at a time, whatever Dask's threads.
+_one_scan = threading.Lock()
+
+
+class SomeFailed(LNHGError):
+    """Some scans of a cohort could not be used; the others are done."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one scan: its name, `DONE`, `SKIPPED` or `FAILED`, why it failed, seconds spent on it in this run."""
+
+    scan: str
+    status: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What all scans of a run share.
+
+    Attributes:
+        output: folder of the cohort.
+        options: as for a single scan; `threads` are those of one scan.
+        weights: SHA-256 of the manifests of all networks, which hold those of the weights files.
+        with_identity: whether path, UIDs and patient are written into the results.
+    """
+
+    output: Path
+    options: Options
+    weights: str
+    with_identity: bool = False
+
+    @classmethod
+    def checked(cls, output: Path, options: Options, with_identity: bool = False) -> Cohort:
+        """A cohort with the hash of its weights.
+
+        Raises WeightsError for bad weights and InputError for a folder that cannot be written, before any scan is read.
+        """
+        weights = _hash(load_models(options.weights).manifests)
+        check_folder(output)
+        folder = options.weights and options.weights.absolute()
+        return cls(output.absolute(), replace(options, weights=folder), weights, with_identity)
+
+    def folder(self, scan: str) -> Path:
+        """Where the results of the scan of this name are."""
+        return self.output / SCANS / scan
+
+
+# ---------------------------------------------------------------- on a worker
+
+
+def segment_scan(scan: Scan, cohort: Cohort) -> Row:
+    """Segment one scan and put its folder in place, whole; nothing is done where it holds what this run would write."""
+    with _one_scan:
+        began = time.perf_counter()
+        try:
+            status, reason = _segmented(scan, cohort), ""
+        except LNHGError as error:
+            status, reason = FAILED, str(error)
+        except Exception as error:  # a fault of one scan must not end the cohort
+            logger.exception("scan %s", scan.name)
+            status, reason = FAILED, f"{type(error).__name__}: {error}"
+        reason = " ".join(reason.replace(f"{scan.place.parent}{os.sep}", "").split())  # a path may hold a person's name
+        return Row(scan.name, status, reason, round(time.perf_counter() - began, 2))
+
+
+def _segmented(scan: Scan, cohort: Cohort) -> str:
+    ct = scan.read()
+    folder, sha256 = cohort.folder(scan.name), str(ct.source["sha256"])
+    if _is_sealed(folder, sha256, cohort):
+        return SKIPPED
+    result = segment(ct, cohort.options, models=_models(cohort.options.weights, cohort.weights))
+    with tempfile.TemporaryDirectory(dir=cohort.output / _WORK) as work:
+        made = Path(work) / "made"
+        save(result, made, with_identity=cohort.with_identity)
+        (made / _SEAL).write_text(_seal(made, sha256, cohort))
+        if folder.exists():
+            folder.rename(Path(work) / "earlier")
+        made.rename(folder)
+    return DONE
+
+
+def _is_sealed(folder: Path, sha256: str, cohort: Cohort) -> bool:
+    """Whether the folder holds what this run would write, and nobody wrote other results into it since."""
+    try:
+        return (folder / _SEAL).read_text() == _seal(folder, sha256, cohort)
+    except FileNotFoundError:
+        return False
+
+
+def _seal(folder: Path, sha256: str, cohort: Cohort) -> str:
+    """Hash of what tells results apart (the CT by its hash, options, weights, version) and of the record in the folder."""
+    options = {name: value for name, value in asdict(cohort.options).items() if name not in _NOT_SEALED}
+    record = (folder / FILES["record"]).read_text(encoding="utf-8")
+    return _hash([sha256, options, cohort.weights, cohort.with_identity, __version__, record])
+
+
+def _hash(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _models(folder: Path | None, weights: str) -> Models:
+    """The networks, loaded once a worker; again when other weights are asked for."""
+    models = load_models(folder)
+    if _hash(models.manifests) != weights:
+        raise WeightsError("A worker sees other weights than the machine of the command; give --weights a folder both share.")
+    return models
+
+
+# ---------------------------------------------------------------- on the machine of the command
+
+
+def shared_out(scans: int, workers: int | None = None, threads: int | None = None) -> tuple[int, int]:
+    """Workers for so many scans on this machine, and CPU threads each; None: as cores and free memory allow, one to a GPU."""
+    import psutil
+    from dask.system import CPU_COUNT
+
+    from ..networks.compute import gpu_available
+
+    if workers is None:
+        memory = psutil.virtual_memory().available // _WORKER_BYTES
+        most = 1 if gpu_available() else min(CPU_COUNT // (threads or 1), memory)
+        workers = max(1, min(scans, most))
+    return workers, threads or max(1, CPU_COUNT // workers)
+
+
+@contextmanager
+def local_client(workers: int) -> Iterator[Client]:
+    """A client of so many workers, started on this machine and ended with the client."""
+    from distributed import Client, LocalCluster
+    from distributed.system import MEMORY_LIMIT
+
+    cluster = LocalCluster(
+        n_workers=workers, threads_per_worker=1, memory_limit=MEMORY_LIMIT // workers, dashboard_address="127.0.0.1:0"
+    )
+    with cluster, Client(cluster) as client:
+        client.run(_ignore_interrupts)
+        yield client
+
+
+def _ignore_interrupts() -> None:
+    # Ctrl-C reaches every process of the terminal; the command itself ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def client_of(scheduler: str) -> Iterator[Client]:
+    """A client of a scheduler that runs elsewhere; raises InputError when it does not answer."""
+    from distributed import Client
+
+    try:
+        client = Client(scheduler, timeout=_ANSWER_S)
+    except (OSError, ValueError) as error:
+        raise InputError(f"The scheduler {scheduler} does not answer ({error}); start it, or check its address.") from error
+    with client:
+        yield client
+
+
+def segment_cohort(client: Client, scans: Sequence[Scan], cohort: Cohort) -> Generator[Row, None, None]:
+    """Segment the scans; yields a row for each as it ends, in no order.
+
+    As many scans as there are workers are with Dask at a time. What a lost worker had in hand is done again by another; a
+    scan that loses several workers one after the other is failed. Raises LNHGError when the scheduler is lost.
+    """
+    from distributed import CancelledError, TimeoutError, wait
+
+    (cohort.output / SCANS).mkdir(parents=True, exist_ok=True)
+    work = cohort.output / _WORK
+    shutil.rmtree(work, ignore_errors=True)  # what a run that was killed left behind
+    work.mkdir()
+    run, waiting, in_hand = uuid.uuid4().hex[:8], list(reversed(scans)), dict[Any, Scan]()
+    try:
+        while waiting or in_hand:
+            while waiting and len(in_hand) < max(1, len(client.nthreads())):
+                scan = waiting.pop()
+                future = client.submit(segment_scan, scan, cohort, key=(f"scan-{run}", scan.name), pure=False)
+                in_hand[future] = scan
+            try:
+                ended = wait(list(in_hand), timeout=_LOOK_S, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                continue
+            for future in ended:
+                yield _row(future, in_hand.pop(future))
+    except (CancelledError, OSError) as error:
+        raise LNHGError("The scheduler is lost; start it and run the same command again: finished scans are kept.") from error
+    finally:
+        for future in in_hand:
+            future.release()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _row(future: Future, scan: Scan) -> Row:
+    from distributed import KilledWorker
+
+    if future.status == "finished":
+        return future.result()
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        reason = f"It ended {error.allowed_failures + 1} workers; give them more memory (2 GiB for 300 slices)."
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    return Row(scan.name, FAILED, reason, 0.0)
+
+
+def seconds_left(rows: Collection[Row], scans: int, elapsed: float) -> float | None:
+    """Seconds until all scans have ended: those of a scan that was segmented, over the scans worked on at a time so far.
+
+    Scans that were skipped or failed are quick and tell nothing of those to come.
+    """
+    slow = [row.seconds for row in rows if row.status == DONE]
+    spent = sum(row.seconds for row in rows)
+    if not slow or not elapsed:
+        return None
+    at_a_time = max(1.0, spent / elapsed)
+    return (scans - len(rows)) * sum(slow) / len(slow) / at_a_time
+
+
+def write_tables(scans: Sequence[Scan], rows: Mapping[str, Row], cohort: Cohort) -> dict[str, Path]:
+    """Write the nodules of all scans, and what became of each scan (by its name in `rows`); returns name -> path."""
+    ended = [rows.get(scan.name, Row(scan.name, WAITING, "", 0.0)) for scan in scans]
+    with _whole_csv(cohort.output / TABLE) as table:
+        table.writerow(["scan", *header()])
+        for row in ended:
+            if row.status in (DONE, SKIPPED):
+                table.writerows([row.scan, *cells] for cells in _nodules(cohort.folder(row.scan)))
+    with _whole_csv(cohort.output / RECORD) as record:
+        record.writerow([*(column.name for column in fields(Row)), *(("ct", "series") if cohort.with_identity else ())])
+        for scan, row in zip(scans, ended, strict=True):
+            record.writerow([*astuple(row), *((scan.place, scan.series) if cohort.with_identity else ())])
+    return {"table": cohort.output / TABLE, "record": cohort.output / RECORD}
+
+
+def _nodules(folder: Path) -> list[list[str]]:
+    with (folder / FILES["table"]).open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))[1:]
+
+
+@contextmanager
+def _whole_csv(path: Path) -> Iterator[Any]:
+    """A writer of a CSV that takes its place at the end, whole."""
+    with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        yield csv.writer(file)

@@ -1,0 +1,160 @@
+"""The nodule table: one row a nodule, and its way to cells of text and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, get_type_hints
+
+
+@dataclass(frozen=True)
+class HeterogeneityFigures:
+    """How even the values of one region are. NaN where the region is empty or the figure is not defined.
+
+    Attributes:
+        mean, deviation: mean and standard deviation, in the unit of the values.
+        variation: coefficient of variation, deviation / mean.
+        entropy: -sum p log2 p over 32 equal bins of 0..1, bits; at most 5, and at most log2 of the number of voxels.
+        strong_share: share of the values above 0.5.
+    """
+
+    mean: float = field(metadata={"header": "mean", "unit": None})  # None: the unit of the values
+    deviation: float = field(metadata={"header": "standard deviation", "unit": None})
+    variation: float = field(metadata={"header": "coefficient of variation", "unit": ""})
+    entropy: float = field(metadata={"header": "entropy", "unit": "bit"})
+    strong_share: float = field(metadata={"header": "share above 0.5", "unit": ""})
+
+
+def _column(header: str, unit: str = "", **more: Any) -> dict[str, Any]:
+    return {"header": header, "unit": unit, **more}
+
+
+@dataclass(frozen=True)
+class Nodule:
+    """One row of the table. Lengths are millimetres; NaN or None where a value does not exist.
+
+    Attributes:
+        id: the label.
+        status: `confirmed`, `detector only`, `seeded` or `edited`.
+        score: detector score, 0 to 1.
+        centre_r, centre_a, centre_s: mean position of the voxels, RAS.
+        slice: number k, from 0, of the axial slice with the largest area (of several, the one nearest the head).
+        instance_number: DICOM instance number of that slice.
+        side: `right`, `left`: the lung that holds most of its voxels, or the nearest within 10 mm; else, or where the
+            field of view does not show which lung that is, `unknown`.
+        volume: voxels times the volume of one.
+        equivalent_diameter: of the sphere of the same volume.
+        long_axis, short_axis: on that slice, the longest diameter and the longest chord at right angles to it; the
+            outline runs midway between the centres of neighbouring voxels inside and outside.
+        mean_axis: mean of the two.
+        sphericity: surface of the sphere of equal volume over the surface, from one triangle mesh of the mask
+            smoothed by 0.7 voxels; a ball of voxels gets 0.91 to 0.99, the lower values where slices are thick.
+        hu_mean, hu_deviation: mean and standard deviation of its HU.
+        share_solid, share_aerated: shares of its voxels above -300 HU and below -600 HU.
+        type: by the HU of its core (all but the outer millimetre; the deepest third where that leaves under 5 voxels):
+            `calcified` if at least half of the core is above 200 HU; else `solid` if at least 60% is above -300 HU,
+            `ground glass` if under 10% is, `part-solid` between.
+        solid_diameter: mean axis of the solid part: of the whole nodule if solid or calcified, 0 if ground glass,
+            of the largest component above -300 HU if part-solid.
+        lung_rads: size class of `lung_rads_class`.
+        fleischner: size class of `fleischner_class`.
+        touches_pleura: whether tissue (above -500 HU) outside the lungs (chest wall, diaphragm, mediastinum) lies
+            within 2 mm of its surface. Fissures are not seen. None where no lungs are in the field of view.
+        touches_vessel: whether a strand above -500 HU inside the lungs, clear of the pleura by more than 2 mm, begins
+            within 1 mm of its surface and reaches 5 mm away; airway walls and scars count too. None as above.
+        whole, core, rim: figures of the heterogeneity map in the nodule, without its rim, in its rim.
+        raw_whole, raw_core, raw_rim: the same of the raw CT (`raw_ct_figures`).
+    """
+
+    id: int = field(metadata=_column("id"))
+    status: str = field(metadata=_column("status"))
+    score: float | None = field(metadata=_column("detector score"))
+    centre_r: float = field(metadata=_column("centre R", "mm"))
+    centre_a: float = field(metadata=_column("centre A", "mm"))
+    centre_s: float = field(metadata=_column("centre S", "mm"))
+    slice: int = field(metadata=_column("slice"))
+    instance_number: int | None = field(metadata=_column("instance number"))
+    side: str = field(metadata=_column("side"))
+    volume: float = field(metadata=_column("volume", "mm3"))
+    equivalent_diameter: float = field(metadata=_column("equivalent diameter", "mm"))
+    long_axis: float = field(metadata=_column("long axis", "mm"))
+    short_axis: float = field(metadata=_column("short axis", "mm"))
+    mean_axis: float = field(metadata=_column("mean of long and short axis", "mm"))
+    sphericity: float = field(metadata=_column("sphericity"))
+    hu_mean: float = field(metadata=_column("mean density", "HU"))
+    hu_deviation: float = field(metadata=_column("standard deviation of density", "HU"))
+    share_solid: float = field(metadata=_column("share above -300 HU"))
+    share_aerated: float = field(metadata=_column("share below -600 HU"))
+    type: str = field(metadata=_column("type"))
+    solid_diameter: float = field(metadata=_column("diameter of solid part", "mm"))
+    lung_rads: str = field(metadata=_column("Lung-RADS 2022 class by size and type only"))
+    fleischner: str = field(metadata=_column("Fleischner 2017 class by size and type only"))
+    touches_pleura: bool | None = field(metadata=_column("touches pleura"))
+    touches_vessel: bool | None = field(metadata=_column("touches vessel"))
+    whole: HeterogeneityFigures = field(metadata=_column("heterogeneity, whole", columns=HeterogeneityFigures))
+    core: HeterogeneityFigures = field(metadata=_column("heterogeneity, core", columns=HeterogeneityFigures))
+    rim: HeterogeneityFigures = field(metadata=_column("heterogeneity, rim", columns=HeterogeneityFigures))
+    raw_whole: HeterogeneityFigures = field(metadata=_column("raw CT, whole", "HU", columns=HeterogeneityFigures))
+    raw_core: HeterogeneityFigures = field(metadata=_column("raw CT, core", "HU", columns=HeterogeneityFigures))
+    raw_rim: HeterogeneityFigures = field(metadata=_column("raw CT, rim", "HU", columns=HeterogeneityFigures))
+
+    @property
+    def centre_ras(self) -> tuple[float, float, float]:
+        """Centre as one RAS point, mm."""
+        return self.centre_r, self.centre_a, self.centre_s
+
+
+def header() -> list[str]:
+    """The table's column titles with units, such as `volume (mm3)`, in the order of `as_row`."""
+    titles = []
+    for column in fields(Nodule):
+        name, unit = column.metadata["header"], column.metadata["unit"]
+        if "columns" not in column.metadata:
+            titles.append(_titled(name, unit))
+            continue
+        for part in fields(column.metadata["columns"]):
+            own = part.metadata["unit"]
+            titles.append(_titled(f"{name}: {part.metadata['header']}", unit if own is None else own))
+    return titles
+
+
+def _titled(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
+
+
+def as_row(nodule: Nodule) -> list[Any]:
+    """The nodule's values, one for each title of `header`; figures rounded to 4 places, missing ones empty."""
+    values: list[Any] = []
+    for column in fields(nodule):
+        value = getattr(nodule, column.name)
+        values += [getattr(value, part.name) for part in fields(value)] if is_dataclass(value) else [value]
+    return [_cell(value) for value in values]
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def from_row(cells: Iterable[Any]) -> Nodule:
+    """The nodule of which `as_row` made these cells; a missing value may be empty, None or NaN there, a number text."""
+    remaining = iter(cells)
+    return Nodule(**{name: _value(kind, remaining) for name, kind in get_type_hints(Nodule).items()})
+
+
+def _value(kind: Any, cells: Iterator[Any]) -> Any:
+    """The next cell, or the next cells of a group of figures, in the type of the field that they belong to."""
+    if kind is HeterogeneityFigures:
+        return HeterogeneityFigures(*[_value(float, cells) for _ in fields(HeterogeneityFigures)])
+    cell = next(cells)
+    if kind is str:
+        return cell
+    if cell in (None, "", "nan") or cell != cell:
+        return math.nan if kind is float else None
+    if kind == bool | None:
+        return cell == "yes"
+    return int(float(cell)) if kind in (int, int | None) else float(cell)

@@ -1,0 +1,69 @@
+"""The networks as the stages call them: arrays in, arrays out, run by `Compute`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from .compute import Compute
+from .detector import DetectorArchitecture, boxes_and_scores
+from .ensemble import Detector
+from .folding import for_tiles
+from .generator import Generator
+from .rescorer import Rescorer
+from .rescoring import PIXELS, PLANES, apply_rescorer
+from .unet import UNet
+
+
+class DetectorOnCompute:
+    """A detector as the detect stage calls it.
+
+    Attributes:
+        architecture: of the detector.
+    """
+
+    def __init__(self, detector: Detector, compute: Compute) -> None:
+        self.architecture: DetectorArchitecture = detector.architecture
+        self._detector, self._compute = detector, compute
+
+    def find(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As `NoduleDetector.find`."""
+        item_bytes = max(image.size for image in images) * 4 * 200
+        return self._compute.run(self._detector, _apply_detector, [torch.from_numpy(image) for image in images], item_bytes)
+
+
+class GeneratorOnCompute:
+    """A generator as the generate stage calls it, in its form for tiles.
+
+    Attributes:
+        reach: pixels further away do not count.
+        cell: tiles must begin on multiples of this many pixels.
+    """
+
+    def __init__(self, generator: Generator | UNet, compute: Compute) -> None:
+        self._network, self.reach, self.cell = for_tiles(generator)
+        self._width, self._compute = generator.width, compute
+
+    def __call__(self, tiles: np.ndarray) -> np.ndarray:
+        """G(x) of tiles `[n, 1, 3, y, x]` in 0..1; the same shape, float32."""
+        item_bytes = tiles[0].size * 4 * self._width * 16
+        outputs = self._compute.run(self._network, _apply_generator, list(torch.from_numpy(tiles)), item_bytes)
+        return torch.stack(outputs).numpy()
+
+
+def rescorer_on(compute: Compute, rescorer: Rescorer) -> Callable[[list[torch.Tensor]], list[float]]:
+    """The rescorer as `rescore` calls it."""
+    item_bytes = 500 * 4 * PLANES * PIXELS**2
+    return lambda planes: compute.run(rescorer, apply_rescorer, planes, item_bytes)
+
+
+def _apply_detector(network: nn.Module, images: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [boxes_and_scores(result) for result in network(list(images))]
+
+
+def _apply_generator(network: nn.Module, batch: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    device = next(network.parameters()).device
+    return list(network(torch.stack(list(batch)).to(device)).float().cpu())

@@ -1,0 +1,52 @@
+"""Masses: candidates too wide for the generator's usual grid, which sees parts of them; they are shown on a coarser grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from ..core.candidate import Candidate
+from ..core.ct import CT
+from ..networks.grid import NetworkGrid
+from .fusion import FusionRule, around, edge_of, width_seen, window
+from .generation import NoduleImage, Place
+
+# A candidate wider than this, mm, is shown to the generator on a coarser grid, as if it were only so wide.
+MASS_MM, _SHOWN_AS_MM = 25.0, 15.0
+
+#: G(x) on a grid, at places or (None) everywhere.
+Generate = Callable[[NetworkGrid, Sequence[Place] | None], NoduleImage]
+
+
+def image_with_masses(
+    ct: CT, candidates: Sequence[Candidate], grid: NetworkGrid, rule: FusionRule, generate: Generate, *, everywhere: bool
+) -> NoduleImage:
+    """G(x) around the candidates or everywhere, of masses on a coarser grid.
+
+    A seed has no width of its own: it is a mass if the generator's image around it is as wide.
+    """
+    wide = _masses({c: c.width(ct) for c in candidates})
+    near = [c for c in candidates if c not in wide]
+    image = generate(grid, None if everywhere else [place_of(c, ct, rule) for c in near])
+    wide |= _masses({c: width_seen(ct, image, c, rule) for c in near if c.seed is not None})
+    spared = [window(c, k, ct) for c in near if c not in wide for k in c.boxes]
+    for mass, width in wide.items():
+        box = around(mass, ct, rule.limit(mass, ct))
+        whole = Place([box], box, lambda image: np.inf)
+        coarser = grid.coarser(width / _SHOWN_AS_MM, ct.hu.shape[1:], ct.spacing[:2])
+        image.overlay(generate(coarser, [whole]), box, spared)
+    return image
+
+
+def place_of(candidate: Candidate, ct: CT, rule: FusionRule) -> Place:
+    """Where the generator is to run for a candidate."""
+    return Place(
+        boxes=[window(candidate, k, ct) for k in candidate.boxes],
+        limit=around(candidate, ct, rule.limit(candidate, ct)),
+        edge=lambda image: edge_of(ct, image, candidate, rule),
+    )
+
+
+def _masses(widths: Mapping[Candidate, float]) -> dict[Candidate, float]:
+    return {candidate: width for candidate, width in widths.items() if width > MASS_MM}

@@ -1,0 +1,35 @@
+"""Provenance: what a result was made with."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+
+from .. import __version__
+from ..networks.compute import Compute, runtime_versions
+from ..networks.models import Models
+from .fusion import FusionRule
+
+
+def provenance(
+    models: Models, compute: Compute, rule: FusionRule, score_threshold: float | None, seconds: Mapping[str, float]
+) -> dict[str, object]:
+    """Versions, weights with SHA-256, grids, device, precision, thresholds, and the seconds of each stage."""
+    return {
+        "lnhg": __version__,
+        "python": platform.python_version(),
+        **runtime_versions(),
+        "numpy": np.__version__,
+        "device": compute.description,
+        "precision": str(compute.precision).removeprefix("torch."),
+        "weights": {
+            kind: {"name": manifest["name"], "sha256": manifest["sha256"]} for kind, manifest in models.manifests.items()
+        },
+        "grids": {kind: models.grid(kind).as_dict() for kind in models.manifests},
+        "fusion": asdict(rule),
+        "score_threshold": score_threshold,
+        "seconds": seconds,
+    }

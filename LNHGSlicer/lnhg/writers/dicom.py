@@ -1,0 +1,286 @@
+"""A result as DICOM: the nodules as a segmentation (SEG), their measurements as a structured report (SR, TID 1500).
+
+Both belong to the study of the source CT. They name the patient, as DICOM asks of every object, and no other person:
+what made them is given as a device. Needs the `dicom` extra.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+from pydicom.uid import UID
+
+from .. import __version__
+from ..core.ct import CT
+from ..core.nodule import Nodule
+from ..core.result import Result
+from ..errors import InputError
+from ..readers.dicom_headers import defect, is_dicom, kind
+from .seg_nrrd import segment_color
+
+#: The two files by name.
+FILES = {"segmentation": "nodules-seg.dcm", "measurements": "nodules-sr.dcm"}
+
+_USE = "Research use only, not for diagnosis"
+_MAKER, _PRODUCT = "LNHG Slicer contributors", "LNHG"
+# Identifies the program as the observer of the report; the same for every copy of it.
+_DEVICE_UID = "2.25.290604188427306112357486012347106531482"
+_CATEGORY = Code("49755003", "SCT", "Morphologically Altered Structure")
+_NODULE, _LUNG = Code("27925004", "SCT", "Nodule"), Code("39607008", "SCT", "Lung")
+_SIDES = {"right": Code("24028007", "SCT", "Right"), "left": Code("7771000", "SCT", "Left")}
+_CHEST_CT = Code("24627-2", "LN", "CT Chest")
+_AI = Code("123110", "DCM", "Artificial Intelligence")
+_OWN_SCHEME = "99LNHG"
+_MM, _MEAN = Code("mm", "UCUM", "mm"), Code("373098007", "SCT", "Mean")
+# Of the nodule's attribute: name, unit, and how it was derived from many values.
+_MEASUREMENTS = {
+    "volume": (Code("118565006", "SCT", "Volume"), Code("mm3", "UCUM", "cubic millimeter"), None),
+    "long_axis": (Code("103339001", "SCT", "Long axis"), _MM, None),
+    "short_axis": (Code("103340004", "SCT", "Short axis"), _MM, None),
+    "hu_mean": (Code("112031", "DCM", "Attenuation Coefficient"), Code("[hnsf'U]", "UCUM", "Hounsfield unit"), _MEAN),
+    "core.mean": (
+        Code("het-core-mean", _OWN_SCHEME, "Heterogeneity inside the nodule without its rim"),
+        Code("1", "UCUM", "no units"),
+        _MEAN,
+    ),
+}
+_NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+# A CT may leave these out or empty; what is made from it holds them empty.
+_MAY_LACK = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+)
+# A slice may lie this far from its place in the result's grid, mm: grids are straight, stacks of slices only nearly.
+_ASTRAY_MM, _SAME_DIRECTION = 1.1, 2e-3
+
+
+def write_dicom(result: Result, source: Path, output: Path) -> dict[str, Path]:
+    """Write the nodules and their measurements as DICOM files into `output`, both or neither; returns name -> path.
+
+    Args:
+        result: what `lnhg.segment` made of the CT in `source`, on the grid that `lnhg.read_ct` gave it.
+        source: folder with the DICOM files of the CT, whose study and patient the new files belong to.
+        output: folder for the files; made if absent.
+
+    Raises InputError when `source` is not the CT of the result, no nodule was found, or `output` cannot be written.
+    """
+    _check_installed()
+    if not result.nodules:
+        raise InputError("The results hold no nodule; there is nothing to write as DICOM.")
+    slices = source_slices(result.ct, source)
+    tracking = [UID(pydicom.uid.generate_uid()) for _ in result.nodules]
+    segmentation = dicom_seg(result, slices, tracking)
+    report = dicom_sr(result, slices, segmentation, tracking)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=output) as unfinished:
+            for name, dataset in (("segmentation", segmentation), ("measurements", report)):
+                dataset.save_as(Path(unfinished) / FILES[name], enforce_file_format=True)
+            return {name: (Path(unfinished) / file).replace(output / file) for name, file in FILES.items()}
+    except OSError as error:
+        raise InputError(f"The DICOM files cannot be written to {output} ({error}); choose another folder.") from error
+
+
+def source_slices(ct: CT, folder: Path) -> list[Dataset]:
+    """Headers of the DICOM slices that `ct` was read from, in the order of its slices.
+
+    Raises InputError when the folder does not hold them, or holds slices at other places.
+    """
+    wanted = ct.identity.get("SeriesInstanceUID")
+    if not wanted:
+        raise InputError("The CT of these results was not read from DICOM; give results of a DICOM series.")
+    slices = [header for file in sorted(folder.rglob("*")) if (header := _slice_of(file, wanted, ct)) is not None]
+    if len(slices) != len(ct.hu):
+        raise InputError(f"{folder.name} holds {len(slices)} slices of this series, the results {len(ct.hu)}; give its CT.")
+    slices.sort(key=lambda header: float(np.dot(header.ImagePositionPatient, _lps(ct.ijk_to_ras[:3, 2]))))
+    corners = np.array([header.ImagePositionPatient for header in slices], float)
+    expected = _lps(ct.to_ras(np.array([[0, 0, k] for k in range(len(ct.hu))])))
+    if np.linalg.norm(corners - expected, axis=1).max() > _ASTRAY_MM:
+        raise InputError(f"The slices in {folder.name} lie elsewhere than the results; give the CT that they were made from.")
+    missing = [name for name in _NEEDED if not slices[0].get(name)]
+    if missing:
+        raise InputError(f"The slices in {folder.name} have no {missing[0]}, which DICOM needs; export the CT again.")
+    return [_named_no_one_else(header) for header in slices]
+
+
+def _slice_of(file: Path, series: object, ct: CT) -> Dataset | None:
+    """The header of `file` if it is a slice of `series` in the plane and size of `ct`."""
+    if not file.is_file() or file.name.upper() == "DICOMDIR" or not is_dicom(file):
+        return None
+    header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+    if header.get("SeriesInstanceUID") != series or kind(header) or defect(header):
+        return None
+    directions = _lps((ct.ijk_to_ras[:3, :2] / ct.spacing[:2]).T).ravel()
+    same = (header.Rows, header.Columns) == ct.hu.shape[1:] and np.allclose(
+        np.array(header.ImageOrientationPatient, float), directions, rtol=0, atol=_SAME_DIRECTION
+    )
+    return header if same else None
+
+
+def _lps(ras: np.ndarray) -> np.ndarray:
+    return np.asarray(ras, float) * (-1, -1, 1)
+
+
+def _named_no_one_else(header: Dataset) -> Dataset:
+    """The header without the names of physicians and operators, and with the elements that may be empty."""
+    for element in header.iterall():
+        if element.VR == "PN" and element.keyword != "PatientName":
+            element.value = ""
+    for name in _MAY_LACK:
+        if name not in header:
+            setattr(header, name, None)
+    return header
+
+
+def dicom_seg(result: Result, slices: Sequence[Dataset], tracking: Sequence[UID]) -> Any:
+    """The labels as a DICOM Segmentation, a segment a nodule, frame by frame on the source slices."""
+    import highdicom as hd
+
+    return hd.seg.Segmentation(
+        source_images=slices,
+        pixel_array=result.labels,
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_segment(nodule, uid, result) for nodule, uid in zip(result.nodules, tracking, strict=True)],
+        **_instance(slices[0], 1),
+        manufacturer_model_name=_PRODUCT,
+        device_serial_number=__version__,
+        software_versions=__version__,
+        content_label="LUNG_NODULES",
+        content_description=_USE,
+        series_description=f"Lung nodules. {_USE}",
+    )
+
+
+def _segment(nodule: Nodule, tracking: UID, result: Result) -> Any:
+    import highdicom as hd
+
+    by_person = nodule.status in ("edited", "seeded")
+    return hd.seg.SegmentDescription(
+        segment_number=nodule.id,
+        segment_label=_name(nodule),
+        segmented_property_category=_CATEGORY,
+        segmented_property_type=_NODULE,
+        algorithm_type="SEMIAUTOMATIC" if by_person else "AUTOMATIC",
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=_PRODUCT, family=_AI, version=__version__, source=_MAKER, parameters=_parameters(result)
+        ),
+        tracking_uid=tracking,
+        tracking_id=_name(nodule),
+        anatomic_regions=[_LUNG],
+        display_color=hd.color.CIELabColor.from_rgb(*(255 * part for part in segment_color(nodule.id))),
+    )
+
+
+def dicom_sr(result: Result, slices: Sequence[Dataset], segmentation: Dataset, tracking: Sequence[UID]) -> Any:
+    """The measurements as a DICOM Measurement Report (TID 1500), a group for each segment of `segmentation`."""
+    import highdicom as hd
+
+    device = hd.sr.DeviceObserverIdentifyingAttributes(
+        uid=_DEVICE_UID, name=_PRODUCT, manufacturer_name=_MAKER, model_name=_PRODUCT, serial_number=__version__
+    )
+    report = hd.sr.MeasurementReport(
+        observation_context=hd.sr.ObservationContext(
+            observer_device_context=hd.sr.ObserverContext(hd.sr.CodedConcept("121007", "DCM", "Device"), device)
+        ),
+        procedure_reported=_CHEST_CT,
+        imaging_measurements=[
+            _group(nodule, uid, segmentation, result) for nodule, uid in zip(result.nodules, tracking, strict=True)
+        ],
+    )
+    document = hd.sr.Comprehensive3DSR(
+        evidence=[*slices, segmentation],
+        content=report,
+        **_instance(slices[0], 2),
+        is_complete=True,
+        series_description=f"Lung nodules, measured. {_USE}",
+    )
+    document.CodingSchemeIdentificationSequence = [_own_scheme()]
+    return document
+
+
+def _group(nodule: Nodule, tracking: UID, segmentation: Dataset, result: Result) -> Any:
+    import highdicom as hd
+
+    return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(uid=tracking, identifier=_name(nodule)),
+        referenced_segment=hd.sr.ReferencedSegment(
+            sop_class_uid=segmentation.SOPClassUID,
+            sop_instance_uid=segmentation.SOPInstanceUID,
+            segment_number=nodule.id,
+            source_series=hd.sr.SourceSeriesForSegmentation(str(result.ct.identity["SeriesInstanceUID"])),
+        ),
+        finding_category=_CATEGORY,
+        finding_type=_NODULE,
+        finding_sites=[hd.sr.FindingSite(_LUNG, laterality=_SIDES.get(nodule.side))],
+        algorithm_id=hd.sr.AlgorithmIdentification(
+            name=_PRODUCT,
+            version=__version__,
+            family=_AI,
+            manufacturer=_MAKER,
+            parameters=[f"{name}: {value}" for name, value in _parameters(result).items()],
+        ),
+        measurements=[
+            hd.sr.Measurement(name=name, value=value, unit=unit, derivation=derivation)
+            for attribute, (name, unit, derivation) in _MEASUREMENTS.items()
+            if not math.isnan(value := _value(nodule, attribute))
+        ],
+    )
+
+
+def _value(nodule: Nodule, attribute: str) -> float:
+    """A figure rounded to what it is worth, which fits the 16 characters of DICOM."""
+    value: Any = nodule
+    for name in attribute.split("."):
+        value = getattr(value, name)
+    return round(float(value), 4)
+
+
+def _parameters(result: Result) -> dict[str, str]:
+    """What a reader of the file must know of how it was made."""
+    options = result.options
+    return {"use": _USE, "fusion": options.fusion, "heterogeneity": f"{options.heterogeneity}, {options.normalisation}"}
+
+
+def _name(nodule: Nodule) -> str:
+    return f"Nodule {nodule.id}"
+
+
+def _instance(source: Dataset, number: int) -> dict[str, Any]:
+    """What an own series of one object in the study of `source` needs; `number` tells the two series apart."""
+    return {
+        "series_instance_uid": pydicom.uid.generate_uid(),
+        "series_number": 100 * int(source.get("SeriesNumber") or 0) + number,
+        "sop_instance_uid": pydicom.uid.generate_uid(),
+        "instance_number": 1,
+        "manufacturer": _MAKER,
+    }
+
+
+def _own_scheme() -> Dataset:
+    """Says whose the codes of `_OWN_SCHEME` are."""
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator = _OWN_SCHEME
+    scheme.CodingSchemeName = "LNHG Slicer, private codes"
+    scheme.CodingSchemeResponsibleOrganization = _MAKER
+    return scheme
+
+
+def _check_installed() -> None:
+    try:
+        import highdicom  # noqa: F401
+    except ImportError as error:
+        raise InputError("highdicom is not installed; install it with pip install 'lnhg[dicom]'.") from error

@@ -1,0 +1,82 @@
+"""The result of a run read back from its files, as the Slicer module does after a run in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core.ct import CT
+from ..core.geometry import corners_apart
+from ..core.nodule import from_row, header
+from ..core.result import Result
+from ..errors import InputError
+from ..options import options_of_record
+from ..readers.image_file import grid_of
+from .results import FILES_FOR_SCENE
+
+# How far a corner of a result may lie from that of its CT, mm: far below a voxel, far above what a file rounds.
+_CORNER_MM = 0.01
+# What the record says of the input beside `CT.source`.
+_GRID = ("size (columns, rows, slices)", "spacing (columns, rows, slices; mm)", "ijk to RAS")
+
+
+def load_result(folder: Path, ct: CT) -> Result:
+    """The result that `outputs.save(..., for_scene=True)` wrote, as it was; figures of the table have 4 decimal places.
+
+    A folder written without `for_scene` is read too; G(x) and what is unconfirmed are 0 then.
+
+    Args:
+        folder: with the files of one run.
+        ct: the CT that the run was made from; what the run found out about its source is added to it.
+
+    Raises InputError when a file is missing or damaged, or lies on another grid than `ct`.
+    """
+    files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
+    try:
+        record = json.loads(files["record"].read_text(encoding="utf-8"))
+        nodules = tuple(from_row(row[title] for title in header()) for row in record["nodules"])
+        candidates = tuple(record["candidates"])
+        options = options_of_record(record["options"])
+        source = {key: value for key, value in record["input"].items() if key not in _GRID}
+        provenance, warnings = record["provenance"], tuple(record["warnings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The record {files['record'].name} of the run cannot be read; run again.") from error
+    labels = _volume(files["labels"], ct).astype(np.uint16)
+    image = _volume(files["generated"], ct) if files["generated"].exists() else np.zeros(labels.shape, np.float32)
+    unconfirmed = _volume(files["unconfirmed"], ct) if files["unconfirmed"].exists() else np.zeros_like(labels)
+    return Result(
+        replace(ct, source=source),
+        labels,
+        _volume(files["heterogeneity"], ct),
+        lambda: image,
+        unconfirmed,
+        nodules,
+        candidates,
+        options,
+        provenance=provenance,
+        warnings=warnings,
+    )
+
+
+def check_grid(name: str, shape: tuple[int, ...], ijk_to_ras: np.ndarray, ct: CT) -> None:
+    """Raise InputError unless a volume `[slice, row, column]` of `shape` under `ijk_to_ras` lies voxel on voxel on `ct`."""
+    if shape != ct.hu.shape:
+        sizes = " and ".join(" x ".join(map(str, size[::-1])) for size in (shape, ct.hu.shape))
+        raise InputError(f"The sizes of {name} and the CT differ ({sizes} voxels); nothing was taken over, run again.")
+    apart = corners_apart(ijk_to_ras, ct.ijk_to_ras, shape)
+    if not apart <= _CORNER_MM:
+        raise InputError(f"{name} lies {apart:.3g} mm away from the CT; nothing was taken over, run again.")
+
+
+def _volume(path: Path, ct: CT) -> np.ndarray:
+    """A volume `[slice, row, column]`, on the grid of `ct`."""
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(f"The file {path.name} of the run is missing or damaged; run again.") from error
+    check_grid(path.name, image.GetSize()[::-1], grid_of(image), ct)
+    return sitk.GetArrayFromImage(image)

@@ -1,0 +1,56 @@
+"""The record of a run, `result.json`: what went in, what was done with what, what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ..core.nodule import as_row, header
+from ..core.result import Result
+
+
+def run_record(result: Result, scene: str, with_identity: bool) -> dict[str, Any]:
+    """What `result.json` holds, as plain values: what went in, what was done with what, what came out.
+
+    Nothing in it names a person or a path, unless `with_identity`.
+    """
+    ct = result.ct
+    options = asdict(result.options)
+    if options["weights"] is not None and not with_identity:
+        options["weights"] = options["weights"].name  # a path may hold a person's name
+    record = {
+        "format": "lnhg-result-1",
+        "use": "research use only, not for diagnosis",
+        "input": {
+            **ct.source,
+            "size (columns, rows, slices)": ct.hu.shape[::-1],
+            "spacing (columns, rows, slices; mm)": ct.spacing,
+            "ijk to RAS": ct.ijk_to_ras,
+        },
+        **({"identity": ct.identity} if with_identity else {}),
+        "options": options,
+        "provenance": result.provenance,
+        "warnings": result.warnings,
+        "scene": scene,
+        "nodules": [
+            {title: None if value == "" else value for title, value in zip(header(), as_row(nodule), strict=True)}
+            for nodule in result.nodules
+        ],
+        "candidates": result.candidates,
+        "unconfirmed components": result.unconfirmed.max(initial=0),
+    }
+    return _plain(record)
+
+
+def _plain(value: Any) -> Any:
+    """`value` in types of JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,0 +1,285 @@
+"""Installing the missing packages, with test doubles of the extension PyTorch and of Slicer's pip."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from lnhg.errors import LNHGError
+
+slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
+pytest.importorskip("PySide6", reason="needs the dev extra: pip install 'lnhg[dev]'")
+
+from host import qt_double  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+SLICERS_OWN = {"numpy", "simpleitk", "scipy", "pydicom", "pillow"}
+
+
+@pytest.fixture
+def install(monkeypatch):
+    qt_double.install(monkeypatch)
+    return importlib.import_module("LNHGSlicerLib.run.install")
+
+
+class PipDouble:
+    """Slicer's Python with its pip: knows what is installed; every way of installing notes its words and constraints."""
+
+    def __init__(self):
+        self.installed, self.calls, self.fails, self.useless = {}, [], None, False
+
+    def install(self, how, words, names=None):
+        constraints = os.environ["PIP_CONSTRAINT"].rpartition("file://")[2]
+        self.calls.append(SimpleNamespace(how=how, words=words, constraints=Path(constraints).read_text()))
+        if self.fails:
+            raise self.fails
+        for word in [] if self.useless else words:
+            found = re.fullmatch(r"([\w-]+)>=([\d.]+)", word)
+            if found:
+                self.installed[found[1]] = found[2]
+
+    def pip_install(self, words):
+        self.install("pip_install", words)
+
+    def pip_ensure(self, words, *, prompt_install, requester):
+        assert (prompt_install, requester) == (False, "LNHG Slicer")
+        self.install("pip_ensure", words)
+
+    def installTorch(self, torchVersionRequirement, torchvisionVersionRequirement):  # noqa: N802, N803 - the extension's names
+        self.install("PyTorch", [f"torch{torchVersionRequirement}", f"torchvision{torchvisionVersionRequirement}"])
+
+
+@pytest.fixture
+def pip(install, monkeypatch):
+    """A fresh Slicer 5.12 with the extension PyTorch; only what Slicer brings along is installed."""
+    pip = PipDouble()
+    pip.installed = {"numpy": "2.4.1", "SimpleITK": "2.5.0", "scipy": "1.17.1"}
+
+    def version(name):
+        if name not in pip.installed:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return pip.installed[name]
+
+    monkeypatch.setattr(install.importlib.metadata, "version", version)
+    packaging, pytorch = ModuleType("slicer.packaging"), ModuleType("PyTorchUtils")
+    packaging.pip_ensure, pytorch.PyTorchUtilsLogic = pip.pip_ensure, lambda: pip
+    monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", pytorch)
+    monkeypatch.setattr(slicer.util, "pip_install", pip.pip_install, raising=False)
+    monkeypatch.delenv("PIP_CONSTRAINT", raising=False)
+    return pip
+
+
+def told():
+    sentences = []
+    return sentences, sentences.append
+
+
+def agreeing(install):
+    return install.Installer(ask=lambda question: True)
+
+
+def in_console(action):
+    """`action` as a person sees it fail: the sentence."""
+    with pytest.raises(LNHGError) as failure:
+        action()
+    assert str(failure.value).endswith(".")
+    return str(failure.value)
+
+
+# ---------------------------------------------------------------- what is missing
+
+
+def test_a_fresh_slicer_misses_every_package_of_the_list_and_the_sizes_are_known(install, pip):
+    names = [one.name for one in install.missing()]
+    assert names == ["torch", "torchvision", "safetensors", "nibabel", "scikit-image", "matplotlib", "tqdm"]
+    assert all(one.megabytes > 0 for one in install.missing())
+
+
+def test_a_package_that_is_too_old_is_missing_and_one_of_a_special_build_is_not(install, pip):
+    pip.installed |= {"torch": "2.4.1+cpu", "torchvision": "0.20.0+cu124", "safetensors": "0.10.0"}
+    names = [one.name for one in install.missing()]
+    assert "torch" in names
+    assert "torchvision" not in names
+    assert "safetensors" not in names
+
+
+def test_in_this_environment_nothing_is_missing(install):
+    assert install.missing() == []
+
+
+def test_the_list_agrees_with_the_package_and_leaves_out_what_slicer_brings_along(install):
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("dependencies = [")[2].partition("]")[0]
+    needed = dict(re.findall(r'"([\w-]+)>=([\d.]+)', text))
+    listed = {one.name: one.least for one in install.requirements()}
+    assert listed == {name: least for name, least in needed.items() if name.lower() not in SLICERS_OWN}
+
+
+def test_the_list_is_one_that_pip_reads_and_no_line_of_it_is_lost(install):
+    lines = (ROOT / "LNHGSlicer" / "Resources" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in lines if not line.startswith("#")]
+    assert [one.for_pip for one in install.requirements()] == [line.partition("  #")[0] for line in lines]
+
+
+def test_every_package_is_imported_by_the_name_in_the_list(install):
+    assert all(importlib.util.find_spec(one.module) for one in install.requirements())
+
+
+# ---------------------------------------------------------------- from the internet
+
+
+def test_torch_comes_through_the_extension_and_the_rest_through_slicers_packaging(install, pip):
+    sentences, tell = told()
+    agreeing(install).install(None, tell)
+    assert [(call.how, call.words) for call in pip.calls] == [
+        ("PyTorch", ["torch>=2.5", "torchvision>=0.20"]),
+        ("pip_ensure", ["safetensors>=0.4.5", "nibabel>=5.2", "scikit-image>=0.24", "matplotlib>=3.8", "tqdm>=4.66"]),
+    ]
+    assert len(sentences) == 2
+    assert install.missing() == []
+
+
+def test_slicer_5_10_installs_the_rest_with_its_own_pip(install, pip, monkeypatch):
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    agreeing(install).install(None, print)
+    assert [call.how for call in pip.calls] == ["PyTorch", "pip_install"]
+
+
+def test_numpy_and_simpleitk_are_held_in_every_call_and_asked_for_in_none(install, pip):
+    agreeing(install).install(None, print)
+    for call in pip.calls:
+        assert call.constraints == "numpy==2.4.1\nSimpleITK==2.5.0\nscipy==1.17.1\n"
+        assert not [word for word in call.words if re.match("numpy|simpleitk", word, re.IGNORECASE)]
+    assert "PIP_CONSTRAINT" not in os.environ
+
+
+def test_constraints_of_the_hospital_stay_in_force(install, pip, monkeypatch):
+    monkeypatch.setenv("PIP_CONSTRAINT", "/etc/ours.txt")
+    agreeing(install).install(None, print)
+    assert os.environ["PIP_CONSTRAINT"] == "/etc/ours.txt"
+
+
+def test_only_what_is_missing_is_installed(install, pip):
+    pip.installed |= {"torch": "2.9.0", "torchvision": "0.24", "nibabel": "5.3", "matplotlib": "3.10", "tqdm": "4.67"}
+    agreeing(install).install(None, print)
+    assert [call.words for call in pip.calls] == [["safetensors>=0.4.5", "scikit-image>=0.24"]]
+    agreeing(install).install(None, print)
+    assert len(pip.calls) == 1
+
+
+def test_the_question_tells_names_and_size_and_declining_installs_nothing(install, pip):
+    questions = []
+    sentence = in_console(lambda: install.Installer(ask=questions.append).install(None, print))
+    assert sentence == "Nothing was installed."
+    assert "torch, torchvision, safetensors" in questions[0]
+    assert f"{sum(one.megabytes for one in install.missing())} MB" in questions[0]
+    assert pip.calls == []
+
+
+def test_without_the_extension_pytorch_a_sentence_says_where_to_get_it(install, pip, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    assert "Extensions Manager" in in_console(lambda: agreeing(install).install(None, print))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        subprocess.CalledProcessError(1, "pip"),
+        RuntimeError("no PythonSlicer"),
+        OSError("no room"),
+        ImportError("light_the_torch"),
+        KeyError("what nobody thought of"),
+    ],
+)
+def test_a_failure_of_pip_becomes_a_sentence(install, pip, error):
+    pip.fails = error
+    assert "could not be installed" in in_console(lambda: agreeing(install).install(None, print))
+    assert "PIP_CONSTRAINT" not in os.environ
+
+
+@pytest.mark.parametrize(("driver", "size"), [("#!/bin/sh\nexit 0\n", 2500), ("#!/bin/sh\nexit 9\n", 200), ("", 200)])
+def test_the_size_is_that_of_the_build_for_this_computer(install, tmp_path, monkeypatch, driver, size):
+    """A program in the place of NVIDIA's tells of a driver, of none, or is not there."""
+    program = tmp_path / "nvidia-smi"
+    if driver:
+        program.write_text(driver)
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert {one.name: one.megabytes for one in install.requirements()}["torch"] == size
+
+
+def test_what_is_still_missing_after_pip_is_named(install, pip):
+    """In Slicer's testing mode nothing is installed."""
+    pip.useless = True
+    assert "Still missing: torch, torchvision" in in_console(lambda: agreeing(install).install(None, print))
+
+
+def test_the_real_pip_obeys_the_constraints_in_a_folder_with_a_space(install, tmp_path, monkeypatch):
+    """numpy==1.0 does not fit what is installed: pip must refuse, which it does only if it read the file."""
+    (tmp_path / "a folder").mkdir()
+    monkeypatch.setattr(install.tempfile, "tempdir", str(tmp_path / "a folder"))
+    monkeypatch.setattr(install, "_installed", lambda names: iter([("numpy", "1.0")]))
+    words = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "numpy"]
+    with install._slicers_own_kept():
+        held = subprocess.run(words, capture_output=True, text=True, check=False)
+    free = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert free.returncode == 0
+    assert held.returncode != 0
+    assert "numpy==1.0" in held.stderr + held.stdout
+
+
+# ---------------------------------------------------------------- from a folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Wheels and weights with their list, as `sha256sum` writes it."""
+    folder = tmp_path / "offline files"
+    (folder / "weights").mkdir(parents=True)
+    files = {"torch-2.9.0-cp312-none-any.whl": b"torch", "weights/generator.safetensors": b"G", "weights/generator.json": b"{}"}
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    sums = [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in files.items()]
+    sums[1] = sums[1].replace("  ", " *./")
+    (folder / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    return folder
+
+
+def test_from_a_folder_pip_gets_no_index_and_the_extension_is_not_asked(install, pip, folder):
+    agreeing(install).install(folder, print)
+    (call,) = pip.calls
+    assert call.how == "pip_install"
+    assert call.words[:3] == ["--no-index", "--find-links", str(folder)]
+    assert call.words[3:5] == ["torch>=2.5", "torchvision>=0.20"]
+    assert "numpy==2.4.1" in call.constraints
+
+
+@pytest.mark.parametrize("name", ["torch-2.9.0-cp312-none-any.whl", "weights/generator.safetensors"])
+def test_a_file_that_is_not_the_one_in_the_list_is_refused_by_name(install, pip, folder, name):
+    (folder / name).write_bytes(b"another")
+    sentence = in_console(lambda: agreeing(install).install(folder, print))
+    assert name in sentence
+    assert "SHA-256 differs" in sentence
+    assert pip.calls == []
+
+
+@pytest.mark.parametrize("name", ["torch-2.9.1-cp312-none-any.whl", "weights/detector.safetensors"])
+def test_a_file_that_is_not_in_the_list_is_refused_by_name(install, pip, folder, name):
+    (folder / name).write_bytes(b"slipped in")
+    assert name in in_console(lambda: agreeing(install).install(folder, print))
+    assert pip.calls == []
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "torch-2.9.0-cp312-none-any.whl"])
+def test_a_folder_without_its_list_or_without_a_file_of_the_list_is_refused(install, pip, folder, name):
+    (folder / name).unlink()
+    assert name in in_console(lambda: agreeing(install).install(folder, print))
+    assert pip.calls == []

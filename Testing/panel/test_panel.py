@@ -1,0 +1,980 @@
+"""The module's panel: the real `.ui` and widget code on PySide6, over Slicer's own scene."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import importlib
+import sys
+import time
+import weakref
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lnhg.options import Options
+from lnhg.progress import Progress
+
+slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
+pytest.importorskip("PySide6", reason="needs the dev extra: pip install 'lnhg[dev]'")
+
+import vtk  # noqa: E402
+
+from host import qt_double  # noqa: E402
+from host.handmade import GRIDS, handmade_result  # noqa: E402
+from host.panel_double import RESULT, InstallerDouble, add_ct, click, open_panel  # noqa: E402
+from host.scenes import put_under_transform  # noqa: E402
+from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
+from LNHGSlicerLib.scene.nodes import add_result  # noqa: E402
+
+LIBRARY = Path(__file__).resolve().parents[2] / "LNHGSlicer" / "LNHGSlicerLib"
+
+
+@pytest.fixture
+def scene():
+    with headless_host() as scene:
+        scene.AddNewNodeByClass("vtkMRMLCrosshairNode")
+        yield scene
+
+
+@pytest.fixture
+def panel(scene, monkeypatch):
+    with open_panel(monkeypatch) as panel:
+        yield panel
+
+
+@pytest.fixture
+def reviewed(panel):
+    """The panel after a run that found two nodules."""
+    add_ct()
+    segment(panel)
+    return panel
+
+
+def segment(panel, result=RESULT):
+    click(panel.ui.segmentButton)
+    panel.logic.runs[-1].finish(result)
+
+
+def shown(widget):
+    return not widget.isHidden()
+
+
+def text(widget, name="text"):
+    return widget.property(name)
+
+
+def titles(panel):
+    table = panel.ui.noduleTable
+    return [table.horizontalHeaderItem(column).text() for column in range(table.property("columnCount"))]
+
+
+def cells(panel, title):
+    table, column = panel.ui.noduleTable, titles(panel).index(title)
+    return [table.item(row, column).text() for row in range(table.property("rowCount"))]
+
+
+def views():
+    return slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+
+
+def choose(box, name):
+    """Choose an entry of a combo box by a part of its words."""
+    index = next(index for index in range(box.property("count")) if name in box.itemText(index))
+    box.setCurrentIndex(index)
+
+
+# ---------------------------------------------------------------- start
+
+
+def test_the_button_waits_for_a_ct_and_says_so(panel):
+    assert not panel.ui.segmentButton.isEnabled()
+    assert text(panel.ui.segmentButton, "toolTip") == "Load a chest CT first, and select it above."
+    add_ct()
+    assert panel.ui.segmentButton.isEnabled()
+
+
+def test_the_active_ct_is_selected_when_the_module_is_opened(scene, monkeypatch):
+    add_ct("Other")
+    active = add_ct("Active")
+    scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").SetActiveVolumeID(active.GetID())
+    with open_panel(monkeypatch) as panel:
+        assert panel.ui.ctSelector.currentNode() is active
+
+
+def test_the_panel_says_that_it_is_for_research_use_only(panel):
+    assert "Research use only" in text(panel.ui.useLabel)
+    assert shown(panel.ui.useLabel)
+
+
+def test_what_belongs_to_a_later_state_is_hidden_at_the_start(panel):
+    for name in ("installGroup", "runBox", "errorBox", "reviewGroup", "logText", "summaryText"):
+        assert not shown(getattr(panel.ui, name)), name
+
+
+def test_the_maps_are_not_offered_as_cts(reviewed):
+    names = [reviewed.ui.ctSelector.itemText(index) for index in range(reviewed.ui.ctSelector.property("count"))]
+    assert names == ["Thorax"]
+
+
+# ---------------------------------------------------------------- install
+
+
+@pytest.fixture
+def bare(scene, monkeypatch):
+    """The panel of a Slicer without the packages."""
+    installer = InstallerDouble(("torch", 200), ("nibabel", 3))
+    with open_panel(monkeypatch, installer=installer) as panel:
+        yield panel, installer
+
+
+def test_what_is_missing_is_told_with_its_size_before_anything_is_loaded(bare):
+    panel, _ = bare
+    add_ct()
+    assert shown(panel.ui.installGroup)
+    assert text(panel.ui.missingLabel) == "This module needs, besides Slicer: torch (200 MB), nibabel (3 MB)."
+    assert text(panel.ui.installButton) == "Install (about 203 MB)"
+    assert not panel.ui.segmentButton.isEnabled()
+    assert text(panel.ui.segmentButton, "toolTip") == "Install what is missing first."
+
+
+def test_one_click_installs_and_the_ct_can_be_segmented(bare):
+    panel, installer = bare
+    add_ct()
+    click(panel.ui.installButton)
+    assert installer.folder is None
+    assert not shown(panel.ui.installGroup)
+    assert panel.ui.segmentButton.isEnabled()
+
+
+def test_without_internet_a_folder_can_be_chosen(bare, tmp_path):
+    panel, installer = bare
+    panel.ui.offlineFolderEdit.setCurrentPath(str(tmp_path))
+    click(panel.ui.installButton)
+    assert installer.folder == tmp_path
+
+
+def test_a_failed_install_says_why_and_can_be_tried_again(scene, monkeypatch):
+    installer = InstallerDouble(("torch", 200), error="No internet; choose a folder.")
+    with open_panel(monkeypatch, installer=installer) as panel:
+        click(panel.ui.installButton)
+        assert text(panel.ui.missingLabel).startswith("No internet; choose a folder.")
+        assert panel.ui.installButton.isEnabled()
+
+
+# ---------------------------------------------------------------- run
+
+
+def test_a_run_shows_stage_per_cent_and_time_left(panel):
+    add_ct()
+    click(panel.ui.segmentButton)
+    assert shown(panel.ui.runBox)
+    panel.logic.runs[-1].progress(Progress("detect", 0.25, 130.0))
+    assert text(panel.ui.progressBar, "value") == 25
+    assert text(panel.ui.stageLabel) == "Looking for nodules – about 2 min left"
+    panel.logic.runs[-1].progress(Progress("measure", 0.98, 4.0))
+    assert text(panel.ui.stageLabel) == "Measuring – about 5 s left"
+
+
+def test_during_a_run_no_second_one_can_be_started(panel):
+    add_ct()
+    click(panel.ui.segmentButton)
+    assert not panel.ui.segmentButton.isEnabled()
+    assert "under way" in text(panel.ui.segmentButton, "toolTip")
+
+
+def test_cancel_leaves_the_panel_as_at_the_start(panel):
+    add_ct()
+    click(panel.ui.segmentButton)
+    click(panel.ui.cancelButton)
+    assert not shown(panel.ui.runBox)
+    assert text(panel.ui.statusLabel) == "Cancelled. The scene is as it was."
+    assert panel.ui.segmentButton.isEnabled()
+
+
+def test_after_a_run_the_panel_tells_the_number_of_nodules_and_the_device(reviewed):
+    assert text(reviewed.ui.statusLabel) == "Nodules found: 2. Ran on: cpu. Slices are thick."
+
+
+def test_a_failed_run_is_explained_with_its_log_one_click_away(panel, tmp_path):
+    log = tmp_path / "run.log"
+    log.write_text("CUDA out of memory")
+    add_ct()
+    click(panel.ui.segmentButton)
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    panel.logic.runs[-1].fail("The memory of the GPU is full; choose CPU under Advanced.", log)
+    assert shown(panel.ui.errorBox)
+    assert text(panel.ui.errorLabel) == "The memory of the GPU is full; choose CPU under Advanced."
+    assert not shown(panel.ui.logText)
+    click(panel.ui.logButton)
+    assert shown(panel.ui.logText)
+    assert panel.ui.logText.toPlainText() == "CUDA out of memory"
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+    assert panel.ui.segmentButton.isEnabled()
+
+
+def test_the_next_run_takes_the_error_away(panel):
+    add_ct()
+    click(panel.ui.segmentButton)
+    panel.logic.runs[-1].fail("It broke.", None)
+    click(panel.ui.segmentButton)
+    assert not shown(panel.ui.errorBox)
+
+
+def test_a_region_and_a_range_of_slices_restrict_the_run(panel):
+    add_ct()
+    region = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Left lung")
+    region.SetXYZ(10, 20, 30)
+    region.SetRadiusXYZ(5, 6, 7)
+    panel.ui.regionSelector.setCurrentNode(region)
+    panel.ui.limitSlicesBox.setChecked(True)
+    panel.ui.lastSliceBox.setValue(7)
+    panel.ui.firstSliceBox.setValue(3)
+    click(panel.ui.segmentButton)
+    options = panel.logic.runs[-1].options
+    assert options.roi == pytest.approx((5, 15, 14, 26, 23, 37))
+    assert options.slices == (3, 7)
+
+
+def test_a_region_over_a_moved_ct_is_taken_where_the_reader_sees_it(panel):
+    volume = add_ct()
+    put_under_transform(volume)
+    region = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+    region.SetXYZ(110, 20, 30)
+    region.SetRadiusXYZ(5, 6, 7)
+    panel.ui.regionSelector.setCurrentNode(region)
+    click(panel.ui.segmentButton)
+    assert panel.logic.runs[-1].options.roi == pytest.approx((5, 15, 14, 26, 23, 37))
+
+
+def test_a_region_that_was_not_placed_yet_is_told_before_the_run(panel):
+    add_ct()
+    panel.ui.regionSelector.setCurrentNode(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode"))
+    assert not panel.ui.segmentButton.isEnabled()
+    assert "Place the region" in text(panel.ui.segmentButton, "toolTip")
+
+
+def test_a_region_may_be_placed_after_it_was_chosen(panel):
+    add_ct()
+    region = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+    panel.ui.regionSelector.setCurrentNode(region)
+    region.SetXYZ(10, 20, 30)
+    region.SetRadiusXYZ(5, 6, 7)
+    assert panel.ui.segmentButton.isEnabled()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("what nobody thought of")])
+def test_whatever_happens_at_the_start_the_panel_is_free_again(panel, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    add_ct()
+    monkeypatch.setattr(type(panel.logic), "startSegmentNodules", fail)
+    click(panel.ui.segmentButton)
+    assert not shown(panel.ui.runBox)
+    assert text(panel.ui.errorLabel).endswith(".")
+    assert "Traceback" in panel.ui.logText.toPlainText()
+    assert panel.ui.segmentButton.isEnabled()
+
+
+def test_what_a_run_ended_with_is_said_of_its_own_ct(panel):
+    first = add_ct()
+    click(panel.ui.segmentButton)
+    panel.ui.ctSelector.setCurrentNode(add_ct("Other"))
+    panel.logic.runs[-1].fail("It broke.", None)
+    assert not shown(panel.ui.errorBox)
+    panel.ui.ctSelector.setCurrentNode(first)
+    assert text(panel.ui.errorLabel) == "It broke."
+    segment(panel)
+    assert "Nodules found: 2" in text(panel.ui.statusLabel)
+    panel.ui.ctSelector.setCurrentNode(slicer.util.getNode("Other"))
+    assert not shown(panel.ui.statusLabel)
+
+
+def test_a_range_of_slices_that_is_not_there_is_told_before_the_run(panel):
+    add_ct()
+    assert text(panel.ui.sliceCountLabel) == "of 0 to 19"
+    assert (text(panel.ui.firstSliceBox, "value"), text(panel.ui.lastSliceBox, "value")) == (0, 19)
+    panel.ui.limitSlicesBox.setChecked(True)
+    for first, last, good in ((9, 3, False), (9, 20, False), (9, 19, True)):
+        panel.ui.firstSliceBox.setValue(first)
+        panel.ui.lastSliceBox.setValue(last)
+        assert panel.ui.segmentButton.isEnabled() == good
+    panel.ui.lastSliceBox.setValue(20)
+    assert text(panel.ui.segmentButton, "toolTip") == "The range of slices must rise, from 0 to at most 19."
+
+
+def test_untouched_the_panel_runs_with_the_defaults_of_the_method(panel):
+    add_ct()
+    click(panel.ui.segmentButton)
+    assert panel.logic.runs[-1].options == Options()
+
+
+def test_what_is_chosen_under_advanced_reaches_the_run(panel, tmp_path):
+    add_ct()
+    choose(panel.ui.deviceBox, "CPU")
+    panel.ui.threadsBox.setValue(2)
+    panel.ui.scoreThresholdBox.setValue(0.4)
+    panel.ui.hideRimBox.setChecked(True)
+    panel.ui.weightsFolderEdit.setCurrentPath(str(tmp_path))
+    click(panel.ui.segmentButton)
+    expected = Options(device="cpu", threads=2, score_threshold=0.4, hide_rim=True, weights=tmp_path)
+    assert panel.logic.runs[-1].options == expected
+
+
+def test_the_panel_knows_the_defaults_and_the_choices_of_the_method(panel):
+    from LNHGSlicerLib.run.parameters import options_of, words
+
+    made, names = options_of(panel._parameters), words()
+    for option in fields(Options):
+        assert getattr(made, option.name) == option.default, option.name
+        if option.name in names:
+            assert set(names[option.name]) == set(option.metadata["choices"]), option.name
+
+
+# ---------------------------------------------------------------- review
+
+
+def test_the_table_has_a_row_for_each_nodule(reviewed):
+    assert shown(reviewed.ui.reviewGroup)
+    assert cells(reviewed, "No.") == ["1", "2"]
+    assert cells(reviewed, "Side") == ["left", "left"]
+    assert cells(reviewed, "mm") == ["5.6", "5.6"]
+    assert cells(reviewed, "Type") == ["solid", "solid"]
+    assert cells(reviewed, "Score") == ["0.93", "–"]
+    assert cells(reviewed, "Verdict") == ["to review", "to review"]
+
+
+def red_offset():
+    return slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed").GetSliceOffset()
+
+
+def centre_s(panel, segment_id):
+    return panel.review.nodes.segmentation.GetSegmentCenterRAS(segment_id)[2]
+
+
+def test_a_click_on_a_row_centres_the_views_on_the_nodule(reviewed):
+    assert red_offset() == pytest.approx(centre_s(reviewed, "Nodule_1"), abs=0.1)
+    reviewed.ui.noduleTable.selectRow(1)
+    assert red_offset() == pytest.approx(centre_s(reviewed, "Nodule_2"), abs=0.1)
+
+
+def test_next_and_previous_go_round(reviewed):
+    for button, expected in (("next", "Nodule_2"), ("next", "Nodule_1"), ("previous", "Nodule_2")):
+        click(getattr(reviewed.ui, f"{button}Button"))
+        assert reviewed.review.selected == expected
+    assert red_offset() == pytest.approx(centre_s(reviewed, "Nodule_2"), abs=0.1)
+
+
+def keys(panel):
+    return {shortcut.property("key").toString(): shortcut for shortcut in panel._keys.shortcuts}
+
+
+def test_every_key_is_named_in_the_tooltip_of_what_it_does(reviewed):
+    from LNHGSlicerLib.panel.keys import CLICKS, IMPRESSIONS, NEXT_ENTRIES, SCORE_STEPS
+
+    name_reader(reviewed, "Ada")
+    named = [*CLICKS, *NEXT_ENTRIES, *((key, "impressionBox") for key, _ in IMPRESSIONS)]
+    for key, name in [*named, *((key, "scoreSlider") for key, _ in SCORE_STEPS)]:
+        assert key in text(getattr(reviewed.ui, name), "toolTip"), name
+    assert len(keys(reviewed)) == len(reviewed._keys.shortcuts), "no key twice"
+
+
+def test_a_key_does_what_a_click_does(reviewed):
+    keys(reviewed)["Shift+A"].activated.emit()
+    assert cells(reviewed, "Verdict") == ["accepted", "to review"]
+    assert reviewed.review.selected == "Nodule_2"
+    keys(reviewed)["Shift+H"].activated.emit()
+    assert {view.GetForegroundVolumeID() for view in views()} == {None}
+
+
+def test_a_nodule_is_rated_with_three_keys(reviewed):
+    name_reader(reviewed, "Ada")
+    for key in ("7", "Shift+M", "Shift+Return"):
+        keys(reviewed)[key].activated.emit()
+    assert text(reviewed.ui.ratedLabel) == "rated 1 of 2"
+    assert reviewed.review.selected == "Nodule_2"
+    click(reviewed.ui.previousButton)
+    assert text(reviewed.ui.scoreSlider, "value") == 70
+    assert text(reviewed.ui.impressionBox, "currentIndex") == 2
+    keys(reviewed)["Shift+Up"].activated.emit()
+    assert text(reviewed.ui.scoreSlider, "value") == 75
+
+
+def test_a_key_does_nothing_where_a_click_would_do_nothing(panel):
+    keys(panel)["Shift+S"].activated.emit()
+    keys(panel)["Shift+A"].activated.emit()
+    assert panel.logic.runs == []
+
+
+def test_the_keys_are_silent_while_another_module_is_open(reviewed):
+    reviewed.exit()
+    assert not any(shortcut.property("enabled") for shortcut in reviewed._keys.shortcuts)
+    reviewed.enter()
+    assert all(shortcut.property("enabled") for shortcut in reviewed._keys.shortcuts)
+
+
+def test_accept_is_shown_in_the_table_and_goes_on_to_the_next_nodule(reviewed):
+    click(reviewed.ui.acceptButton)
+    assert cells(reviewed, "Verdict") == ["accepted", "to review"]
+    assert reviewed.review.selected == "Nodule_2"
+
+
+def test_a_rejected_nodule_is_hidden_and_undo_brings_it_back(reviewed):
+    display = reviewed.review.nodes.segmentation.GetDisplayNode()
+    click(reviewed.ui.rejectButton)
+    assert cells(reviewed, "Verdict") == ["rejected", "to review"]
+    assert not display.GetSegmentVisibility("Nodule_1")
+    click(reviewed.ui.undoButton)
+    assert cells(reviewed, "Verdict") == ["to review", "to review"]
+    assert display.GetSegmentVisibility("Nodule_1")
+    assert not reviewed.ui.undoButton.isEnabled()
+
+
+def test_an_edited_nodule_is_measured_anew_when_the_reader_comes_back(reviewed):
+    click(reviewed.ui.editButton)
+    assert reviewed.edited == ["Nodule_1"]
+    reviewed.exit()
+    nodes = reviewed.review.nodes
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(nodes.segmentation, "Nodule_1", nodes.ct).copy()
+    rows = np.argwhere(voxels)[:, 1]
+    voxels[:, int(np.median(rows)) :, :] = 0
+    slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, nodes.segmentation, "Nodule_1", nodes.ct)
+    before = cells(reviewed, "mm")
+    reviewed.enter()
+    assert cells(reviewed, "Verdict") == ["edited", "to review"]
+    assert cells(reviewed, "mm")[0] != before[0]
+
+
+def half_erased(nodes, segment_id):
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(nodes.segmentation, segment_id, nodes.ct).copy()
+    rows = np.argwhere(voxels)[:, 1]
+    voxels[:, int(np.median(rows)) :, :] = 0
+    slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, nodes.segmentation, segment_id, nodes.ct)
+
+
+def test_an_outline_that_was_changed_without_the_edit_button_is_measured_too(reviewed):
+    reviewed.exit()
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    reviewed.enter()
+    assert cells(reviewed, "Verdict") == ["to review", "edited"]
+    click(reviewed.ui.undoButton)
+    assert cells(reviewed, "Verdict") == ["to review", "to review"]
+
+
+def test_an_outline_that_changes_while_the_panel_is_open_is_measured_soon(reviewed):
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    wait_until(lambda: cells(reviewed, "Verdict") == ["to review", "edited"])
+
+
+def test_an_outline_that_was_changed_and_saved_is_measured_when_the_scene_is_opened(reviewed, tmp_path):
+    reviewed.exit()
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    path = tmp_path / "scene.mrb"
+    assert slicer.mrmlScene.WriteToMRB(str(path), None, slicer.vtkMRMLMessageCollection())
+    slicer.mrmlScene.Clear(False)
+    assert slicer.mrmlScene.ReadFromMRB(str(path), True)
+    reviewed.enter()
+    assert cells(reviewed, "Verdict") == ["to review", "edited"]
+
+
+def test_what_is_written_are_the_figures_of_the_outlines_as_they_are(reviewed, tmp_path):
+    reviewed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    click(reviewed.ui.exportTableButton)
+    assert cells(reviewed, "Verdict") == ["to review", "edited"]
+    assert ",edited," in (tmp_path / "nodules.csv").read_text().splitlines()[2]
+
+
+def wait_until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        slicer.app.processEvents()
+
+
+def test_the_rows_are_sorted_by_a_click_on_a_title_and_next_follows_them(reviewed):
+    reviewed.review.sort_by(titles(reviewed).index("No."))
+    reviewed.review.sort_by(titles(reviewed).index("No."))
+    assert cells(reviewed, "No.") == ["2", "1"]
+    assert reviewed.review.selected == "Nodule_1", "the same nodule is selected"
+    click(reviewed.ui.acceptButton)
+    assert cells(reviewed, "Verdict") == ["to review", "accepted"]
+    assert reviewed.review.selected == "Nodule_2"
+    reviewed.review.sort_by(titles(reviewed).index("Score"))
+    assert cells(reviewed, "Score") == ["0.93", "–"], "without a value comes last"
+    reviewed.review.sort_by(titles(reviewed).index("Score"))
+    assert cells(reviewed, "Score") == ["0.93", "–"]
+
+
+def test_more_columns_are_chosen_in_a_menu_and_kept_in_the_scene(reviewed):
+    table, at = reviewed.ui.noduleTable, titles(reviewed).index("mm³")
+    assert table.isColumnHidden(at)
+    reviewed.review.offer_columns(qt_double.QtCore.QPoint(0, 0))
+    action = next(action for action in reviewed.review._menu.actions() if "Volume" in action.text())
+    action.setChecked(True)
+    assert not table.isColumnHidden(at)
+    assert "volume" in reviewed._parameters.columns
+    reviewed.exit()
+    reviewed.enter()
+    assert not table.isColumnHidden(at)
+
+
+def shorter_sides():
+    return [min(view.GetFieldOfView()[:2]) for view in slicer.util.getNodesByClass("vtkMRMLSliceNode")]
+
+
+def test_the_views_show_50_mm_around_a_nodule_and_can_be_put_back(panel):
+    add_ct()
+    before = shorter_sides()
+    segment(panel)
+    assert shorter_sides() == pytest.approx([50] * 3)
+    click(panel.ui.restoreViewsButton)
+    assert shorter_sides() == pytest.approx(before)
+
+
+def test_around_a_large_nodule_they_show_three_diameters(panel):
+    add_ct()
+    nodule = replace(RESULT.nodules[0], long_axis=30.0)
+    segment(panel, replace(RESULT, nodules=(nodule, *RESULT.nodules[1:])))
+    assert shorter_sides() == pytest.approx([90] * 3)
+
+
+def test_the_zoom_can_be_switched_off(panel):
+    add_ct()
+    before = shorter_sides()
+    panel.ui.zoomBox.setChecked(False)
+    segment(panel)
+    assert shorter_sides() == pytest.approx(before)
+
+
+def test_the_legend_is_in_one_view_unless_all_are_asked_for(reviewed):
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(reviewed.review.nodes.heterogeneity)
+    assert len(legend.GetViewNodeIDs()) == 1
+    choose(reviewed.ui.legendBox, "every view")
+    assert len(legend.GetViewNodeIDs()) == 3
+    choose(reviewed.ui.legendBox, "no view")
+    assert not legend.GetVisibility()
+
+
+def test_without_a_selected_row_nothing_is_judged(reviewed):
+    reviewed.ui.noduleTable.clearSelection()
+    assert not reviewed.ui.acceptButton.isEnabled()
+    reviewed.review.accept()
+    assert cells(reviewed, "Verdict") == ["to review", "to review"]
+
+
+def test_the_time_for_each_nodule_is_kept_and_written(reviewed, tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("LNHGSlicerLib.panel.review.time.monotonic", lambda: now[0])
+    reviewed.ui.noduleTable.selectRow(1)
+    now[0] += 12
+    click(reviewed.ui.acceptButton)
+    reviewed.exit()
+    now[0] += 500
+    reviewed.enter()
+    reviewed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    click(reviewed.ui.exportTableButton)
+    assert (tmp_path / "nodules.csv").read_text().splitlines()[2].endswith("accepted,12.0")
+
+
+def test_the_layers_can_be_looked_at_one_after_the_other(reviewed):
+    nodes = reviewed.review.nodes
+    choose(reviewed.ui.layerBox, "Raw CT")
+    assert {view.GetForegroundVolumeID() for view in views()} == {nodes.raw_ct.GetID()}
+    choose(reviewed.ui.layerBox, "detector boxes")
+    assert nodes.boxes.GetDisplayNode().GetVisibility()
+    choose(reviewed.ui.layerBox, "Final map")
+    assert {view.GetForegroundVolumeID() for view in views()} == {nodes.heterogeneity.GetID()}
+    assert not nodes.boxes.GetDisplayNode().GetVisibility()
+
+
+def test_a_layer_that_is_not_there_comes_with_the_run_that_makes_it(reviewed):
+    choose(reviewed.ui.layerBox, "before fusion")
+    assert shown(reviewed.ui.fullRunBox)
+    assert "around the candidates only" in text(reviewed.ui.fullRunLabel)
+    click(reviewed.ui.fullRunButton)
+    assert reviewed.logic.runs[-1].options.full_generator
+    reviewed.logic.runs[-1].finish()
+    assert not shown(reviewed.ui.fullRunBox)
+    assert {view.GetForegroundVolumeID() for view in views()} == {reviewed.review.nodes.generated.GetID()}
+
+
+def test_map_outline_opacity_and_slab_follow_their_controls(reviewed):
+    reviewed.ui.opacitySlider.setValue(0.8)
+    assert {view.GetForegroundOpacity() for view in views()} == {0.8}
+    reviewed.ui.mapBox.setChecked(False)
+    assert {view.GetForegroundVolumeID() for view in views()} == {None}
+    reviewed.ui.outlineBox.setChecked(False)
+    assert not reviewed.review.nodes.segmentation.GetDisplayNode().GetVisibility2D()
+    reviewed.ui.slabBox.setChecked(True)
+    red = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
+    assert red.GetSlabReconstructionEnabled()
+    assert red.GetSlabReconstructionThickness() == 10
+
+
+def test_the_range_of_the_colours_can_be_changed_without_a_run(reviewed):
+    before = slicer.util.arrayFromVolume(reviewed.review.nodes.heterogeneity).copy()
+    choose(reviewed.ui.normalisationBox, "each nodule")
+    assert len(reviewed.logic.runs) == 1
+    assert (slicer.util.arrayFromVolume(reviewed.review.nodes.heterogeneity) != before).any()
+
+
+def test_the_views_can_be_put_back_as_they_were(panel):
+    volume = add_ct()
+    volume.GetDisplayNode().AutoWindowLevelOff()
+    volume.GetDisplayNode().SetWindowLevel(350, 40)
+    segment(panel)
+    panel.ui.slabBox.setChecked(True)
+    assert volume.GetDisplayNode().GetWindow() == 1500
+    click(panel.ui.restoreViewsButton)
+    assert (volume.GetDisplayNode().GetWindow(), volume.GetDisplayNode().GetLevel()) == (350, 40)
+    assert not slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed").GetSlabReconstructionEnabled()
+    assert not panel.ui.slabBox.isChecked()
+    assert not panel.ui.restoreViewsButton.isEnabled()
+
+
+def test_a_cancelled_run_leaves_the_views_to_the_reader(panel):
+    volume = add_ct()
+    click(panel.ui.segmentButton)
+    click(panel.ui.cancelButton)
+    volume.GetDisplayNode().AutoWindowLevelOff()
+    volume.GetDisplayNode().SetWindowLevel(350, 40)
+    segment(panel)
+    click(panel.ui.restoreViewsButton)
+    assert volume.GetDisplayNode().GetWindow() == 350
+
+
+def test_the_value_under_the_pointer_is_told(reviewed):
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    inside = RESULT.ct.to_ras(np.argwhere(RESULT.labels == 1)[0][::-1])
+    crosshair.SetCursorPositionRAS(list(inside))
+    value = RESULT.heterogeneity[tuple(np.argwhere(RESULT.labels == 1)[0])]
+    assert text(reviewed.ui.valueLabel) == f"Under the pointer: {value:.2f}"
+    crosshair.SetCursorPositionRAS([900, 900, 900])
+    assert text(reviewed.ui.valueLabel) == "Under the pointer: –"
+
+
+def test_the_histogram_of_the_selected_nodule_has_the_colours_of_the_map(reviewed):
+    picture = reviewed.ui.histogramLabel.property("pixmap").toImage()
+    drawn = [picture.pixelColor(x, y) for x in range(picture.width()) for y in range(picture.height())]
+    assert any(one.red() > 200 and one.blue() < 60 and one.alpha() == 255 for one in drawn)  # strong
+    assert any(one.blue() > 100 and one.red() < 60 and one.alpha() == 255 for one in drawn)  # weak
+
+
+# ---------------------------------------------------------------- second runs, and nodules added by hand
+
+
+def test_a_second_run_keeps_the_verdicts_and_says_what_changed(reviewed):
+    click(reviewed.ui.acceptButton)
+    segment(reviewed, handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
+    assert cells(reviewed, "Verdict") == ["accepted"]
+    assert "Your verdict was kept for nodule 1 (accepted)" in text(reviewed.ui.statusLabel)
+    assert "Not found again: nodule 2" in text(reviewed.ui.statusLabel)
+
+
+def test_what_ends_slicers_place_mode_ends_the_waiting(panel):
+    add_ct()
+    click(panel.ui.addNoduleButton)
+    interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+    slicer.app.processEvents()
+    assert text(panel.ui.addNoduleButton) == "Add nodule here..."
+    assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+    click(panel.ui.addNoduleButton)
+    assert text(panel.ui.addNoduleButton) == "Click on the nodule..."
+
+
+def test_the_point_is_still_there_while_slicer_tells_of_it(panel):
+    """Slicer's own code goes on with the markup after the event: removed too early, Slicer crashes."""
+    add_ct()
+    click(panel.ui.addNoduleButton)
+    node = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")[0]
+    node.AddControlPoint(vtk.vtkVector3d(1, 2, 3))
+    assert slicer.mrmlScene.IsNodePresent(node)
+    slicer.app.processEvents()
+    assert not slicer.mrmlScene.IsNodePresent(node)
+
+
+def place(panel, ras):
+    """Click on `ras` in a view."""
+    node = slicer.mrmlScene.GetNodeByID(slicer.mrmlScene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID())
+    node.AddControlPoint(vtk.vtkVector3d(*ras))
+    slicer.app.processEvents()
+
+
+def test_a_nodule_is_added_where_the_reader_clicks(panel):
+    add_ct()
+    segment(panel, handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
+    click(panel.ui.addNoduleButton)
+    assert text(panel.ui.addNoduleButton) == "Click on the nodule..."
+    interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    place(panel, (1.0, 2.0, 3.0))
+    run = panel.logic.runs[-1]
+    assert run.seeds == [pytest.approx((1, 2, 3))]
+    assert run.options.seeds_only
+    assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
+    run.finish(handmade_result(GRIDS["oblique"], balls=(((13, 40, 33), 5),)))
+    assert cells(panel, "No.") == ["1", "2"]
+    assert cells(panel, "Verdict") == ["to review", "accepted"]
+    assert panel.review.selected == "Nodule_2"
+    assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 1
+    assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+
+
+def test_a_nodule_can_be_added_before_any_run(panel):
+    add_ct()
+    click(panel.ui.addNoduleButton)
+    place(panel, (1.0, 2.0, 3.0))
+    panel.logic.runs[-1].finish(handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
+    assert cells(panel, "Verdict") == ["accepted"]
+
+
+def test_a_second_click_on_the_button_gives_up_placing(panel):
+    add_ct()
+    click(panel.ui.addNoduleButton)
+    click(panel.ui.addNoduleButton)
+    assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+    assert text(panel.ui.addNoduleButton) == "Add nodule here..."
+    assert panel.logic.runs == []
+
+
+# ---------------------------------------------------------------- scenes
+
+
+def test_a_node_that_is_watched_no_more_gives_its_memory_back(scene):
+    from LNHGSlicerLib.scene.watch import Watch
+
+    seen, volume = [], add_ct()
+    watch = Watch(lambda: seen.append(1))
+    watch.follow(volume, vtk.vtkCommand.ModifiedEvent)
+    volume.Modified()
+    watch.follow(None)
+    volume.Modified()
+    assert seen == [1]
+    known = weakref.ref(volume)
+    scene.RemoveNode(volume)
+    del volume
+    gc.collect()
+    assert known() is None
+
+
+def test_closing_the_scene_empties_the_panel_and_the_next_ct_can_be_segmented(reviewed):
+    slicer.mrmlScene.Clear(False)
+    assert not shown(reviewed.ui.reviewGroup)
+    assert text(reviewed.ui.statusLabel) == ""
+    assert not reviewed.ui.segmentButton.isEnabled()
+    add_ct("Next")
+    segment(reviewed)
+    assert cells(reviewed, "No.") == ["1", "2"]
+
+
+def test_closing_the_scene_ends_the_run(panel):
+    add_ct()
+    click(panel.ui.segmentButton)
+    slicer.mrmlScene.Clear(False)
+    assert not shown(panel.ui.runBox)
+    assert not panel.running
+
+
+def test_each_ct_of_the_scene_has_its_own_review(reviewed):
+    click(reviewed.ui.rejectButton)
+    other = add_ct("Other")
+    reviewed.ui.ctSelector.setCurrentNode(other)
+    assert not shown(reviewed.ui.reviewGroup)
+    segment(reviewed, handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
+    assert cells(reviewed, "Verdict") == ["to review"]
+    reviewed.ui.ctSelector.setCurrentNode(slicer.util.getNode("Thorax"))
+    assert cells(reviewed, "Verdict") == ["rejected", "to review"]
+
+
+def test_choices_and_verdicts_come_back_with_a_saved_scene(reviewed, tmp_path):
+    click(reviewed.ui.rejectButton)
+    reviewed.ui.opacitySlider.setValue(0.3)
+    choose(reviewed.ui.fusionBox, "paper")
+    path = tmp_path / "scene.mrb"
+    assert slicer.mrmlScene.WriteToMRB(str(path), None, slicer.vtkMRMLMessageCollection())
+    slicer.mrmlScene.Clear(False)
+    assert slicer.mrmlScene.ReadFromMRB(str(path), True)
+    assert text(reviewed.ui.opacitySlider, "value") == pytest.approx(0.3)
+    assert "paper" in reviewed.ui.fusionBox.itemText(text(reviewed.ui.fusionBox, "currentIndex"))
+    assert cells(reviewed, "Verdict") == ["rejected", "to review"]
+
+
+def test_while_a_scene_is_read_its_half_read_nodes_are_left_alone(panel):
+    scene, volume = slicer.mrmlScene, add_ct()
+    scene.StartState(scene.ImportState)
+    add_result(volume, RESULT)
+    panel._shown_ct = None
+    panel._parameters.parameterNode.Modified()
+    assert not shown(panel.ui.reviewGroup)
+    scene.EndState(scene.ImportState)
+    assert cells(panel, "No.") == ["1", "2"]
+
+
+def test_a_run_that_ends_while_another_module_is_open_is_shown_on_return(panel):
+    add_ct()
+    click(panel.ui.segmentButton)
+    panel.exit()
+    panel.logic.runs[-1].finish()
+    assert not shown(panel.ui.reviewGroup)
+    panel.enter()
+    assert cells(panel, "No.") == ["1", "2"]
+
+
+def test_deleting_the_segmentation_ends_its_review(reviewed):
+    slicer.mrmlScene.RemoveNode(reviewed.review.nodes.segmentation)
+    assert not shown(reviewed.ui.reviewGroup)
+    assert reviewed.ui.segmentButton.isEnabled()
+
+
+def test_the_module_can_be_loaded_anew(scene, monkeypatch):
+    with open_panel(monkeypatch) as first:
+        add_ct()
+        segment(first)
+    assert first.Observations == []
+    with open_panel(monkeypatch) as second:
+        assert cells(second, "No.") == ["1", "2"]
+
+
+def test_slicer_opens_leaves_and_unloads_the_module(scene, monkeypatch):
+    qt_double.install(monkeypatch)
+    monkeypatch.delitem(sys.modules, "LNHGSlicer", raising=False)
+    widget = importlib.import_module("LNHGSlicer").LNHGSlicerWidget()
+    widget.setup()
+    widget.enter()
+    volume = add_ct()
+    assert widget.panel.ui.ctSelector.currentNode() is volume
+    assert widget.layout.count() == 1
+    widget.exit()
+    widget.cleanup()
+    assert widget.panel.Observations == []
+    qt_double.dispose(widget.parent)
+
+
+# ---------------------------------------------------------------- reader study and export
+
+
+def name_reader(panel, name):
+    panel.ui.readerEdit.setText(name)
+    panel.ui.readerEdit.editingFinished.emit()
+
+
+def rate(panel, score, impression, comment=""):
+    panel.ui.scoreSlider.setValue(score)
+    choose(panel.ui.impressionBox, impression)
+    panel.ui.commentEdit.setText(comment)
+    click(panel.ui.rateButton)
+
+
+def test_a_reader_rates_nodule_after_nodule(reviewed):
+    assert not reviewed.ui.rateButton.isEnabled()
+    assert text(reviewed.ui.rateButton, "toolTip") == "Write your name first."
+    name_reader(reviewed, "Ada")
+    rate(reviewed, 70, "malignant", "spiculated")
+    assert text(reviewed.ui.ratedLabel) == "rated 1 of 2"
+    assert reviewed.review.selected == "Nodule_2"
+    click(reviewed.ui.previousButton)
+    assert text(reviewed.ui.scoreSlider, "value") == 70
+    assert text(reviewed.ui.commentEdit) == "spiculated"
+
+
+def test_another_reader_sees_nothing_of_it(reviewed):
+    name_reader(reviewed, "Ada")
+    rate(reviewed, 70, "malignant", "spiculated")
+    name_reader(reviewed, "Grace")
+    click(reviewed.ui.previousButton)
+    assert text(reviewed.ui.ratedLabel) == "rated 0 of 2"
+    assert text(reviewed.ui.commentEdit) == ""
+
+
+def test_the_summary_compares_the_readers(reviewed):
+    for reader, scores in (("Ada", (70, 30)), ("Grace", (60, 20))):
+        name_reader(reviewed, reader)
+        reviewed.ui.noduleTable.selectRow(0)
+        for score in scores:
+            rate(reviewed, score, "benign")
+    click(reviewed.ui.summaryButton)
+    told = reviewed.ui.summaryText.toPlainText()
+    assert "Ada" in told
+    assert "Grace" in told
+    assert "50" in told
+
+
+def test_ratings_and_table_are_written_into_the_chosen_folder(reviewed, tmp_path):
+    assert not reviewed.ui.exportTableButton.isEnabled()
+    reviewed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    click(reviewed.ui.exportTableButton)
+    name_reader(reviewed, "Ada")
+    rate(reviewed, 70, "malignant")
+    click(reviewed.ui.studyExportButton)
+    assert "Written" in text(reviewed.ui.exportLabel)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["nodules.csv", "reader-study-Ada.csv"]
+
+
+def test_a_folder_that_cannot_be_written_is_told(reviewed, tmp_path):
+    (tmp_path / "file").write_text("")
+    reviewed.ui.exportFolderEdit.setCurrentPath(str(tmp_path / "file" / "folder"))
+    click(reviewed.ui.exportTableButton)
+    assert text(reviewed.ui.exportLabel).startswith("Nothing was written")
+
+
+# ---------------------------------------------------------------- the code itself
+
+
+def sources():
+    others = ("run/parameters", "review/place_point", "scene/transforms", "translation", "review/verdicts", "scene/watch")
+    return sorted([*LIBRARY.glob("panel/*.py"), *(LIBRARY / f"{name}.py" for name in others)])
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
+def test_the_panel_imports_nothing_that_may_be_missing_when_it_is_loaded(path):
+    allowed = {"slicer", "qt", "ctk", "vtk", *sys.stdlib_module_names}
+    loadable = {"lnhg.errors", "lnhg.options", "lnhg.progress"}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            assert {alias.name.partition(".")[0] for alias in node.names} <= allowed
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert node.module.partition(".")[0] in allowed or node.module in loadable
+        elif isinstance(node, ast.ImportFrom):
+            folder = path.parents[node.level - 1]
+            assert folder.joinpath(*node.module.split(".")).with_suffix(".py") in sources()
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
+def test_enumerations_are_named_as_pythonqt_names_them(path):
+    """`qt.Class.Value`, not `qt.Class.Enumeration.Value`, which PySide6 takes too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            depth, inner = 1, node.value
+            while isinstance(inner, ast.Attribute):
+                depth, inner = depth + 1, inner.value
+            if isinstance(inner, ast.Name) and inner.id == "qt":
+                assert depth <= 2
+
+
+def test_the_double_refuses_what_is_different_in_pythonqt(panel):
+    with pytest.raises(AttributeError, match="attribute in PythonQt"):
+        panel.ui.statusLabel.text()
+    with pytest.raises(AttributeError, match="attribute in PythonQt"):
+        panel.ui.segmentButton.enabled = True
+
+
+def test_every_control_has_words_that_say_what_it_does(panel):
+    kinds = ("QPushButton", "QCheckBox", "QSpinBox", "QDoubleSpinBox", "QComboBox", "ctkSliderWidget", "ctkPathLineEdit")
+    for name, widget in vars(panel.ui).items():
+        if type(widget).__name__ in (*kinds, "qMRMLNodeComboBox") and name[0].islower():
+            assert text(widget, "toolTip"), name
+
+
+def test_the_method_is_rerun_where_the_results_came_from_a_full_run(panel):
+    """A result of a full run shows the generator image without any further run."""
+    add_ct()
+    segment(panel)
+    panel.ui.fullGeneratorBox.setChecked(True)
+    segment(panel, replace(RESULT, options=Options(full_generator=True)))
+    choose(panel.ui.layerBox, "before fusion")
+    assert not shown(panel.ui.fullRunBox)

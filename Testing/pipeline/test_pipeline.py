@@ -1,0 +1,546 @@
+"""The whole way of a CT through the method, with test doubles for the networks where a test needs their answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lnhg import pipeline
+from lnhg.core.ct import CT
+from lnhg.core.nodule import as_row, header
+from lnhg.core.nrrd_file import write_nrrd
+from lnhg.errors import Cancelled, InputError
+from lnhg.networks.detector import DetectorArchitecture, build_detector
+from lnhg.networks.generator import Generator
+from lnhg.networks.grid import NetworkGrid
+from lnhg.networks.models import load_models
+from lnhg.networks.weights import save_weights
+from lnhg.options import Options
+from lnhg.pipeline import segment
+from lnhg.progress import ProgressReporter
+from lnhg.readers.read_ct import read_ct
+from lnhg.stages.fusion import CONFIRMED, DETECTOR_ONLY, GENERATOR_ONLY, SEEDED
+from standins import StandInDetector, StandInGenerator, standin_models
+
+SHAPE = (24, 44, 52)
+SPACING = (0.8, 0.9, 1.5)
+#: Centre (slice, row, column), radius (mm) and HU: two bright balls, and a faint one that the detector misses.
+BRIGHT, DARK, FAINT = ((6, 15, 14), 5.0, 90), ((7, 30, 38), 4.0, 0), ((18, 22, 20), 5.0, -130)
+AXIAL = np.diag([-1.0, -1.0, 1.0])
+SEED_VOXEL = np.array([20, 22, 18])  # the middle of the faint ball (column, row, slice)
+
+
+def ball(centre, radius):
+    k, j, i = np.ix_(*[(np.arange(n) - c) * s for n, c, s in zip(SHAPE, centre, SPACING[::-1], strict=True)])
+    return k**2 + j**2 + i**2 <= radius**2
+
+
+def voxels():
+    hu = np.full(SHAPE, -850, np.int16)
+    for centre, radius, value in (BRIGHT, DARK, FAINT):
+        hu[ball(centre, radius)] = value
+    return hu
+
+
+def on(directions, origin=(120.5, 80.25, -40.75)):
+    """IJK-to-RAS of the test's voxels along `directions` (one a column)."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.asarray(directions) * SPACING
+    matrix[:3, 3] = origin
+    return matrix
+
+
+def turned(axis, degrees):
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    first, second = [other for other in range(3) if other != axis]
+    rotation = np.eye(3)
+    rotation[[first, first, second, second], [first, second, first, second]] = [c, -s, s, c]
+    return rotation
+
+
+CT_AXIAL = CT(voxels(), on(AXIAL))
+#: The CT is a small part of a chest, in which no lungs are found.
+ANYWHERE = Options(anywhere=True)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return segment(CT_AXIAL, ANYWHERE, models=standin_models())
+
+
+def dice(one, other):
+    return 2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other))
+
+
+class Steps(list):
+    """A progress callback that keeps what it is told, and cancels at a stage if asked to."""
+
+    def __init__(self, cancel_at=None):
+        super().__init__()
+        self.cancel_at = cancel_at
+
+    def __call__(self, progress):
+        self.append(progress)
+        return progress.stage != self.cancel_at
+
+
+class NearsightedGenerator(StandInGenerator):
+    """Of what is wider than 20 of its pixels it sees nothing but the outermost ones."""
+
+    def forward(self, o):
+        g = super().forward(o)
+        wide = torch.nn.functional.max_pool2d(-torch.nn.functional.max_pool2d(-g[:, 0], 21, 1, 10), 21, 1, 10)
+        return g - wide[:, None]
+
+
+# ---------------------------------------------------------------- the plain run
+
+
+def test_nodules_are_found_where_they_are(plain):
+    assert [nodule.status for nodule in plain.nodules] == [CONFIRMED, CONFIRMED]
+    for label, (centre, radius, _) in enumerate((BRIGHT, DARK), 1):
+        assert dice(plain.labels == label, ball(centre, radius)) > 0.85
+        middle = CT_AXIAL.to_ras(np.array(centre[::-1]))
+        assert np.linalg.norm(np.array(plain.nodules[label - 1].centre_ras) - middle) < 0.8
+    assert plain.nodules[0].score > plain.nodules[1].score > 0.6
+    assert plain.labels.max() == 2
+    assert plain.labels.dtype == np.uint16
+
+
+def test_the_map_covers_the_nodules_alone(plain):
+    inside = plain.labels > 0
+    assert plain.heterogeneity.dtype == np.float32
+    assert (plain.heterogeneity[~inside] == -1).all()
+    assert plain.heterogeneity[inside].min() == 0
+    assert 0.3 < plain.heterogeneity[inside].max() < 0.6, "G(x) is above 0.5 in a nodule"
+
+
+def test_the_record_names_versions_weights_rules_and_seconds(plain):
+    made = plain.provenance
+    assert made["weights"]["detector"] == {"name": "stand-in detector", "sha256": "0" * 64}
+    assert set(made["seconds"]) == {"lungs", "detect", "generate", "fuse", "measure"}
+    assert made["fusion"]["threshold"] == 0.5
+    assert made["score_threshold"] == 0.3
+    assert "CPU" in made["device"]
+
+
+def test_candidates_are_given_in_ras_and_with_corners_around_the_nodule(plain):
+    assert [one["origin"] for one in plain.candidates] == ["detector", "detector"]
+    for candidate, (centre, radius, _) in zip(plain.candidates, (BRIGHT, DARK), strict=True):
+        corners = np.array(candidate["boxes_ras"]).reshape(-1, 3)
+        middle = CT_AXIAL.to_ras(np.array(centre[::-1]))
+        np.testing.assert_allclose(candidate["centre_ras"], middle, atol=0.8)
+        np.testing.assert_allclose(np.ptp(corners[:, :2], axis=0), 2 * radius, atol=2.0)
+        assert candidate["score"] <= 1
+
+
+# ---------------------------------------------------------------- grids
+
+
+def reordered(axes, flips):
+    """The same anatomy stored with its array axes in another order and direction."""
+    hu = CT_AXIAL.hu.transpose(axes)
+    columns, offset = CT_AXIAL.ijk_to_ras[:3, :3][:, [2 - axis for axis in axes[::-1]]].copy(), on(AXIAL)[:3, 3].copy()
+    for axis in flips:
+        i = 2 - axis
+        offset += columns[:, i] * (hu.shape[axis] - 1)
+        columns[:, i] *= -1
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = columns, offset
+    return np.ascontiguousarray(np.flip(hu, flips)), matrix
+
+
+@pytest.mark.parametrize(
+    ("axes", "flips"),
+    [((0, 1, 2), (0,)), ((0, 1, 2), (1, 2)), ((1, 0, 2), ()), ((2, 1, 0), (0, 1)), ((1, 2, 0), (0, 1, 2))],
+    ids=["feet first", "columns and rows flipped", "coronal", "sagittal, flipped", "turned and flipped"],
+)
+def test_flipped_and_permuted_files_give_the_same_nodules(plain, tmp_path, axes, flips):
+    hu, matrix = reordered(axes, flips)
+    write_nrrd(tmp_path / "ct.nrrd", hu, matrix)
+    result = segment(read_ct(tmp_path / "ct.nrrd"), ANYWHERE, models=standin_models())
+    np.testing.assert_array_equal(result.labels, np.flip(plain.labels.transpose(axes), flips))
+    np.testing.assert_allclose(result.heterogeneity, np.flip(plain.heterogeneity.transpose(axes), flips), atol=1e-6)
+    np.testing.assert_allclose(result.image, np.flip(plain.image.transpose(axes), flips), atol=1e-6)
+    for nodule, expected in zip(result.nodules, plain.nodules, strict=True):
+        for title, value, wanted in zip(header(), as_row(nodule), as_row(expected), strict=True):
+            if title != "slice":
+                assert value == (pytest.approx(wanted, abs=1e-3) if isinstance(wanted, float) else wanted), title
+
+
+@pytest.mark.parametrize(
+    "directions",
+    [
+        turned(0, 23) @ turned(2, -31) @ AXIAL,
+        turned(1, 17) @ AXIAL,
+        AXIAL + np.outer([0, np.sin(np.radians(17)), np.cos(np.radians(17)) - 1], [0, 0, 1]),
+    ],
+    ids=["oblique", "turned about the front", "sheared by a tilted gantry"],
+)
+def test_the_same_voxels_on_other_grids_give_the_same_nodules_where_the_matrix_says(plain, tmp_path, directions):
+    matrix = on(directions, origin=(-12.34, 98.7, 45.6))
+    write_nrrd(tmp_path / "ct.nrrd", voxels(), matrix)
+    ct = read_ct(tmp_path / "ct.nrrd")
+    np.testing.assert_allclose(ct.ijk_to_ras, matrix, atol=1e-9)
+    result = segment(ct, ANYWHERE, models=standin_models())
+    np.testing.assert_array_equal(result.labels, plain.labels)
+    np.testing.assert_allclose(result.heterogeneity, plain.heterogeneity, atol=1e-6)
+    for label, nodule in enumerate(result.nodules, 1):
+        voxel = np.argwhere(plain.labels == label).mean(0)[::-1]
+        np.testing.assert_allclose(nodule.centre_ras, (matrix @ [*voxel, 1])[:3], atol=0.01)
+        assert nodule.slice == plain.nodules[label - 1].slice
+        assert nodule.volume == pytest.approx((plain.labels == label).sum() * abs(np.linalg.det(matrix[:3, :3])))
+    for candidate, same in zip(result.candidates, plain.candidates, strict=True):
+        voxel = CT_AXIAL.to_ijk(np.array(same["centre_ras"]))
+        np.testing.assert_allclose(candidate["centre_ras"], (matrix @ [*voxel, 1])[:3], atol=0.05)
+
+
+def test_the_slice_number_is_that_of_the_ct_as_stored(plain):
+    hu, matrix = reordered((0, 1, 2), (0,))
+    result = segment(CT(hu, matrix), ANYWHERE, models=standin_models())
+    for nodule, other in zip(result.nodules, plain.nodules, strict=True):
+        assert nodule.slice == SHAPE[0] - 1 - other.slice
+        areas = (result.labels == nodule.id).sum((1, 2))
+        assert areas[nodule.slice] == areas.max()
+
+
+# ---------------------------------------------------------------- seeds
+
+
+SEED = CT_AXIAL.to_ras(SEED_VOXEL)
+
+
+def test_a_seed_adds_the_nodule_that_the_detector_missed(plain):
+    result = segment(CT_AXIAL, ANYWHERE, seeds=[SEED.tolist()], models=standin_models())
+    assert [nodule.status for nodule in result.nodules] == [CONFIRMED, CONFIRMED, SEEDED]
+    assert dice(result.labels == 3, ball(*FAINT[:2])) > 0.8
+    assert result.nodules[2].score is None
+    assert result.candidates[2]["origin"] == "seed"
+    np.testing.assert_allclose(result.candidates[2]["centre_ras"], SEED, atol=0.02)
+    np.testing.assert_array_equal(np.where(result.labels == 3, 0, result.labels), plain.labels)
+
+
+def test_seeds_only_never_touches_the_detector():
+    detector = StandInDetector()
+    result = segment(CT_AXIAL, Options(seeds_only=True), [SEED], models=standin_models(detector))
+    assert detector.slices_seen == 0
+    assert [nodule.status for nodule in result.nodules] == [SEEDED]
+    without = segment(CT_AXIAL, Options(seeds_only=True), [SEED], models=replace(standin_models(), detector=None))
+    np.testing.assert_array_equal(without.labels, result.labels)
+
+
+def test_a_seed_at_nothing_is_said_as_the_person_gave_it():
+    seed = CT_AXIAL.to_ras(np.array([45.2, 5.3, 20.1]))
+    result = segment(CT_AXIAL, Options(seeds_only=True), [seed], models=standin_models())
+    assert result.nodules == ()
+    assert f"Nothing was found at seed {seed[0]:.1f},{seed[1]:.1f},{seed[2]:.1f} (RAS mm)." in result.warnings
+
+
+def test_a_seed_outside_the_ct_is_refused_before_the_detector_runs():
+    detector = StandInDetector()
+    with pytest.raises(InputError, match=r"Seed 500\.0,0\.0,0\.0 lies outside the CT"):
+        segment(CT_AXIAL, ANYWHERE, seeds=[[500, 0, 0]], models=standin_models(detector))
+    assert detector.slices_seen == 0
+
+
+@pytest.mark.parametrize("seed", [[1.0, 2.0], [np.nan, 0, 0]])
+def test_a_seed_that_is_no_point_is_refused(seed):
+    with pytest.raises(InputError, match="is no point"):
+        segment(CT_AXIAL, ANYWHERE, seeds=[seed], models=standin_models())
+
+
+def test_seeds_only_without_a_seed_is_refused():
+    with pytest.raises(InputError, match="Only seeds were asked for and none was given"):
+        segment(CT_AXIAL, Options(seeds_only=True), models=standin_models())
+
+
+# ---------------------------------------------------------------- without lungs
+
+
+def cube():
+    """51 mm of lung around a bright ball, in voxels of 1 mm."""
+    k, j, i = np.ogrid[-25:26, -25:26, -25:26]
+    return CT(np.where(k**2 + j**2 + i**2 < 36, 50, -850).astype(np.int16), np.diag([-1.0, -1.0, 1.0, 1.0]))
+
+
+def abdomen():
+    """Soft tissue in air with a bright organ and gas, 300 mm wide."""
+    k, j, i = np.ogrid[0:10, -100:100, -100:100]
+    hu = np.where((j / 60) ** 2 + (i / 90) ** 2 < 1, -200, -1000) + 0 * k
+    hu[:, 80:90, 110:120], hu[:, 70:80, 70:80] = 100, -1000
+    return CT(hu.astype(np.int16), np.diag([-1.6, -1.6, 2.5, 1.0]))
+
+
+@pytest.mark.parametrize("ct", [CT_AXIAL, cube(), abdomen()], ids=["cut-out", "cube", "abdomen"])
+def test_where_no_lungs_are_found_nothing_is_called_a_nodule_unless_asked(ct):
+    detector = StandInDetector()
+    result = segment(ct, models=standin_models(detector))
+    assert (result.nodules, result.candidates, detector.slices_seen) == ((), (), 0)
+    (note,) = [warning for warning in result.warnings if "No lungs were found" in warning]
+    assert note.endswith("no nodules were looked for; set a seed, or choose to look anywhere (--anywhere).")
+    asked = segment(ct, ANYWHERE, models=standin_models())
+    assert asked.nodules
+    assert all(nodule.side == "unknown" for nodule in asked.nodules)
+    assert any(warning.endswith("sides are unknown, and the whole CT was searched.") for warning in asked.warnings)
+    seeded = segment(ct, seeds=[asked.nodules[0].centre_ras], models=standin_models())
+    assert [nodule.status for nodule in seeded.nodules] == [SEEDED]
+
+
+def test_nodules_in_a_lung_whose_side_the_field_does_not_show_have_none():
+    rows, columns = np.ogrid[-60:60, -60:60]
+    lung = np.hypot(rows, columns) < 50
+    hu = np.full((12, 120, 120), -300, np.int16)
+    hu[:, lung] = -850
+    hu[3:9, 50:58, 70:78] = 40
+    result = segment(CT(hu, np.diag([-1.0, -1.0, 2.0, 1.0])), models=standin_models())
+    assert [nodule.side for nodule in result.nodules] == ["unknown"]
+    assert any("does not show which lung" in warning for warning in result.warnings)
+
+
+# ---------------------------------------------------------------- parts of the CT
+
+
+def box_around(centre, margin=6.0):
+    r, a, s = CT_AXIAL.to_ras(np.array(centre[::-1]))
+    return r - margin, r + margin, a - margin, a + margin, s - margin, s + margin
+
+
+def test_a_region_keeps_the_nodules_centred_in_it(plain):
+    result = segment(CT_AXIAL, Options(anywhere=True, roi=box_around(DARK[0])), models=standin_models())
+    assert len(result.nodules) == 1
+    np.testing.assert_array_equal(result.labels == 1, plain.labels == 2)
+
+
+@pytest.mark.parametrize("flips", [(), (0,)], ids=["head last", "head first"])
+def test_a_slice_range_counts_slices_as_stored(flips):
+    hu, matrix = reordered((0, 1, 2), flips)
+    first = SHAPE[0] - 1 - BRIGHT[0][0] if flips else BRIGHT[0][0]
+    result = segment(CT(hu, matrix), Options(anywhere=True, slices=(first, first)), models=standin_models())
+    assert len(result.nodules) == 1
+    assert result.nodules[0].hu_mean > 50
+
+
+def test_the_papers_rule_shows_nothing_outside_the_region_but_what_a_seed_points_at():
+    options = Options(anywhere=True, fusion="paper", slices=(0, 10))
+    result = segment(CT_AXIAL, options, models=standin_models())
+    assert [nodule.status for nodule in result.nodules] == [CONFIRMED, CONFIRMED]
+    assert result.labels.max() == 2
+    assert not result.labels[14:].any()
+    with_seed = segment(CT_AXIAL, options, [SEED], models=standin_models())
+    assert [nodule.status for nodule in with_seed.nodules] == [CONFIRMED, CONFIRMED, SEEDED]
+
+
+@pytest.mark.parametrize("options", [{"roi": (900, 910, 0, 10, 0, 10)}, {"slices": (24, 30)}])
+def test_a_region_outside_the_ct_is_refused_even_for_seeds(options):
+    for seeds_only in (False, True):
+        with pytest.raises(InputError, match=r"The region holds no voxel|lies outside"):
+            segment(CT_AXIAL, Options(**options, seeds_only=seeds_only), [SEED], models=standin_models())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"roi": (1, 0, 0, 1, 0, 1)},
+        {"roi": (0, 1, 0, 1)},
+        {"slices": (5, 4)},
+        {"device": "tpu"},
+        {"minimum_diameter": -1.0},
+        {"generator_threshold": float("nan")},
+        {"threads": 0},
+    ],
+    ids=str,
+)
+def test_options_that_make_no_sense_are_refused(bad):
+    with pytest.raises(InputError):
+        Options(**bad)
+
+
+# ---------------------------------------------------------------- progress and cancelling
+
+
+def test_progress_rises_to_one_and_names_the_stages_in_order():
+    steps = Steps()
+    segment(CT_AXIAL, ANYWHERE, models=standin_models(), progress=steps)
+    fractions = [step.fraction for step in steps]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0
+    assert fractions[-1] == 1
+    assert list(dict.fromkeys(step.stage for step in steps)) == ["lungs", "detect", "generate", "fuse", "measure"]
+    assert steps[0].seconds_left is None
+    assert steps[-1].seconds_left == 0
+
+
+@pytest.mark.parametrize("stage", ["lungs", "detect", "generate", "fuse", "measure"])
+def test_a_callback_that_returns_false_cancels(stage):
+    steps = Steps(cancel_at=stage)
+    with pytest.raises(Cancelled):
+        segment(CT_AXIAL, ANYWHERE, models=standin_models(), progress=steps)
+    assert [step.stage for step in steps].count(stage) == 1, "nothing is done after the cancel"
+
+
+def test_a_callback_that_returns_nothing_does_not_cancel():
+    reported = []
+    reporter = ProgressReporter({"first": 1, "second": 3}, reported.append)
+    reporter("first", 1.0)
+    reporter("second", 0.5)
+    assert [step.fraction for step in reported] == [0.25, 0.625]
+
+
+# ---------------------------------------------------------------- rules and maps
+
+
+def test_the_papers_triplets_and_rule_keep_what_the_generator_alone_sees():
+    result = segment(CT_AXIAL, Options(anywhere=True, fusion="paper", triplets="paper"), models=standin_models())
+    assert [nodule.status for nodule in result.nodules] == [CONFIRMED, CONFIRMED, GENERATOR_ONLY]
+    assert dice(result.labels == 3, ball(*FAINT[:2])) > 0.8
+
+
+def test_run_everywhere_the_scans_rule_calls_it_unconfirmed(plain):
+    result = segment(CT_AXIAL, Options(anywhere=True, full_generator=True), models=standin_models())
+    np.testing.assert_array_equal(result.labels, plain.labels)
+    assert dice(result.unconfirmed == 1, ball(*FAINT[:2])) > 0.8
+    assert not plain.unconfirmed.any(), "the generator was not run there"
+
+
+def test_a_find_that_the_generator_does_not_see_is_marked_detector_only():
+    result = segment(CT_AXIAL, Options(anywhere=True, generator_threshold=5.0), models=standin_models())
+    assert [nodule.status for nodule in result.nodules] == [DETECTOR_ONLY] * 2
+    assert dice(result.labels == 1, ball(*BRIGHT[:2])) > 0.8
+
+
+def large_ball(radius):
+    """A ball in the middle of a CT with pixels of 1 mm, and the CT."""
+    k, j, i = np.ogrid[-12:13, -55:56, -55:56]
+    inside = (2 * k) ** 2 + j**2 + i**2 <= radius**2
+    return inside, CT(np.where(inside, 60, -850).astype(np.int16), np.diag([-1.0, -1.0, 2.0, 1.0]))
+
+
+@pytest.mark.parametrize(("radius", "pixels"), [(20.0, [1.0, 40 / 15]), (8.0, [1.0])])
+def test_a_seed_in_a_mass_has_it_seen_from_further_away_too(radius, pixels, monkeypatch):
+    used = []
+
+    def generate(ct, run, grid, *arguments, **named):
+        used.append(grid.pixel_mm)
+        return plain_generate(ct, run, grid, *arguments, **named)
+
+    plain_generate = pipeline.generate
+    monkeypatch.setattr(pipeline, "generate", generate)
+    inside, ct = large_ball(radius)
+    found = segment(ct, Options(seeds_only=True), [ct.to_ras(np.array([55, 55, 12]))], models=standin_models())
+    assert used == pytest.approx(pixels, rel=0.05)
+    assert dice(found.labels == 1, inside) > 0.9
+
+
+def test_a_mass_is_seen_from_further_away_but_for_the_papers_rule():
+    mass, ct = large_ball(20.0)
+    models = replace(standin_models(), generator=NearsightedGenerator())
+    found = segment(ct, ANYWHERE, models=models)
+    assert [nodule.status for nodule in found.nodules] == [CONFIRMED]
+    assert dice(found.labels == 1, mass) > 0.9
+    assert dice(segment(ct, Options(anywhere=True, fusion="paper"), models=models).labels > 0, mass) < 0.6
+
+
+def test_a_higher_score_threshold_leaves_out_the_weaker_find(plain):
+    between = (plain.nodules[0].score + plain.nodules[1].score) / 2
+    result = segment(CT_AXIAL, Options(anywhere=True, score_threshold=between), models=standin_models())
+    np.testing.assert_array_equal(result.labels == 1, plain.labels == 1)
+    assert len(result.nodules) == 1
+
+
+def test_each_nodules_own_range_goes_from_zero_to_one():
+    result = segment(CT_AXIAL, Options(anywhere=True, normalisation="nodule"), models=standin_models())
+    for label in (1, 2):
+        values = result.heterogeneity[result.labels == label]
+        assert (values.min(), values.max()) == (0, 1)
+
+
+def test_the_scans_range_tells_the_darker_nodule_from_the_brighter(plain):
+    core = [plain.heterogeneity[centre] for centre, _, _ in (BRIGHT, DARK)]
+    assert core[0] == 0
+    assert core[1] == pytest.approx(1 - plain.image[DARK[0]] / plain.image[plain.labels > 0].max(), abs=1e-5)
+    assert core[1] > 0.05
+
+
+def test_the_papers_range_is_that_of_each_whole_slice():
+    result = segment(CT_AXIAL, Options(anywhere=True, normalisation="slice"), models=standin_models())
+    k, j, i = DARK[0]
+    image = result.image[k]
+    expected = 1 - (image[j, i] - image.min()) / (image.max() - image.min())
+    assert result.heterogeneity[DARK[0]] == pytest.approx(expected, abs=1e-5)
+
+
+def test_intensity_is_the_inverse_turned_round(plain):
+    result = segment(CT_AXIAL, Options(anywhere=True, heterogeneity="intensity"), models=standin_models())
+    inside = plain.labels > 0
+    np.testing.assert_allclose(result.heterogeneity[inside], 1 - plain.heterogeneity[inside], atol=1e-6)
+
+
+# ---------------------------------------------------------------- the real networks, untrained
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """Weights files of both real networks as they are before training."""
+    folder = tmp_path_factory.mktemp("weights")
+    grid, common = NetworkGrid().as_dict(), {"target": "none", "training": {}}
+    architecture = DetectorArchitecture()
+    save_weights(
+        folder,
+        "generator",
+        Generator(2).state_dict(),
+        {"kind": "generator", "architecture": {"width": 2}, "grid": grid, "thresholds": {"g": 0.5}, **common},
+    )
+    save_weights(
+        folder,
+        "detector",
+        build_detector(architecture).state_dict(),
+        {"kind": "detector", "architecture": architecture.as_dict(), "grid": grid, "thresholds": {"score": 0.5}, **common},
+    )
+    return folder
+
+
+def test_a_crop_of_one_small_slice_runs_and_says_that_no_lungs_are_in_view(untrained):
+    hu = np.full((1, 32, 32), -850, np.int16)
+    hu[0, 12:20, 12:20] = 50
+    result = segment(CT(hu, on(AXIAL)), Options(weights=untrained))
+    assert result.labels.shape == result.heterogeneity.shape == hu.shape
+    assert any("No lungs were found" in warning for warning in result.warnings)
+    assert len(result.provenance["weights"]["detector"]["sha256"]) == 64
+    assert len(result.nodules) == result.labels.max()
+
+
+def test_seeds_only_needs_no_weights_of_a_detector(untrained, tmp_path):
+    for name in ("generator.json", "generator.safetensors"):
+        (tmp_path / name).write_bytes((untrained / name).read_bytes())
+    models = load_models(tmp_path, with_detector=False)
+    assert models.detector is None
+    result = segment(CT_AXIAL, Options(seeds_only=True, weights=tmp_path), [SEED])
+    assert set(result.provenance["weights"]) == {"generator"}
+    assert result.provenance["score_threshold"] is None
+
+
+def test_weights_of_a_generator_alone_go_with_the_shipped_detector(untrained, tmp_path):
+    for name in ("generator.json", "generator.safetensors"):
+        (tmp_path / name).write_bytes((untrained / name).read_bytes())
+    models, shipped = load_models(tmp_path), load_models()
+    assert models.manifests["detector"] == shipped.manifests["detector"]
+    assert models.manifests["generator"] != shipped.manifests["generator"]
+
+
+def test_a_rescorer_without_its_detector_is_refused(untrained, tmp_path):
+    for name in ("generator.json", "generator.safetensors"):
+        (tmp_path / name).write_bytes((untrained / name).read_bytes())
+    (tmp_path / "rescorer.json").write_text("{}")
+    with pytest.raises(InputError, match="holds a rescorer without its detector"):
+        load_models(tmp_path)
+
+
+def test_swapped_weights_are_refused(untrained, tmp_path):
+    for old, new in (("detector", "generator"), ("generator", "detector")):
+        for ending in ("json", "safetensors"):
+            (tmp_path / f"{new}.{ending}").write_bytes((untrained / f"{old}.{ending}").read_bytes())
+    with pytest.raises(InputError, match="holds weights of a detector, not of a generator"):
+        load_models(tmp_path)
