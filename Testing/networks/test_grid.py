@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lnhg.errors import InputError
-from lnhg.networks.grid import NetworkGrid, resize, to_ct_grid
+from lnhg.networks.grid import NetworkGrid, between, resize, to_ct_grid
 
 _PAPER = NetworkGrid("paper", 1.4)
 
@@ -118,11 +118,17 @@ def test_a_manifest_without_a_distance_between_slices_means_neighbouring_slices(
     assert NetworkGrid.from_dict(newer).slice_mm == 2.0
 
 
-def test_slices_of_a_triplet_lie_as_near_to_the_distance_as_whole_slices_allow() -> None:
-    grid = NetworkGrid(slice_mm=2.0)
-    assert {mm: grid.slices_apart(mm) for mm in (0.5, 0.625, 0.7, 1.0, 1.25, 1.8, 2.5, 10.0)} == {
-        0.5: 4, 0.625: 3, 0.7: 3, 1.0: 2, 1.25: 2, 1.8: 1, 2.5: 1, 10.0: 1,
-    }  # fmt: skip
+def test_slices_of_a_triplet_lie_equally_far_apart_whatever_the_spacing_but_never_nearer_than_neighbours() -> None:
+    grid = NetworkGrid(slice_mm=2.5)
+    for spacing in (0.45, 0.5, 0.625, 0.7, 1.0, 1.25, 1.8, 2.0, 2.5):
+        assert grid.slices_apart(spacing) * spacing == pytest.approx(2.5, abs=0.01)
+    assert [grid.slices_apart(spacing) for spacing in (0.6249998, 2.50001, 3.0, 10.0)] == [4, 1, 1, 1]
+
+
+def test_a_position_between_slices_is_shared_by_its_neighbours_and_the_end_slices_go_on() -> None:
+    assert between(3.0, 9) == [(3, 1.0)]
+    assert between(3.25, 9) == [(3, 0.75), (4, 0.25)]
+    assert between(-1.5, 9) == [(0, 0.5), (0, 0.5)] and between(10.0, 9) == [(8, 1.0)]
 
 
 @pytest.mark.parametrize("slice_mm", [0.0, -2.5, float("nan"), float("inf")])

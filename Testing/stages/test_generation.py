@@ -27,6 +27,7 @@ from lnhg.stages.generation import NoduleImage, Place, Region, _tiles, generate,
 
 _GRID = NetworkGrid("fixed", 1.0)
 _SPREAD = NetworkGrid("fixed", 1.0, slice_mm=5.0)  # every second slice of `_ct`
+_BETWEEN = NetworkGrid("fixed", 1.0, slice_mm=3.75)  # every one and a half slices of `_ct`
 _EVERYWHERE: Region = (slice(0, 9999), slice(0, 9999), slice(0, 9999))
 _CORNERS = np.ones((3, 3, 3))
 
@@ -99,7 +100,7 @@ class _Whole:
 
 @pytest.fixture(
     scope="module",
-    params=[("averaged", _GRID), ("averaged", _SPREAD), ("overlapping", _GRID), ("overlapping", _SPREAD), ("paper", _GRID)],
+    params=[("averaged", _GRID), ("averaged", _SPREAD), ("averaged", _BETWEEN), ("overlapping", _BETWEEN), ("paper", _GRID)],
     ids=lambda param: f"{param[0]}, {param[1].slice_mm or 'neighbours'}",
 )
 def whole(request: pytest.FixtureRequest, cloudy: CT, network: Run) -> _Whole:
@@ -329,6 +330,36 @@ def test_tiles_cover_what_is_asked_for_and_join_where_that_is_less_work(seed: in
     assert sum((y1 - y0 + 1) * (x1 - x0 + 1) for y0, y1, x0, x1 in tiles) <= 4 * cells.sum()
 
 
+# Thin slices --------------------------------------------------------------------------------------------------------------
+
+
+def _in_slices(ct: CT, slice_mm: float) -> CT:
+    """The CT in slices so many mm apart, linearly interpolated from its first to its last."""
+    at = np.arange(0, len(ct.hu) - 1 + 1e-6, slice_mm / ct.spacing[2])
+    hu = ndimage.map_coordinates(ct.hu.astype(float), np.meshgrid(at, *map(np.arange, ct.hu.shape[1:]), indexing="ij"), order=1)
+    return CT(np.rint(hu).astype(np.int16), ct.ijk_to_ras @ np.diag([1, 1, slice_mm / ct.spacing[2], 1]))
+
+
+def _nodule(diameter: float, vessel_mm: float) -> CT:
+    """A ball in the middle of 50 mm of noisy lung, a slanting vessel of 4 mm so far from its centre; slices of 2.5 mm."""
+    z, y, x = np.meshgrid(np.arange(-25, 25, 0.25) + 0.125, *[np.arange(-25, 25, 0.7)] * 2, indexing="ij", sparse=True)
+    tissue = (z**2 + y**2 + x**2 < diameter**2 / 4) | ((x - vessel_mm) ** 2 + (y - 0.3 * z) ** 2 < 4)
+    share = ndimage.gaussian_filter(tissue.reshape(20, 10, *tissue.shape[1:]).mean(1), (0, 0.7, 0.7))
+    noise = ndimage.gaussian_filter(np.random.default_rng(1).standard_normal(share.shape), (0, 0.6, 0.6))
+    return _ct(-850 + 880 * share + 25 * noise / noise.std())
+
+
+@pytest.mark.parametrize(("diameter", "vessel_mm"), [(6.0, 14.0), (9.0, 14.0), (9.0, 5.0), (16.0, 9.0)])
+def test_thin_slices_made_of_thick_ones_show_the_same_nodule(diameter: float, vessel_mm: float) -> None:
+    thick, models = _nodule(diameter, vessel_mm), load_models(with_detector=False)
+    seed = thick.to_ras(np.array([35.5, 35.5, 9.5])).tolist()
+    (expected,) = segment(thick, Options(seeds_only=True), [seed], models=models).nodules
+    assert expected.equivalent_diameter == pytest.approx(diameter, rel=0.15)
+    for slice_mm in (0.5, 0.625, 1.0, 1.25):
+        (found,) = segment(_in_slices(thick, slice_mm), Options(seeds_only=True), [seed], models=models).nodules
+        assert found.equivalent_diameter == pytest.approx(expected.equivalent_diameter, rel=0.06), f"slices of {slice_mm} mm"
+
+
 # A real CT --------------------------------------------------------------------------------------------------------------
 
 _SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "lidc_scans" / "LIDC-IDRI-0001"
@@ -381,7 +412,16 @@ def test_overlapping_triplets_give_the_middle_slice_and_repeat_the_ends() -> Non
 def test_the_slices_of_a_triplet_lie_as_far_apart_as_the_grid_says() -> None:
     levels = _levels(0.1, 0.2, 0.3, 0.4, 0.5)
     assert _values(levels, _numbered, "overlapping", _SPREAD) == [1011.3, 1012.4, 1013.5, 1024.5, 1035.5]
+    assert _values(levels, _numbered, "overlapping", _BETWEEN)[2] == 1018.45  # 0.15, 0.3 and 0.45
     assert _values(levels, _numbered, "paper", _SPREAD) == _values(levels, _numbered, "paper")
+
+
+def test_slices_of_a_triplet_that_lie_between_those_of_the_ct_go_to_both_by_their_nearness() -> None:
+    own, before, after = 1018.45, (11.25 + 12.35) / 2 + 2000, (29.5 + 40.5) / 2
+    third = _values(_levels(0.1, 0.2, 0.3, 0.4, 0.5), _numbered, "averaged", _BETWEEN)[2]
+    assert third == pytest.approx((own + before + after) / 3, abs=1e-3)
+    flat = _values(_levels(*[0.3] * 7), _middle, "averaged", _BETWEEN)
+    assert flat == [0.3] * 7, "at the ends, where triplets are missing, too"
 
 
 def test_the_papers_triplets_lie_side_by_side_and_repeat_the_last_slice() -> None:

@@ -416,8 +416,8 @@ def test_the_end_slices_of_a_place_are_repeated() -> None:
     assert levels == [round(400 / 1400, 4), 0.5, 0.5]
 
 
-@pytest.mark.parametrize(("slice_mm", "apart"), [(None, 1), (1.0, 1), (2.5, 2), (4.0, 3)])
-def test_the_slices_of_a_sample_lie_as_far_apart_as_those_that_inference_sees(slice_mm: float | None, apart: int) -> None:
+@pytest.mark.parametrize(("slice_mm", "apart"), [(None, 1), (1.0, 1), (2.0, 1.6), (2.5, 2), (4.0, 3.2)])
+def test_the_slices_of_a_sample_lie_as_far_apart_as_those_that_inference_sees(slice_mm: float | None, apart: float) -> None:
     heights = np.arange(9)
     hu = np.repeat((100 * heights - 1000).astype(np.int16), 32 * 32).reshape(9, 32, 32)
     place = Place(hu, (heights[:, None, None] > 4) * np.ones(hu.shape, bool), (1.0, 1.0, 1.25), (4,), (16, 16))

@@ -27,7 +27,7 @@ class NetworkGrid:
         rule: `paper`: a whole slice becomes 256 pixels wide (512 halved), a crop gets `pixel_mm`; `fixed`: always `pixel_mm`.
         pixel_mm: pixel width and height in the slice, mm.
         window_hu: HU that become 0 and 1; values outside are clipped.
-        slice_mm: how far the slices of a triplet lie apart, mm, as near as whole slices allow; None: they are neighbours.
+        slice_mm: how far the slices of a triplet lie apart, mm, but no nearer than neighbouring slices; None: neighbours.
     """
 
     rule: str = "fixed"
@@ -65,9 +65,12 @@ class NetworkGrid:
         # A slice thinner than one pixel keeps one pixel.
         return min(pixel / spacing[1], float(shape[-2])), min(pixel / spacing[0], float(shape[-1]))
 
-    def slices_apart(self, slice_mm: float) -> int:
-        """Slices from one slice of a triplet to the next, in a CT whose slices lie `slice_mm` apart; at least 1."""
-        return 1 if self.slice_mm is None else max(1, round(self.slice_mm / slice_mm))
+    def slices_apart(self, slice_mm: float) -> float:
+        """Slices from one slice of a triplet to the next, in a CT whose slices lie `slice_mm` apart: 1 or more.
+
+        To a hundredth, so that a spacing that was written with few digits gives whole slices where it should.
+        """
+        return 1.0 if self.slice_mm is None else max(1.0, round(self.slice_mm / slice_mm, 2))
 
     def coarser(self, factor: float, shape: tuple[int, int], spacing: tuple[float, float]) -> NetworkGrid:
         """A grid with pixels `factor` times as wide as this one's for slices of `shape` and `spacing` (see `pixel`)."""
@@ -88,6 +91,14 @@ class NetworkGrid:
             tuple(values["window_hu"]),
             None if apart is None else float(apart),
         )
+
+
+def between(position: float, count: int) -> list[tuple[int, float]]:
+    """The slices on either side of a position in a stack of `count`, with their weights; the end slices go on for ever."""
+    below = math.floor(position)
+    share = position - below
+    sides = [(below, 1 - share), (below + 1, share)]
+    return [(min(max(k, 0), count - 1), weight) for k, weight in sides if weight > 0]
 
 
 def resize(images: torch.Tensor, scale: tuple[float, float]) -> torch.Tensor:

@@ -6,15 +6,17 @@ gives the same values as the whole slice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, pairwise
 
 import numpy as np
 from scipy import ndimage
 
 from ..core.ct import CT, Region
-from ..networks.grid import NetworkGrid, to_ct_grid
+from ..networks.grid import NetworkGrid, between, to_ct_grid
 
 # Tiles are made of square cells this many pixels wide: 7.2 s of one core for 5 candidates; 7.6 s with 4, 10.3 s with 16.
 _CELL_PX = 8
@@ -156,10 +158,10 @@ def generate(
         run: applies the generator to tiles `[n, 1, 3, y, x]`; returns the same shape.
         reach, cell: of the generator: pixels further away than `reach` do not count, and tiles must begin on multiples of
             `cell` pixels.
-        triplets: `averaged` runs each slice with one on either side, as far away as the grid says, and averages what the (at
-            most) three runs that hold a slice give for it; `overlapping` takes the middle slice of each run; `neighbouring`
-            averages runs of neighbouring slices, whatever the grid says; `paper` puts triplets of neighbours side by side
-            from the first slice. Where the CT ends its last slice is repeated.
+        triplets: `averaged` runs each slice with one on either side, as far away as the grid says, and averages what the runs
+            that hold a slice give for it, as its first, middle and last; `overlapping` takes the middle slice of each run;
+            `neighbouring` averages runs of neighbouring slices, whatever the grid says; `paper` puts triplets of neighbours
+            side by side from the first slice. Slices between those of the CT are interpolated, its end slices repeated.
         cell_px: tiles are made of cells this many pixels wide, rounded up to a multiple of `cell`.
     """
     work = _Work(ct, grid, _up(cell_px, cell), _up(reach, cell), triplets, run)
@@ -273,7 +275,9 @@ class _Work:
     ) -> None:
         self.ct, self.grid, self.cell, self.margin, self.run = ct, grid, cell, margin, run
         self.triplets = _TRIPLETS[triplets]
-        self.apart = grid.slices_apart(ct.spacing[2]) if self.triplets.spread else 1
+        apart = grid.slices_apart(ct.spacing[2]) if self.triplets.spread else 1.0
+        # Where a triplet's slices lie, counted from the slice it is numbered as.
+        self.offsets = [apart * (self.triplets.first + number) for number in range(3)]
         self.steps = grid.steps(ct.hu.shape[1:], ct.spacing[:2])
         first = grid.sample(ct.hu[:1], ct.spacing[:2])
         self.shape = (len(ct.hu), first.shape[1], first.shape[2])
@@ -322,12 +326,30 @@ class _Work:
 
     def _units_of(self, k: int) -> list[int]:
         """The triplets of which a slice of G(x) is taken for slice k of the image."""
-        units = (k - self._offset(number) for number in self.triplets.used)
-        return [unit for unit in units if 0 <= unit < self.shape[0] and unit % self.triplets.every == 0]
+        units = {k - offset for offset, _, _ in self._shares}
+        return [unit for unit in sorted(units) if self._is_triplet(unit)]
 
-    def _offset(self, number: int) -> int:
-        """How many slices of the CT a triplet's slice `number` (0 to 2) lies behind the one it is numbered as."""
-        return self.apart * (self.triplets.first + number)
+    def _is_triplet(self, unit: int) -> bool:
+        return 0 <= unit < self.shape[0] and unit % self.triplets.every == 0
+
+    @cached_property
+    def _shares(self) -> list[tuple[int, int, float]]:
+        """To which slices the used slices of a triplet's G(x) go: counted from the triplet's own, which of the three, weight.
+
+        One that lies between two slices of the CT goes to both, by their nearness.
+        """
+        shares = []
+        for number in self.triplets.used:
+            below = math.floor(self.offsets[number])
+            nearness = below + 1 - self.offsets[number]
+            shares += [(below, number, nearness), (below + 1, number, 1 - nearness)]
+        return [share for share in shares if share[2] > 0]
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """For each slice of the image the sum of the weights of what it gets."""
+        slices = range(self.shape[0])
+        return np.array([sum(weight for offset, _, weight in self._shares if self._is_triplet(k - offset)) for k in slices])
 
     def evaluate(self, cells: np.ndarray, report: Callable[[float], None]) -> None:
         """Compute the cells `[triplet, y, x]`."""
@@ -366,21 +388,25 @@ class _Work:
             slice(begin * self.cell, (begin + count) * self.cell + 2 * self.margin)
             for begin, count in ((tile.y, tile.rows), (tile.x, tile.columns))
         )
-        slices, last = [tile.unit + self._offset(number) for number in range(3)], self.shape[0] - 1
-        return np.stack([self._padded(min(max(k, 0), last))[window] for k in slices])
+        return np.stack([self._slice_at(tile.unit + offset, window) for offset in self.offsets])
+
+    def _slice_at(self, position: float, window: tuple[slice, ...]) -> np.ndarray:
+        """A window of the padded slice at a position between the CT's slices, linearly interpolated."""
+        sides = between(position, self.shape[0])
+        return np.sum([np.float32(weight) * self._padded(k)[window] for k, weight in sides], axis=0)
 
     def _store(self, tile: _Tile, values: np.ndarray) -> None:
         """Keep G(x) `[3, y, x]` of a tile and its margin, where it is new."""
         _, y, x = tile.cells
         fresh = (~self.done[tile.cells]).repeat(self.cell, 0).repeat(self.cell, 1)
         window = tuple(slice(part.start * self.cell, part.stop * self.cell) for part in (y, x))
-        for number in self.triplets.used:
-            k = tile.unit + self._offset(number)
+        for offset, number, weight in self._shares:
+            k = tile.unit + offset
             if 0 <= k < self.shape[0]:
                 # A mean of which a part is still missing stays below its value (G(x) is never negative): what it reaches
                 # is reached.
                 inner = values[number, self.margin : -self.margin, self.margin : -self.margin]
-                self.values[k][window] += fresh * inner / len(self._units_of(k))
+                self.values[k][window] += fresh * inner * (weight / self._weights[k])
         self.done[tile.cells] = True
 
     def _padded(self, k: int) -> np.ndarray:

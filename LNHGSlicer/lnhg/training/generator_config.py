@@ -95,7 +95,7 @@ PATCHES = GeneratorConfig(
     cubes=0.15,
     masses=0.07,
     rounding=0.5,
-    grid=NetworkGrid("fixed", 1.2, slice_mm=2.0),
+    grid=NetworkGrid("fixed", 1.2, slice_mm=2.5),
 )
 
 PRESETS = {"paper": PAPER, "patches": PATCHES}

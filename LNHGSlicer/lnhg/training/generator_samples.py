@@ -19,7 +19,7 @@ from ..data.cutouts import Cutout
 from ..data.rounding import Rounding, far_from_lungs, far_in
 from ..data.scans import LabelledScan
 from ..errors import InputError
-from ..networks.grid import NetworkGrid, resize
+from ..networks.grid import NetworkGrid, between, resize
 
 # Cubes are shown in slices of up to so many mm, means of their own.
 _CUBE_SLICES_MM = 4.0
@@ -99,12 +99,12 @@ def _sample(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     middle = int(generator.choice(np.asarray(place.slices)))
     thick = _slices_in_one(place, augmentation.thickness, generator)
-    slices = _triplet(middle, thick, max(thick, grid.slices_apart(place.spacing[2])), len(place.hu))
-    if generator.random() < 0.5:
-        slices = slices[::-1]
+    apart = max(thick, grid.slices_apart(place.spacing[2])) * (-1 if generator.random() < 0.5 else 1)
+    slices = _triplet(middle, thick, apart, len(place.hu))
+    used = slices.any(0)
     pixel = grid.pixel(place.hu.shape[1:], place.spacing[:2]) * place.far
-    shown = _rounded(place, slices, augmentation.rounding, generator)
-    both = torch.from_numpy(np.stack([shown.mean(1), place.target[slices].mean(1)]).astype(np.float32))
+    volumes = np.stack([_rounded(place, used, augmentation.rounding, generator), place.target[used]]).astype(np.float32)
+    both = torch.from_numpy(np.einsum("sk,vkyx->vsyx", slices[:, used], volumes))
     turned = _turned(both, place, pixel, size, augmentation, generator)
     hu = other_scanner(turned[0], augmentation, generator)
     return grid.normalise(hu), turned[1].clamp(0, 1)
@@ -127,13 +127,17 @@ def _slices_in_one(place: Place, thickness: float, generator: np.random.Generato
     return int(generator.integers(2, most + 1)) if most > 1 and generator.random() < 0.5 else 1
 
 
-def _triplet(middle: int, thick: int, apart: int, count: int) -> np.ndarray:
-    """The numbers of the slices in each of three slabs of `thick`, `apart` from one to the next, `[3, thick]`.
+def _triplet(middle: int, thick: int, apart: float, count: int) -> np.ndarray:
+    """The weights of a place's slices in the means of three slabs of `thick`, `apart` from one to the next, `[3, count]`.
 
-    The end slices go on for ever.
+    Between slices they are interpolated; the end slices go on for ever.
     """
-    slabs = middle + apart * np.array([[-1], [0], [1]]) + np.arange(thick) - thick // 2
-    return np.clip(slabs, 0, count - 1)
+    weights = np.zeros((3, count), np.float32)
+    for number, slab in enumerate(weights):
+        for inner in range(thick):
+            for k, weight in between(middle + (number - 1) * apart + inner - thick // 2, count):
+                slab[k] += weight / thick
+    return weights
 
 
 def _turned(
@@ -234,7 +238,7 @@ def scan_places(
     generator = np.random.default_rng(seed)
     off_lungs = far_from_lungs(lungs, ct.spacing)
     thick = thickness / ct.spacing[2]
-    reach = int(np.ceil(max(thick, grid.slices_apart(ct.spacing[2])) + thick / 2))
+    reach = math.ceil(max(thick, grid.slices_apart(ct.spacing[2])) + thick / 2)
     near = ndimage.binary_dilation(lungs[:, ::4, ::4] > 0, iterations=2)
     points = np.argwhere(near) * (1, 4, 4)
     places: list[Place] = []
