@@ -16,13 +16,12 @@ import numpy as np
 import torch
 
 from lnhg.core.ct import CT
+from lnhg.core.geometry import equivalent_diameter
 from lnhg.data.cutouts import Cutout, read_cutouts
-from lnhg.data.images import read_ct_image, read_label_image
 from lnhg.data.splits import list_of
-from lnhg.data.tables import read_rows
+from lnhg.data.training_data import cubes_in
 from lnhg.evaluation.dice import centre_of, seeded_dice
 from lnhg.evaluation.statistics import bootstrap_interval
-from lnhg.core.geometry import equivalent_diameter
 from lnhg.networks.models import Models, load_models
 from lnhg.options import Options
 from lnhg.pipeline import segment
@@ -30,17 +29,6 @@ from lnhg.readers.read_ct import read_ct
 
 SEEDS_ONLY = Options(seeds_only=True, threads=1)
 THIN, THICK = (0.5, 0.625, 1.0, 1.25), 2.5
-
-
-def cubes(folder: Path) -> list[Cutout]:
-    """The cubes of 1 mm."""
-    found = []
-    for row in read_rows(folder / "nodules.csv", "the cubes"):
-        ct = read_ct_image(folder / f"{row['nodule']}.ct.nrrd")
-        readers = read_label_image(folder / f"{row['nodule']}.readers.nrrd", ct)
-        ratings = {"texture": float(row["texture"])}
-        found.append(Cutout(row["nodule"], row["patient"], ct, readers, int(row["readers"]), ratings))
-    return found
 
 
 def at_most(cutouts: Sequence[Cutout], most: int | None) -> list[Cutout]:
@@ -143,7 +131,7 @@ generator = load_models(arguments.weights, with_detector=False)
 choices = {"neighbours": with_step(generator, None)} | {f"{mm:g} mm": with_step(generator, mm) for mm in arguments.mm}
 known = [one for one in read_cutouts(arguments.data / "lidc_nodules") if list_of(one.patient) != "report"]
 if "dice" in arguments.tables:
-    whole = [one for one in cubes(arguments.data / "lidc_cubes") if list_of(one.patient) != "report"]
+    whole = [one for one in cubes_in(arguments.data) if list_of(one.patient) != "report"]
     select = [one for one in known if one.ct.spacing[2] < THIN[-1] + 0.01 and list_of(one.patient) == "select"]
     groups = {
         "cubes of 1 mm": whole,
