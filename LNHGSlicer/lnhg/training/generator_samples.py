@@ -101,7 +101,7 @@ def _sample(
     thick = _slices_in_one(place, augmentation.thickness, generator)
     apart = max(thick, grid.slices_apart(place.spacing[2])) * (-1 if generator.random() < 0.5 else 1)
     slices = _triplet(middle, thick, apart, len(place.hu))
-    used = slices.any(0)
+    used = np.flatnonzero(slices.any(0))
     pixel = grid.pixel(place.hu.shape[1:], place.spacing[:2]) * place.far
     volumes = np.stack([_rounded(place, used, augmentation.rounding, generator), place.target[used]]).astype(np.float32)
     both = torch.from_numpy(np.einsum("sk,vkyx->vsyx", slices[:, used], volumes))
