@@ -1,6 +1,7 @@
 """Packages that are missing: what is said, failures of all sorts, and a real package from a folder."""
 
 import hashlib
+import importlib
 import sys
 import types
 import zipfile
@@ -28,7 +29,7 @@ def steps():
     node = add_ct()
     panel = open_module()
     yield 500
-    ui, install = panel.ui, sys.modules["LNHGSlicerLib.run.install"]
+    ui, install = panel.ui, importlib.import_module("LNHGSlicerLib.run.install")
     check("nothing is missing here, and nothing is said of it", not ui.installGroup.visible)
     real = install.requirements
     megabytes = sum(one.megabytes for one in real())

@@ -4,9 +4,9 @@ Measured are the seconds that a handler runs on the main thread (wall clock, and
 whole run the longest time in which the window answered nothing. LNHG_SLICES changes the number of slices.
 """
 
+import importlib
 import shutil as files
 import statistics
-import sys
 import threading
 import time
 
@@ -72,7 +72,7 @@ def steps():
     del result
     panel = open_module()
     yield 1000
-    run_module = sys.modules["LNHGSlicerLib.run.segmentation_run"]
+    run_module = importlib.import_module("LNHGSlicerLib.run.segmentation_run")
     run_module.BackgroundProcess = Finished
     run_module.SegmentationRun.__init__.__kwdefaults__["process"] = Finished
     taken = {}

@@ -64,6 +64,8 @@ def run(name: str, slicer: list[str], output: Path) -> bool:
         old.unlink()
     words = [*slicer, "--no-splash", "--additional-module-path", str(MODULE), "--python-script", str(HERE / f"{name}.py")]
     environment = {**os.environ, "LNHG_DRIVE_OUT": str(folder), "LNHG_DRIVE_SHARED": str(output / "shared")}
+    # A busy computer would let Slicer wait: its loading threads lower the priority, on some systems of the whole process.
+    environment.setdefault("SLICER_BACKGROUND_THREAD_PRIORITY", "0")
     start = time.monotonic()
     with (folder / "output.txt").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
