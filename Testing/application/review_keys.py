@@ -53,7 +53,7 @@ def steps():
     sizes = [float(one) for one in row_texts(panel, "mm")]
     check("a click on a title sorts", sizes == sorted(sizes), sizes)
     click(header.viewport(), x, header.height // 2)
-    yield 300
+    yield from until(lambda: [float(one) for one in row_texts(panel, "mm")] == sizes[::-1])
     check("a second one the other way round", [float(one) for one in row_texts(panel, "mm")] == sizes[::-1])
     click(header.viewport(), x, header.height // 2, button=3)
     yield 500
