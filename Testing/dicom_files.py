@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -56,6 +56,65 @@ def write_slice(
     slope, intercept = float(dataset.get("RescaleSlope") or 1), float(dataset.get("RescaleIntercept") or 0)
     _store(dataset, np.rint((hu - intercept) / slope).astype(np.uint16 if dataset.PixelRepresentation == 0 else np.int16))
     _save(dataset, path, syntax)
+
+
+def write_enhanced(
+    path: Path, hu: np.ndarray, ijk_to_ras: np.ndarray, syntax: str = ExplicitVRLittleEndian, **tags: object
+) -> None:
+    """Write a CT as one enhanced (multi-frame) file: position, acquisition and type told for each frame, the rest for all.
+
+    `tags`: DICOM keywords of the whole file; None takes the element out.
+    """
+    frames = [_described(k, np.asarray(ijk_to_ras, float)) for k in range(len(hu))]
+    dataset = frames[0]
+    dataset.Rows, dataset.Columns = hu.shape[1:]
+    dataset.SOPClassUID, dataset.NumberOfFrames = EnhancedCTImageStorage, len(hu)
+    dataset.SeriesInstanceUID, dataset.StudyInstanceUID = generate_uid(), generate_uid()
+    dataset.SharedFunctionalGroupsSequence = [
+        _groups(
+            frames[0],
+            PlaneOrientationSequence=["ImageOrientationPatient"],
+            PixelMeasuresSequence=["PixelSpacing", "SliceThickness"],
+            PixelValueTransformationSequence=["RescaleSlope", "RescaleIntercept", "RescaleType"],
+        )
+    ]
+    dataset.PerFrameFunctionalGroupsSequence = [
+        _groups(frame, PlanePositionSequence=["ImagePositionPatient"]) for frame in frames
+    ]
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        kind, content = pydicom.Dataset(), pydicom.Dataset()
+        kind.FrameType, content.FrameAcquisitionNumber = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"], 1
+        frame.CTImageFrameTypeSequence, frame.FrameContentSequence = [kind], [content]
+    stored = np.rint(hu + 1024).astype(np.int16)
+    for name in (
+        "ImageOrientationPatient",
+        "ImagePositionPatient",
+        "PixelSpacing",
+        "SliceThickness",
+        "RescaleSlope",
+        "RescaleIntercept",
+        "RescaleType",
+    ):
+        del dataset[name]
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
+    dataset.PixelData = stored.tobytes()
+    dataset["PixelData"].VR = "OW"
+    for name, value in tags.items():
+        if value is None:
+            del dataset[name]
+        else:
+            setattr(dataset, name, value)
+    _save(dataset, path, syntax)
+
+
+def _groups(frame: pydicom.Dataset, **sequences: Sequence[str]) -> pydicom.Dataset:
+    groups = pydicom.Dataset()
+    for sequence, names in sequences.items():
+        item = pydicom.Dataset()
+        for name in names:
+            item[name] = frame[name]
+        setattr(groups, sequence, [item])
+    return groups
 
 
 def _described(k: float, ijk_to_ras: np.ndarray) -> pydicom.Dataset:

@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
     dicom.add_argument("results", type=Path, help="folder that segment wrote")
     dicom.add_argument("--source", type=Path, required=True, help="DICOM folder of the CT that was segmented")
     dicom.add_argument("--series", help="which DICOM series, as for segment")
+    dicom.add_argument("--scan", type=int, metavar="N", help="which scan, as for segment")
     dicom.add_argument("--output", type=Path, required=True, help="folder for the DICOM files")
     nnunet = add_command(formats, "nnunet", _export_nnunet, "write the nodule cut-outs as a raw dataset of nnU-Net 2")
     nnunet.epilog = _NNUNET
@@ -59,7 +60,7 @@ def _export_dicom(arguments: argparse.Namespace) -> None:
     from ..writers.dicom import write_dicom
     from ..writers.read_back import load_result
 
-    ct = read_ct(arguments.source, series=arguments.series)
+    ct = read_ct(arguments.source, arguments.series, arguments.scan)
     result = load_result(arguments.results, ct)
     made_from = result.ct.source
     if made_from.get("format") == "dicom" and made_from.get("sha256") != ct.source["sha256"]:

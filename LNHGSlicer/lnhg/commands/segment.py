@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
     parser.add_argument("ct", type=Path, help="DICOM folder, or a NRRD, MHA or NIfTI file in HU")
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
     parser.add_argument("--series", help="which DICOM series: UID, number, or part of its description")
+    parser.add_argument("--scan", type=int, metavar="N", help="which scan of those that the notes of a run number from 1")
     parser.add_argument(
         "--seed", action="append", type=_numbers(3), default=[], metavar="R,A,S", help="segment at this point (mm); repeatable"
     )
@@ -86,7 +87,7 @@ def _segment(arguments: argparse.Namespace) -> None:
         from ..writers.results import check_folder, save
 
         check_folder(arguments.output)
-        ct = read_ct(arguments.ct, series=arguments.series)
+        ct = read_ct(arguments.ct, arguments.series, arguments.scan)
         from ..pipeline import segment  # loads torch: not before the CT is known to be good
 
         result = segment(ct, options, arguments.seed, progress)
@@ -100,8 +101,9 @@ def _segment(arguments: argparse.Namespace) -> None:
 def _print_summary(result: Result, paths: dict[str, Path]) -> None:
     from ..writers.pictures import found_text
 
-    for warning in result.warnings:
-        print(f"Note: {warning}")
+    # What is shown here, but not kept with results, may name a person: descriptions of series, names of files.
+    for note in (*result.warnings, *filter(None, [result.ct.identity.get("notes")])):
+        print(f"Note: {note}")
     seconds = result.provenance["seconds"]
     assert isinstance(seconds, dict)
     print(f"{found_text(len(result.nodules))} in {sum(seconds.values()):.0f} s on {result.provenance['device']}")

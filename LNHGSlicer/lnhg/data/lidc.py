@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..core.ct import CT
 from ..errors import InputError
-from ..readers.dicom_headers import kind, read_header
+from ..readers.dicom_headers import Slice, read_slices
 from ..readers.read_ct import read_ct
 from ..stages.axial import axial_view
 from .cache import PreparedScan
@@ -37,15 +37,15 @@ class _NoCT(InputError):
 
 
 def _job(files: tuple[Path, ...], outlines: Mapping[str, SeriesReadings]) -> Job:
-    header = read_header(files[0])
-    if header is None or kind(header):
-        raise _NoCT(f"It is no CT: {kind(header) if header else 'no DICOM file'}.")
-    uid = str(header.SeriesInstanceUID)
+    first = next(iter(read_slices(files[0])), None)
+    if not isinstance(first, Slice):
+        raise _NoCT(f"It is no CT: {first.reason if first else 'no DICOM file'}.")
+    uid, patient = first.texts["SeriesInstanceUID"], first.texts["PatientID"]
     if uid not in outlines:
         raise InputError("The outlines do not name this series; give --annotations that do.")
     series = outlines[uid]
-    name = scan_name(series.patient or str(header.PatientID), uid)
-    return Job(name, files, partial(_read, files, uid, series.patient or str(header.PatientID), series), series.digest)
+    name = scan_name(series.patient or patient, uid)
+    return Job(name, files, partial(_read, files, uid, series.patient or patient, series), series.digest)
 
 
 def scan_name(patient: str, uid: str) -> str:

@@ -4,54 +4,98 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
+from pydicom.encaps import get_frame
+from pydicom.uid import UID
 
 from ..core.ct import AIR_HU
 from ..errors import InputError
+from .decoding import Decoder, Layout, Undecodable
+from .dicom_headers import Slice
 
 
-def decoded(files: Sequence[Path], headers: Sequence[pydicom.Dataset]) -> np.ndarray:
-    """HU as float32 `[slice, row, column]`, one slice a file: rescale applied, padding that the header names made air.
+def decoded(slices: Sequence[Slice]) -> np.ndarray:
+    """HU as float32 `[slice, row, column]`: rescale applied, padding that the header names made air.
 
-    Reads every transfer syntax that pydicom or GDCM decodes here; raises InputError for a file that neither reads whole.
+    Pixels that are not compressed are read here; all others by a decoder in a process of its own, which a damaged file can
+    end without harm. Raises InputError for a file whose pixels are not all there, or are others than its header says.
     """
-    slices = np.empty((len(files), headers[0].Rows, headers[0].Columns), np.float32)
-    for image, file, header in zip(slices, files, headers, strict=True):
-        stored = _stored_values(file, header)
-        if stored.shape != image.shape:
-            raise InputError(f"{file.name} is damaged or cut off; copy the series again.")
-        image[:] = stored * float(header.RescaleSlope) + float(header.RescaleIntercept)
-        padding = _padding(header, stored)
-        if padding is not None:
-            image[padding] = AIR_HU
-    return slices
+    volume = np.empty((len(slices), slices[0].rows, slices[0].columns), np.float32)
+    file, pixels = None, b""
+    with Decoder() as decoder:
+        for image, one in zip(volume, slices, strict=True):
+            if one.file != file:
+                file, pixels = one.file, _pixel_data(one.file)
+            stored = _compressed(one, pixels, decoder) if one.syntax and UID(one.syntax).is_compressed else _plain(one, pixels)
+            image[:] = stored * one.slope + one.intercept
+            if one.padding is not None:
+                image[_is_padding(one, stored)] = AIR_HU
+    return volume
 
 
-def _stored_values(file: Path, header: pydicom.Dataset) -> np.ndarray:
+def _pixel_data(file: Path) -> bytes:
     try:
-        return pydicom.dcmread(file, force=True).pixel_array
-    except Exception:  # no decoder of pydicom's for this syntax, or a damaged file, which GDCM refuses as well
-        return _through_gdcm(file, header)
+        element = pydicom.dcmread(file, force=True, specific_tags=["PixelData"]).get("PixelData")
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # pydicom raises many kinds on damaged files
+        _damaged(file, f"its pixels cannot be read: {type(error).__name__}", error)
+    if not isinstance(element, bytes):
+        _damaged(file, "its pixels are missing")
+    return element
 
 
-def _through_gdcm(file: Path, header: pydicom.Dataset) -> np.ndarray:
-    """Stored values `[row, column]` as GDCM decodes them; the rescale that it applies is taken back."""
+def _damaged(file: Path, why: str, cause: BaseException | None = None) -> NoReturn:
+    raise InputError(f"{file.name} is damaged or cut off ({why}); copy the series again.") from cause
+
+
+def _plain(one: Slice, pixels: bytes) -> np.ndarray:
+    """Stored values `[row, column]` of pixels that are not compressed."""
+    row, size = one.columns * one.allocated // 8, one.rows * one.columns * one.allocated // 8
+    if not size * one.frames <= len(pixels) < size * one.frames + max(row, 2):
+        _damaged(one.file, f"it has {len(pixels)} bytes of pixels, its header asks for {size * one.frames}")
+    kind = np.dtype(f"{'<' if one.little else '>'}{'i' if one.signed else 'u'}{one.allocated // 8}")
+    values = np.frombuffer(pixels, kind, one.rows * one.columns, (one.frame or 0) * size).reshape(one.rows, one.columns)
+    return _used_bits(one, values.astype(kind.newbyteorder("=")))
+
+
+def _used_bits(one: Slice, values: np.ndarray) -> np.ndarray:
+    """Values of the lowest bits, those that the header says are used; refuses bits that are set beyond them."""
+    unused = one.allocated - one.stored
+    if not unused:
+        return values
+    kept = (values << unused) >> unused
+    plain = values & ((1 << one.stored) - 1)
+    # Padding is often beyond the bits that are used; negative values come with or without their sign's copies.
+    wrong = (values != kept) & (values != plain) & ~_is_padding(one, values)
+    if wrong.any():
+        _damaged(one.file, f"it holds values beyond its {one.stored} bits")
+    return np.where(_is_padding(one, values), values, kept)
+
+
+def _compressed(one: Slice, pixels: bytes, decoder: Decoder) -> np.ndarray:
     try:
-        values = sitk.GetArrayFromImage(sitk.ReadImage(str(file), sitk.sitkFloat64, "GDCMImageIO"))[0]
-    except RuntimeError as error:
-        raise InputError(f"{file.name} is damaged, cut off or in an unknown compression; copy the series again.") from error
-    stored = np.rint((values - float(header.RescaleIntercept)) / float(header.RescaleSlope))
-    return stored.astype(f"{'i' if header.PixelRepresentation else 'u'}{header.BitsAllocated // 8}")
+        frame = get_frame(pixels, one.frame or 0, number_of_frames=one.frames)
+        return decoder.decoded(frame, Layout(one.syntax, one.rows, one.columns, one.allocated, one.stored, one.signed))
+    except Undecodable as error:
+        _damaged(one.file, str(error), error)
+    except (ValueError, IndexError, NotImplementedError) as error:
+        _damaged(one.file, "its compressed pixels are in disorder", error)
 
 
-def _padding(header: pydicom.Dataset, stored: np.ndarray) -> np.ndarray | None:
+def _is_padding(one: Slice, stored: np.ndarray) -> np.ndarray:
     """Pixels that the header names as padding, by a value or a range."""
-    named = [header.get(name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    if named[0] is None:
-        return None
+    if one.padding is None:
+        return np.zeros(stored.shape, bool)
     # Signed padding is often written as the unsigned number of the same bits: 63536 for -2000.
-    ends = np.array([value for value in named if value is not None]).astype(stored.dtype)
-    return (stored >= ends.min()) & (stored <= ends.max())
+    bits = stored.dtype.itemsize * 8
+    least, most = sorted(_wrapped(end, bits, stored.dtype.kind == "i") for end in one.padding)
+    return np.asarray((stored >= least) & (stored <= most))
+
+
+def _wrapped(value: int, bits: int, signed: bool) -> int:
+    low = value & ((1 << bits) - 1)
+    return low - (1 << bits) if signed and low >> (bits - 1) else low

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.ct import CT
 from ..errors import InputError
 
 
-def read_ct(path: str | Path, series: str | None = None) -> CT:
+def read_ct(path: str | Path, series: str | None = None, scan: int | None = None) -> CT:
     """Read a chest CT from a folder of DICOM files, or from one DICOM, NRRD, MHA or NIfTI file.
 
     Args:
         path: the folder or file.
-        series: which DICOM series, where there are several: its UID, its number, or part of its description. Without it
-            the thin axial CT is taken and named in the warnings.
+        series: which DICOM series, where there are several: its UID, its number, or part of its description.
+        scan: which of several scans, as numbered from 1 in the warnings and refusals of an earlier call: those of the
+            series, or all. Scans of one series are told apart by patient, study, acquisition, phase, kernel and the like.
 
-    Raises InputError, with a sentence on what to do, for anything that is no CT in HU on one regular grid.
+    Without them the scan that covers enough of the chest without gaps, and of these the thin axial one, is taken and named
+    in the warnings. Raises InputError, with a sentence on what to do, for anything that is no CT in HU on one regular grid.
     """
-    from . import dicom_headers, dicom_series, image_file
-
     path = Path(path)
+    return read_files(None, path, series, scan)
+
+
+def read_files(files: Sequence[Path] | None, place: Path, series: str | None = None, scan: int | None = None) -> CT:
+    """Read a CT as `read_ct` does, from DICOM files found earlier; None: from `place` itself, a folder or file."""
+    from . import dicom_headers, dicom_series, image_file
+    from .files import check_regular, entries_of, folders_below
+
     try:
-        if path.is_dir():
-            return dicom_series.read(sorted(file for file in path.rglob("*") if file.is_file()), path, series)
-        return dicom_series.read([path], path, series) if dicom_headers.is_dicom(path) else image_file.read(path)
+        if files is None and place.is_dir():
+            files = [file for folder in folders_below(place) for file in entries_of(folder)]
+        if files is None:
+            check_regular(place)
+            files = [place] if dicom_headers.is_dicom(place) else None
+        return image_file.read(place) if files is None else dicom_series.read(files, place, series, scan)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{path} does not exist; give a DICOM folder or an image file.") from error
+        raise InputError(f"{place} does not exist; give a DICOM folder or an image file.") from error
     except PermissionError as error:
         raise InputError(f"{error.filename} may not be read; ask for the right to read it.") from error
+    except OSError as error:
+        raise InputError(f"{place} cannot be read ({error.strerror or error}); copy it again.") from error
+    except MemoryError as error:
+        raise InputError(
+            f"There is not enough memory to read {place.name}; close other programs or use a larger machine."
+        ) from error

@@ -23,7 +23,8 @@ from ..core.ct import CT
 from ..core.nodule import Nodule
 from ..core.result import Result
 from ..errors import InputError
-from ..readers.dicom_headers import defect, is_dicom, kind
+from ..readers.dicom_headers import Slice, is_dicom, slices_of
+from ..readers.dicom_scans import Scan, scans_of
 from .seg_nrrd import segment_color
 
 #: The two files by name.
@@ -103,32 +104,44 @@ def source_slices(ct: CT, folder: Path) -> list[Dataset]:
     wanted = ct.identity.get("SeriesInstanceUID")
     if not wanted:
         raise InputError("The CT of these results was not read from DICOM; give results of a DICOM series.")
-    slices = [header for file in sorted(folder.rglob("*")) if (header := _slice_of(file, wanted, ct)) is not None]
-    if len(slices) != len(ct.hu):
-        raise InputError(f"{folder.name} holds {len(slices)} slices of this series, the results {len(ct.hu)}; give its CT.")
-    slices.sort(key=lambda header: float(np.dot(header.ImagePositionPatient, _lps(ct.ijk_to_ras[:3, 2]))))
-    corners = np.array([header.ImagePositionPatient for header in slices], float)
-    expected = _lps(ct.to_ras(np.array([[0, 0, k] for k in range(len(ct.hu))])))
-    if np.linalg.norm(corners - expected, axis=1).max() > _ASTRAY_MM:
-        raise InputError(f"The slices in {folder.name} lie elsewhere than the results; give the CT that they were made from.")
+    held = dict(pair for file in sorted(folder.rglob("*")) if (pair := _slice_of(file, wanted, ct)) is not None)
+    scan = _scan_of(ct, scans_of(held), folder)
+    slices = [held[one] for one in scan.slices]
     missing = [name for name in _NEEDED if not slices[0].get(name)]
     if missing:
         raise InputError(f"The slices in {folder.name} have no {missing[0]}, which DICOM needs; export the CT again.")
     return [_named_no_one_else(header) for header in slices]
 
 
-def _slice_of(file: Path, series: object, ct: CT) -> Dataset | None:
-    """The header of `file` if it is a slice of `series` in the plane and size of `ct`."""
+def _scan_of(ct: CT, scans: Sequence[Scan], folder: Path) -> Scan:
+    """The scan that lies where `ct` does; of several phases at the same places, the one with its image numbers."""
+    as_long = [scan for scan in scans if len(scan.slices) == len(ct.hu)]
+    if not as_long:
+        count = sum(len(scan.slices) for scan in scans)
+        raise InputError(f"{folder.name} holds {count} slices of this series, the results {len(ct.hu)}; give its CT.")
+    expected = _lps(ct.to_ras(np.array([[0, 0, k] for k in range(len(ct.hu))])))
+    here = [scan for scan in as_long if np.linalg.norm(scan.corners - expected, axis=1).max() <= _ASTRAY_MM]
+    if not here:
+        raise InputError(f"The slices in {folder.name} lie elsewhere than the results; give the CT that they were made from.")
+    same = [scan for scan in here if tuple(one.instance for one in scan.slices) == ct.instance_numbers]
+    if len(here) > 1 and len(same) != 1:
+        raise InputError(f"{folder.name} holds several scans at the same places; give a folder with that of the results alone.")
+    return here[0] if len(here) == 1 else same[0]
+
+
+def _slice_of(file: Path, series: object, ct: CT) -> tuple[Slice, Dataset] | None:
+    """A slice of `series` in the plane and size of `ct`, and its header."""
     if not file.is_file() or file.name.upper() == "DICOMDIR" or not is_dicom(file):
         return None
     header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-    if header.get("SeriesInstanceUID") != series or kind(header) or defect(header):
+    one = slices_of(header, file)[0]
+    if header.get("SeriesInstanceUID") != series or not isinstance(one, Slice):
         return None
+    if one.frame is not None:
+        raise InputError(f"{file.name} holds all slices of an enhanced CT; convert it to a file a slice before the export.")
     directions = _lps((ct.ijk_to_ras[:3, :2] / ct.spacing[:2]).T).ravel()
-    same = (header.Rows, header.Columns) == ct.hu.shape[1:] and np.allclose(
-        np.array(header.ImageOrientationPatient, float), directions, rtol=0, atol=_SAME_DIRECTION
-    )
-    return header if same else None
+    same = (one.rows, one.columns) == ct.hu.shape[1:] and np.allclose(one.along, directions, rtol=0, atol=_SAME_DIRECTION)
+    return (one, header) if same else None
 
 
 def _lps(ras: np.ndarray) -> np.ndarray:

@@ -1,0 +1,76 @@
+"""Files of a folder given by a person: which there are, which may be opened, and which lost their content."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from ..errors import InputError
+
+# Endings that name a DICOM file; files without any ending are slices as often.
+DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
+# So many bytes at the start of a file are zeros in none but damaged ones.
+_START = 512
+
+
+def folders_below(
+    top: Path, leave_out: Iterable[Path] = (), unreadable: Callable[[OSError], object] | None = None
+) -> Iterator[Path]:
+    """`top` and all folders in it, through links too, but none twice, none hidden, and none of `leave_out`.
+
+    A folder that may not be read is handed to `unreadable`; without it the OSError is raised.
+    """
+    seen = {folder.resolve() for folder in leave_out}
+    for folder, inside, _ in os.walk(top, followlinks=True, onerror=unreadable or _raise):
+        here = Path(folder).resolve()
+        if here in seen:
+            inside.clear()
+            continue
+        seen.add(here)
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        yield Path(folder)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def entries_of(folder: Path) -> list[Path]:
+    """What lies in a folder by name: files, and links that point nowhere, but no folders, pipes, devices or hidden files."""
+    with os.scandir(folder) as entries:
+        kept = [entry.path for entry in entries if not entry.name.startswith(".") and (entry.is_file() or _dangles(entry))]
+    return sorted(Path(path) for path in kept)
+
+
+def _dangles(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not Path(entry.path).exists()
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError for a pipe or device, which never ends or answers; raises OSError where there is nothing."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise InputError(f"{path.name} is no file but a pipe or device; give a DICOM folder or an image file.")
+
+
+def loss(path: Path) -> str:
+    """What a file that should be DICOM lost: it points nowhere, has no bytes, or zeros for its start; empty if none."""
+    if not path.exists():
+        return "is a link to nothing"
+    with path.open("rb") as file:
+        start = file.read(_START)
+    if not start:
+        return "is empty"
+    return "" if start.strip(b"\0") else "holds zeros in place of DICOM"
+
+
+def ending(path: Path) -> str:
+    """The ending of a file's name in small letters; none where it is a number, as the last part of a UID is."""
+    suffix = path.suffix.lower()
+    return "" if suffix[1:].isdigit() else suffix
+
+
+def few(texts: list[str]) -> str:
+    """The first five of many texts, and how many more there are."""
+    return ", ".join(texts[:5]) + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")

@@ -1,0 +1,100 @@
+"""Whether values are HU by where air, lung and soft tissue lie: a rescale applied twice or an offset lost shows there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+#: Values that lie so far off, less what the estimate may err, are no HU.
+MOST_OFF_HU = 660.0
+# Middle values of what is air or lung, and of what is fat, muscle or blood, in a chest CT.
+_LUNG_HU, _TISSUE_HU = -870, 10
+# Offsets that both show: in a whole chest, and in a small part of one, whose tissue may be all nodule or all bone.
+_SEEN_HU, _SEEN_IN_PART_HU = 100, 200
+# In a whole chest tissue alone shows an offset, where this share of the voxels is the brighter part: all darker may be cut off.
+_SEEN_ALONE_HU, _TISSUE_SHARE = 220, 0.15
+# Noise does not put this share of the voxels below this value; what lies there is no padding, which is one value.
+_LOWEST_HU, _LOW_SHARE = -1250, 0.1
+# Lung and tissue lie so far apart, and may differ so much in the offset that they show.
+_APART_HU, _AGREE_HU = (600, 1100), 200
+# A whole chest is so wide along two axes, mm.
+_CHEST_MM = 150.0
+# Of a whole chest, at least this share of what is no padding is fat or soft tissue.
+_SOFT_HU, _SOFT_SHARE = 250, 0.05
+_EDGE_HU = 6000
+# A value that more than half of all voxels within 50 HU have is padding, or the end of the scale.
+_NEAR_HU, _SPIKE = 50, 0.5
+_FEWEST, _ENOUGH_VOXELS = 500, 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Which values an image has, and what they show: `counts` from -6000 to 6000, padding left out; `chest`: it is as wide."""
+
+    counts: np.ndarray
+    chest: bool
+
+    @classmethod
+    def of(cls, values: np.ndarray, extent: np.ndarray) -> Spread:
+        """The spread of values `[slice, row, column]`; `extent`: size of the image along (column, row, slice), mm."""
+        return cls(_counts(values), bool((extent >= _CHEST_MM).sum() >= 2))
+
+    @cached_property
+    def offset(self) -> float | None:
+        """How far (lung and) tissue lie above (below: negative) their HU where both show it; None where they do not."""
+        lung, tissue, share = self._middles
+        by_lung, by_tissue = lung - _LUNG_HU, tissue - _TISSUE_HU
+        parted = 0.02 < share < 0.98 and _APART_HU[0] < tissue - lung < _APART_HU[1]
+        alike = by_lung * by_tissue > 0 and abs(by_lung - by_tissue) <= _AGREE_HU
+        seen = min(abs(by_lung), abs(by_tissue)) >= (_SEEN_HU if self.chest else _SEEN_IN_PART_HU)
+        return float(by_tissue) if parted and alike and seen else None
+
+    @property
+    def offset_of_one(self) -> float | None:
+        """How far tissue alone, in a whole chest, or what is darker than any air lies off; None where nothing shows it."""
+        lung, tissue, share = self._middles
+        if self.chest and 1 - share > _TISSUE_SHARE and abs(tissue - _TISSUE_HU) >= _SEEN_ALONE_HU:
+            return float(tissue - _TISSUE_HU)
+        too_dark = self.counts[: _EDGE_HU + _LOWEST_HU].sum() > _LOW_SHARE * max(1, self.counts.sum())
+        return float(lung - _LUNG_HU) if too_dark else None
+
+    @property
+    def has_tissue(self) -> bool:
+        """Whether anything lies where fat and soft tissue do, as it must in an image as wide as a chest."""
+        soft = self.counts[_EDGE_HU - _SOFT_HU : _EDGE_HU + _SOFT_HU + 1].sum()
+        return not self.chest or bool(soft >= _SOFT_SHARE * self.counts.sum())
+
+    @cached_property
+    def _middles(self) -> tuple[int, int, float]:
+        return _middles(self.counts) if self.counts.sum() >= _FEWEST else (_LUNG_HU, _TISSUE_HU, 0.5)
+
+
+def _counts(values: np.ndarray) -> np.ndarray:
+    """How many voxels have each value from -6000 to 6000 HU, padding and the ends of the scale left out."""
+    stride = max(1, round((values.size / _ENOUGH_VOXELS) ** 0.5))
+    some = values[:, ::stride, ::stride]
+    counts = np.bincount(
+        (np.clip(np.rint(some), -_EDGE_HU, _EDGE_HU).astype(np.int64) + _EDGE_HU).ravel(), minlength=2 * _EDGE_HU + 1
+    )
+    sums = np.concatenate([[0], np.cumsum(counts)])
+    at = np.arange(len(counts))
+    near = sums[np.minimum(at + _NEAR_HU + 1, len(counts))] - sums[np.maximum(at - _NEAR_HU, 0)]
+    counts[counts > _SPIKE * near] = 0
+    counts[[0, -1]] = 0
+    return counts
+
+
+def _middles(counts: np.ndarray) -> tuple[int, int, float]:
+    """Medians of the darker and the brighter voxels, parted where both are most alike (Otsu), and the share of the darker."""
+    hu = np.arange(len(counts), dtype=float) - _EDGE_HU
+    below = np.cumsum(counts).astype(float)
+    total, sums = below[-1], np.cumsum(counts * hu)
+    inside = (below > 0) & (below < total)
+    between = np.zeros(len(counts))
+    np.divide((sums[-1] * below / total - sums) ** 2, below * (total - below), out=between, where=inside)
+    cut = int(np.argmax(between))
+    darker, brighter = int(below[cut]), int(total - below[cut])
+    lung, tissue = np.searchsorted(below, (darker / 2, darker + brighter / 2))
+    return int(lung) - _EDGE_HU, int(tissue) - _EDGE_HU, darker / total

@@ -1,0 +1,171 @@
+"""Voxels and grid of NRRD files, by teem's definition of the format; ITK's reader crashes and hangs on damaged headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ..errors import InputError
+from .volume import NO_SPACE, Volume, beside, check_axes, damaged, numbers, voxels, whole
+
+_LONGEST_HEADER, _MOST_LINES = 1 << 20, 1000
+_TYPES = {
+    **dict.fromkeys(("signed char", "int8", "int8_t"), "i1"),
+    **dict.fromkeys(("uchar", "unsigned char", "uint8", "uint8_t"), "u1"),
+    **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), "i2"),
+    **dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), "u2"),
+    **dict.fromkeys(("int", "signed int", "int32", "int32_t"), "i4"),
+    **dict.fromkeys(("uint", "unsigned int", "uint32", "uint32_t"), "u4"),
+    **dict.fromkeys(("longlong", "long long", "long long int", "signed long long", "int64", "int64_t"), "i8"),
+    **dict.fromkeys(("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"), "u8"),
+    "float": "f4",
+    "double": "f8",
+}
+_PACKINGS = {
+    "raw": "raw",
+    "gzip": "gzip",
+    "gz": "gzip",
+    "bzip2": "bzip2",
+    "bz2": "bzip2",
+    "text": "text",
+    "txt": "text",
+    "ascii": "text",
+}
+_TO_RAS = {
+    **dict.fromkeys(("right-anterior-superior", "ras"), (1, 1, 1)),
+    **dict.fromkeys(("left-anterior-superior", "las"), (-1, 1, 1)),
+    **dict.fromkeys(("left-posterior-superior", "lps"), (-1, -1, 1)),
+}
+_MM = {
+    "mm": 1.0,
+    "millimeter": 1.0,
+    "millimetre": 1.0,
+    "cm": 10.0,
+    "m": 1000.0,
+    "um": 1e-3,
+    "µm": 1e-3,
+    "micron": 1e-3,
+    "": 1.0,
+}
+_SCALAR_KINDS = ("domain", "space", "time", "list", "none", "???", "point", "scalar", "stub")
+
+
+def read(path: Path) -> Volume:
+    """The image of a NRRD file, or of a header that names a file of voxels beside it; raises InputError for anything else."""
+    with path.open("rb") as file:
+        fields = _header(path, file)
+        sizes = _sizes(path, fields)
+        matrix, placed = _grid(path, fields)
+        kind, packing = _type(path, fields), fields.get("encoding", "").lower()
+        if packing not in _PACKINGS:
+            damaged(path, f"its encoding is {packing[:40]!r}")
+        if "data file" not in fields:
+            values = _voxels(path, file, fields, kind, sizes, _PACKINGS[packing])
+        else:
+            with _data_file(path, fields["data file"]).open("rb") as data:
+                values = _voxels(path, data, fields, kind, sizes, _PACKINGS[packing])
+    return Volume(values, matrix, () if placed else (NO_SPACE,))
+
+
+def _header(path: Path, file: BinaryIO) -> dict[str, str]:
+    """The fields by their names, in small letters; `file` stands at the voxels afterwards."""
+    if not re.fullmatch(rb"NRRD000[1-5]\r?\n?", file.readline(16)):
+        damaged(path, "it does not start as NRRD does")
+    fields: dict[str, str] = {}
+    read = 0
+    while line := file.readline(_LONGEST_HEADER):
+        read += len(line)
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        if not text:
+            break
+        if read > _LONGEST_HEADER:
+            damaged(path, "its header has no end")
+        name, sign, value = text.partition(":")
+        if sign and not text.startswith("#") and not value.startswith("="):
+            name = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}.get(name.lower(), name.lower())
+            if name in fields:
+                damaged(path, f"its header has two of {name[:40]!r}")
+            fields[name] = value.strip()
+    return fields
+
+
+def _sizes(path: Path, fields: Mapping[str, str]) -> tuple[int, ...]:
+    """Sizes of the axes, fastest first; an axis of components or a single extra one is no axis of space."""
+    texts = fields.get("sizes", "").split()
+    dimension = whole(path, fields, "dimension")
+    if len(texts) != dimension or not all(text.isdecimal() and len(text) < 10 for text in texts):
+        damaged(path, f"its sizes are {fields.get('sizes', '')[:60]!r} and its dimension {dimension}")
+    kinds = [kind.lower() for kind in fields.get("kinds", "").split()]
+    components = any(kind not in _SCALAR_KINDS for kind in kinds)
+    check_axes(path, tuple(int(text) for text in texts), 3 if components else 1)
+    return tuple(int(text) for text in texts)
+
+
+def _type(path: Path, fields: Mapping[str, str]) -> np.dtype:
+    name = fields.get("type", "").lower()
+    if name not in _TYPES:
+        damaged(path, f"its type is {name[:40]!r}")
+    endian = fields.get("endian", "little").lower()
+    if endian not in ("little", "big"):
+        damaged(path, f"its endian is {endian[:40]!r}")
+    return np.dtype(_TYPES[name]).newbyteorder("<" if endian == "little" else ">")
+
+
+def _grid(path: Path, fields: Mapping[str, str]) -> tuple[np.ndarray, bool]:
+    """Voxel to RAS mm, and whether the file names the space that it lies in."""
+    matrix = np.eye(4)
+    if "space directions" in fields:
+        columns = _vectors(path, fields["space directions"], 3)
+        matrix[:3, :3] = np.array(columns).T * np.array(_units(path, fields.get("space units"), 3))[:, None]
+    else:
+        spacings = numbers(path, fields, "spacings", 3)
+        if spacings is None:
+            raise InputError(f"{path.name} does not say how large its voxels are; export it again with its spacing.")
+        matrix[:3, :3] = np.diag(np.multiply(spacings, _units(path, fields.get("units"), 3)))
+    if "space origin" in fields:
+        matrix[:3, 3] = np.multiply(_vectors(path, fields["space origin"], 1)[0], _units(path, fields.get("space units"), 3))
+    signs = _TO_RAS.get(fields.get("space", "").lower().removesuffix("-time"))
+    return np.diag([*(signs or (-1, -1, 1)), 1.0]) @ matrix, signs is not None
+
+
+def _vectors(path: Path, text: str, count: int) -> list[list[float]]:
+    """Vectors of three numbers in brackets, as `(0.7,0,0) (0,0.7,0)`."""
+    try:
+        vectors = [[float(part) for part in inside.split(",")] for inside in re.findall(r"\(([^()]*)\)", text)]
+    except ValueError:
+        vectors = []
+    if len(vectors) != count or {len(vector) for vector in vectors} != {3} or not np.isfinite(vectors).all():
+        damaged(path, f"its grid is {text[:80]!r}")
+    return vectors
+
+
+def _units(path: Path, text: str | None, count: int) -> list[float]:
+    """Millimetres in the unit of each axis; mm where none are named."""
+    if text is None:
+        return [1.0] * count
+    names = [name.strip().lower() for name in re.findall(r'"([^"]*)"', text)] or text.lower().split()
+    if len(names) != count or not all(name in _MM for name in names):
+        raise InputError(f"{path.name} gives its lengths in {text[:60]}, which is not known here; export it again in mm.")
+    return [_MM[name] for name in names]
+
+
+def _data_file(path: Path, name: str) -> Path:
+    if name.upper().startswith("LIST") or "%" in name or (len(name.split()) > 1 and not (path.parent / name).exists()):
+        raise InputError(f"The voxels of {path.name} are spread over several files; save it as one file.")
+    return beside(path, name)
+
+
+def _voxels(
+    path: Path, file: BinaryIO, fields: Mapping[str, str], kind: np.dtype, sizes: tuple[int, ...], packing: str
+) -> np.ndarray:
+    """The voxels, past the lines and bytes that the header leaves out before them."""
+    lines = whole(path, fields, "line skip", 0)
+    if not 0 <= lines <= _MOST_LINES:
+        damaged(path, f"it skips {lines} lines")
+    for _ in range(lines):
+        file.readline(_LONGEST_HEADER)
+    return voxels(path, file, kind, sizes, packing, whole(path, fields, "byte skip", 0))

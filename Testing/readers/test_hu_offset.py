@@ -1,0 +1,140 @@
+"""HU that are none: a rescale applied twice or an offset lost shows in where air, lung and soft tissue lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from dicom_files import write_series
+from lnhg.core.ct import CT
+from lnhg.core.nrrd_file import write_nrrd
+from lnhg.errors import InputError
+from lnhg.readers.checks import in_hu
+from lnhg.readers.read_ct import read_ct
+from readers.asked import refused
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+GRID = np.array([[-3.0, 0, 0, 150], [0, -3.0, 0, 150], [0, 0, 5.0, -100], [0, 0, 0, 1]])
+
+
+def chest(seed: int = 1, lung: float = -860, air: float = -1000, fat: float = -100, share: float = 1.0) -> np.ndarray:
+    """A body of fat and muscle, lungs and a spine, 300 mm wide, with the noise of a CT; `share`: a part of its middle."""
+    k, j, i = np.mgrid[:20, -50:50, -50:50] * np.array([5, 3, 3])[:, None, None, None]
+    hu = np.full(k.shape, air)
+    body = (i / 140) ** 2 + (j / 100) ** 2
+    hu[body < 1] = fat
+    hu[body < 0.8] = 45
+    hu[((np.abs(i) - 65) / 45) ** 2 + (j / 70) ** 2 < 1] = lung
+    hu[(i / 18) ** 2 + ((j - 60) / 18) ** 2 < 1] = 400
+    hu = ndimage.gaussian_filter(hu, (0, 0.7, 0.7)) + np.random.default_rng(seed).normal(0, 20, hu.shape)
+    if share < 1:
+        cut = slice(round(50 - 50 * share), round(50 + 50 * share))
+        hu = hu[:, 20 : 20 + cut.stop - cut.start, cut]
+    return np.rint(hu).astype(np.int16)
+
+
+def offset_said(ct: CT) -> str:
+    return next((warning for warning in ct.warnings if warning.startswith("Air, lung and soft tissue lie about")), "")
+
+
+SCANS = {
+    "a chest": {},
+    "lungs of emphysema": {"lung": -940},
+    "lungs breathed out": {"lung": -720},
+    "a thin patient": {"fat": 30},
+    "another": {"seed": 7},
+}
+
+
+@pytest.mark.parametrize("what", SCANS)
+@pytest.mark.parametrize("off", [-1024, -1000, -700, 700, 1000])
+def test_values_700_or_more_off_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, off: int) -> None:
+    write_nrrd(tmp_path / "ct.nrrd", chest(**SCANS[what]) + off, GRID)
+    refused(tmp_path / "ct.nrrd", capfd, "ct.nrrd is not in HU")
+
+
+@pytest.mark.parametrize("what", SCANS)
+@pytest.mark.parametrize("off", [-500, -300, 300, 500])
+def test_smaller_offsets_are_warned_of(tmp_path: Path, what: str, off: int) -> None:
+    write_nrrd(tmp_path / "ct.nrrd", chest(**SCANS[what]) + off, GRID)
+    said = offset_said(read_ct(tmp_path / "ct.nrrd"))
+    assert ("high" if off > 0 else "low") in said
+    assert abs(int(said.split("about ")[1].split()[0]) - abs(off)) < 160
+
+
+@pytest.mark.parametrize("what", SCANS)
+def test_hu_are_not_warned_of(tmp_path: Path, what: str) -> None:
+    write_nrrd(tmp_path / "ct.nrrd", chest(**SCANS[what]), GRID)
+    assert offset_said(read_ct(tmp_path / "ct.nrrd")) == ""
+
+
+@pytest.mark.parametrize("off", [-1024, -1000])
+def test_a_rescale_applied_twice_is_seen_where_what_is_darker_than_air_was_cut_off(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], off: int
+) -> None:
+    write_nrrd(tmp_path / "ct.nrrd", np.maximum(chest() + off, -1024), GRID)
+    refused(tmp_path / "ct.nrrd", capfd, "is not in HU", "fat and soft tissue")
+
+
+@pytest.mark.parametrize("padding", [-2000, -2048, -3024, -1024, 3071])
+def test_padding_of_any_value_is_no_offset(tmp_path: Path, padding: int) -> None:
+    hu = chest()
+    hu[:, :30] = padding
+    write_nrrd(tmp_path / "ct.nrrd", hu, GRID)
+    assert offset_said(read_ct(tmp_path / "ct.nrrd")) == ""
+
+
+@pytest.mark.parametrize("steps", [8, 64, 128])
+def test_rounded_values_are_no_offset(tmp_path: Path, steps: int) -> None:
+    hu = (np.rint(chest() / steps) * steps).astype(np.int16)
+    write_nrrd(tmp_path / "ct.nrrd", hu, GRID)
+    assert offset_said(read_ct(tmp_path / "ct.nrrd")) == ""
+
+
+def test_slices_without_any_lung_are_no_offset(tmp_path: Path) -> None:
+    write_nrrd(tmp_path / "ct.nrrd", chest(lung=60), GRID)
+    assert offset_said(read_ct(tmp_path / "ct.nrrd")) == ""
+
+
+@pytest.mark.parametrize(("off", "word"), [(-1024, "is not in HU"), (-700, "is not in HU"), (900, "is not in HU")])
+def test_a_small_part_of_a_chest_shows_a_large_offset_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], off: int, word: str
+) -> None:
+    write_nrrd(tmp_path / "ct.nrrd", chest(share=0.4) + off, GRID)
+    refused(tmp_path / "ct.nrrd", capfd, word)
+
+
+@pytest.mark.parametrize("intercept", [-2048, 0, -324])
+def test_a_wrong_intercept_of_dicom_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], intercept: int) -> None:
+    write_series(tmp_path / "ct", chest() + intercept + 1024, GRID, RescaleIntercept=intercept)
+    refused(tmp_path / "ct", capfd, "ct is not in HU")
+
+
+def test_random_values_are_no_offset() -> None:
+    values = np.random.default_rng(1).integers(-1000, 400, (20, 100, 100)).astype(np.int16)
+    assert in_hu(values, "random", GRID)[1] == ()
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real CT of {DATA.name} are not here")
+@pytest.mark.parametrize(
+    "name", ["lidc_scans/LIDC-IDRI-0023/ct.nrrd", "chest_scans/LungFCP-01-0001/ct.nrrd", "qin_scans/QIN-LSC-0014/ct.nrrd"]
+)
+def test_a_real_scan_is_not_warned_of_and_its_offsets_are(name: str) -> None:
+    ct = read_ct(DATA / name)
+    assert offset_said(ct) == ""
+    for off in (-300, 300):
+        (said,) = in_hu(ct.hu.astype(np.int32) + off, "ct", ct.ijk_to_ras)[1]
+        assert "too low" in said if off < 0 else "too high" in said
+    for off in (-1024, -700, 700):
+        with pytest.raises(InputError, match="is not in HU"):
+            in_hu(ct.hu.astype(np.int32) + off, "ct", ct.ijk_to_ras)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real CT of {DATA.name} are not here")
+@pytest.mark.parametrize("kind", ["lidc_cubes", "lidc_nodules"])
+def test_no_real_cube_or_cut_out_is_warned_of(kind: str) -> None:
+    for path in sorted((DATA / kind).glob("*.ct.nrrd"))[::7]:
+        assert offset_said(read_ct(path)) == "", path.name
