@@ -158,7 +158,7 @@ def test_a_broken_scan_is_listed_with_its_reason_and_the_rest_goes_on(run, scans
     assert run(scans) == 3
     assert statuses(tmp_path / "out") == {"anna_ct": "done", "ben_broken": "failed", "ben_ct": "done"}
     broken = next(row for row in rows(tmp_path / "out" / "cohort.csv") if row["status"] == "failed")
-    assert broken["reason"] == "broken.nrrd is damaged, cut off or no image; copy it again."
+    assert broken["reason"] == "broken.nrrd is damaged, cut off or no image (it does not start as NRRD does); copy it again."
     assert float(broken["seconds"]) >= 0
     assert not (tmp_path / "out" / "scans" / "ben_broken").exists()
     assert "1 of 3 scans failed, the others are done; " in capsys.readouterr().err

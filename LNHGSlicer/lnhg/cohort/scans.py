@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import glob
 import hashlib
+import io
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -16,13 +18,17 @@ from pathlib import Path
 
 from ..core.ct import CT
 from ..errors import InputError
+from ..readers.dicom_headers import Slice, read_slices
+from ..readers.dicom_scans import scans_of
+from ..readers.files import entries_of, folders_below
 from ..readers.image_file import ENDINGS, stem
-from ..readers.read_ct import read_ct
+from ..readers.read_ct import read_files
 
 # Column of a CSV that holds the CT: the first of these that is there.
 _CT_COLUMNS = ("ct", "path")
 # Reading headers waits for the disk, most of all for one on the network.
 _READERS = 8
+_SEPARATORS = (",", ";", "\t", "|")
 _UID = re.compile(r"\d+(\.\d+){4,}")
 _LONGEST_NAME = 100
 
@@ -34,7 +40,7 @@ class Scan:
     Attributes:
         name: its own in the cohort, fit for the name of a folder.
         place: folder or file of the CT.
-        series: which DICOM series of it, as `read_ct` says; None: the thin axial one.
+        series, number: which DICOM series of it, and which scan of that series, as `read_ct` says; None: it chooses.
         folders: those that hold the files of a series found in a DICOM tree; empty: `place` is read as `read_ct` does.
         root: what the name leaves out of the place: the folder that was given.
     """
@@ -42,20 +48,14 @@ class Scan:
     name: str
     place: Path
     series: str | None = None
+    number: int | None = None
     folders: tuple[Path, ...] = ()
     root: Path = Path()
 
     def read(self) -> CT:
         """The CT; raises InputError as `read_ct` does."""
-        if not self.folders:
-            return read_ct(self.place, self.series)
-        from ..readers import dicom_series
-
-        try:
-            files = [file for folder in self.folders for file in sorted(folder.iterdir()) if file.is_file()]
-            return dicom_series.read(files, self.place, self.series)
-        except OSError as error:
-            raise InputError(f"{self.place} cannot be read ({error.strerror}); copy it again or ask for the right.") from error
+        files = [file for folder in self.folders for file in entries_of(folder)] if self.folders else None
+        return read_files(files, self.place, self.series, self.number)
 
 
 def find_scans(inputs: Sequence[str], leave_out: Path, report: Callable[[float], None] = lambda _: None) -> list[Scan]:
@@ -63,8 +63,8 @@ def find_scans(inputs: Sequence[str], leave_out: Path, report: Callable[[float],
 
     Args:
         inputs: folders (every image file and every CT series in them, however deep), image files, globs of these, and CSV
-            files with a column `ct` or `path` and, if wanted, `name` and `series`; a row is one scan, read as by `read_ct`,
-            and its path is relative to the CSV.
+            files with a column `ct` or `path` and, if wanted, `name`, `series` and `scan`; a row is one scan, read as by
+            `read_ct`, and its path is relative to the CSV.
         leave_out: a folder to pass over: that of the results.
         report: called with the share of the folders looked at, 0 to 1.
 
@@ -76,7 +76,7 @@ def find_scans(inputs: Sequence[str], leave_out: Path, report: Callable[[float],
         for done, text in enumerate(inputs)
         for scan in _of_input(text, left_out, lambda share, done=done: report((done + share) / count))  # type: ignore[misc]
     ]
-    unique = {(scan.place.resolve(), scan.series, scan.name): scan for scan in found}
+    unique = {(scan.place.resolve(), scan.series, scan.number, scan.name): scan for scan in found}
     return _named(list(unique.values()))
 
 
@@ -106,29 +106,57 @@ def _of_path(path: Path, root: Path, leave_out: Path, report: Callable[[float], 
 
 
 def _of_csv(path: Path) -> list[Scan]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [{(key or "").strip().lower(): (value or "").strip() for key, value in row.items()} for row in _rows(file)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path.name} is no CSV in UTF-8 ({error}); save it as one.") from error
-    if not rows:
-        return []
-    column = next((name for name in _CT_COLUMNS if name in rows[0]), None)
+    names, rows = _table(path)
+    column = next((name for name in _CT_COLUMNS if name in names), None)
     if column is None:
-        raise InputError(f"{path.name} has no column ct or path (it has {', '.join(rows[0])}); name the column of the CTs so.")
+        raise InputError(f"{path.name} has no column ct or path (it has {', '.join(names)}); name the column of the CTs so.")
     empty = next((number for number, row in enumerate(rows, 1) if not row[column]), None)
     if empty:
         raise InputError(f"Row {empty} of {path.name} names no CT; fill in its column {column} or remove the row.")
-    places = [Path(os.path.normpath(path.parent / row[column])) for row in rows]
+    wrong = next((row["scan"] for row in rows if row.get("scan") and not row["scan"].isdecimal()), None)
+    if wrong:
+        raise InputError(f"The column scan of {path.name} holds {wrong!r}; give the number of a scan, from 1, or nothing.")
+    places = [_place(path.parent, row[column]) for row in rows]
     return [
-        Scan(row.get("name", ""), place, row.get("series") or None, root=place.parent)
+        Scan(row.get("name", ""), place, row.get("series") or None, int(row.get("scan") or 0) or None, root=place.parent)
         for place, row in zip(places, rows, strict=True)
     ]
 
 
-def _rows(file: Iterable[str]) -> list[dict[str, str]]:
-    """The rows by their column; cells beyond the last column, which have none, are left out."""
-    return [{key: value for key, value in row.items() if key is not None} for row in csv.DictReader(file)]
+def _place(folder: Path, text: str) -> Path:
+    """The path in a list: relative to the list, with ~ for the home folder; backslashes too, as lists of Windows have them."""
+    place = Path(os.path.normpath(folder / os.path.expanduser(text)))  # noqa: PTH111 - leaves a home that is unknown as it is
+    return place if place.exists() or "\\" not in text else Path(os.path.normpath(folder / text.replace("\\", "/")))
+
+
+def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns' names, in small letters, and the rows by them, whatever separator and encoding the list has."""
+    text = _text(path)
+    first = text.partition("\n")[0]
+    try:
+        # The separator is the one that gives the first row a column of ours; a comma where none does.
+        separator = next((sign for sign in _SEPARATORS if set(_CT_COLUMNS) & set(_cells(first, sign))), ",")
+        names, rows = _cells(first, separator), list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error as error:
+        raise InputError(f"{path.name} is no CSV ({error}); save it as one.") from error
+    # Cells beyond the last column have no name and are left out; so are rows of empty cells, as spreadsheets write them.
+    filled = [row for row in rows[1:] if any(cell.strip() for cell in row) or len(row) == 1]
+    return names, [dict(zip(names, (cell.strip() for cell in [*row, *[""] * len(names)]), strict=False)) for row in filled]
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [cell.strip().lower() for cell in next(csv.reader([line], delimiter=separator), [])]
+
+
+def _text(path: Path) -> str:
+    """The text of a list in UTF-8, in UTF-16 as some spreadsheets write it, or else in the Windows code page 1252."""
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
 
 
 # ---------------------------------------------------------------- folders
@@ -136,49 +164,52 @@ def _rows(file: Iterable[str]) -> list[dict[str, str]]:
 
 def _of_folder(top: Path, root: Path, leave_out: Path, report: Callable[[float], None]) -> list[Scan]:
     unreadable: list[OSError] = []
-    folders = list(_folders(top, leave_out, unreadable))
+    folders = list(folders_below(top, [leave_out], unreadable.append))
     images: list[Scan] = []
-    series: dict[str, tuple[Path, ...]] = {}
+    series: dict[str, list[Slice]] = {}
     damaged: list[Path] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        for done, (folder, (files, uids, whole)) in enumerate(zip(folders, pool.map(_look_into, folders), strict=True), 1):
+        for done, (folder, (files, slices, whole)) in enumerate(zip(folders, pool.map(_look_into, folders), strict=True), 1):
             images += [Scan("", file, root=root) for file in files]
-            for uid in uids:
-                series[uid] = (*series.get(uid, ()), folder)
-            if not whole and not uids:
+            for one in slices:
+                series.setdefault(one.texts["SeriesInstanceUID"], []).append(one)
+            if not whole and not slices:
                 damaged.append(folder)
             report(done / len(folders))
     broken = [*damaged, *(Path(error.filename) for error in unreadable)]
     found = [
         *images,
-        *(Scan("", Path(os.path.commonpath(folders)), uid, folders, root) for uid, folders in series.items()),
-        *(Scan("", folder, None, (folder,), root) for folder in broken),
+        *(scan for uid, slices in series.items() for scan in _of_series(uid, slices, root)),
+        *(Scan("", folder, folders=(folder,), root=root) for folder in broken),
     ]
-    return sorted(found, key=lambda scan: scan.place)
+    return sorted(found, key=lambda scan: (scan.place, scan.number or 0))
 
 
-def _folders(top: Path, leave_out: Path, unreadable: list[OSError]) -> Iterator[Path]:
-    """`top` and all folders in it, through links too, but none twice, none hidden, and not `leave_out`."""
-    seen = {leave_out}
-    for folder, inside, _ in os.walk(top, followlinks=True, onerror=unreadable.append):
-        here = Path(folder).resolve()
-        if here in seen:
-            inside.clear()
-            continue
-        seen.add(here)
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
-        yield Path(folder)
+def _of_series(uid: str, slices: list[Slice], root: Path) -> list[Scan]:
+    """The scans of one series, but images of one place again and again, as they are taken to watch the contrast arrive."""
+    folders = tuple(dict.fromkeys(one.file.parent for one in slices))
+    stacks = scans_of(slices)
+    watched = [stack for stack in stacks if len(stack.slices) > 1 and stack.places == 1 and len(stacks) > 1]
+    if not uid:  # a series without UID cannot be asked for: the folders are read, and the choice is made then
+        return [Scan("", _common(folders), folders=folders, root=root)]
+    return [
+        Scan("", _common({one.file.parent for one in stack.slices}), uid, number if len(stacks) > 1 else None, folders, root)
+        for number, stack in enumerate(stacks, 1)
+        if stack not in watched
+    ]
 
 
-def _look_into(folder: Path) -> tuple[list[Path], list[str], bool]:
-    """The image files of a folder, the UIDs of the CT series in it, and whether every DICOM file of it is whole."""
-    from ..readers.dicom_headers import kind, read_header
+def _common(folders: Iterable[Path]) -> Path:
+    return Path(os.path.commonpath(list(folders)))
 
+
+def _look_into(folder: Path) -> tuple[list[Path], list[Slice], bool]:
+    """The image files of a folder, the CT slices in it, and whether every DICOM file of it is whole."""
     images: list[Path] = []
-    uids: dict[str, None] = {}
+    slices: list[Slice] = []
     whole = True
     try:
-        files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+        files = entries_of(folder)
     except OSError:
         return [], [], False
     for file in files:
@@ -186,13 +217,12 @@ def _look_into(folder: Path) -> tuple[list[Path], list[str], bool]:
             images.append(file)
             continue
         try:
-            header = read_header(file)
+            held = read_slices(file)
         except (InputError, OSError):
             whole = False
             continue
-        if header is not None and not kind(header):
-            uids[str(header.SeriesInstanceUID)] = None
-    return images, list(uids), whole
+        slices += [one for one in held if isinstance(one, Slice)]
+    return images, slices, whole
 
 
 # ---------------------------------------------------------------- names
@@ -207,13 +237,17 @@ def _named(scans: list[Scan]) -> list[Scan]:
     names = [_safe(scan.name) if scan.name else _of_place(scan.place, shared) for scan in scans]
     counts = Counter(name.casefold() for name in names)  # some disks take A and a for the same
     names = [
-        name if scan.name or counts[name.casefold()] == 1 else f"{name}-{_hash(f'{scan.place.parts[shared:]} {scan.series}')}"
+        name if scan.name or counts[name.casefold()] == 1 else f"{name}-{_hash(f'{scan.place.parts[shared:]} {_which(scan)}')}"
         for name, scan in zip(names, scans, strict=True)
     ]
     twice = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
     if twice:
         raise InputError(f"Two scans have the name {twice[0]}; give every scan of the CSV a name of its own.")
     return [replace(scan, name=name) for scan, name in zip(scans, names, strict=True)]
+
+
+def _which(scan: Scan) -> str:
+    return f"{scan.series}" if scan.number is None else f"{scan.series} {scan.number}"
 
 
 def _of_place(place: Path, shared: int) -> str:
