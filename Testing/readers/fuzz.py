@@ -31,38 +31,14 @@ _HU = np.random.default_rng(5).integers(-1000, 400, (4, 12, 12)).astype("<i2")
 _GRID = np.array([[-0.7, 0, 0, 90], [0, -0.8, 0, 60.5], [0, 0, 2.5, -300], [0, 0, 0, 1.0]])
 # Values that stood in bug reports of other programs, and those at the ends of number types.
 _NUMBERS = (
-    "0",
-    "-1",
-    "1",
-    "65535",
-    "-32768",
-    "2147483648",
-    "1e30",
-    "-1e308",
-    "1e400",
-    "nan",
-    "inf",
-    "0.064",
-    "1e-30",
-    "999999999999999999",
+    *("0", "-1", "1", "65535", "-32768", "2147483648", "999999999999999999"),
+    *("1e30", "-1e308", "1e400", "nan", "inf", "0.064", "1e-30"),
 )
 _TEXTS = (
-    *_NUMBERS,
-    "",
-    "x",
-    "A" * 300,
-    "mm",
-    "1 2",
-    "1 2 3",
-    "1 2 3 4 5 6 7 8 9",
-    "0\\0",
-    "1\\2\\3\\4\\5\\6",
-    "../../x",
-    "%d",
-    "True",
-    "(1,2,3)",
-    "µ\0\x1b",
+    *(*_NUMBERS, "", "x", "A" * 300, "mm", "1 2", "1 2 3", "1 2 3 4 5 6 7 8 9"),
+    *("0\\0", "1\\2\\3\\4\\5\\6", "../../x", "%d", "True", "(1,2,3)", "µ\0\x1b"),
 )
+_REPRESENTATIONS = (b"LO", b"US", b"DS", b"UI", b"SQ", b"UN", b"OB", b"FD", b"\x55\x09")
 
 
 # ---------------------------------------------------------------- whole files
@@ -210,11 +186,7 @@ def _harmed_element(content: bytes, chance: random.Random) -> bytes:
     if way == 1:
         return content[:end] + content[start:end] + content[end:]
     if way == 2:
-        return (
-            content[: start + 4]
-            + chance.choice((b"LO", b"US", b"DS", b"UI", b"SQ", b"UN", b"OB", b"FD", b"\x55\x09"))
-            + content[start + 6 :]
-        )
+        return content[: start + 4] + chance.choice(_REPRESENTATIONS) + content[start + 6 :]
     if way == 3 and value - start == 8:
         return content[: start + 6] + chance.randrange(1 << 16).to_bytes(2, "little") + content[value:]
     if way == 4 and value - start == 8:  # other bytes of the same length, as a binary value has them
