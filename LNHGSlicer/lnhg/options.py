@@ -45,6 +45,9 @@ class Options:
         choices=("peak", "fixed"),
     )
     score_threshold: float | None = _option(None, "lowest detector score of a candidate", minimum=0)
+    false_finds_per_scan: float | None = _option(
+        None, "about so many false nodules a scan, as measured of the weights: sets the lowest detector score", minimum=0
+    )
     detector_alone: bool = _option(
         False, "take candidates as the detector scores them, as in the paper, without the second look of the rescorer"
     )
@@ -77,6 +80,8 @@ class Options:
                 raise InputError(f"Option {option.name} is {value}; it must be at least {minimum:g}.")
         if self.rim > _WIDEST_RIM_MM:
             raise InputError(f"Option rim is {self.rim} mm; it must be at most {_WIDEST_RIM_MM:g} mm.")
+        if self.score_threshold is not None and self.false_finds_per_scan is not None:
+            raise InputError("Give the lowest detector score or the false finds per scan, not both: one sets the other.")
         if self.roi is not None and (
             len(self.roi) != 6 or any(a >= b for a, b in zip(self.roi[::2], self.roi[1::2], strict=True))
         ):

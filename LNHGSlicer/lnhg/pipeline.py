@@ -164,7 +164,8 @@ class _Run:
         return None if alone else self.models.rescorer
 
     def _score_threshold(self) -> float:
-        return self.models.threshold("rescorer" if self._rescorer() else "detector", self.options.score_threshold)
+        kind = "rescorer" if self._rescorer() else "detector"
+        return self.models.score_threshold(kind, self.options.score_threshold, self.options.false_finds_per_scan)
 
     def image(self, candidates: Sequence[Candidate]) -> NoduleImage:
         """G(x) around the candidates or everywhere; masses are seen on a coarser grid but under the paper's rule."""

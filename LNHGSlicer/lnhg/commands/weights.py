@@ -33,6 +33,20 @@ def add(commands: Any) -> None:
     join.add_argument("--output", type=Path, required=True, help="folder for the ensemble's weights")
     join.add_argument("--threshold", type=float, default=0.5, help="lowest score of a candidate (default: 0.5)")
 
+    calibrate = add_command(
+        actions,
+        "calibrate",
+        _calibrate,
+        "measure a detector's false finds on whole scans, for its manifest",
+    )
+    calibrate.add_argument("folder", type=Path, help="folder with the detector's weights, whose manifest is changed")
+    calibrate.add_argument("--data", type=Path, required=True, help="folder with lidc_scans/ and, if there, qin_scans/")
+    calibrate.add_argument("--threshold", type=float, help="lowest score by default from now on (default: as it is)")
+    calibrate.add_argument("--fold", type=int, choices=(1, 2), default=1, help="fold that was trained on (default: 1)")
+    calibrate.add_argument(
+        "--unseen", nargs="+", default=[], metavar="PREFIX", help="patients named so were not trained on, whatever their list"
+    )
+
 
 def _verify(arguments: argparse.Namespace) -> None:
     from ..core.resources import resource
@@ -59,3 +73,15 @@ def _join(arguments: argparse.Namespace) -> None:
     from ..training.packing import join_detectors
 
     print(join_detectors(arguments.folders, arguments.output, arguments.threshold))
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    from ..data.splits import SCAN_FOLDS
+    from ..training.calibration import calibrate
+
+    listed, unseen = SCAN_FOLDS[arguments.fold], tuple(arguments.unseen)
+
+    def held_out(patient: str) -> bool:
+        return listed(patient) != "train" or patient.startswith(unseen)
+
+    print(calibrate(arguments.folder, arguments.data, held_out, arguments.threshold))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..core.resources import resource
@@ -38,6 +39,22 @@ class Models:
     def threshold(self, kind: str, chosen: float | None) -> float:
         """The person's choice, or the value in the manifest."""
         return float(self.manifests[kind]["thresholds"]["g" if kind == "generator" else "score"]) if chosen is None else chosen
+
+    def score_threshold(self, kind: str, chosen: float | None, false_per_scan: float | None) -> float:
+        """The lowest score of a candidate: chosen, or for so many false ones a scan, or the value in the manifest.
+
+        Between the rates that were measured it is interpolated, beyond them it is that of the nearest. Raises InputError
+        where a rate is asked for and none was measured of these weights.
+        """
+        if false_per_scan is None:
+            return self.threshold(kind, chosen)
+        points = self.manifests[kind].get("operating_points")
+        if not points:
+            raise InputError(
+                "False finds per scan were not measured of these weights; give --score-threshold, or lnhg weights calibrate."
+            )
+        rates, scores = zip(*sorted((point["false_per_scan"], point["score"]) for point in points), strict=True)
+        return float(np.interp(false_per_scan, rates, scores))
 
     @property
     def lowest_rescored(self) -> float:

@@ -56,6 +56,12 @@ def save_weights(folder: Path, name: str, tensors: Mapping[str, torch.Tensor], m
     return path
 
 
+def change_manifest(folder: Path, name: str, **changes: Any) -> None:
+    """Write other values into the manifest of weights that are whole, or raise WeightsError."""
+    manifest = load_weights(folder, name).manifest
+    write_whole(folder / f"{name}.json", json.dumps({**manifest, **changes}, indent=2) + "\n")
+
+
 def load_weights(folder: Path, name: str) -> Weights:
     """Read and check one pair of files.
 
