@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def operating_points(scans: Sequence[ScanFinds]) -> list[dict[str, float]]:
     """For each of `RATES` that these scans can tell (at least one false candidate in all) the score; rising rates."""
     false = [score for scan in scans for score in scan.false_scores]
     rates = [rate for rate in RATES if rate * len(scans) >= 1]
-    return [{"false_per_scan": rate, "score": round(threshold_at(false, len(scans), rate), 4)} for rate in rates]
+    # Rounded up: at the score itself no more are left.
+    scores = (math.ceil(threshold_at(false, len(scans), rate) * 1e4) / 1e4 for rate in rates)
+    return [{"false_per_scan": rate, "score": score} for rate, score in zip(rates, scores, strict=True)]
 
 
 def _table(points: Sequence[dict[str, float]], scans: Sequence[ScanFinds], names: Sequence[str]) -> list[str]:
