@@ -11,7 +11,8 @@ from lnhg.data.cutouts import Cutout
 from lnhg.data.volumes import volume_of
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture
 from lnhg.training.detector_config import DetectorConfig
-from lnhg.training.detector_samples import DetectorData, Host, Sampling
+from lnhg.training.detector_data import DetectorData, Host
+from lnhg.training.sampling import Sampling
 from training_data import log_rows
 
 

@@ -25,9 +25,11 @@ from lnhg.data.scans import read_scan
 from lnhg.data.splits import LISTS, list_of
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture
 from lnhg.stages.lungs import lung_regions
-from lnhg.training.detector_samples import Sampling, make_sample, read_detector_data
+from lnhg.training.detector_data import read_detector_data
+from lnhg.training.detector_samples import make_sample
 from lnhg.training.generator_config import PRESETS
 from lnhg.training.generator_samples import Augmentation, batch, cutout_places, scan_places
+from lnhg.training.sampling import Sampling
 
 _COLUMNS = 10
 _GENERATOR = PRESETS["patches"]

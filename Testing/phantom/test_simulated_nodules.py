@@ -10,16 +10,11 @@ import pytest
 from detector_data import a_cutout, some_data
 from lnhg.data.volumes import volume_of
 from lnhg.phantom.simulated_nodules import sections, simulate
-from lnhg.training.detector_samples import (
-    Canvas,
-    DetectorData,
-    Sampling,
-    _paste_simulated,
-    boxes_of,
-    host_stack,
-    make_sample,
-)
+from lnhg.training.detector_data import DetectorData, host_stack
+from lnhg.training.detector_samples import boxes_of, make_sample
+from lnhg.training.pastes import Canvas, _paste_simulated
 from lnhg.training.pasting import View
+from lnhg.training.sampling import Sampling
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from lnhg.networks.weights import load_weights
 from lnhg.training import detector_training
 from lnhg.training.checkpoint import read_checkpoint, write_checkpoint
 from lnhg.training.detector_config import DetectorConfig
-from lnhg.training.detector_samples import DetectorData, make_sample
+from lnhg.training.detector_data import DetectorData
+from lnhg.training.detector_samples import make_sample
 from lnhg.training.detector_training import DetectorTraining, Validate
 from lnhg.training.mining import mine
 from lnhg.training.packing import pack

@@ -10,20 +10,16 @@ import torch
 from scipy import ndimage
 
 from detector_data import a_cutout, a_host, some_data
+from lnhg.core.ct import CT
+from lnhg.data.scans import LabelledScan
 from lnhg.data.volumes import Volume, volume_of, without_nodule
 from lnhg.errors import InputError
+from lnhg.networks.detector import DETECTOR_GRID
 from lnhg.studies.pasted_nodules import _INSERTED, found_of_inserted
 from lnhg.training.changes import with_values
-from lnhg.training.detector_samples import (
-    DetectorData,
-    Host,
-    Sampling,
-    _place,
-    _plain_lung,
-    boxes_of,
-    make_sample,
-    sham_pair,
-)
+from lnhg.training.decoys import plain_lung, sham_pair
+from lnhg.training.detector_data import DetectorData, Host, host_of
+from lnhg.training.detector_samples import boxes_of, make_sample
 from lnhg.training.pasting import (
     View,
     blob,
@@ -36,6 +32,8 @@ from lnhg.training.pasting import (
     soft,
     wall_direction,
 )
+from lnhg.training.sampling import Sampling
+from lnhg.training.scan_crops import _place
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +217,7 @@ def test_a_sham_changes_the_middle_of_a_crop_and_nothing_far_from_it(data: Detec
 def test_a_sham_may_be_thinner_than_its_soft_edge(data: DetectorData) -> None:
     weight = np.zeros((3, 64, 64), np.float32)
     weight[:, 30:34, 30:34] = 0.3
-    patch = _plain_lung(data.hosts[0], data, weight, np.random.default_rng(0))
+    patch = plain_lung(data.hosts[0], data, weight, np.random.default_rng(0))
     assert patch.shape == weight.shape and np.median(patch[weight > 0]) < -500
 
 
@@ -250,3 +248,22 @@ def test_places_near_doubtful_nodules_are_never_shown(data: DetectorData) -> Non
     generator = np.random.default_rng(0)
     shown = {int(_place(doubtful, Sampling(mined=0, real=0), generator)[1][0]) for _ in range(30)}
     assert shown == {6}
+
+
+def test_a_scan_without_lungs_is_named_before_the_training() -> None:
+    ct = CT(np.full((8, 60, 60), 40, np.int16), np.diag([-2.0, -2.0, 5.0, 1.0]))
+    scan = LabelledScan("LIDC-IDRI-0009", ct, np.zeros(ct.hu.shape, np.uint8), np.zeros(ct.hu.shape, bool))
+    with pytest.raises(InputError, match="No lungs were found in the scan LIDC-IDRI-0009"):
+        host_of(scan, DETECTOR_GRID)
+
+
+def test_scans_that_are_doubtful_everywhere_end_in_a_sentence(data: DetectorData) -> None:
+    doubtful = [replace(host, doubtful=np.ones_like(host.doubtful)) for host in data.hosts]
+    with pytest.raises(InputError, match="no place without a doubtful nodule"):
+        _place(replace(data, hosts=doubtful), Sampling(mined=0.0), np.random.default_rng(0))
+
+
+def test_a_scan_of_dense_tissue_alone_ends_in_a_sentence(data: DetectorData) -> None:
+    dense = replace(data.hosts[0], hu=np.full_like(data.hosts[0].hu, 40))
+    with pytest.raises(InputError, match="no lung without vessels"):
+        plain_lung(dense, data, np.ones((3, 16, 16), np.float32), np.random.default_rng(0))

@@ -22,11 +22,14 @@ from lnhg.data.volumes import volume_of
 from lnhg.errors import InputError
 from lnhg.networks.detector import DETECTOR_GRID
 from lnhg.networks.grid import NetworkGrid
-from lnhg.training.detector_samples import Sampling, _slice_mm, host_of, make_sample
+from lnhg.training.detector_data import host_of
+from lnhg.training.detector_samples import make_sample
 from lnhg.training.generator_config import PATCHES
 from lnhg.training.generator_samples import Augmentation, Place, batch, cutout_places, mass_places, masses_in_cubes
+from lnhg.training.mosaics import _slice_mm
 from lnhg.training.packed_places import Packed, read_packed, write_packed
 from lnhg.training.processes import Processes
+from lnhg.training.sampling import Sampling
 from lnhg.training.steps import Samples
 from training_data import BALLS, log_rows, write_data
 

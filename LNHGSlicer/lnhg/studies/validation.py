@@ -22,7 +22,7 @@ from ..networks.rescoring import apply_rescorer, rescore
 from ..pipeline import segment
 from ..stages.fusion import CONFIRMED
 from ..training.candidate_samples import whole
-from ..training.detector_samples import DetectorData, read_detector_data
+from ..training.detector_data import DetectorData, read_detector_data
 from .groups import SIZES, TEXTURES
 from .pasted_nodules import found_of_inserted, sham_rate
 from .validate_sources import cancer_table, cube_table

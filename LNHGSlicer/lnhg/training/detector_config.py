@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..networks.detector import DETECTOR_GRID, DetectorArchitecture
 from ..networks.grid import NetworkGrid
-from .detector_samples import Sampling
+from .sampling import Sampling
 
 #: Samples of an epoch: the slices with a nodule in the training patients' 548 cut-outs.
 EPOCH = 3654

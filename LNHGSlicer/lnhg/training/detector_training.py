@@ -24,7 +24,8 @@ from ..evaluation.froc import froc
 from ..networks.detector import NoduleDetector, build_detector, load_imagenet_features
 from .checkpoint import read_checkpoint, write_checkpoint
 from .detector_config import EPOCH, DetectorConfig
-from .detector_samples import DetectorData, make_sample, read_detector_data
+from .detector_data import DetectorData, read_detector_data
+from .detector_samples import make_sample
 from .mining import mine, with_mined
 from .monitor import Monitor
 from .pictures import box_pictures

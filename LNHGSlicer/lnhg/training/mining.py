@@ -13,7 +13,7 @@ from ..evaluation.detections import SURE_SCORE, centre_voxel
 from ..networks.detector import NoduleDetector
 from ..networks.grid import NetworkGrid
 from ..stages.detection import detect
-from .detector_samples import DetectorData, Host
+from .detector_data import DetectorData, Host
 
 _log = logging.getLogger(__name__)
 
