@@ -10,7 +10,7 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -19,6 +19,7 @@ from pathlib import Path
 from ..core.ct import CT
 from ..errors import InputError
 from ..readers.dicom_headers import Slice, read_slices
+from ..readers.dicom_scans import Scan as Stack
 from ..readers.dicom_scans import scans_of
 from ..readers.files import entries_of, folders_below
 from ..readers.image_file import ENDINGS, stem
@@ -176,27 +177,36 @@ def _of_folder(top: Path, root: Path, leave_out: Path, report: Callable[[float],
             if not whole and not slices:
                 damaged.append(folder)
             report(done / len(folders))
+    stacks = {uid: scans_of(slices) for uid, slices in series.items()}
+    studies = {_study(stack) for of_series in stacks.values() for stack in of_series if not _watches(stack)}
     broken = [*damaged, *(Path(error.filename) for error in unreadable)]
     found = [
         *images,
-        *(scan for uid, slices in series.items() for scan in _of_series(uid, slices, root)),
+        *(scan for uid, of_series in stacks.items() for scan in _of_series(uid, of_series, studies, root)),
         *(Scan("", folder, folders=(folder,), root=root) for folder in broken),
     ]
     return sorted(found, key=lambda scan: (scan.place, scan.number or 0))
 
 
-def _of_series(uid: str, slices: list[Slice], root: Path) -> list[Scan]:
-    """The scans of one series, but images of one place again and again, as they are taken to watch the contrast arrive."""
-    folders = tuple(dict.fromkeys(one.file.parent for one in slices))
-    stacks = scans_of(slices)
-    watched = [stack for stack in stacks if len(stack.slices) > 1 and stack.places == 1 and len(stacks) > 1]
+def _of_series(uid: str, stacks: list[Stack], studies: Collection[tuple[str, str]], root: Path) -> list[Scan]:
+    """The scans of one series, but images that watch the contrast arrive where their study has another scan."""
+    folders = tuple(dict.fromkeys(one.file.parent for stack in stacks for one in stack.slices))
     if not uid:  # a series without UID cannot be asked for: the folders are read, and the choice is made then
         return [Scan("", _common(folders), folders=folders, root=root)]
     return [
         Scan("", _common({one.file.parent for one in stack.slices}), uid, number if len(stacks) > 1 else None, folders, root)
         for number, stack in enumerate(stacks, 1)
-        if stack not in watched
+        if not (_watches(stack) and _study(stack) in studies)
     ]
+
+
+def _watches(stack: Stack) -> bool:
+    """Whether these are images of one place again and again, as they are taken to watch the contrast arrive."""
+    return len(stack.slices) > 1 and stack.places == 1
+
+
+def _study(stack: Stack) -> tuple[str, str]:
+    return stack.first.texts["PatientID"], stack.first.texts["StudyInstanceUID"]
 
 
 def _common(folders: Iterable[Path]) -> Path:

@@ -289,7 +289,7 @@ def _slice(header: Any, file: Path, frame: int | None, instance: int | None) -> 
     allocated, stored = _bits(header)
     syntax = str((getattr(header, "file_meta", None) or {}).get("TransferSyntaxUID") or "")
     if syntax and UID(syntax) not in AllTransferSyntaxes:
-        raise _Defect(f"its transfer syntax is unknown ({syntax[:64]})")
+        raise _Defect(f"its transfer syntax is unknown: {syntax[:64]!r}")
     thickness = _number(header, "SliceThickness") or 0.0
     return Slice(
         file,

@@ -89,9 +89,7 @@ def _check_none_lost(scan: Scan, found: dict[Path, Any]) -> None:
     lost = [_lost(file, sizes[file.parent]) for file in beside if file.name.upper() != "DICOMDIR"]
     if any(lost):
         named = few([text for text in lost if text])
-        raise InputError(
-            f"{named}, but lies beside the slices of the CT; copy the series again, or remove what is no part of it."
-        )
+        raise InputError(f"Beside the slices of the CT {named}; copy the series again, or remove what is no part of it.")
 
 
 def _lost(file: Path, sizes: Collection[int] = ()) -> str:

@@ -149,7 +149,7 @@ def _units(path: Path, text: str | None, count: int) -> list[float]:
         return [1.0] * count
     names = [name.strip().lower() for name in re.findall(r'"([^"]*)"', text)] or text.lower().split()
     if len(names) != count or not all(name in _MM for name in names):
-        raise InputError(f"{path.name} gives its lengths in {text[:60]}, which is not known here; export it again in mm.")
+        raise InputError(f"{path.name} gives its lengths in {text[:60]!r}, which is not known here; export it again in mm.")
     return [_MM[name] for name in names]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,13 +66,15 @@ def numbers(path: Path, fields: Mapping[str, str], name: str, count: int) -> tup
 def whole(path: Path, fields: Mapping[str, str], name: str, default: int | None = None) -> int:
     """A whole number of a text header; raises InputError for anything else."""
     text = fields.get(name, "" if default is None else str(default)).strip()
-    if not text.lstrip("+-").isdecimal() or len(text) > 12:
+    if not re.fullmatch(r"[+-]?[0-9]{1,12}", text):
         damaged(path, f"its {name} is {text[:60]!r}")
     return int(text)
 
 
 def beside(path: Path, name: str) -> Path:
     """The file of the voxels that a header names: beside the header or in a folder there, nowhere else."""
+    if not name.isprintable():
+        damaged(path, f"it names {name[:60]!r}")
     file = path.parent / name.replace("\\", "/")
     inside = file.resolve().is_relative_to(path.parent.resolve())
     if not inside:

@@ -1,0 +1,17 @@
+"""Headers damaged at random: each input is read on a sane grid or refused with one sentence; no crash, no hang."""
+
+from __future__ import annotations
+
+import pytest
+
+from readers.fuzz import FORMATS, tried
+
+# Inputs of each format: seconds in all; fuzz.py tries as many as asked for.
+INPUTS = {"packed_dicom": 4}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_damaged_headers_are_read_sanely_or_refused_with_a_sentence(kind: str) -> None:
+    counts, faults = tried(kind, range(INPUTS.get(kind, 100)))
+    assert not faults
+    assert counts["refused"] > 0
