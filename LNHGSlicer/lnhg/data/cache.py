@@ -3,20 +3,10 @@
 Each file keeps the CT on its own grid in the axial view, with the outlines of every reader: targets are made from
 outlines, samples are turned and scaled on the CT's own pixels before they shrink, and an evaluation on a coarser grid
 would flatter small nodules. A whole scan is kept a second time on the network grid (half resolution, a quarter more room),
-for training on whole slices: three of them take 2.4 ms to read, made from the CT's own slices 29 ms.
+for training on whole slices, which are read from it in a tenth of the time.
 
 An HDF5 file is written by one process at a time, so every scan has its own: they are written side by side, and a
-finished one is a whole one. HDF5 as in the paper, not Zarr, which is no better. LIDC-IDRI-0001 (133 x 512 x 512, 70 MB) in
-chunks of 4 x 128 x 128, time of one core, patches of 3 x 96 x 96 read at random:
-
-| format | size | writing | a patch |
-|---|---|---|---|
-| HDF5, gzip | 28.2 MB | 1.8 s | 3.1 ms |
-| HDF5, lzf | 32.5 MB | 1.1 s | 3.0 ms |
-| Zarr 3, zstd | 27.7 MB | 1.8 s | 4.7 ms |
-| Zarr 3, lz4 | 32.8 MB | 0.8 s | 4.2 ms |
-
-Writing in parallel is alike: in either format no two processes touch the same file.
+finished one is a whole one. HDF5 as in the paper, not Zarr, which is no faster here.
 """
 
 from __future__ import annotations

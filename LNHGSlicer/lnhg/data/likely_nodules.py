@@ -1,6 +1,6 @@
 """Places in scans that no reader searched for nodules and that look like one: they are never shown as background.
 
-A detector was sure or nearly sure of them (a score of 0.84 and more), and to the eye they are, or may be, nodules. In
+A detector was sure or nearly sure of them (see docs/decisions.md), and to the eye they are, or may be, nodules. In
 QIN-LSC-0003 the first is the cancer, which nobody outlined.
 """
 

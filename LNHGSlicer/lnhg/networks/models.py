@@ -77,7 +77,7 @@ def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Mo
         found["detector"] = _of_kind(load_weights(others, "detector"), "detector")
         detector = detector_of(found["detector"].manifest)
         found["detector"].load_into(detector)
-        # Both together: 0.160 s of one core a slice in place of 0.187.
+        # Both together save a seventh of the time of a slice.
         fold_batch_norms(detector)
         detector.to(memory_format=torch.channels_last)
         if "rescorer" in kinds_in(others):

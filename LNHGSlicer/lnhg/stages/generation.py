@@ -18,7 +18,7 @@ from scipy import ndimage
 from ..core.ct import CT, Region
 from ..networks.grid import NetworkGrid, between, to_ct_grid
 
-# Tiles are made of square cells this many pixels wide: 7.2 s of one core for 5 candidates; 7.6 s with 4, 10.3 s with 16.
+# Tiles are made of square cells this many pixels wide: smaller and larger ones take longer.
 _CELL_PX = 8
 # The widest tile in pixels: a larger one saves little at its border and needs more memory.
 _WIDEST_PX = 144

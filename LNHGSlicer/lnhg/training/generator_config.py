@@ -75,10 +75,8 @@ class GeneratorConfig:
 
 PAPER = GeneratorConfig()
 
-# Measured (see the generator's card). Last ReLU: at width 16 and a rate of 2e-3 one of two seeds died, none with a slope below
-# zero. Grid: at equal time (9 minutes, width 8, 72 nodules of the select patients) 1.2 mm reached Dice 0.823, 1.4 mm, about the
-# paper's half resolution, 0.817, and 0.7 mm, the CT's own, 0.752; how far the slices of a triplet lie apart: docs/decisions.md.
-# Thicker slices (`thickness`) gained little where slices are thick and lost more where they are thin and on masses.
+# Without a slope below zero the last ReLU can die. On pixels of 1.2 mm the network sees enough of a nodule's surroundings in
+# little time. Thicker slices (`thickness`) gain little. Figures: docs/decisions.md.
 PATCHES = GeneratorConfig(
     width=8,
     discriminator_width=8,

@@ -1,4 +1,4 @@
-"""The README's examples for Slicer's Python console, run as they stand there."""
+"""The examples for Slicer's Python console in docs/python.md, run as they stand there."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lnhg.phantom import chest_phantom  # noqa: E402
 from lnhg.readers.read_ct import read_ct  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 CONSOLE, BACKGROUND = re.findall(
-    r"```python\n(.*?)```", README.read_text(encoding="utf-8").partition("Python console")[2].partition("\n## ")[0], re.S
+    r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8").partition("## In Slicer's Python console")[2], re.S
 )
 
 
