@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_pipeline import ANYWHERE, CT_AXIAL
 
+from balls_ct import ANYWHERE, CT_AXIAL
 from lnhg.core.candidate import Candidate
 from lnhg.core.ct import CT
 from lnhg.core.resources import resource

@@ -10,6 +10,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from .unet import convolutions
+
 _WIDTHS = (1, 8, 16, 32)
 
 
@@ -18,7 +20,7 @@ class Rescorer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_block(before, after) for before, after in pairwise(_WIDTHS))
+        self.blocks = nn.ModuleList(convolutions(before, after) for before, after in pairwise(_WIDTHS))
         self.last = nn.Linear(2 * _WIDTHS[-1], 1)
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
@@ -30,10 +32,3 @@ class Rescorer(nn.Module):
         pooled = torch.cat([x.mean((2, 3, 4)), middle.amax((2, 3, 4))], 1)
         logits: torch.Tensor = self.last(nn.functional.dropout(pooled, 0.3, self.training))[:, 0]
         return logits
-
-
-def _block(before: int, after: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for channels in (before, after):
-        layers += [nn.Conv3d(channels, after, 3, padding=1, bias=False), nn.BatchNorm3d(after), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)

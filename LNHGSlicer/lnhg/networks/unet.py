@@ -28,9 +28,9 @@ class UNet(nn.Module):
         self.width = width
         self.last_slope = last_slope
         widths = [width * 2**level for level in range(_DEPTH + 1)]
-        self.down = nn.ModuleList(_block(before, after) for before, after in zip([1, *widths], widths, strict=False))
+        self.down = nn.ModuleList(convolutions(before, after) for before, after in zip([1, *widths], widths, strict=False))
         self.up = nn.ModuleList(nn.ConvTranspose3d(2 * wide, wide, (1, 2, 2), (1, 2, 2)) for wide in widths[-2::-1])
-        self.merge = nn.ModuleList(_block(2 * wide, wide) for wide in widths[-2::-1])
+        self.merge = nn.ModuleList(convolutions(2 * wide, wide) for wide in widths[-2::-1])
         self.last = nn.Conv3d(width, 1, 1)
 
     def forward(self, o: torch.Tensor) -> torch.Tensor:
@@ -46,7 +46,8 @@ class UNet(nn.Module):
         return nn.functional.leaky_relu(last, self.last_slope) if self.training else nn.functional.relu(last)
 
 
-def _block(before: int, after: int) -> nn.Sequential:
+def convolutions(before: int, after: int) -> nn.Sequential:
+    """Two 3 x 3 x 3 convolutions with batch norm and ReLU, from `before` to `after` channels."""
     layers: list[nn.Module] = []
     for channels in (before, after):
         layers += [nn.Conv3d(channels, after, 3, padding=1, bias=False), nn.BatchNorm3d(after), nn.ReLU(inplace=True)]
