@@ -165,6 +165,14 @@ class LNHGSlicerTest(ScriptedLoadableModuleTest):
         self.assertEqual(review.rows()[0].verdict, "accepted")
         self.assertTrue(display.GetSegmentVisibility(first))
 
+        volume = review.rows()[0].nodule.volume
+        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(found.segmentation, first, self.volumeNode).copy()
+        voxels[tuple(axis[0] for axis in voxels.nonzero())] = 0  # one voxel, as the Segment Editor would
+        slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, found.segmentation, first, self.volumeNode)
+        self.assertTrue(review.update())
+        self.assertLess(review.rows()[0].nodule.volume, volume)
+        self.assertEqual(review.rows()[0].verdict, "edited")
+
     def test_cancel(self):
         ended, before = [], slicer.mrmlScene.GetNumberOfNodes()
         run = LNHGSlicerLogic().startSegmentNodules(self.volumeNode, onFinished=lambda *end: ended.append(end))

@@ -11,7 +11,7 @@ from driving import HERE
 
 
 def large_result(shape: tuple[int, int, int] = (300, 512, 512), count: int = 50, seed: int = 0) -> Any:
-    """A `lnhg` result with `count` balls of 3 to 8 voxels' radius on a grid of 0.7 x 0.7 x 1 mm."""
+    """A `lnhg` result with `count` balls of 3 to 8 voxels' radius, apart, on a grid of 0.7 x 0.7 x 1 mm."""
     import sys
 
     sys.path.insert(0, str(HERE.parent))
@@ -24,8 +24,8 @@ def large_result(shape: tuple[int, int, int] = (300, 512, 512), count: int = 50,
     labels, image = np.zeros(shape, np.uint16), np.zeros(shape, np.float32)
     heterogeneity = np.full(shape, -1, np.float32)
     ijk_to_ras = np.diag([-0.7, -0.7, 1.0, 1.0])
-    nodules, radii = [], random.integers(3, 9, count)
     across = int(np.ceil(count ** (1 / 3)))
+    nodules, radii = [], random.integers(3, min(9, min(shape) // (2 * across)), count)
     for number in range(count):
         place = np.array([number // across**2, number // across % across, number % across])
         centre = ((place + 0.5) * np.array(shape) / across).astype(int)

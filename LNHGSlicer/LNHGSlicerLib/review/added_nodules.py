@@ -42,5 +42,5 @@ def _remove(node: Any) -> None:
     first, *others = [node.GetNthDisplayNode(number) for number in range(count)] or [None]
     # A volume's colour legend looks for the display node beside it, and the subject hierarchy for that of its node.
     for one in (*reversed(others), node, first):
-        if one is not None:
+        if one is not None and slicer.mrmlScene.IsNodePresent(one):  # some displays go with their node
             slicer.mrmlScene.RemoveNode(one)
