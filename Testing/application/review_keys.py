@@ -47,15 +47,20 @@ def steps():
 
     header = panel.ui.noduleTable.horizontalHeader()
     titles = [panel.ui.noduleTable.horizontalHeaderItem(one).text() for one in range(panel.ui.noduleTable.columnCount)]
-    x = header.sectionViewportPosition(titles.index("mm")) + header.sectionSize(titles.index("mm")) // 2
-    click(header.viewport(), x, header.height // 2)
+
+    def title_place():
+        """The arrow of the sorted column moves the others."""
+        index = titles.index("mm")
+        return header.sectionViewportPosition(index) + header.sectionSize(index) // 2, header.height // 2
+
+    click(header.viewport(), *title_place())
     yield 900  # two clicks, no double click
     sizes = [float(one) for one in row_texts(panel, "mm")]
     check("a click on a title sorts", sizes == sorted(sizes), sizes)
-    click(header.viewport(), x, header.height // 2)
+    click(header.viewport(), *title_place())
     yield from until(lambda: [float(one) for one in row_texts(panel, "mm")] == sizes[::-1])
     check("a second one the other way round", [float(one) for one in row_texts(panel, "mm")] == sizes[::-1])
-    click(header.viewport(), x, header.height // 2, button=3)
+    click(header.viewport(), *title_place(), button=3)
     yield 500
     check("a right click offers the columns", panel.review._menu is not None and panel.review._menu.visible)
     shot("columns")
