@@ -51,6 +51,7 @@ def test_the_card_of_a_generator_names_network_data_licence_schedule_command_and
         f"a first layer of 2 filters (the paper: 32), {parameters:,} parameters",
         "HU -1000..400 scaled to 0..1, 1.2 mm pixels",
         "1 mean squared error |",
+        "It was trained by mean squared error alone, without the critic (WGAN-GP) of the paper.",
         "LIDC-IDRI (CC BY 3.0): 3 nodules and 1 whole scans of the `train` patients",
         "2 of 2 steps, batch 2, patches of 12 pixels",
         "lnhg train generator --data DATA\n",

@@ -33,7 +33,7 @@ _OF_DETECTOR = ("preset", "random-seed", "minutes", "features", "fold", "precisi
 def add(commands: Any) -> None:
     parser = commands.add_parser("train", help="train one of the networks")
     networks = parser.add_subparsers(required=True, metavar="NETWORK")
-    generator = add_command(networks, "generator", _train_generator, "train the WGAN-GP generator")
+    generator = add_command(networks, "generator", _train_generator, "train the generator")
     _add_data(generator, ", or a file of lnhg export training")
     generator.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
     generator.add_argument("--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)")

@@ -1,4 +1,4 @@
-"""The generator G of the WGAN-GP: three CT slices in, three nodule images G(x) out (II.D and Fig. 3 of the paper)."""
+"""The generator G: three CT slices in, three nodule images G(x) out (II.D and Fig. 3 of the paper)."""
 
 from __future__ import annotations
 

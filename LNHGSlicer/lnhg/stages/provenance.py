@@ -5,10 +5,12 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from .. import __version__
+from ..core.training_told import loss_terms
 from ..networks.compute import Compute, runtime_versions
 from ..networks.models import Models
 from .fusion import FusionRule
@@ -17,7 +19,7 @@ from .fusion import FusionRule
 def provenance(
     models: Models, compute: Compute, rule: FusionRule, score_threshold: float | None, seconds: Mapping[str, float]
 ) -> dict[str, object]:
-    """Versions, weights with SHA-256, grids, device, precision, thresholds, and the seconds of each stage."""
+    """Versions, weights (SHA-256, terms of the loss), grids, device, precision, thresholds, and the seconds of each stage."""
     return {
         "lnhg": __version__,
         "python": platform.python_version(),
@@ -26,10 +28,16 @@ def provenance(
         "device": compute.description,
         "precision": str(compute.precision).removeprefix("torch."),
         "weights": {
-            kind: {"name": manifest["name"], "sha256": manifest["sha256"]} for kind, manifest in models.manifests.items()
+            kind: {"name": manifest["name"], "sha256": manifest["sha256"], **_loss(manifest)}
+            for kind, manifest in models.manifests.items()
         },
         "grids": {kind: models.grid(kind).as_dict() for kind in models.manifests},
         "fusion": asdict(rule),
         "score_threshold": score_threshold,
         "seconds": seconds,
     }
+
+
+def _loss(manifest: Mapping[str, Any]) -> dict[str, object]:
+    """Of a generator, whose training the report tells."""
+    return {"loss": terms} if (terms := loss_terms(manifest)) else {}

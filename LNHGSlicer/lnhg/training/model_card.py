@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..core.training_told import TERMS, how_generator_was_trained, loss_terms
 from ..networks.grid import NetworkGrid
 
 # Collections of The Cancer Imaging Archive.
@@ -35,6 +36,7 @@ def model_card(manifest: Mapping[str, Any], parameters: int, report: str | None,
         "**Research use only. Not a medical device; not for diagnosis or treatment.**",
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in table)]),
         "## How it was trained",
+        *([how_generator_was_trained(loss_terms(manifest))] if kind == "generator" else []),
         _commands(training.get("commands", ()), manifest),
         *([f"`{manifest['name']}-training.csv` is the log of the run."] if with_log else []),
         "## Measured (`lnhg validate --data DATA`)",
@@ -58,7 +60,7 @@ def _generator_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[
     architecture = manifest["architecture"]
     width = architecture["width"]
     network = {
-        "lnhg": f"the paper's generator (WGAN-GP branch) with a first layer of {width} filters (the paper: 32)",
+        "lnhg": f"the paper's generator with a first layer of {width} filters (the paper: 32)",
         "unet": f"the U-Net that the paper's generator is compared with, its first block {width} filters wide",
     }[architecture["name"]]
     target = {
@@ -132,8 +134,8 @@ def _grid(manifest: Mapping[str, Any]) -> str:
 
 
 def _losses(training: Mapping[str, Any]) -> str:
-    names = {"mse": "mean squared error", "vgg": "VGG-19 features", "adversarial": "adversarial (WGAN-GP)"}
-    return " + ".join(f"{training[name]:g} {text}" for name, text in names.items() if training[name])
+    terms = loss_terms({"training": training})
+    return " + ".join(f"{weight:g} {TERMS[name]}" for name, weight in terms.items() if weight)
 
 
 def _data(training: Mapping[str, Any]) -> str:

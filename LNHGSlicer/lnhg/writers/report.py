@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..core.nodule import HeterogeneityFigures, Nodule, as_row, header
 from ..core.result import Result
+from ..core.training_told import how_generator_was_trained
 from .colours import jet
 from .pictures import PIXELS, WINDOW_HU, Plane, found_text, legend_ends
 from .seg_nrrd import segment_color
@@ -168,8 +169,8 @@ def _glance(nodule: Nodule) -> str:
         nodule.side,
         str(nodule.slice),
         nodule.type,
-        f"{nodule.long_axis:.1f} × {nodule.short_axis:.1f} mm",
-        f"{nodule.volume:.0f} mm³",
+        f"{_number(nodule.long_axis, 1)} × {_number(nodule.short_axis, 1)} mm",
+        f"{_number(nodule.volume, 0)} mm³",
         nodule.lung_rads,
         _number(nodule.core.mean),
     )
@@ -187,6 +188,10 @@ def _hex(label: int) -> str:
 
 def _number(value: float, digits: int = 2) -> str:
     return _MISSING if np.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def _percent(share: float) -> str:
+    return _MISSING if np.isnan(share) else f"{share:.0%}"
 
 
 # ---------------------------------------------------------------- one nodule
@@ -287,15 +292,18 @@ def _scale_bar(start: float, size: float, pixel_mm: float) -> str:
 
 
 def _key_numbers(nodule: Nodule) -> dict[str, str]:
-    solid = f"; solid part {nodule.solid_diameter:.1f} mm" if nodule.type == "part-solid" else ""
+    solid = f"; solid part {_number(nodule.solid_diameter, 1)} mm" if nodule.type == "part-solid" else ""
     instance = "" if nodule.instance_number is None else f", DICOM instance {nodule.instance_number}"
     r, a, s = (_number(value, 1) for value in nodule.centre_ras)
+    long, short, mean, sphere = (
+        _number(value, 1) for value in (nodule.long_axis, nodule.short_axis, nodule.mean_axis, nodule.equivalent_diameter)
+    )
     return {
-        "Size": f"{nodule.long_axis:.1f} × {nodule.short_axis:.1f} mm, mean {nodule.mean_axis:.1f} mm",
-        "Volume": f"{nodule.volume:.0f} mm³, as a sphere {nodule.equivalent_diameter:.1f} mm",
+        "Size": f"{long} × {short} mm, mean {mean} mm",
+        "Volume": f"{_number(nodule.volume, 0)} mm³, as a sphere {sphere} mm",
         "Type": nodule.type + solid,
         "Density": f"{_number(nodule.hu_mean, 0)} ± {_number(nodule.hu_deviation, 0)} HU",
-        "Shares": f"{nodule.share_solid:.0%} above −300 HU, {nodule.share_aerated:.0%} below −600 HU",
+        "Shares": f"{_percent(nodule.share_solid)} above −300 HU, {_percent(nodule.share_aerated)} below −600 HU",
         "Sphericity": _number(nodule.sphericity),
         "Slice": f"{nodule.slice} (from 0){instance}",
         "Centre": f"R {r}, A {a}, S {s} mm",
@@ -382,10 +390,17 @@ def _method(result: Result) -> str:
         if others
         else ""
     )
-    return f"""<p>After Song and others, IEEE Journal of Biomedical and Health Informatics, 2022. {finder} A generator,
-trained against a critic (WGAN-GP), draws the nodules from volumes of three slices. {fused} Nodules under
+    return f"""<p>After Song and others, IEEE Journal of Biomedical and Health Informatics, 2022. {finder} A generator
+draws the nodules from volumes of three slices. {how_generator_was_trained(_loss(result))} {fused} Nodules under
 {options.minimum_diameter:g} mm (sphere of equal volume) are left out.</p>{apart}
 <p class="soft">Size classes use size and type alone, and no other part of Lung-RADS or of the Fleischner guideline.</p>"""
+
+
+def _loss(result: Result) -> Mapping[str, float]:
+    """The terms of the generator's loss, as the weights' manifest told them to the run."""
+    weights: Any = result.provenance.get("weights", {})
+    loss: Mapping[str, float] = weights.get("generator", {}).get("loss", {})
+    return loss
 
 
 # ---------------------------------------------------------------- tables
