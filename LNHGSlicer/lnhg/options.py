@@ -6,13 +6,14 @@ The command line, the Slicer module's parameter node and `lnhg.segment` are made
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
 
-_WIDEST_RIM_MM = 10.0
+#: The widest rim, mm.
+WIDEST_RIM_MM = 10.0
 
 
 def _option(default: Any, help: str, *, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
@@ -78,8 +79,8 @@ class Options:
                 raise InputError(f"Option {option.name} is {value!r}; choose one of {', '.join(choices)}.")
             if minimum is not None and value is not None and not value >= minimum:
                 raise InputError(f"Option {option.name} is {value}; it must be at least {minimum:g}.")
-        if self.rim > _WIDEST_RIM_MM:
-            raise InputError(f"Option rim is {self.rim} mm; it must be at most {_WIDEST_RIM_MM:g} mm.")
+        if self.rim > WIDEST_RIM_MM:
+            raise InputError(f"Option rim is {self.rim} mm; it must be at most {WIDEST_RIM_MM:g} mm.")
         if self.score_threshold is not None and self.false_finds_per_scan is not None:
             raise InputError("Give the lowest detector score or the false finds per scan, not both: one sets the other.")
         if self.roi is not None and (
@@ -95,9 +96,26 @@ class Options:
         return self.full_generator or self.fusion == "paper" or self.normalisation == "slice"
 
 
-def options_of_record(values: Mapping[str, Any]) -> Options:
-    """Options read back from JSON, which has lists for tuples and text for paths."""
+def options_of_record(values: Mapping[str, Any]) -> tuple[Options, str]:
+    """Options read back from JSON, which has lists for tuples and text for paths; and a sentence if another version wrote them.
+
+    An option or a choice that is not known is left out, one that is missing gets its default; the sentence names them, but
+    not a missing one whose default is None: nobody can have chosen it.
+    """
+    known = {option.name: option for option in fields(Options)}
+    lost = {name: value for name, value in values.items() if name not in known or not _is_choice(known[name], value)}
     read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    if read["weights"] is not None:
+    read = {key: value for key, value in read.items() if key not in lost}
+    if read.get("weights") is not None:
         read["weights"] = Path(read["weights"])
-    return Options(**read)
+    others = [f"{name} {value}" for name, value in lost.items()]
+    told = [f"not known to this version and left out: {', '.join(others)}"] if lost else []
+    absent = [name for name, option in known.items() if name not in values and option.default is not None]
+    told += [f"not recorded then, taken at their defaults: {', '.join(absent)}"] if absent else []
+    note = f"The options of the run were written by another version of LNHG ({'; '.join(told)})." if told else ""
+    return Options(**read), note
+
+
+def _is_choice(option: Field[Any], value: Any) -> bool:
+    choices = option.metadata["choices"]
+    return not choices or value in choices

@@ -325,13 +325,23 @@ def test_what_is_chosen_under_advanced_reaches_the_run(panel, tmp_path):
 
 
 def test_the_panel_knows_the_defaults_and_the_choices_of_the_method(panel):
-    from LNHGSlicerLib.run.parameters import options_of, words
+    from LNHGSlicerLib.run.parameters import offered, options_of, words
 
     made, names = options_of(panel._parameters), words()
     for option in fields(Options):
         assert getattr(made, option.name) == option.default, option.name
         if option.name in names:
             assert set(names[option.name]) == set(option.metadata["choices"]), option.name
+    bound = {widget.property("SlicerParameterName") for widget in vars(panel.ui).values()}
+    assert {option.name for option in offered()} <= bound, "each has a widget"
+
+
+def test_what_a_result_of_another_version_lacks_is_said_when_it_is_opened(scene, monkeypatch):
+    ct = add_ct()
+    add_result(ct, RESULT).table.GetTable().RemoveColumnByName("volume (mm3)")
+    with open_panel(monkeypatch) as panel:
+        assert panel.ui.ctSelector.currentNode() is ct
+        assert "another version of LNHG (not measured then: volume (mm3))" in text(panel.ui.statusLabel)
 
 
 # ---------------------------------------------------------------- review

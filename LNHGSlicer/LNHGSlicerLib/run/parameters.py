@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import Field, fields
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import slicer
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
-from lnhg.options import Options
+from lnhg.options import WIDEST_RIM_MM, Options
 
 from ..scene.transforms import point_of_node
+
+#: Options that no single widget of the panel holds: a path or a box (which have fields of their own), or none at all.
+_APART = ("weights", "roi", "slices", "seeds_only", "false_finds_per_scan")
+#: What a spin box can hold, where the option has no upper bound.
+_LARGEST = {
+    "threads": 256,
+    "batch_size": 256,
+    "generator_threshold": 1,
+    "score_threshold": 1,
+    "minimum_diameter": 60,
+    "rim": WIDEST_RIM_MM,
+}
+_OF_VIEWS = {"layer": ("final", "boxes", "generated", "raw"), "legend": ("one", "all", "none")}
+
+
+def offered() -> list[Field[Any]]:
+    """The options of the method that a widget of the panel holds."""
+    return [option for option in fields(Options) if option.name not in _APART]
 
 
 def choices(name: str) -> list[str]:
     """The choices of a field: those of the method's option, or of the views."""
-    of_method = {option.name: option.metadata["choices"] for option in fields(Options)}
-    of_views = {"layer": ("final", "boxes", "generated", "raw"), "legend": ("one", "all", "none")}
-    return list(of_method.get(name) or of_views[name])
+    of_method = {option.name: option.metadata["choices"] for option in offered()}
+    return list(of_method.get(name) or _OF_VIEWS[name])
+
+
+def _with_options(panel: type) -> type:
+    """The class with a field for each option that is offered, with its default and its choices or range."""
+    kinds = get_type_hints(Options)
+    for option in offered():
+        kind = next(one for one in get_args(kinds[option.name]) or (kinds[option.name],) if one is not type(None))
+        panel.__annotations__[option.name] = _annotated(kind, option)
+        setattr(panel, option.name, kind() if option.default is None else option.default)
+    return panel
+
+
+def _annotated(kind: type, option: Field[Any]) -> Any:
+    if option.metadata["choices"]:
+        return Annotated[kind, Choice(list(option.metadata["choices"]))]
+    return Annotated[kind, WithinRange(0, _LARGEST[option.name])] if kind in (int, float) else kind
 
 
 @parameterNodeWrapper
+@_with_options
 class Parameters:
     """The fields that the widgets of the panel are bound to by their property `SlicerParameterName`.
 
-    Those of the method have the names and the defaults of `lnhg.options.Options`; where that says None, which a spin box
-    cannot show, it is 0 here.
+    Those of the method are made from `lnhg.options.Options`; where that says None, which a spin box cannot show, it is 0 here.
     """
 
     ct: slicer.vtkMRMLScalarVolumeNode
@@ -36,24 +69,7 @@ class Parameters:
     limit_slices: bool = False
     first_slice: Annotated[int, WithinRange(0, 9999)] = 0
     last_slice: Annotated[int, WithinRange(0, 9999)] = 0
-
     weights: str = ""
-    device: Annotated[str, Choice(choices("device"))] = Options.device
-    threads: Annotated[int, WithinRange(0, 256)] = 0
-    batch_size: Annotated[int, WithinRange(0, 256)] = 0
-    triplets: Annotated[str, Choice(choices("triplets"))] = Options.triplets
-    fusion: Annotated[str, Choice(choices("fusion"))] = Options.fusion
-    generator_threshold: Annotated[float, WithinRange(0, 1)] = 0.0
-    edge: Annotated[str, Choice(choices("edge"))] = Options.edge
-    score_threshold: Annotated[float, WithinRange(0, 1)] = 0.0
-    minimum_diameter: Annotated[float, WithinRange(0, 60)] = Options.minimum_diameter
-    heterogeneity: Annotated[str, Choice(choices("heterogeneity"))] = Options.heterogeneity
-    normalisation: Annotated[str, Choice(choices("normalisation"))] = Options.normalisation
-    rim: Annotated[float, WithinRange(0, 10)] = Options.rim
-    hide_rim: bool = Options.hide_rim
-    full_generator: bool = Options.full_generator
-    detector_alone: bool = Options.detector_alone
-    anywhere: bool = Options.anywhere
 
     layer: Annotated[str, Choice(choices("layer"))] = "final"
     opacity: Annotated[float, WithinRange(0, 1)] = 0.5
@@ -105,17 +121,11 @@ def words() -> dict[str, dict[str, str]]:
 
 def options_of(parameters: Any, *, seeds_only: bool = False) -> Options:
     """The options of a run on the chosen CT. Raises `InputError` when they do not fit together."""
-    same = ("device", "triplets", "fusion", "edge", "minimum_diameter", "heterogeneity", "normalisation", "rim")
-    zero_is_none = ("threads", "batch_size", "generator_threshold", "score_threshold")
-    chosen: dict[str, Any] = {name: getattr(parameters, name) for name in same}
-    chosen |= {name: getattr(parameters, name) or None for name in zero_is_none}
+    chosen = {option.name: getattr(parameters, option.name) for option in offered()}
+    chosen |= {option.name: chosen[option.name] or None for option in offered() if option.default is None}
     return Options(
         **chosen,
         weights=Path(parameters.weights) if parameters.weights else None,
-        hide_rim=parameters.hide_rim,
-        full_generator=parameters.full_generator,
-        detector_alone=parameters.detector_alone,
-        anywhere=parameters.anywhere,
         # A nodule that was added by hand is wanted wherever it lies.
         roi=None if seeds_only or parameters.region is None else _box(parameters.region, parameters.ct),
         slices=(parameters.first_slice, parameters.last_slice) if parameters.limit_slices and not seeds_only else None,
