@@ -237,6 +237,19 @@ def test_finished_scans_are_skipped_until_scan_options_or_weights_change(run, sc
     assert statuses(output) == {"anna_ct": "done", "ben_ct": "done"}, "another threshold, and the networks are loaded again"
 
 
+def test_a_cohort_does_not_mix_the_results_of_two_versions(run, scans, tmp_path, monkeypatch):
+    assert run(scans / "anna") == 0
+    assert run(scans / "anna") == 0
+    assert statuses(tmp_path / "out") == {"ct": "skipped"}
+    monkeypatch.setattr("lnhg.cohort.segmenting.__version__", "another")
+    assert run(scans / "anna") == 0
+    assert statuses(tmp_path / "out") == {"ct": "done"}, "another version"
+    titles = batch.header()
+    monkeypatch.setattr("lnhg.cohort.segmenting.header", lambda: [*titles, "doubling time (days)"])
+    assert run(scans / "anna") == 0
+    assert statuses(tmp_path / "out") == {"ct": "done"}, "another table"
+
+
 def test_results_that_were_replaced_by_hand_are_made_again(run, scans, tmp_path):
     assert run(scans / "anna") == 0
     record = tmp_path / "out" / "scans" / "ct" / "result.json"

@@ -311,7 +311,7 @@ def test_boxes_of_monai_and_nodules_of_a_batch_are_scored_alike(
 
 def a_nodule(**values: float) -> Nodule:
     """A nodule of which only these figures are known."""
-    return replace(from_row([*["1"] * 3, *[""] * (len(header()) - 3)]), **values)
+    return replace(from_row({"id": "1", "slice": "1"}), **values)
 
 
 def test_a_batch_that_found_nothing_is_a_result(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -162,12 +162,12 @@ def test_the_record_tells_what_was_done_with_what(tmp_path, no_scene):
     assert record["provenance"] == result.provenance
     assert record["warnings"] == ["Slices are thick."]
     assert record["input"]["format"] == "NRRD; 100% plain: yes"
-    assert record["input"]["size (columns, rows, slices)"] == list(result.ct.hu.shape[::-1])
-    np.testing.assert_array_equal(record["input"]["ijk to RAS"], result.ct.ijk_to_ras)
+    assert record["input"]["size_ijk_voxels"] == list(result.ct.hu.shape[::-1])
+    np.testing.assert_array_equal(record["input"]["ijk_to_ras_mm"], result.ct.ijk_to_ras)
     assert [nodule["id"] for nodule in record["nodules"]] == [1, 2]
-    assert record["nodules"][1]["detector score"] is None
+    assert record["nodules"][1]["score"] is None
     for column in fields(Nodule):
-        assert any(title.startswith(column.metadata["header"]) for title in record["nodules"][0])
+        assert any(key.startswith(column.name) for key in record["nodules"][0]), column.name
     assert record["scene"].startswith("not written: Slicer's library is not installed")
 
 

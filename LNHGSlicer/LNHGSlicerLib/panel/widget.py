@@ -303,6 +303,8 @@ class Panel(VTKObservationMixin):
             self.review.clear()
         else:
             self.review.show(nodes, self._parameters, in_views=in_views)
+            if nodes.note and not self._said_of(ct).status:
+                self._tell(nodes.note, ct)
 
     def _results_of(self, ct: Any) -> Any:
         if ct is None or self.install.needed:

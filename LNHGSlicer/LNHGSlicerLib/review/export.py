@@ -154,6 +154,7 @@ def _remarks(nodes: SceneNodes, known: Mapping[str, str], normalisation: str) ->
     asked = nodes.options.normalisation
     remarks = (
         nodes.segmentation.GetAttribute("LNHG.Warnings"),
+        nodes.note,
         f"Rejected by a reader and left out: nodule {', '.join(rejected)}." if rejected else "",
         f"Edited by a reader: nodule {', '.join(edited)}." if edited else "",
         ""

@@ -24,7 +24,7 @@ from lnhg.writers.seg_nrrd import id_of_segment
 
 from ..scene.fingerprints import fingerprint, measured_on, set_measured_on
 from ..scene.layers import Layers
-from ..scene.nodes import SceneNodes, add_segment, ct_of_node, grid_of_node
+from ..scene.nodes import SceneNodes, add_segment, ct_of_node, grid_of_node, table_column
 from ..translation import _
 from .outlines import Outline, as_labels, common_voxels, set_outline
 from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, seconds_of, set_verdict, verdict_of, verdict_text
@@ -402,7 +402,11 @@ def _write_row(table_node: Any, nodule: Nodule) -> None:
     row = rows[0] if rows else table_node.AddEmptyRow()
     for title, cell in zip(header(), as_row(nodule), strict=True):
         column = table.GetColumnByName(title)
-        if column.IsA("vtkStringArray"):
+        if column is None:  # in a scene of a version that did not have it
+            cells: list[Any] = [""] * table_node.GetNumberOfRows()
+            cells[row] = cell
+            table_node.AddColumn(table_column(title, cells))
+        elif column.IsA("vtkStringArray"):
             column.SetValue(row, str(cell))
         elif cell == "" and column.IsA("vtkIntArray"):
             _replace(

@@ -21,7 +21,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from lnhg import __version__
 from lnhg.core.boxes import Box, box_around, label_boxes
 from lnhg.core.ct import CT
-from lnhg.core.nodule import Nodule, as_row, from_row, header
+from lnhg.core.nodule import Nodule, as_row, from_row, header, note_on_columns
 from lnhg.core.resources import resource
 from lnhg.errors import InputError, LNHGError
 from lnhg.options import Options, options_of_record
@@ -80,7 +80,16 @@ class SceneNodes:
     @property
     def options(self) -> Options:
         """The options of the run, without its weights folder."""
-        return replace(options_of_record(json.loads(self.segmentation.GetAttribute("LNHG.Options"))), weights=None)
+        return replace(self._options_and_note[0], weights=None)
+
+    @property
+    def note(self) -> str:
+        """What a scene of another version does not tell, or tells in a way that this one does not know; else empty."""
+        return " ".join(filter(None, (note_on_columns(titles_of_table(self.table)), self._options_and_note[1])))
+
+    @property
+    def _options_and_note(self) -> tuple[Options, str]:
+        return options_of_record(json.loads(self.segmentation.GetAttribute("LNHG.Options")))
 
 
 def add_ct(hu: np.ndarray, ijk_to_ras: np.ndarray, name: str) -> Any:
@@ -225,12 +234,15 @@ def voxels_of(nodes: SceneNodes, segment_ids: Sequence[str]) -> np.ndarray:
 
 
 def nodules_of_table(table_node: Any) -> tuple[Nodule, ...]:
-    """The rows of a nodule table node."""
-    table = table_node.GetTable()
-    columns = [table.GetColumnByName(title) for title in header()]
-    if any(column is None for column in columns):
-        raise LNHGError(f"The table {table_node.GetName()} lacks columns of the nodule table; segment the CT again.")
-    return tuple(from_row(column.GetValue(row) for column in columns) for row in range(table_node.GetNumberOfRows()))
+    """The rows of a nodule table node, of this version or another (`from_row`)."""
+    table, titles = table_node.GetTable(), titles_of_table(table_node)
+    cells = [[table.GetColumnByName(title).GetValue(row) for title in titles] for row in range(table_node.GetNumberOfRows())]
+    return tuple(from_row(dict(zip(titles, row, strict=True))) for row in cells)
+
+
+def titles_of_table(table_node: Any) -> list[str]:
+    """The titles of a table node's columns."""
+    return [table_node.GetColumnName(index) for index in range(table_node.GetNumberOfColumns())]
 
 
 def show(nodes: SceneNodes) -> None:
@@ -523,11 +535,11 @@ def _add_table(nodules: Sequence[Nodule]) -> Any:
     node = _add_node("vtkMRMLTableNode", "Nodule table")
     rows = [as_row(nodule) for nodule in nodules]
     for index, name in enumerate(header()):
-        node.AddColumn(_table_column(name, [row[index] for row in rows]))
+        node.AddColumn(table_column(name, [row[index] for row in rows]))
     return node
 
 
-def _table_column(name: str, cells: Sequence[Any]) -> Any:
+def table_column(name: str, cells: Sequence[Any]) -> Any:
     """A column of whole numbers, of numbers (an empty cell becomes NaN), or of text."""
     filled = [cell for cell in cells if cell != ""]
     if filled and all(isinstance(cell, int) for cell in cells):

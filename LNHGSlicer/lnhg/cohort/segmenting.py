@@ -165,10 +165,10 @@ def _is_sealed(folder: Path, sha256: str, cohort: Cohort) -> bool:
 
 
 def _seal(folder: Path, sha256: str, cohort: Cohort) -> str:
-    """Hash of what tells results apart (the CT by its hash, options, weights, version) and of the record in the folder."""
+    """Hash of what tells results apart (the CT by its hash, options, weights, version, columns) and of the folder's record."""
     options = {name: value for name, value in asdict(cohort.options).items() if name not in _NOT_SEALED}
     record = (folder / FILES["record"]).read_text(encoding="utf-8")
-    return _hash([sha256, options, cohort.weights, cohort.with_identity, __version__, record])
+    return _hash([sha256, options, cohort.weights, cohort.with_identity, __version__, header(), record])
 
 
 def _hash(values: Any) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
+
+from ..errors import InputError
 
 
 @dataclass(frozen=True)
@@ -105,22 +107,48 @@ class Nodule:
         return self.centre_r, self.centre_a, self.centre_s
 
 
+#: What a column of text says where the version that wrote a table did not have the column.
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        key: its name in `result.json`, with the unit at its end, such as `volume_mm3`.
+        title: its title in tables, such as `volume (mm3)`.
+        kind: type of its values.
+    """
+
+    key: str
+    title: str
+    kind: Any
+
+
+def columns() -> tuple[Column, ...]:
+    """The table's columns, in the order of `as_row`."""
+    kinds, made = get_type_hints(Nodule), list[Column]()
+    for one in fields(Nodule):
+        name, unit = one.metadata["header"], one.metadata["unit"]
+        if "columns" not in one.metadata:
+            made.append(_named(one.name, name, unit, kinds[one.name]))
+            continue
+        for part in fields(one.metadata["columns"]):
+            own = part.metadata["unit"]
+            title = f"{name}: {part.metadata['header']}"
+            made.append(_named(f"{one.name}_{part.name}", title, unit if own is None else own, float))
+    return tuple(made)
+
+
+def _named(key: str, title: str, unit: str, kind: Any) -> Column:
+    said = not unit or unit.lower() in key.split("_")
+    return Column(key if said else f"{key}_{unit.lower()}", f"{title} ({unit})" if unit else title, kind)
+
+
 def header() -> list[str]:
     """The table's column titles with units, such as `volume (mm3)`, in the order of `as_row`."""
-    titles = []
-    for column in fields(Nodule):
-        name, unit = column.metadata["header"], column.metadata["unit"]
-        if "columns" not in column.metadata:
-            titles.append(_titled(name, unit))
-            continue
-        for part in fields(column.metadata["columns"]):
-            own = part.metadata["unit"]
-            titles.append(_titled(f"{name}: {part.metadata['header']}", unit if own is None else own))
-    return titles
-
-
-def _titled(name: str, unit: str) -> str:
-    return f"{name} ({unit})" if unit else name
+    return [column.title for column in columns()]
 
 
 def as_row(nodule: Nodule) -> list[Any]:
@@ -140,21 +168,41 @@ def _cell(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def from_row(cells: Iterable[Any]) -> Nodule:
-    """The nodule of which `as_row` made these cells; a missing value may be empty, None or NaN there, a number text."""
-    remaining = iter(cells)
-    return Nodule(**{name: _value(kind, remaining) for name, kind in get_type_hints(Nodule).items()})
+def from_row(cells: Mapping[str, Any]) -> Nodule:
+    """The nodule of which `as_row` made these cells, by the titles or by the keys of their columns.
+
+    A missing value may be empty, None or NaN there, a number text. A column that is missing was not measured: NaN, None, or
+    `NOT_MEASURED` in place of text. Columns that are not known are left out (`note_on_columns` names both).
+    Raises InputError when a whole number that every nodule has (its id, its slice) is missing.
+    """
+    values = iter([_value(column, cells) for column in columns()])
+    read: dict[str, Any] = {}
+    for one in fields(Nodule):
+        group = one.metadata.get("columns")
+        read[one.name] = next(values) if group is None else group(*[next(values) for _ in fields(group)])
+    return Nodule(**read)
 
 
-def _value(kind: Any, cells: Iterator[Any]) -> Any:
-    """The next cell, or the next cells of a group of figures, in the type of the field that they belong to."""
-    if kind is HeterogeneityFigures:
-        return HeterogeneityFigures(*[_value(float, cells) for _ in fields(HeterogeneityFigures)])
-    cell = next(cells)
-    if kind is str:
-        return cell
+def note_on_columns(names: Iterable[str]) -> str:
+    """A sentence on a table of another version, by the titles or keys of its columns; empty where none is missing or new."""
+    there, known = set(names), columns()
+    missing = [column.title for column in known if not {column.title, column.key} & there]
+    others = sorted(there - {name for column in known for name in (column.title, column.key)})
+    told = [f"not measured then: {', '.join(missing)}"] if missing else []
+    told += [f"not known to this version and left out: {', '.join(others)}"] if others else []
+    return f"The nodule table was written by another version of LNHG ({'; '.join(told)})." if told else ""
+
+
+def _value(column: Column, cells: Mapping[str, Any]) -> Any:
+    """The value of a column in its own type."""
+    name = column.title if column.title in cells else column.key
+    if column.kind is str:
+        return cells.get(name) or NOT_MEASURED
+    cell = cells.get(name)
     if cell in (None, "", "nan") or cell != cell:
-        return math.nan if kind is float else None
-    if kind == bool | None:
+        if column.kind in (int, bool):
+            raise InputError(f"The nodule table lacks the column {column.title} or a value in it; segment the CT again.")
+        return math.nan if column.kind is float else None
+    if column.kind in (bool, bool | None):
         return cell == "yes"
-    return int(float(cell)) if kind in (int, int | None) else float(cell)
+    return int(float(cell)) if column.kind in (int, int | None) else float(cell)

@@ -22,7 +22,7 @@ from ..data.training_data import cutouts_of, scans_of
 from ..errors import LNHGError
 from ..evaluation.froc import froc
 from ..networks.detector import NoduleDetector, build_detector, load_imagenet_features
-from .checkpoint import read_checkpoint, write_checkpoint
+from .checkpoint import known_values, read_checkpoint, write_checkpoint
 from .detector_config import EPOCH, DetectorConfig
 from .detector_data import DetectorData, read_detector_data
 from .detector_samples import make_sample
@@ -271,7 +271,7 @@ class DetectorTraining:
         self._learner.optimiser.load_state_dict(saved["optimiser"])
         self._learner.scaler.load_state_dict(saved.get("scaler", {}))
         mined = None if saved["mined"] is None else {name: places.numpy() for name, places in saved["mined"].items()}
-        return _State(**{**saved["state"], "mined": mined})
+        return _State(**{**known_values(saved["state"], asdict(_State()), "state"), "mined": mined})
 
 
 def seed_of_step(seed: int, step: int, rank: int) -> int:

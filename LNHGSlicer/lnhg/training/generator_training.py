@@ -17,8 +17,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..errors import LNHGError
 from ..networks.discriminator import Discriminator
 from ..networks.generator import Generator, build_generator, widened
+from ..networks.grid import NetworkGrid
 from ..networks.unet import UNet
-from .checkpoint import read_checkpoint, write_checkpoint
+from .checkpoint import check_same_configuration, read_checkpoint, write_checkpoint
 from .generator_config import GeneratorConfig, learning_rate
 from .generator_samples import Place
 from .losses import adversarial_loss, discriminator_loss, mse_loss, perceptual_loss
@@ -254,9 +255,8 @@ class GeneratorTraining:
                 write_checkpoint(self.folder / f"step-{self.step}.pt", state)
 
     def _resume(self, state: dict[str, Any]) -> None:
-        # A checkpoint of before a value was added to the configuration was made with its default.
-        if {**GeneratorConfig().as_dict(), **state["config"]} != self.config.as_dict():
-            raise LNHGError(f"{self.folder} holds a training with another configuration; choose a new folder.")
+        saved = {**state["config"], "grid": NetworkGrid.from_dict(state["config"]["grid"]).as_dict()}
+        check_same_configuration(saved, self.config.as_dict(), GeneratorConfig().as_dict(), self.folder)
         self.step, self.minutes = state["step"], state.get("minutes", 0.0)
         self.best_dice = state.get("best_dice", -math.inf)
         self.record = continued(state.get("record", {}), self.record)

@@ -19,7 +19,7 @@ from ..networks.grid import NetworkGrid
 from ..networks.rescorer import Rescorer
 from ..networks.rescoring import RESCORER_GRID, Surroundings, apply_rescorer, network_input
 from .candidate_samples import CandidateSample, batch, read_candidates
-from .checkpoint import read_checkpoint, write_checkpoint
+from .checkpoint import check_same_configuration, read_checkpoint, write_checkpoint
 from .run_log import LOG, append_row, drop_rows_after
 
 _log = logging.getLogger(__name__)
@@ -130,8 +130,7 @@ def _resumed(path: Path, config: RescorerTraining, rescorer: Rescorer, optimiser
     if not path.is_file():
         return 0
     state = read_checkpoint(path)
-    if state["config"] != asdict(config):
-        raise LNHGError(f"{path.parent} holds a training with another configuration; choose a new folder.")
+    check_same_configuration(state["config"], asdict(config), asdict(RescorerTraining()), path.parent)
     rescorer.load_state_dict(state["rescorer"])
     optimiser.load_state_dict(state["optimiser"])
     torch.set_rng_state(state["rng"])

@@ -11,23 +11,27 @@ import SimpleITK as sitk
 
 from ..core.ct import CT
 from ..core.geometry import corners_apart
-from ..core.nodule import from_row, header
+from ..core.nodule import from_row, note_on_columns
 from ..core.result import Result
 from ..errors import InputError
 from ..options import options_of_record
 from ..readers.image_file import grid_of
+from .record import FORMAT
 from .results import FILES_FOR_SCENE
 
 # How far a corner of a result may lie from that of its CT, mm: far below a voxel, far above what a file rounds.
 _CORNER_MM = 0.01
-# What the record says of the input beside `CT.source`.
-_GRID = ("size (columns, rows, slices)", "spacing (columns, rows, slices; mm)", "ijk to RAS")
+# What the record says of the input beside `CT.source`: names of this format, and of format 1, which had titles for keys.
+_GRID = ("size_ijk_voxels", "spacing_ijk_mm", "ijk_to_ras_mm")
+_GRID_1 = ("size (columns, rows, slices)", "spacing (columns, rows, slices; mm)", "ijk to RAS")
+_FORMAT_1 = "lnhg-result-1"
 
 
 def load_result(folder: Path, ct: CT) -> Result:
-    """The result that `outputs.save(..., for_scene=True)` wrote, as it was; figures of the table have 4 decimal places.
+    """The result that `results.save(..., for_scene=True)` wrote, as it was; figures of the table have 4 decimal places.
 
-    A folder written without `for_scene` is read too; G(x) and what is unconfirmed are 0 then.
+    A folder written without `for_scene` is read too; G(x) and what is unconfirmed are 0 then. So is one of an older version,
+    from format 1 on; what it did not measure is missing in the nodules, and sentences among the warnings name it.
 
     Args:
         folder: with the files of one run.
@@ -38,11 +42,13 @@ def load_result(folder: Path, ct: CT) -> Result:
     files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
     try:
         record = json.loads(files["record"].read_text(encoding="utf-8"))
-        nodules = tuple(from_row(row[title] for title in header()) for row in record["nodules"])
+        _check_format(record["format"])
+        nodules = tuple(from_row(row) for row in record["nodules"])
         candidates = tuple(record["candidates"])
-        options = options_of_record(record["options"])
-        source = {key: value for key, value in record["input"].items() if key not in _GRID}
-        provenance, warnings = record["provenance"], tuple(record["warnings"])
+        options, note = options_of_record(record["options"])
+        notes = (note_on_columns(record["nodules"][0]) if nodules else "", note)
+        source = {key: value for key, value in record["input"].items() if key not in (*_GRID, *_GRID_1)}
+        provenance, warnings = record["provenance"], (*record["warnings"], *filter(None, notes))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"The record {files['record'].name} of the run cannot be read; run again.") from error
     labels = _volume(files["labels"], ct).astype(np.uint16)
@@ -60,6 +66,11 @@ def load_result(folder: Path, ct: CT) -> Result:
         provenance=provenance,
         warnings=warnings,
     )
+
+
+def _check_format(found: object) -> None:
+    if found != _FORMAT_1 and not (isinstance(found, int) and 1 < found <= FORMAT):
+        raise InputError(f"The results have format {found}, this version of LNHG reads up to {FORMAT}; update LNHG.")
 
 
 def check_grid(name: str, shape: tuple[int, ...], ijk_to_ras: np.ndarray, ct: CT) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..core.nodule import as_row, header
+from ..core.nodule import as_row, columns
 from ..core.result import Result
+
+#: Number of the format of `result.json`; it rises when a key changes its name or its meaning, not when keys are added.
+FORMAT = 2
 
 
 def run_record(result: Result, scene: str, with_identity: bool) -> dict[str, Any]:
-    """What `result.json` holds, as plain values: what went in, what was done with what, what came out.
+    """What `result.json` holds, as plain values: what went in, what was done with what, what came out (docs/result_json.md).
 
     Nothing in it names a person or a path, unless `with_identity`.
     """
@@ -22,13 +25,13 @@ def run_record(result: Result, scene: str, with_identity: bool) -> dict[str, Any
     if options["weights"] is not None and not with_identity:
         options["weights"] = options["weights"].name  # a path may hold a person's name
     record = {
-        "format": "lnhg-result-1",
+        "format": FORMAT,
         "use": "research use only, not for diagnosis",
         "input": {
             **ct.source,
-            "size (columns, rows, slices)": ct.hu.shape[::-1],
-            "spacing (columns, rows, slices; mm)": ct.spacing,
-            "ijk to RAS": ct.ijk_to_ras,
+            "size_ijk_voxels": ct.hu.shape[::-1],
+            "spacing_ijk_mm": ct.spacing,
+            "ijk_to_ras_mm": ct.ijk_to_ras,
         },
         **({"identity": ct.identity} if with_identity else {}),
         "options": options,
@@ -36,11 +39,11 @@ def run_record(result: Result, scene: str, with_identity: bool) -> dict[str, Any
         "warnings": result.warnings,
         "scene": scene,
         "nodules": [
-            {title: None if value == "" else value for title, value in zip(header(), as_row(nodule), strict=True)}
+            {column.key: None if cell == "" else cell for column, cell in zip(columns(), as_row(nodule), strict=True)}
             for nodule in result.nodules
         ],
         "candidates": result.candidates,
-        "unconfirmed components": result.unconfirmed.max(initial=0),
+        "unconfirmed_components": result.unconfirmed.max(initial=0),
     }
     return _plain(record)
 
