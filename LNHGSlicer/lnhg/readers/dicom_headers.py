@@ -174,16 +174,15 @@ def read_slices(file: Path) -> tuple[Slice | Other, ...]:
     try:
         _check_deflated(file)
         header = pydicom.dcmread(file, defer_size=1024, force=True, specific_tags=_TAGS)
-        found = slices_of(header, file)
+        if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+            return ()
+        found, named = slices_of(header, file), bool(header.get("Modality"))
     except (InputError, MemoryError, PermissionError):
         raise
     except Exception as error:  # pydicom raises many kinds on damaged files
         _damaged(file, f"its header cannot be read: {type(error).__name__}", error)
-    if getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
-        return ()
     # pydicom takes a cut off header, even a cut off value, for a whole one: the pixels that follow are the proof.
-    has_pixels = "PixelData" in header
-    if not has_pixels and (isinstance(found[0], Slice) or found[0].defective or not header.get("Modality")):
+    if "PixelData" not in header and (isinstance(found[0], Slice) or found[0].defective or not named):
         _damaged(file, "its pixels are missing")
     return found
 
