@@ -42,6 +42,14 @@ class LNHGSlicer(ScriptedLoadableModule):
             '<a href="https://doi.org/10.1109/JBHI.2021.3135647">doi:10.1109/JBHI.2021.3135647</a>. '
             "Written independently of its authors."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Offer the synthetic chest in Slicer's module Sample Data."""
+    from LNHGSlicerLib.scene.sample_data import register
+
+    register()
 
 
 class LNHGSlicerWidget(ScriptedLoadableModuleWidget):

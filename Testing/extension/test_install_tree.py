@@ -111,6 +111,10 @@ def test_an_installed_extension_holds_every_python_file(extension):
     assert files(extension, "**/*.py") == files(MODULE, "**/*.py")
 
 
+def test_slicer_finds_one_module_in_an_installed_extension(extension):
+    assert files(extension, "*.py") == {"LNHGSlicer.py"}
+
+
 def test_an_installed_extension_holds_panel_icon_and_list_of_packages(extension):
     assert {"UI/LNHGSlicer.ui", "requirements.txt"} <= files(extension / "Resources", "**/*")
     assert files(extension / "Resources", "**/*") == files(MODULE / "Resources", "**/*")

@@ -58,7 +58,12 @@ def install(patch: pytest.MonkeyPatch) -> None:
     for cls in (qMRMLWidget, qMRMLNodeComboBox):
         patch.setattr(slicer, cls.__name__, _strict(cls), raising=False)
     app = SimpleNamespace(
-        testingEnabled=lambda: True, processEvents=QtWidgets.QApplication.processEvents, applicationName="Slicer"
+        testingEnabled=lambda: True,
+        processEvents=QtWidgets.QApplication.processEvents,
+        applicationName="Slicer",
+        connect=lambda signal, slot: None,
+        setOverrideCursor=lambda cursor: None,
+        restoreOverrideCursor=lambda: None,
     )
     patch.setattr(slicer, "app", app, raising=False)
     patch.setattr(slicer.util, "loadUI", load_ui)
