@@ -51,6 +51,7 @@ class ReviewGroup:
         self._parameters: Any = None
         self._rows: dict[str, Any] = {}
         self._ids: list[str] = []
+        self._lines: list[tuple[str, ...]] = []
         self._sorted_by: tuple[int, bool] | None = None
         self._at: tuple[str, float] | None = None
         self._columns = columns()
@@ -347,9 +348,12 @@ class ReviewGroup:
         self._ids = [row.segment_id for row in rows]
         self._rows = {row.segment_id: row for row in rows}
         table.setRowCount(len(rows))
-        for number, row in enumerate(rows):
-            for index, column in enumerate(self._columns):
-                table.setItem(number, index, _item(column.text(row), row.verdict, centred=not column.left))
+        lines = [(row.verdict, *(column.text(row) for column in self._columns)) for row in rows]
+        for number, line in enumerate(lines):
+            if line not in self._lines[number : number + 1]:  # a cell takes long to make, and few have changed
+                for index, column in enumerate(self._columns):
+                    table.setItem(number, index, _item(line[index + 1], line[0], centred=not column.left))
+        self._lines = lines
         if self._sorted_by is None:
             table.horizontalHeader().setSortIndicatorShown(False)
         table.blockSignals(blocked)
