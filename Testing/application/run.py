@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -59,9 +60,8 @@ def main() -> int:
 def run(name: str, slicer: list[str], output: Path) -> bool:
     """Run one drive; returns whether it passed."""
     folder = output / name
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.*"):
-        old.unlink()
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier time
+    folder.mkdir(parents=True)
     words = [*slicer, "--no-splash", "--additional-module-path", str(MODULE), "--python-script", str(HERE / f"{name}.py")]
     environment = {**os.environ, "LNHG_DRIVE_OUT": str(folder), "LNHG_DRIVE_SHARED": str(output / "shared")}
     # A busy computer would let Slicer wait: its loading threads lower the priority, on some systems of the whole process.
