@@ -12,7 +12,7 @@ import numpy as np
 
 from lnhg.data.cutouts import read_cutouts
 from lnhg.data.splits import list_of
-from lnhg.evaluation.dice import seeded_dice
+from lnhg.evaluation.seeded import seeded_dice
 from lnhg.networks.models import load_models
 from lnhg.options import Options
 

@@ -15,7 +15,7 @@ import numpy as np
 from lnhg import pipeline
 from lnhg.data.cutouts import read_cutouts
 from lnhg.data.splits import list_of
-from lnhg.evaluation.dice import seeded_dice
+from lnhg.evaluation.seeded import seeded_dice
 
 SIZES = ((17.0, 20.0), (20.0, 25.0), (25.0, math.inf))
 

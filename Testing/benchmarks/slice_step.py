@@ -20,7 +20,7 @@ from lnhg.core.geometry import equivalent_diameter
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.data.training_data import cubes_in
-from lnhg.evaluation.dice import centre_of, seeded_dice
+from lnhg.evaluation.seeded import centre_of, seeded_dice
 from lnhg.evaluation.statistics import bootstrap_interval
 from lnhg.networks.models import Models, load_models
 from lnhg.options import Options

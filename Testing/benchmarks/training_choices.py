@@ -14,7 +14,8 @@ import numpy as np
 
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.splits import list_of
-from lnhg.evaluation.dice import dice, seeded
+from lnhg.evaluation.measures import dice
+from lnhg.evaluation.seeded import seeded
 from lnhg.networks.generator import build_generator
 from lnhg.networks.models import Models
 from lnhg.options import Options

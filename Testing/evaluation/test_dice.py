@@ -13,8 +13,9 @@ from torch import nn
 from lnhg.core.ct import CT
 from lnhg.data.cutouts import Cutout
 from lnhg.errors import InputError
-from lnhg.evaluation.dice import Match, centre_of, dice, match_nodules, seeded_dice
 from lnhg.evaluation.label_maps import read_label_map
+from lnhg.evaluation.measures import Match, dice, match_nodules
+from lnhg.evaluation.seeded import centre_of, seeded_dice
 from lnhg.networks.grid import NetworkGrid
 from lnhg.networks.models import Models
 

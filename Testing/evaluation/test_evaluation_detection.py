@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from monai.metrics import compute_froc_curve_data
 from scipy import stats
 
 from lnhg.evaluation.detection_scores import (
@@ -104,17 +103,18 @@ def test_sensitivity_is_read_off_the_curve_at_each_rate_of_false_finds() -> None
     assert values == pytest.approx([0.25, 0.25, 0.5, 0.5, 0.75, 0.75])
 
 
-def test_the_curve_is_that_of_monai() -> None:
+def test_the_curve_has_a_point_for_each_score_however_many_are_tied() -> None:
     random = np.random.default_rng(2)
     scans = [
         ScanFinds(tuple(random.integers(0, 40, 3) / 40), tuple(random.integers(1, 30, 20) / 40)) for _ in range(12)
     ]  # so coarse that many scores are tied
     hit = np.array([score for scan in scans for score in scan.nodule_scores])
     false = np.array([score for scan in scans for score in scan.false_scores])
-    # MONAI does not take the lowest score of all as a threshold: one more below it keeps the last point of the curve.
-    rate, sensitivity = compute_froc_curve_data(np.append(false, -1), hit[hit > 0], len(hit), len(scans))
+    thresholds = sorted({*false, *hit[hit > 0]}, reverse=True)
+    rate = [0.0, *(np.count_nonzero(false >= one) / len(scans) for one in thresholds)]
+    sensitivity = [0.0, *(np.count_nonzero(hit >= one) / len(hit) for one in thresholds)]
     rates = np.linspace(0, 25, 101)
-    assert sensitivity_at_rates(scans, rates) == pytest.approx(np.interp(rates, rate[::-1], sensitivity[::-1]))
+    assert sensitivity_at_rates(scans, rates) == pytest.approx(np.interp(rates, rate, sensitivity))
 
 
 def test_froc_of_as_many_finds_as_luna16s_candidates_takes_no_minute() -> None:

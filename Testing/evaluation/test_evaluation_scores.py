@@ -10,17 +10,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy import ndimage
-from scipy.spatial import cKDTree
 from sklearn.metrics import jaccard_score, precision_score, recall_score
 
 from lnhg.core.ct import CT
 from lnhg.core.geometry import equivalent_diameter
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.errors import InputError
-from lnhg.evaluation.measures import measure
-from lnhg.evaluation.overlap import Overlap, overlap
+from lnhg.evaluation.measures import Overlap, SurfaceDistances, measure, overlap, surface_distances
 from lnhg.evaluation.references import reference_mask, staple
-from lnhg.evaluation.surfaces import surface_distances
 from lnhg.studies import systems
 from lnhg.studies.groups import size_of, texture_of
 from lnhg.studies.scores import nodule_scores, reader_scores
@@ -91,13 +88,37 @@ def test_the_mean_surface_distance_counts_both_surfaces_and_the_hausdorff_distan
     assert measured.hausdorff95 == pytest.approx(0.95 * 4)  # the percentile of 0 and 4
 
 
-def test_surface_distances_of_balls_agree_with_scipy() -> None:
+def test_the_wall_of_a_hole_is_surface_and_so_is_the_edge_of_the_image() -> None:
+    cube = np.zeros((7, 7, 7), bool)
+    cube[1:6, 1:6, 1:6] = True
+    hollow = cube.copy()
+    hollow[3, 3, 3] = False
+    assert surface_distances(cube, cube, (1, 1, 1)) == SurfaceDistances(0, 0)
+    # 98 voxels of the cube are surface, 6 more around the hole, each 1 mm below the outside.
+    measured = surface_distances(cube, hollow, (1, 1, 1))
+    assert measured.mean == pytest.approx(6 / (98 + 98 + 6))
+    assert measured.hausdorff95 == pytest.approx(0.85)  # rank 97.85 of 98 times 0 and 6 times 1
+    # All but the middle of 27 voxels that fill the image: 9 of them 1 mm away, and the middle from the other side.
+    full = np.ones((3, 3, 3), bool)
+    assert surface_distances(full, full & (np.arange(3) < 2), (1, 1, 1)).mean == pytest.approx((9 + 1) / (26 + 18))
+
+
+def test_surface_distances_of_balls_agree_with_a_distance_map() -> None:
     one, other, spacing = ball(), ball(k=7, j=22, radius=6), (0.6, 0.7, 2.5)
-    rims = [np.argwhere(mask & ~ndimage.binary_erosion(mask)) * spacing[::-1] for mask in (one, other)]
-    there, back = (cKDTree(to).query(of)[0] for of, to in (rims, rims[::-1]))
+    rims = [mask & ~ndimage.binary_erosion(mask) for mask in (one, other)]
+    there, back = (ndimage.distance_transform_edt(~to, sampling=spacing[::-1])[of] for of, to in (rims, rims[::-1]))
     measured = surface_distances(one, other, spacing)
-    assert measured.hausdorff95 == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), rel=1e-5)
-    assert measured.mean == pytest.approx(np.concatenate([there, back]).mean(), rel=1e-5)
+    assert measured.hausdorff95 == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)))
+    assert measured.mean == pytest.approx(np.concatenate([there, back]).mean())
+
+
+def test_slabs_that_are_shifted_lie_as_far_apart_as_they_were_moved() -> None:
+    one = np.zeros((20, 9, 9), bool)
+    one[3:6] = True
+    measured = surface_distances(one, np.roll(one, 10, 0), (0.6, 0.7, 2.5))
+    # Each slab has two faces of 81 voxels, 10 and 8 slices away from the other slab, and a ring of 32 between.
+    assert measured.hausdorff95 == pytest.approx(25.0)
+    assert measured.mean == pytest.approx(22.5)
 
 
 def test_errors_of_volume_and_diameter_are_relative_to_the_reference() -> None:

@@ -16,8 +16,8 @@ from lnhg.core.resources import resource
 from lnhg.data.rounding import Rounding
 from lnhg.data.scans import read_scan
 from lnhg.data.training_data import cutouts_of
-from lnhg.evaluation.dice import match_nodules
 from lnhg.evaluation.froc import cutout_score
+from lnhg.evaluation.measures import match_nodules
 from lnhg.networks.models import load_models
 from lnhg.networks.weights import kinds_in, load_weights
 from lnhg.options import Options

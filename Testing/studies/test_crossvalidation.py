@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lnhg.cli import main
-from lnhg.evaluation.dice import seeded_dice
+from lnhg.evaluation.seeded import seeded_dice
 from lnhg.options import Options
 from lnhg.studies.crossvalidation import THRESHOLDS, best_threshold
 from lnhg.studies.scores import FoldScores, NoduleScore, score

@@ -16,7 +16,8 @@ from lnhg.cli import main
 from lnhg.core.ct import CT
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.data.cutouts import Cutout
-from lnhg.evaluation.dice import centre_of, match_nodules
+from lnhg.evaluation.measures import match_nodules
+from lnhg.evaluation.seeded import centre_of
 from lnhg.phantom import Phantom, chest_phantom
 from lnhg.training.checkpoint import read_checkpoint
 from training_data import command, environment, kill_after, log_rows, write_data

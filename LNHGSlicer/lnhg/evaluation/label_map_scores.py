@@ -13,9 +13,8 @@ import numpy as np
 
 from ..errors import InputError
 from .detection_scores import Counts, count_nodules, count_slices
-from .dice import match_nodules
 from .label_maps import LabelMap, check_same_grid, label_files, read_label_map
-from .measures import Measures, measure
+from .measures import Measures, match_nodules, measure
 
 _TITLES = {
     "dice": "Dice",

@@ -20,7 +20,7 @@ from ..data.cutouts import Cutout
 from ..data.splits import list_in_fold, read_folds, write_folds
 from ..data.training_data import cutouts_of
 from ..errors import InputError
-from ..evaluation.dice import seeded_dice
+from ..evaluation.seeded import seeded_dice
 from ..networks.generator import build_generator
 from ..networks.models import Models
 from ..options import Options

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.atomic_file import whole
 from ..data.cutouts import Cutout
-from ..evaluation.dice import seeded
+from ..evaluation.seeded import seeded
 from ..networks.models import Models
 
 #: What was done to a cut-out before the run: nothing.

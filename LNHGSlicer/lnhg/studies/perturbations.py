@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from ..core.ct import AIR_HU
 from ..data.cutouts import Cutout
-from ..evaluation.dice import dice
+from ..evaluation.measures import dice
 from ..evaluation.references import readers
 
 _NOISE_HU = 20.0

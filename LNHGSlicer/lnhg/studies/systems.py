@@ -11,9 +11,10 @@ import numpy as np
 from ..data.cutouts import Cutout
 from ..data.scans import LabelledScan
 from ..errors import InputError
-from ..evaluation.dice import match_nodules, seeded
 from ..evaluation.foreign_results import read_labels_on
 from ..evaluation.label_maps import label_files
+from ..evaluation.measures import match_nodules
+from ..evaluation.seeded import seeded
 from ..networks.models import load_models
 from ..options import Options
 from ..pipeline import segment

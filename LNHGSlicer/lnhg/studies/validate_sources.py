@@ -11,8 +11,9 @@ from ..core.geometry import equivalent_diameter
 from ..core.result import Result
 from ..data.cutouts import SOLID_TEXTURE, Cutout
 from ..data.scans import LabelledScan
-from ..evaluation.dice import match_nodules, seeded_dice
 from ..evaluation.froc import cutout_score
+from ..evaluation.measures import match_nodules
+from ..evaluation.seeded import seeded_dice
 from ..evaluation.statistics import bootstrap_interval
 from ..networks.models import Models
 from ..pipeline import segment

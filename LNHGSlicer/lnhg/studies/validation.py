@@ -15,8 +15,9 @@ from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..data.training_data import cubes_in
 from ..errors import InputError
-from ..evaluation.dice import dice, match_nodules, seeded
 from ..evaluation.froc import RATES, Again, as_found, cutout_score, scan_finds, sensitivity_at
+from ..evaluation.measures import dice, match_nodules
+from ..evaluation.seeded import seeded
 from ..networks.models import Models, load_models
 from ..networks.rescoring import apply_rescorer, rescore
 from ..pipeline import segment

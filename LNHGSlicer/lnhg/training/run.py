@@ -13,7 +13,7 @@ from ..data.cutouts import Cutout
 from ..data.scans import LabelledScan
 from ..data.splits import list_of
 from ..data.training_data import cutouts_of, scans_of
-from ..evaluation.dice import seeded_dice
+from ..evaluation.seeded import seeded_dice
 from ..networks.generator import Generator
 from ..networks.models import Models
 from ..networks.perceptual import PerceptualFeatures
