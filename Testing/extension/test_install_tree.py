@@ -115,9 +115,14 @@ def test_slicer_finds_one_module_in_an_installed_extension(extension):
     assert files(extension, "*.py") == {"LNHGSlicer.py"}
 
 
+def test_an_installed_extension_holds_the_templates_of_its_pages(extension):
+    assert_templates_are_there(extension)
+
+
 def test_an_installed_extension_holds_panel_icon_and_list_of_packages(extension):
     assert {"UI/LNHGSlicer.ui", "requirements.txt"} <= files(extension / "Resources", "**/*")
     assert files(extension / "Resources", "**/*") == files(MODULE / "Resources", "**/*")
+    assert "jinja2" in (extension / "Resources" / "requirements.txt").read_text(encoding="utf-8")
 
 
 def test_an_installed_extension_holds_weights_and_colours_where_the_method_looks(extension, tmp_path):
@@ -134,6 +139,7 @@ def test_an_installed_wheel_holds_the_method_with_weights_and_colours_and_what_w
     for package in ("lnhg", "LNHGSlicerLib"):
         assert files(wheel / package, "**/*.py") == files(MODULE / package, "**/*.py")
     assert_weights_and_colours_are_found(wheel, tmp_path)
+    assert_templates_are_there(wheel)
 
 
 @pytest.mark.slow
@@ -141,10 +147,21 @@ def test_an_installed_wheel_segments_as_the_checkout_does(wheel, ct, in_checkout
     assert_same(*segment(wheel, ct, tmp_path), in_checkout)
 
 
+def assert_templates_are_there(package: Path) -> None:
+    templates = Path("lnhg") / "writers" / "templates"
+    assert {"report.html", "report.css"} <= files(package / templates, "*") == files(MODULE / templates, "*")
+
+
 def assert_weights_and_colours_are_found(package: Path, work: Path) -> None:
-    """All of them are there, and the method finds its colour table in the installation, the one of the checkout."""
-    for folder in ("Models", "Colors"):
-        assert files(package / "lnhg" / "resources" / folder, "**/*") == files(ROOT / "Resources" / folder, "**/*")
+    """All that ships is there, and the method finds its colour table in the installation, the one of the checkout.
+
+    Logs of the training and weights that are for comparing stay in the repository.
+    """
+    resources, models = package / "lnhg" / "resources", ROOT / "Resources" / "Models"
+    assert files(resources / "Colors", "**/*") == files(ROOT / "Resources" / "Colors", "**/*")
+    assert files(resources / "Models", "**/*") == {name for name in files(models, "*") if not name.endswith(".csv")}
+    for name in files(resources / "Models", "**/*"):
+        assert (resources / "Models" / name).read_bytes() == (models / name).read_bytes()
     program = "from lnhg.core.resources import resource; print(resource('Colors', 'LNHG-Heterogeneity.ctbl'))"
     found = Path(python(package, work, "-c", program).strip())
     assert found == package / "lnhg" / "resources" / "Colors" / "LNHG-Heterogeneity.ctbl"
