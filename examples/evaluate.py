@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from lnhg.evaluation.dice import match_nodules
 from lnhg.evaluation.label_maps import check_same_grid, read_label_map
+from lnhg.evaluation.measures import match_nodules
 
 found, reference = (read_label_map(Path(path)) for path in sys.argv[1:3])
 check_same_grid(found, reference)
