@@ -155,7 +155,7 @@ def test_one_command_makes_the_whole_page_and_the_second_time_runs_nothing_again
         "Detector alone",
         "Repeatability in the consensus",
         "Rank correlation",
-        "The paper&#x27;s contrast",
+        "The paper&#39;s contrast",
     ):
         assert part in text
     assert "12 patients, 12 nodules" in text and "LIDC-IDRI-0105" not in text
