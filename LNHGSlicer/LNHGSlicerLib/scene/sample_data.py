@@ -17,7 +17,10 @@ _ICON = Path(__file__).resolve().parents[2] / "Resources" / "Icons" / "LNHGSlice
 
 def register() -> None:
     """Add the synthetic chest to Sample Data, once however often it is called; for when Slicer has started."""
-    import SampleData  # a module of Slicer, which the library alone does not have
+    try:
+        import SampleData  # a module of Slicer, which the library alone and some applications do not have
+    except ModuleNotFoundError:
+        return
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
