@@ -14,7 +14,13 @@ from lnhg.cli import _parser
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    README,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "Resources" / "Models").rglob("*.md")),
+]
 #: What a reader does today; the pages of what was done keep the commands of their time.
 GUIDES = [README, *(ROOT / "docs" / f"{name}.md" for name in ("radiologist", "command_line", "training", "evaluation"))]
 
@@ -66,11 +72,7 @@ def test_links_and_pictures_lead_somewhere(page: Path):
         assert not anchor or anchor in anchors(to), target
 
 
-@pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if page.name not in ("developing.md", "bad_inputs.md", "result_json.md")],
-    ids=lambda page: page.name,
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_line_of_text_is_longer_than_a_window(page: Path):
     assert [line for line in prose(page) if len(line) > 120] == []
 
