@@ -173,13 +173,15 @@ def test_images_of_one_place_again_and_again_do_not_stand_in_the_way_of_the_ches
     assert said(ct, "CT scans", "series 3 (60 slices)")
 
 
-def test_batch_passes_over_images_that_watch_one_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "other", [{}, {"SeriesInstanceUID": "1.2.77"}, {"SeriesInstanceUID": "1.2.77", "StudyInstanceUID": "1.7"}]
+)
+def test_batch_passes_over_images_that_watch_one_place(tmp_path: Path, other: dict[str, object]) -> None:
     chest(tmp_path / "tree", **ONE, AcquisitionNumber=2)
     hu, grid = stack(20, 4)
     for number in range(20):
-        write_slice(
-            tmp_path / "tree" / f"watch{number}.dcm", hu[number], 40, grid, **ONE, AcquisitionNumber=1, InstanceNumber=number
-        )
+        tags = {**ONE, **other, "AcquisitionNumber": 1, "InstanceNumber": number}
+        write_slice(tmp_path / "tree" / f"watch{number}.dcm", hu[number], 40, grid, **tags)
     assert [len(scan.read().hu) for scan in find_scans([str(tmp_path / "tree")], tmp_path / "out")] == [60]
 
 

@@ -178,25 +178,25 @@ def _of_folder(top: Path, root: Path, leave_out: Path, report: Callable[[float],
                 damaged.append(folder)
             report(done / len(folders))
     stacks = {uid: scans_of(slices) for uid, slices in series.items()}
-    studies = {_study(stack) for of_series in stacks.values() for stack in of_series if not _watches(stack)}
+    patients = {_patient(stack) for of_series in stacks.values() for stack in of_series if not _watches(stack)}
     broken = [*damaged, *(Path(error.filename) for error in unreadable)]
     found = [
         *images,
-        *(scan for uid, of_series in stacks.items() for scan in _of_series(uid, of_series, studies, root)),
+        *(scan for uid, of_series in stacks.items() for scan in _of_series(uid, of_series, patients, root)),
         *(Scan("", folder, folders=(folder,), root=root) for folder in broken),
     ]
     return sorted(found, key=lambda scan: (scan.place, scan.number or 0))
 
 
-def _of_series(uid: str, stacks: list[Stack], studies: Collection[tuple[str, str]], root: Path) -> list[Scan]:
-    """The scans of one series, but images that watch the contrast arrive where their study has another scan."""
+def _of_series(uid: str, stacks: list[Stack], patients: Collection[tuple[str, str]], root: Path) -> list[Scan]:
+    """The scans of one series, but images that watch the contrast arrive where the patient has another scan."""
     folders = tuple(dict.fromkeys(one.file.parent for stack in stacks for one in stack.slices))
     if not uid:  # a series without UID cannot be asked for: the folders are read, and the choice is made then
         return [Scan("", _common(folders), folders=folders, root=root)]
     return [
         Scan("", _common({one.file.parent for one in stack.slices}), uid, number if len(stacks) > 1 else None, folders, root)
         for number, stack in enumerate(stacks, 1)
-        if not (_watches(stack) and _study(stack) in studies)
+        if not (_watches(stack) and _patient(stack) in patients)
     ]
 
 
@@ -205,8 +205,8 @@ def _watches(stack: Stack) -> bool:
     return len(stack.slices) > 1 and stack.places == 1
 
 
-def _study(stack: Stack) -> tuple[str, str]:
-    return stack.first.texts["PatientID"], stack.first.texts["StudyInstanceUID"]
+def _patient(stack: Stack) -> tuple[str, str]:
+    return stack.first.texts["PatientID"], stack.first.texts["PatientName"]
 
 
 def _common(folders: Iterable[Path]) -> Path:
