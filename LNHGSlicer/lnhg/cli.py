@@ -1,12 +1,17 @@
-"""The command line: `lnhg` and `python -m lnhg`. Exit codes: 0 done, 2 unusable input, 130 cancelled, 1 a fault of ours."""
+"""The command line: `lnhg` and `python -m lnhg`.
+
+Exit codes: 0 done, 2 unusable input, 130 cancelled, 141 nobody reads the output any more, 1 a fault of ours.
+"""
 
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from . import __version__
@@ -24,9 +29,12 @@ from .commands import (
     weights,
 )
 from .commands.common import print_json
+from .commands.terminal import PlainFormatter, forget_stdout, plain, plain_output
 from .errors import Cancelled, InputError, LNHGError
 
 _DESCRIPTION = "Lung nodules and their heterogeneity on chest CT. Research use only, not for diagnosis."
+
+_PIPE_CLOSED = 141
 
 # Options whose value may begin with a minus sign, which argparse would take for another option.
 _POINTS = ("--seed", "--roi")
@@ -38,21 +46,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = _joined(list(sys.argv[1:] if arguments is None else arguments))
     parsed = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO if parsed.verbose else logging.WARNING, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(PlainFormatter("%(message)s"))
     try:
-        parsed.run(parsed)
-    except (LNHGError, KeyboardInterrupt) as error:
-        failure = error if isinstance(error, LNHGError) else Cancelled("The run was cancelled; nothing was written.")
+        with plain_output():
+            parsed.run(parsed)
+    except (LNHGError, KeyboardInterrupt, OSError, MemoryError, ModuleNotFoundError) as error:
+        if _pipe_closed(error):
+            forget_stdout()
+            _say("The output was closed before all was told; what was finished is kept.")
+            return _PIPE_CLOSED
+        failure = _failure(error)
         if getattr(parsed, "json_progress", False):
-            print_json({"error": str(failure)})
-        print(f"lnhg: {failure}", file=sys.stderr)
+            with suppress(OSError):
+                print_json({"error": str(failure)})
+        _say(str(failure))
         return failure.exit_code
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "lnhg":
-            raise
-        missing = f"The package {error.name} is missing; install it, or all of them: pip install 'lnhg[train,batch]'."
-        print(f"lnhg: {missing}", file=sys.stderr)
-        return InputError.exit_code
     return 0
+
+
+def _pipe_closed(error: BaseException) -> bool:
+    """Whether nobody reads the output any more; Windows calls that an invalid argument."""
+    on_windows = sys.platform == "win32" and isinstance(error, OSError) and error.errno == errno.EINVAL and not error.filename
+    return isinstance(error, BrokenPipeError) or on_windows
+
+
+def _failure(error: BaseException) -> LNHGError:
+    """What a person is told of an error; raises it again where it is a fault of ours."""
+    if isinstance(error, LNHGError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Cancelled("The run was cancelled; nothing was written.")
+    if isinstance(error, MemoryError):
+        return InputError("Memory ran out; close other programs, or give a smaller input.")
+    if isinstance(error, OSError):
+        what = f"{error.filename}: " if error.filename else ""
+        return InputError(f"{what}{error.strerror or error}; make room or ask for the right, and run the same command again.")
+    assert isinstance(error, ModuleNotFoundError)
+    if error.name is None or error.name.partition(".")[0] == "lnhg":
+        raise error
+    return InputError(f"The package {error.name} is missing; install it, or all of them: pip install 'lnhg[train,batch]'.")
+
+
+def _say(sentence: str) -> None:
+    with suppress(OSError):  # stderr may be closed too
+        print(f"lnhg: {plain(sentence)}", file=sys.stderr)
 
 
 def _terminated(*_: object) -> None:
@@ -74,7 +112,7 @@ class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with the arguments, without the page of usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(InputError.exit_code, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(InputError.exit_code, f"{self.prog}: {plain(message)}; see {self.prog} --help\n")
 
 
 def _parser() -> argparse.ArgumentParser:

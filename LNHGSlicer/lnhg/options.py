@@ -5,6 +5,7 @@ The command line, the Slicer module's parameter node and `lnhg.segment` are made
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -14,10 +15,16 @@ from .errors import InputError
 
 #: The widest rim, mm.
 WIDEST_RIM_MM = 10.0
+#: More CPU threads than any machine has.
+MOST_THREADS = 1024
+_WIDEST_NODULE_MM = 1000.0
+_MOST_AT_A_TIME = 100_000
 
 
-def _option(default: Any, help: str, *, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "choices": choices, "minimum": minimum})
+def _option(
+    default: Any, help: str, *, choices: tuple[str, ...] = (), minimum: float | None = None, maximum: float = math.inf
+) -> Any:
+    return field(default=default, metadata={"help": help, "choices": choices, "minimum": minimum, "maximum": maximum})
 
 
 @dataclass(frozen=True)
@@ -28,8 +35,10 @@ class Options:
         None, "folder with weights and manifests; a generator alone goes with the shipped detector (default: the shipped ones)"
     )
     device: str = _option("auto", "where the networks run", choices=("auto", "cuda", "mps", "cpu"))
-    threads: int | None = _option(None, "CPU threads (default: all cores)", minimum=1)
-    batch_size: int | None = _option(None, "tiles or slices a batch (default: from free memory)", minimum=1)
+    threads: int | None = _option(None, "CPU threads (default: all cores)", minimum=1, maximum=MOST_THREADS)
+    batch_size: int | None = _option(
+        None, "tiles or slices a batch (default: from free memory)", minimum=1, maximum=_MOST_AT_A_TIME
+    )
     triplets: str = _option(
         "averaged",
         "volumes of three slices: as many mm apart as the weights say, with a slice averaged over the three that hold it or "
@@ -39,20 +48,25 @@ class Options:
     fusion: str = _option(
         "scan", "fusion rule: in 3D over the scan, or slice by slice as in the paper", choices=("scan", "paper")
     )
-    generator_threshold: float | None = _option(None, "threshold on G(x) that bounds a nodule", minimum=0)
+    generator_threshold: float | None = _option(None, "threshold on G(x) that bounds a nodule", minimum=0, maximum=1)
     edge: str = _option(
         "peak",
         "a nodule ends at the threshold on G(x) times the nodule's own peak, or at the threshold itself as in the paper",
         choices=("peak", "fixed"),
     )
-    score_threshold: float | None = _option(None, "lowest detector score of a candidate", minimum=0)
+    score_threshold: float | None = _option(None, "lowest detector score of a candidate", minimum=0, maximum=1)
     false_finds_per_scan: float | None = _option(
-        None, "about so many false nodules a scan, as measured of the weights: sets the lowest detector score", minimum=0
+        None,
+        "about so many false nodules a scan, as measured of the weights: sets the lowest detector score",
+        minimum=0,
+        maximum=_MOST_AT_A_TIME,
     )
     detector_alone: bool = _option(
         False, "take candidates as the detector scores them, as in the paper, without the second look of the rescorer"
     )
-    minimum_diameter: float = _option(3.0, "smallest nodule kept: diameter of the sphere of equal volume, mm", minimum=0)
+    minimum_diameter: float = _option(
+        3.0, "smallest nodule kept: diameter of the sphere of equal volume, mm", minimum=0, maximum=_WIDEST_NODULE_MM
+    )
     heterogeneity: str = _option(
         "inverse", "map: 1 - normalised G(x), or normalised G(x) itself", choices=("inverse", "intensity")
     )
@@ -61,7 +75,7 @@ class Options:
         "range of the map: over the scan's nodules, each nodule, or each whole slice as in the paper",
         choices=("scan", "nodule", "slice"),
     )
-    rim: float = _option(1.0, "outer layer of a nodule that is told apart from its core, mm", minimum=0)
+    rim: float = _option(1.0, "outer layer of a nodule that is told apart from its core, mm", minimum=0, maximum=WIDEST_RIM_MM)
     hide_rim: bool = _option(False, "leave the rim out of the map; the table keeps its figures")
     roi: tuple[float, ...] | None = _option(None, "only nodules centred in this box: RAS bounds R0,R1,A0,A1,S0,S1 in mm")
     slices: tuple[int, int] | None = _option(None, "only nodules centred on slices A to B of the CT as stored, from 0")
@@ -74,19 +88,20 @@ class Options:
     def __post_init__(self) -> None:
         for option in fields(self):
             value = getattr(self, option.name)
-            choices, minimum = option.metadata["choices"], option.metadata["minimum"]
+            choices, minimum, maximum = (option.metadata[name] for name in ("choices", "minimum", "maximum"))
             if choices and value not in choices:
                 raise InputError(f"Option {option.name} is {value!r}; choose one of {', '.join(choices)}.")
             if minimum is not None and value is not None and not value >= minimum:
                 raise InputError(f"Option {option.name} is {value}; it must be at least {minimum:g}.")
-        if self.rim > WIDEST_RIM_MM:
-            raise InputError(f"Option rim is {self.rim} mm; it must be at most {WIDEST_RIM_MM:g} mm.")
+            if minimum is not None and value is not None and not value <= maximum:
+                raise InputError(f"Option {option.name} is {value}; it must be at most {maximum:g}.")
         if self.score_threshold is not None and self.false_finds_per_scan is not None:
             raise InputError("Give the lowest detector score or the false finds per scan, not both: one sets the other.")
         if self.roi is not None and (
-            len(self.roi) != 6 or any(a >= b for a, b in zip(self.roi[::2], self.roi[1::2], strict=True))
+            len(self.roi) != 6
+            or not all(-math.inf < a < b < math.inf for a, b in zip(self.roi[::2], self.roi[1::2], strict=True))
         ):
-            raise InputError("The region needs six RAS bounds R0,R1,A0,A1,S0,S1 in mm, each pair rising.")
+            raise InputError("The region needs six RAS bounds R0,R1,A0,A1,S0,S1 in mm, finite and each pair rising.")
         if self.slices is not None and not 0 <= self.slices[0] <= self.slices[1]:
             raise InputError("The slice range needs two numbers A-B with 0 <= A <= B.")
 

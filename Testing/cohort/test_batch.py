@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import http.client
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,12 +25,14 @@ from dicom_files import write_series
 from lnhg import cli
 from lnhg.cohort import segmenting as batch
 from lnhg.cohort.scans import find_scans
+from lnhg.core.lock import locked
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
 from lnhg.networks.detector import DetectorArchitecture, build_detector
 from lnhg.networks.generator import Generator
 from lnhg.networks.grid import NetworkGrid
-from lnhg.networks.weights import save_weights
+from lnhg.networks.weights import change_manifest, save_weights
+from lnhg.options import Options
 
 distributed = pytest.importorskip("distributed", reason="many scans need Dask")
 
@@ -135,7 +139,7 @@ def names(*inputs, leave_out=Path("nowhere")):
 def test_every_scan_has_the_results_of_segment_and_its_rows_in_one_table(run_drawn, scans, weights, tmp_path, capsys):
     assert run_drawn(scans) == 0
     output = tmp_path / "out"
-    assert sorted(path.name for path in output.iterdir()) == ["cohort.csv", "nodules.csv", "scans"]
+    assert sorted(path.name for path in output.iterdir()) == [".lnhg-lock", "cohort.csv", "nodules.csv", "scans"]
     assert "2 scans segmented, 0 were finished before, 0 failed" in capsys.readouterr().out
     alone = tmp_path / "alone"
     words = ["segment", scans / "anna" / "ct.nrrd", "--output", alone, *options(weights)]
@@ -158,7 +162,7 @@ def test_a_broken_scan_is_listed_with_its_reason_and_the_rest_goes_on(run, scans
     assert run(scans) == 3
     assert statuses(tmp_path / "out") == {"anna_ct": "done", "ben_broken": "failed", "ben_ct": "done"}
     broken = next(row for row in rows(tmp_path / "out" / "cohort.csv") if row["status"] == "failed")
-    assert broken["reason"] == "broken.nrrd is damaged, cut off or no image (it does not start as NRRD does); copy it again."
+    assert broken["reason"] == "A file is damaged, cut off or no image (it does not start as NRRD does); copy it again."
     assert float(broken["seconds"]) >= 0
     assert not (tmp_path / "out" / "scans" / "ben_broken").exists()
     assert "1 of 3 scans failed, the others are done; " in capsys.readouterr().err
@@ -173,7 +177,7 @@ def test_a_fault_of_the_program_fails_one_scan_alone(run, scans, tmp_path, monke
     monkeypatch.setattr(batch, "segment", faulty)
     assert run(scans) == 3
     assert statuses(tmp_path / "out") == {"anna_ct": "failed", "ben_ct": "done"}
-    assert rows(tmp_path / "out" / "cohort.csv")[0]["reason"] == "ZeroDivisionError: in ct.nrrd", "no path is written"
+    assert rows(tmp_path / "out" / "cohort.csv")[0]["reason"] == "ZeroDivisionError: in a file", "no path or name is written"
 
 
 def test_no_usable_scan_is_an_error(run, tmp_path, capsys):
@@ -231,8 +235,7 @@ def test_finished_scans_are_skipped_until_scan_options_or_weights_change(run, sc
     other = shutil.copytree(weights, tmp_path / "other weights")
     assert run(scans, more=["--rim", 2, "--weights", other]) == 0
     assert statuses(output) == {"anna_ct": "skipped", "ben_ct": "skipped"}, "the same weights in another place"
-    manifest = (other / "generator.json").read_text()
-    (other / "generator.json").write_text(manifest.replace('"g": 0.5', '"g": 0.4'))
+    change_manifest(other, "generator", thresholds={"g": 0.4})
     assert run(scans, more=["--rim", 2, "--weights", other]) == 0
     assert statuses(output) == {"anna_ct": "done", "ben_ct": "done"}, "another threshold, and the networks are loaded again"
 
@@ -292,6 +295,177 @@ def test_results_that_cannot_be_written_leave_those_of_before_whole(run, scans, 
     assert rows(tmp_path / "out" / "cohort.csv")[0]["reason"] == "The disk is full."
 
 
+# ---------------------------------------------------------------- what is damaged, foreign, in use or without an end
+
+
+@pytest.mark.parametrize("name", ["nodules.csv", "labels.nrrd", "heterogeneity.nrrd", "result.json"])
+def test_a_damaged_result_is_made_again_and_what_was_there_is_kept_aside(run, scans, tmp_path, name):
+    assert run(scans / "anna") == 0
+    folder = tmp_path / "out" / "scans" / "ct"
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[: len(whole) // 2])
+    assert run(scans / "anna") == 0
+    assert statuses(tmp_path / "out") == {"ct": "done"}
+    assert len((folder / name).read_bytes()) >= len(whole) - 40, "seconds differ in their digits"
+    assert (tmp_path / "out" / "set-aside" / "ct-1" / name).read_bytes() == whole[: len(whole) // 2]
+    assert run(scans / "anna") == 0
+    assert statuses(tmp_path / "out") == {"ct": "skipped"}
+
+
+def test_a_result_without_one_of_its_files_is_made_again(run, scans, tmp_path):
+    assert run(scans / "anna") == 0
+    (tmp_path / "out" / "scans" / "ct" / "heterogeneity.nrrd").unlink()
+    assert run(scans / "anna") == 0
+    assert statuses(tmp_path / "out") == {"ct": "done"}
+    assert not (tmp_path / "out" / "set-aside").exists(), "nothing was lost"
+
+
+def test_notes_that_a_person_left_among_results_are_kept(run, scans, tmp_path):
+    assert run(scans / "anna") == 0
+    (tmp_path / "out" / "scans" / "ct" / "notes.txt").write_text("mine")
+    assert run(scans / "anna", more=["--rim", 2]) == 0
+    assert (tmp_path / "out" / "set-aside" / "ct-1" / "notes.txt").read_text() == "mine"
+
+
+def test_a_folder_that_is_no_result_is_never_replaced(run, scans, tmp_path):
+    """Scans that lie where the results of one of their name would go."""
+    mine = tmp_path / "out" / "scans" / "ct"
+    write_ct(mine / "ct.nrrd")
+    before = (mine / "ct.nrrd").read_bytes()
+    assert run(scans / "anna") == 2
+    assert (mine / "ct.nrrd").read_bytes() == before and [path.name for path in mine.iterdir()] == ["ct.nrrd"]
+    (row,) = rows(tmp_path / "out" / "cohort.csv")
+    assert row["reason"] == "The folder ct in scans was not written by lnhg batch; move it away or rename the scan."
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("nodules.csv", "nodule,patient\n1,2\n"), ("cohort.csv", "ct,name\na.nrrd,a\n"), ("nodules.csv", ""), ("cohort.csv", "x")],
+)
+def test_a_table_that_is_none_of_a_cohort_is_never_replaced(run, scans, tmp_path, capsys, name, content):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text(content)
+    assert run(scans) == 2
+    told = capsys.readouterr().err
+    assert f"{name} would be replaced, but is no table of lnhg batch; move it away or choose another folder." in told
+    assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {name: content}
+
+
+def test_a_second_batch_into_one_folder_is_refused_and_takes_nothing_away(run, scans, tmp_path, capsys):
+    work = tmp_path / "out" / batch._WORK
+    work.mkdir(parents=True)
+    (work / "being made").write_text("by the first")
+    with locked(tmp_path / "out", "batch"):
+        assert run(scans) == 2
+    assert "Another batch works in out just now; wait until it has ended, or choose another folder." in capsys.readouterr().err
+    assert (work / "being made").read_text() == "by the first"
+    assert run(scans) == 0, "and afterwards it goes on"
+
+
+def test_tables_are_written_though_a_result_was_taken_away_meanwhile(run, scans, tmp_path, monkeypatch):
+    def gone(row, count):
+        shutil.rmtree(tmp_path / "out" / "scans" / "anna_ct", ignore_errors=True)
+
+    monkeypatch.setattr("lnhg.commands.batch._tell", gone)
+    assert run(scans) == 0
+    assert statuses(tmp_path / "out") == {"anna_ct": "done", "ben_ct": "done"}
+    assert {row["scan"] for row in rows(tmp_path / "out" / "nodules.csv")} == {"ben_ct"}
+
+
+class _Endless:
+    """A client whose worker never ends what it was given; what it is asked to do is noted."""
+
+    def __init__(self):
+        self.restarted = []
+
+    def nthreads(self):
+        return {"tcp://a": 1}
+
+    def submit(self, function, scan, cohort, key, pure):
+        self.future = SimpleNamespace(key=key, status="pending", cancel=lambda: None, release=lambda: None)
+        return _Hashable(self.future)
+
+    def processing(self):
+        return {"tcp://a": (self.future.key,), "tcp://b": ()}
+
+    def restart_workers(self, workers, timeout, raise_for_error):
+        self.restarted.append(list(workers))
+
+
+class _Hashable:
+    def __init__(self, values):
+        self.__dict__.update(vars(values))
+
+
+@pytest.mark.parametrize("with_nanny", [True, False])
+def test_an_endless_scan_is_given_up_and_listed_and_its_worker_starts_anew(weights, scans, tmp_path, monkeypatch, with_nanny):
+    def never(futures, timeout, return_when):
+        raise distributed.TimeoutError
+
+    def no_nanny(*_, **__):
+        raise ValueError("no nanny")
+
+    monkeypatch.setattr("distributed.wait", never)
+    client = _Endless()
+    if not with_nanny:
+        client.restart_workers = no_nanny
+    cohort = batch.Cohort(tmp_path / "out", Options(), "hash")
+    found = list(batch.segment_cohort(client, find_scans([str(scans)], tmp_path / "out"), cohort, limit=0.0001))
+    assert [(row.scan, row.status) for row in found] == [("anna_ct", "failed"), ("ben_ct", "failed")]
+    assert found[0].reason.startswith("It took longer than 0.0001 minutes and was given up; give more with --time-limit.")
+    assert client.restarted == ([["tcp://a"], ["tcp://a"]] if with_nanny else [])
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [
+        ("Hans-Mueller.nrrd is damaged; copy it again.", "A file is damaged; copy it again."),
+        (
+            "No CT series in Hans-Mueller.nrrd fits 'Lunge Mueller'; give one of these.",
+            "No CT series in a file fits ...; give one of these.",
+        ),
+        ("It holds series 3 (Thorax (Mueller), 12 slices); choose.", "It holds series 3; choose."),
+        ("It holds series without a number (Mueller, 12 slices); choose.", "It holds series without a number; choose."),
+    ],
+)
+def test_reasons_in_the_table_name_nobody(tmp_path, reason, kept):
+    scan = batch.Scan("a", tmp_path / "Hans-Mueller.nrrd")
+    assert batch._without_names(reason, scan) == kept
+
+
+def test_the_names_of_all_files_of_a_scan_are_left_out(tmp_path):
+    for name in ("Mueller.001.dcm", "Mueller.002.dcm"):
+        (tmp_path / name).write_text("x")
+    scan = batch.Scan("a", tmp_path, folders=(tmp_path,))
+    assert batch._without_names("Mueller.001.dcm and Mueller.002.dcm are cut off.", scan) == "A file and a file are cut off."
+
+
+@pytest.mark.slow
+def test_nobody_without_its_certificate_can_talk_to_the_workers_of_this_machine(monkeypatch):
+    psutil = pytest.importorskip("psutil")
+    with batch.local_client(1) as client:
+        address = client.scheduler.address
+        assert address.startswith("tls://127.0.0.1")
+        with pytest.raises((OSError, TypeError, ValueError)):
+            distributed.Client(address.replace("tls://", "tcp://"), timeout=3)
+        pids = [os.getpid(), *client.run(os.getpid).values()]
+        ports = {c.laddr for pid in pids for c in psutil.Process(pid).net_connections("tcp") if c.status == "LISTEN"}
+        assert {place.ip for place in ports} == {"127.0.0.1"}
+        for place in ports:
+            assert not answers_plainly(place.port), f"port {place.port} answers without a certificate"
+
+
+def answers_plainly(port):
+    """Whether a page of status with anything about the cohort is served."""
+    for page in ("/info/main/workers.html", "/json/counts.json", "/metrics", "/status"):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{page}", timeout=2) as answer:
+                return bool(answer.read())
+        except (OSError, http.client.HTTPException):
+            continue
+    return False
+
+
 # ---------------------------------------------------------------- finding the scans
 
 
@@ -332,7 +506,7 @@ def test_a_csv_names_scans_and_series(run, scans, tmp_path):
     )
     assert run(table) == 3
     assert statuses(tmp_path / "out") == {"first": "done", "scans_ben_ct": "done", "C-sharp": "done", "D": "failed"}
-    assert rows(tmp_path / "out" / "cohort.csv")[3]["reason"].startswith("missing.nrrd does not exist")
+    assert rows(tmp_path / "out" / "cohort.csv")[3]["reason"].startswith("A file does not exist")
     labels = sitk.ReadImage(str(tmp_path / "out" / "scans" / "C-sharp" / "labels.nrrd"))
     assert labels.GetSize() == SHAPE[::-1]
 
@@ -371,7 +545,7 @@ def test_every_ct_series_of_a_dicom_tree_is_a_scan(run, tmp_path):
     assert one.startswith("anna_study-") and other.startswith("anna_study-")
     assert rest == ["ben", "carl"]
     assert list(found.values()) == ["done", "done", "done", "failed"]
-    assert "1.dcm is damaged or cut off" in rows(tmp_path / "out" / "cohort.csv")[3]["reason"]
+    assert "A file is damaged or cut off" in rows(tmp_path / "out" / "cohort.csv")[3]["reason"]
     for name in (one, other, "ben"):
         labels = sitk.ReadImage(str(tmp_path / "out" / "scans" / name / "labels.nrrd"))
         assert labels.GetSize() == SHAPE[::-1], "slices in two folders are one scan"
@@ -503,7 +677,7 @@ def test_what_a_killed_worker_had_in_hand_is_done_again_and_every_scan_is_there_
         [(f"p{number}", *row.values()) for row in rows(folders / f"p{number}" / "nodules.csv")] for number in range(count)
     ]
     assert table == list(chain.from_iterable(of_scans)) and all(of_scans)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["cohort.csv", "nodules.csv", "scans"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".lnhg-lock", "cohort.csv", "nodules.csv", "scans"]
 
 
 def kill_with_a_scan_in_hand(client, worker, folders):

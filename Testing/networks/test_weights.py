@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
+from lnhg.core.seal import sealed
 from lnhg.errors import WeightsError
 from lnhg.networks.generator import Generator
-from lnhg.networks.weights import load_weights, read_manifest, save_weights
+from lnhg.networks.models import load_models
+from lnhg.networks.weights import change_manifest, load_weights, read_manifest, save_weights
 
 _MANIFEST = {
     "kind": "generator",
@@ -49,8 +52,9 @@ def _refusal(folder: Path) -> str:
 
 
 def _change(folder: Path, **values: Any) -> None:
+    """Other values in the manifest, sealed anew, as somebody who knows how could do."""
     path = folder / "generator.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    path.write_text(json.dumps(sealed({**json.loads(path.read_text()), **values})))
 
 
 def test_a_network_comes_back_from_disk(folder: Path, generator: Generator) -> None:
@@ -153,3 +157,105 @@ def test_a_manifest_with_another_hash_is_refused(folder: Path) -> None:
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     save_weights(tmp_path, "generator", Generator(width=3).state_dict(), _MANIFEST)
     assert "do not fit the architecture" in _refusal(tmp_path)
+
+
+# ---------------------------------------------------------------- values that nothing can be computed with
+
+
+def _forge(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """Other tensors under a manifest that names them rightly."""
+    tensors = {name: tensor.clone() for name, tensor in load_weights(folder, "generator").tensors.items()}
+    change(tensors)
+    content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    (folder / "generator.safetensors").write_bytes(content)
+    _change(folder, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["convolutions.0.weight", "deconvolutions.0.bias"])
+def test_weights_that_are_not_finite_are_refused_though_their_hash_is_right(folder: Path, name: str, value: float) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        tensors[name].view(-1)[-1] = value
+
+    _forge(folder, change)
+    assert f"hold values that are not finite (in {name})" in _refusal(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e6])
+def test_weights_that_fp16_cannot_hold_are_not_written(folder: Path, generator: Generator, value: float) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    state = generator.state_dict()
+    state["convolutions.0.bias"][0] = value
+    with pytest.raises(WeightsError, match="not finite"):
+        save_weights(folder, "generator", state, _MANIFEST)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.5, 10**400, "0.5", None, True])
+def test_a_threshold_that_no_score_can_reach_or_miss_is_refused(folder: Path, value: object) -> None:
+    path = folder / "generator.json"
+    path.write_text(json.dumps(sealed({**json.loads(path.read_text()), "thresholds": {"g": value}})))
+    assert "as its threshold g, which must be from 0 to 1" in _refusal(folder)
+    with pytest.raises(WeightsError, match="from 0 to 1"):
+        save_weights(folder, "generator", Generator(width=2).state_dict(), {**_MANIFEST, "thresholds": {"g": value}})
+
+
+def test_a_manifest_without_its_threshold_is_refused(folder: Path) -> None:
+    _change(folder, thresholds={"score": 0.5})
+    assert "names no threshold g" in _refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"g": 0.5', '"g": 0.4'), ('"pixel_mm": 1.0', '"pixel_mm": 1.4'), ('"seal": "', '"seal": "0')]
+)
+def test_a_manifest_that_was_changed_by_hand_is_refused(folder: Path, old: str, new: str) -> None:
+    path = folder / "generator.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    assert "was changed since it was written (its seal differs)" in _refusal(folder)
+
+
+def test_a_manifest_without_its_seal_is_refused_and_one_of_before_seals_is_read(folder: Path) -> None:
+    path = folder / "generator.json"
+    manifest = json.loads(path.read_text())
+    del manifest["seal"]
+    path.write_text(json.dumps(manifest))
+    assert "its seal differs" in _refusal(folder)
+    path.write_text(json.dumps({**manifest, "format": "lnhg-weights-1"}))
+    assert load_weights(folder, "generator").manifest["thresholds"] == {"g": 0.5}
+
+
+def test_a_manifest_that_the_program_changes_is_sealed_anew(folder: Path) -> None:
+    change_manifest(folder, "generator", thresholds={"g": 0.25})
+    assert load_weights(folder, "generator").manifest["thresholds"] == {"g": 0.25}
+
+
+@pytest.mark.parametrize("width", [10**9, 0, -1, "two", None, 3])
+def test_a_network_of_another_width_than_its_tensors_is_refused_before_memory_is_taken(folder: Path, width: object) -> None:
+    _change(folder, architecture={"width": width})
+    with pytest.raises(WeightsError, match=r"do not fit the architecture their manifest names; install them again\.$"):
+        load_models(folder, with_detector=False)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {},
+        {"rule": "fixed", "pixel_mm": 0, "window_hu": [-1000, 400]},
+        {"rule": "fixed", "pixel_mm": float("nan"), "window_hu": [-1000, 400]},
+        {"rule": "fixed", "pixel_mm": 1.0, "window_hu": [400, -1000]},
+        {"rule": "fixed", "pixel_mm": 1.0, "window_hu": [-1000]},
+        {"rule": "other", "pixel_mm": 1.0, "window_hu": [-1000, 400]},
+    ],
+)
+def test_a_grid_on_which_nothing_can_be_seen_is_refused(folder: Path, grid: dict[str, object]) -> None:
+    _change(folder, grid=grid)
+    with pytest.raises(WeightsError, match=r"names no usable grid; install the weights again\.$"):
+        load_models(folder, with_detector=False)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"format": "lnhg-weights-2", "kind": ', "null"])
+def test_a_manifest_of_any_text_ends_in_a_sentence(folder: Path, content: str) -> None:
+    (folder / "generator.json").write_text(content)
+    assert _refusal(folder).startswith(("The manifest generator.json is not readable JSON", "generator.json is not a manifest"))

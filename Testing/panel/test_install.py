@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -41,8 +42,10 @@ class PipDouble:
         self.calls.append(SimpleNamespace(how=how, words=words, constraints=Path(constraints).read_text()))
         if self.fails:
             raise self.fails
-        for word in [] if self.useless else words:
-            found = re.fullmatch(r"([\w-]+)>=([\d.]+)", word)
+        asked = Path(words[-1]).read_text().splitlines() if "-r" in words else words
+        self.calls[-1].asked = asked
+        for word in [] if self.useless else asked:
+            found = re.match(r"([\w-]+)[>=]=([\d.]+)", word)
             if found:
                 self.installed[found[1]] = found[2]
 
@@ -254,11 +257,12 @@ def folder(tmp_path):
 
 
 def test_from_a_folder_pip_gets_no_index_and_the_extension_is_not_asked(install, pip, folder):
-    agreeing(install).install(folder, print)
+    sentence = in_console(lambda: agreeing(install).install(folder, print))
+    assert sentence.startswith("Still missing: torchvision"), "the folder holds torch alone"
     (call,) = pip.calls
     assert call.how == "pip_install"
-    assert call.words[:3] == ["--no-index", "--find-links", str(folder)]
-    assert call.words[3:5] == ["torch>=2.5", "torchvision>=0.20"]
+    assert call.words[:-1] == ["--no-index", "--only-binary", ":all:", "--find-links", str(folder), "--require-hashes", "-r"]
+    assert call.asked == [f"torch==2.9.0 --hash=sha256:{hashlib.sha256(b'torch').hexdigest()}"]
     assert "numpy==2.4.1" in call.constraints
 
 
@@ -271,7 +275,17 @@ def test_a_file_that_is_not_the_one_in_the_list_is_refused_by_name(install, pip,
     assert pip.calls == []
 
 
-@pytest.mark.parametrize("name", ["torch-2.9.1-cp312-none-any.whl", "weights/detector.safetensors"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch-2.9.1-cp312-none-any.whl",
+        "weights/detector.safetensors",
+        "torch-2.9.0.tar.gz",
+        "safetensors-1.zip",
+        "weights/generator.pt",
+        "setup.py",
+    ],
+)
 def test_a_file_that_is_not_in_the_list_is_refused_by_name(install, pip, folder, name):
     (folder / name).write_bytes(b"slipped in")
     assert name in in_console(lambda: agreeing(install).install(folder, print))
@@ -283,3 +297,64 @@ def test_a_folder_without_its_list_or_without_a_file_of_the_list_is_refused(inst
     (folder / name).unlink()
     assert name in in_console(lambda: agreeing(install).install(folder, print))
     assert pip.calls == []
+
+
+@pytest.mark.parametrize("name", ["../outside.whl", "/etc/hostname", "weights/../../outside.whl"])
+def test_a_list_that_names_files_outside_of_its_folder_is_refused(install, pip, folder, name):
+    (folder.parent / "outside.whl").write_bytes(b"outside")
+    with (folder / "SHA256SUMS").open("a") as file:
+        file.write(f"{hashlib.sha256(b'outside').hexdigest()}  {name}\n")
+    assert name in in_console(lambda: agreeing(install).install(folder, print))
+    assert pip.calls == []
+
+
+def test_hidden_files_that_a_disk_got_from_another_system_are_no_matter(install, pip, folder):
+    (folder / "._torch-2.9.0-cp312-none-any.whl").write_bytes(b"macOS")
+    (folder / ".DS_Store").write_bytes(b"macOS")
+    assert set(install.verify(folder)) == {
+        "torch-2.9.0-cp312-none-any.whl",
+        "weights/generator.safetensors",
+        "weights/generator.json",
+    }
+
+
+def test_what_slicer_brings_along_is_not_asked_for_though_it_lies_in_the_folder(install, pip, tmp_path):
+    names = ["numpy-2.5.0-cp312-none-any.whl", "simpleitk-2.9-cp312-none-any.whl", "tqdm-4.67-py3-none-any.whl"]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    sums = "".join(f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n" for name in names)
+    (tmp_path / "SHA256SUMS").write_text(sums)
+    in_console(lambda: agreeing(install).install(tmp_path, print))
+    assert [line.split()[0] for line in pip.calls[0].asked] == ["tqdm==4.67"]
+
+
+def tiny_wheel(folder, content):
+    """A wheel that the real pip takes."""
+    path = folder / "lnhgtiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("lnhgtiny.py", content)
+        file.writestr("lnhgtiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: lnhgtiny\nVersion: 1.0\n")
+        file.writestr("lnhgtiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("lnhgtiny-1.0.dist-info/RECORD", "")
+    return path
+
+
+def test_the_real_pip_takes_the_wheel_that_was_checked_and_none_that_was_swapped_since(install, tmp_path, monkeypatch):
+    wheel = tiny_wheel(tmp_path, "good = True")
+    (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}  {wheel.name}\n")
+    runs = []
+
+    def pip_install(words):
+        command = [sys.executable, "-m", "pip", "install", "--dry-run", "--disable-pip-version-check", *words]
+        runs.append(subprocess.run(command, capture_output=True, text=True, check=False))
+
+    monkeypatch.setattr(slicer.util, "pip_install", pip_install, raising=False)
+    sums = install.verify(tmp_path)
+    install._from_folder(tmp_path, sums)
+    tiny_wheel(tmp_path, "evil = True")
+    install._from_folder(tmp_path, sums)
+    first, second = runs
+    assert first.returncode == 0, first.stderr
+    assert "Would install lnhgtiny-1.0" in first.stdout
+    assert second.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in second.stderr

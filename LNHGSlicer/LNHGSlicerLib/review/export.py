@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import tempfile
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 
+from lnhg.core.csv_text import csv_text
 from lnhg.core.nodule import Nodule, as_row, header
 from lnhg.core.result import Result
 from lnhg.errors import InputError, LNHGError
@@ -106,9 +105,7 @@ def _check_dicom_files(ct_node: Any) -> None:
 
 def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     """Write a table; the file is whole or as it was before."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text(rows, "\r\n"))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,10 +11,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import slicer
@@ -114,16 +114,17 @@ class Installer:
         wanted = missing()
         if not wanted:
             return
+        sums: Mapping[str, str] = {}
         if folder is not None:
             tell(_("Checking the files of the folder..."))
-            verify(folder)
+            sums = verify(folder)
         self._agree(wanted)
         with _slicers_own_kept():
             if folder is None:
                 _from_internet(wanted, tell)
             else:
                 tell(_("Installing from the folder..."))
-                slicer.util.pip_install(["--no-index", "--find-links", str(folder), *(one.for_pip for one in wanted)])
+                _from_folder(folder, sums)
         importlib.invalidate_caches()
         left = ", ".join(one.name for one in missing())
         if left:
@@ -137,19 +138,23 @@ class Installer:
             raise LNHGError(_("Nothing was installed."))
 
 
-def verify(folder: Path) -> None:
-    """Check every wheel and weights file of a folder against the SHA-256 that its file SHA256SUMS gives (`sha256sum`).
+def verify(folder: Path) -> dict[str, str]:
+    """Check every file of a folder against the SHA-256 that its file SHA256SUMS gives (`sha256sum`); returns these by name.
 
+    Hidden files, as disks get them from some systems, are passed over: neither pip nor we take them.
     Raises LNHGError for a file that differs, is not in the list, or is in the list and not in the folder.
     """
     try:
         lines = (folder / _SUMS).read_text(encoding="utf-8").splitlines()
         sums = {
-            name.lstrip("*").removeprefix("./"): digest for digest, name in (line.split(maxsplit=1) for line in lines if line)
+            name.lstrip("*").removeprefix("./"): digest.lower()
+            for digest, name in (line.split(maxsplit=1) for line in lines if line)
         }
-        files = [path for path in folder.rglob("*") if path.suffix in (".whl", ".safetensors")]
-        unlisted = {path.relative_to(folder).as_posix() for path in files} - set(sums)
-        wrong = sorted(unlisted | {name for name, digest in sums.items() if _sha256(folder / name) != digest.lower()})
+        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
+        unlisted = {name for name in files - set(sums) if not name.rpartition("/")[2].startswith(".")} - {_SUMS}
+        outside = {name for name in sums if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute()}
+        inside = {name: digest for name, digest in sums.items() if name not in outside}
+        wrong = sorted(unlisted | outside | {name for name, digest in inside.items() if _sha256(folder / name) != digest})
     except (OSError, ValueError) as error:
         raise LNHGError(
             _("The folder {folder} cannot be checked ({error}); it needs wheels and their list {list}.").format(
@@ -162,6 +167,26 @@ def verify(folder: Path) -> None:
                 "{names}: not the file that {list} names (SHA-256 differs). Copy the folder again; nothing was installed."
             ).format(names=", ".join(wrong), list=_SUMS)
         )
+    return sums
+
+
+def _from_folder(folder: Path, sums: Mapping[str, str]) -> None:
+    """Install the wheels of a checked folder: no index, no source packages, and each file with the hash it was checked by."""
+    pins: dict[str, list[str]] = {}
+    for name, digest in sums.items():
+        parts = PurePosixPath(name).name.removesuffix(".whl").split("-")
+        if name.endswith(".whl") and "/" not in name and len(parts) >= 5 and not _is_slicers_own(parts[0]):
+            pins.setdefault(f"{parts[0]}=={parts[1]}", []).append(f"--hash=sha256:{digest}")
+    with tempfile.TemporaryDirectory() as temporary:
+        listed = Path(temporary) / "requirements.txt"
+        lines = (" ".join([pin, *hashes]) for pin, hashes in pins.items())
+        listed.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        words = ["--no-index", "--only-binary", ":all:", "--find-links", str(folder), "--require-hashes", "-r", str(listed)]
+        slicer.util.pip_install(words)
+
+
+def _is_slicers_own(name: str) -> bool:
+    return re.sub(r"[-_.]+", "-", name).lower() in {own.lower() for own in _SLICERS_OWN}
 
 
 def _from_internet(wanted: Sequence[Requirement], tell: Callable[[str], object]) -> None:

@@ -45,7 +45,7 @@ def wait_for_end(process_id: int) -> None:
         if handle:
             kernel.WaitForSingleObject(handle, forever)
         return
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):  # somebody else's process has its number by now
         while True:
             os.kill(process_id, 0)
             time.sleep(_LOOK_S)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import glob
-import hashlib
 import io
 import os
 import re
@@ -16,7 +14,9 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
+from ..core.csv_text import decoded
 from ..core.ct import CT
+from ..core.names import safe_name, short_hash
 from ..errors import InputError
 from ..readers.dicom_headers import Slice, read_slices
 from ..readers.dicom_scans import Scan as Stack
@@ -31,7 +31,6 @@ _CT_COLUMNS = ("ct", "path")
 _READERS = 8
 _SEPARATORS = (",", ";", "\t", "|")
 _UID = re.compile(r"\d+(\.\d+){4,}")
-_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def _place(folder: Path, text: str) -> Path:
 
 def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """The columns' names, in small letters, and the rows by them, whatever separator and encoding the list has."""
-    text = _text(path)
+    text = decoded(path.read_bytes())
     first = text.partition("\n")[0]
     try:
         # The separator is the one that gives the first row a column of ours; a comma where none does.
@@ -147,17 +146,6 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 def _cells(line: str, separator: str) -> list[str]:
     return [cell.strip().lower() for cell in next(csv.reader([line], delimiter=separator), [])]
-
-
-def _text(path: Path) -> str:
-    """The text of a list in UTF-8, in UTF-16 as some spreadsheets write it, or else in the Windows code page 1252."""
-    content = path.read_bytes()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", "replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", "replace")
 
 
 # ---------------------------------------------------------------- folders
@@ -244,10 +232,12 @@ def _named(scans: list[Scan]) -> list[Scan]:
     Where paths say the same of two (series in one folder, files that differ in their ending), a short hash is added.
     """
     shared = len(list(takewhile(lambda parts: len(set(parts)) == 1, zip(*(scan.root.parts for scan in scans), strict=False))))
-    names = [_safe(scan.name) if scan.name else _of_place(scan.place, shared) for scan in scans]
+    names = [safe_name(scan.name) if scan.name else _of_place(scan.place, shared) for scan in scans]
     counts = Counter(name.casefold() for name in names)  # some disks take A and a for the same
     names = [
-        name if scan.name or counts[name.casefold()] == 1 else f"{name}-{_hash(f'{scan.place.parts[shared:]} {_which(scan)}')}"
+        name
+        if scan.name or counts[name.casefold()] == 1
+        else f"{name}-{short_hash(f'{scan.place.parts[shared:]} {_which(scan)}')}"
         for name, scan in zip(names, scans, strict=True)
     ]
     twice = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
@@ -264,14 +254,4 @@ def _of_place(place: Path, shared: int) -> str:
     """The parts of the path beyond the first `shared`, without the ending of an image; UIDs as short hashes."""
     parts = list(place.parts[shared:]) or [place.name]
     parts[-1] = stem(Path(parts[-1])) or parts[-1]
-    return _safe("_".join(_hash(part) if _UID.fullmatch(part) else part for part in parts))
-
-
-def _safe(name: str) -> str:
-    """`name` as the name of a folder on any system."""
-    safe = re.sub(r"[^\w.+-]+", "-", name).strip("-. ") or "scan"
-    return safe if len(safe) <= _LONGEST_NAME else f"{safe[:_LONGEST_NAME]}-{_hash(safe)}"
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return safe_name("_".join(short_hash(part) if _UID.fullmatch(part) else part for part in parts))

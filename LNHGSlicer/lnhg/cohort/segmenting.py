@@ -1,8 +1,9 @@
 """A cohort of scans segmented on Dask: one scan at a time on each worker, every result on disk, rows alone travel back.
 
-On one machine `local_client` starts the workers. On a cluster they are started apart, and `lnhg batch --scheduler` is given
-their scheduler's address; all machines must see the scans, the results and the weights under the same paths. With SLURM
-(pip install dask-jobqueue), in a Python session that stays open on the login node:
+On one machine `local_client` starts the workers, which talk to each other over TLS with a certificate of this run alone: other
+accounts of the machine can neither read nor give them work. On a cluster they are started apart, and `lnhg batch --scheduler`
+is given their scheduler's address; all machines must see the scans, the results and the weights under the same paths.
+With SLURM (pip install dask-jobqueue), in a Python session that stays open on the login node:
 
     from dask_jobqueue import SLURMCluster
 
@@ -12,17 +13,18 @@ their scheduler's address; all machines must see the scans, the results and the 
     input("Enter ends the cluster")
 
 Each job is a worker of one Dask thread (`cores=1`), so that it takes one scan at a time; `job_cpu=4` books the processors
-that `--threads 4` uses for it. Workers may come and go while a cohort runs. A scheduler trusts whoever reaches it: on a
-network that others use, set up TLS in Dask's configuration and give its `tls://` address.
+that `--threads 4` uses for it. Workers may come and go while a cohort runs. A scheduler of your own trusts whoever reaches
+it, and whoever reaches it runs what they like as you: on a network or a machine that others use, set up TLS in Dask's
+configuration (distributed.comm.tls) for scheduler, workers and this command, and give the `tls://` address.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
+import itertools
 import logging
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -30,7 +32,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,11 +40,14 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..core.atomic_file import whole
+from ..core.csv_text import harmless, read_csv
 from ..core.nodule import header
+from ..core.seal import digest_of
 from ..errors import InputError, LNHGError, WeightsError
 from ..networks.models import Models, load_models
 from ..options import Options
 from ..pipeline import segment
+from ..writers.own_files import foreign_files, is_whole
 from ..writers.results import FILES, check_folder, save
 from .scans import Scan
 
@@ -56,13 +61,22 @@ DONE, SKIPPED, FAILED, WAITING = "done", "skipped", "failed", "waiting"
 
 #: Files and folders of a cohort; `scans` holds a folder for each scan, as `lnhg segment` writes it.
 SCANS, TABLE, RECORD = "scans", "nodules.csv", "cohort.csv"
+# Folders that a run replaced though somebody had changed files in them.
+_SET_ASIDE = "set-aside"
+# How reasons tell of a series, with its description in brackets, and of what a file or a person said.
+_DESCRIBED = re.compile(r"(series (?:without a number|\S+)) \((?:[^()]|\([^()]*\))*\)")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 # Results being made, out of sight of those that are whole.
-_WORK = ".work"
+_WORK = ".lnhg-work"
 
 # Memory of a worker: about 2 GiB are used at 300 slices; longer scans need more.
 _WORKER_BYTES = 3 << 30
 # How often it is looked whether workers came or went, s, when no scan ends meanwhile.
 _LOOK_S = 5.0
+#: A scan that takes longer is given up, minutes.
+TIME_LIMIT = 60.0
+# How long a worker that is ended may take to start again, s.
+_RESTART_S = 60
 # How long a scheduler may take to answer, s.
 _ANSWER_S = 10
 # Options that do not tell results apart: those of speed, and the place of the weights, whose content does.
@@ -112,14 +126,25 @@ class Cohort:
 
         Raises WeightsError for bad weights and InputError for a folder that cannot be written, before any scan is read.
         """
-        weights = _hash(load_models(options.weights).manifests)
-        check_folder(output)
+        _check_tables(output)
+        weights = digest_of(load_models(options.weights).manifests)
+        check_folder(output / SCANS)
         folder = options.weights and options.weights.absolute()
         return cls(output.absolute(), replace(options, weights=folder), weights, with_identity)
 
     def folder(self, scan: str) -> Path:
         """Where the results of the scan of this name are."""
         return self.output / SCANS / scan
+
+
+def _check_tables(output: Path) -> None:
+    """Raise InputError where a file has the name of a cohort's table and is none, but a list of scans or a data set's table."""
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file; choose a folder for the results.")
+    for name, columns in ((TABLE, ["scan", *header()][:2]), (RECORD, [column.name for column in fields(Row)][:2])):
+        path = output / name
+        if os.path.lexists(path) and (path.is_symlink() or read_csv(path)[0][:2] != columns):
+            raise InputError(f"{path} would be replaced, but is no table of lnhg batch; move it away or choose another folder.")
 
 
 # ---------------------------------------------------------------- on a worker
@@ -133,10 +158,13 @@ def segment_scan(scan: Scan, cohort: Cohort) -> Row:
             status, reason = _segmented(scan, cohort), ""
         except LNHGError as error:
             status, reason = FAILED, str(error)
+        except OSError as error:
+            reason = f"It could not be read or written ({error.strerror or error}); make room, or close what holds its files."
+            status = FAILED
         except Exception as error:  # a fault of one scan must not end the cohort
             logger.exception("scan %s", scan.name)
             status, reason = FAILED, f"{type(error).__name__}: {error}"
-        reason = " ".join(reason.replace(f"{scan.place.parent}{os.sep}", "").split())  # a path may hold a person's name
+        reason = " ".join(reason.replace(f"{scan.place.parent}{os.sep}", "").split())
         return Row(scan.name, status, reason, round(time.perf_counter() - began, 2))
 
 
@@ -145,41 +173,56 @@ def _segmented(scan: Scan, cohort: Cohort) -> str:
     folder, sha256 = cohort.folder(scan.name), str(ct.source["sha256"])
     if _is_sealed(folder, sha256, cohort):
         return SKIPPED
+    if folder.exists() and not (folder / _SEAL).is_file():
+        raise InputError(
+            f"The folder {scan.name} in {SCANS} was not written by lnhg batch; move it away, or name the scan anew."
+        )
     result = segment(ct, cohort.options, models=_models(cohort.options.weights, cohort.weights))
     with tempfile.TemporaryDirectory(dir=cohort.output / _WORK) as work:
         made = Path(work) / "made"
         save(result, made, with_identity=cohort.with_identity)
         (made / _SEAL).write_text(_seal(made, sha256, cohort))
         if folder.exists():
-            folder.rename(Path(work) / "earlier")
+            folder.rename(_place_for_earlier(folder, Path(work), cohort))
         made.rename(folder)
     return DONE
+
+
+def _place_for_earlier(folder: Path, work: Path, cohort: Cohort) -> Path:
+    """Where the former results of a scan go: away, but aside where somebody put a file among them or changed one."""
+    names = {file.name for file in folder.iterdir()} - {_SEAL}
+    if not foreign_files(folder, names) and names <= {*FILES.values()}:
+        return work / "earlier"
+    aside = cohort.output / _SET_ASIDE
+    aside.mkdir(exist_ok=True)
+    place = next(place for n in itertools.count(1) if not (place := aside / f"{folder.name}-{n}").exists())
+    logger.warning("Files in %s were changed since they were written; they are kept in %s.", folder.name, place)
+    return place
 
 
 def _is_sealed(folder: Path, sha256: str, cohort: Cohort) -> bool:
     """Whether the folder holds what this run would write, and nobody wrote other results into it since."""
     try:
-        return (folder / _SEAL).read_text() == _seal(folder, sha256, cohort)
-    except FileNotFoundError:
+        return (folder / _SEAL).read_text() == _seal(folder, sha256, cohort) and is_whole(folder)
+    except (OSError, UnicodeDecodeError):
         return False
 
 
 def _seal(folder: Path, sha256: str, cohort: Cohort) -> str:
-    """Hash of what tells results apart (the CT by its hash, options, weights, version, columns) and of the folder's record."""
+    """Hash of what tells results apart (the CT by its hash, options, weights, version, columns) and of the record in the folder.
+
+    The record holds those of all other files.
+    """
     options = {name: value for name, value in asdict(cohort.options).items() if name not in _NOT_SEALED}
     record = (folder / FILES["record"]).read_text(encoding="utf-8")
-    return _hash([sha256, options, cohort.weights, cohort.with_identity, __version__, header(), record])
-
-
-def _hash(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return digest_of([sha256, options, cohort.weights, cohort.with_identity, __version__, header(), record])
 
 
 @lru_cache(maxsize=1)
 def _models(folder: Path | None, weights: str) -> Models:
     """The networks, loaded once a worker; again when other weights are asked for."""
     models = load_models(folder)
-    if _hash(models.manifests) != weights:
+    if digest_of(models.manifests) != weights:
         raise WeightsError("A worker sees other weights than the machine of the command; give --weights a folder both share.")
     return models
 
@@ -203,14 +246,26 @@ def shared_out(scans: int, workers: int | None = None, threads: int | None = Non
 
 @contextmanager
 def local_client(workers: int) -> Iterator[Client]:
-    """A client of so many workers, started on this machine and ended with the client."""
+    """A client of so many workers, started on this machine and ended with the client; nobody else can talk to them."""
+    import dask
     from distributed import Client, LocalCluster
+    from distributed.security import Security
     from distributed.system import MEMORY_LIMIT
 
-    cluster = LocalCluster(
-        n_workers=workers, threads_per_worker=1, memory_limit=MEMORY_LIMIT // workers, dashboard_address="127.0.0.1:0"
-    )
-    with cluster, Client(cluster) as client:
+    # Dask's pages of status need no certificate and name the scans: none is served.
+    no_pages = {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
+    with (
+        dask.config.set(no_pages),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=MEMORY_LIMIT // workers,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            security=Security.temporary(),
+        ) as cluster,
+        Client(cluster) as client,
+    ):
         client.run(_ignore_interrupts)
         yield client
 
@@ -233,8 +288,10 @@ def client_of(scheduler: str) -> Iterator[Client]:
         yield client
 
 
-def segment_cohort(client: Client, scans: Sequence[Scan], cohort: Cohort) -> Generator[Row, None, None]:
-    """Segment the scans; yields a row for each as it ends, in no order.
+def segment_cohort(
+    client: Client, scans: Sequence[Scan], cohort: Cohort, limit: float = TIME_LIMIT
+) -> Generator[Row, None, None]:
+    """Segment the scans; yields a row for each as it ends, in no order. One that takes over `limit` minutes is failed.
 
     As many scans as there are workers are with Dask at a time. What a lost worker had in hand is done again by another; a
     scan that loses several workers one after the other is failed. Raises LNHGError when the scheduler is lost.
@@ -245,25 +302,36 @@ def segment_cohort(client: Client, scans: Sequence[Scan], cohort: Cohort) -> Gen
     work = cohort.output / _WORK
     shutil.rmtree(work, ignore_errors=True)  # what a run that was killed left behind
     work.mkdir()
-    run, waiting, in_hand = uuid.uuid4().hex[:8], list(reversed(scans)), dict[Any, Scan]()
+    run, waiting, in_hand, since = uuid.uuid4().hex[:8], list(reversed(scans)), dict[Any, Scan](), dict[Any, float]()
     try:
         while waiting or in_hand:
             while waiting and len(in_hand) < max(1, len(client.nthreads())):
                 scan = waiting.pop()
                 future = client.submit(segment_scan, scan, cohort, key=(f"scan-{run}", scan.name), pure=False)
-                in_hand[future] = scan
-            try:
-                ended = wait(list(in_hand), timeout=_LOOK_S, return_when="FIRST_COMPLETED").done
-            except TimeoutError:
-                continue
-            for future in ended:
-                yield _row(future, in_hand.pop(future))
+                in_hand[future], since[future] = scan, time.monotonic()
+            with suppress(TimeoutError):
+                for future in wait(list(in_hand), timeout=_LOOK_S, return_when="FIRST_COMPLETED").done:
+                    yield _row(future, in_hand.pop(future))
+            for future in [one for one in in_hand if time.monotonic() - since[one] > 60 * limit]:
+                _give_up(client, future)
+                reason = f"It took longer than {limit:g} minutes and was given up; give more with --time-limit."
+                yield Row(in_hand.pop(future).name, FAILED, reason, round(60 * limit, 2))
     except (CancelledError, OSError) as error:
         raise LNHGError("The scheduler is lost; start it and run the same command again: finished scans are kept.") from error
     finally:
         for future in in_hand:
             future.release()
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _give_up(client: Client, future: Future) -> None:
+    """Let go of a scan, and start the worker anew that is busy with it: nothing else ends what it does."""
+    busy = [worker for worker, keys in client.processing().items() if future.key in keys]
+    future.cancel()
+    try:
+        client.restart_workers(busy, timeout=_RESTART_S, raise_for_error=False)
+    except ValueError:  # it is in nobody's care (started without a nanny)
+        logger.warning("The worker %s cannot be started anew; it may stay busy.", ", ".join(busy))
 
 
 def _row(future: Future, scan: Scan) -> Row:
@@ -299,17 +367,41 @@ def write_tables(scans: Sequence[Scan], rows: Mapping[str, Row], cohort: Cohort)
         table.writerow(["scan", *header()])
         for row in ended:
             if row.status in (DONE, SKIPPED):
-                table.writerows([row.scan, *cells] for cells in _nodules(cohort.folder(row.scan)))
+                table.writerows([row.scan, *map(harmless, cells)] for cells in _nodules(cohort.folder(row.scan)))
     with _whole_csv(cohort.output / RECORD) as record:
         record.writerow([*(column.name for column in fields(Row)), *(("ct", "series") if cohort.with_identity else ())])
         for scan, row in zip(scans, ended, strict=True):
-            record.writerow([*astuple(row), *((scan.place, scan.series) if cohort.with_identity else ())])
+            told = row if cohort.with_identity else replace(row, reason=_without_names(row.reason, scan))
+            cells = [*astuple(told), *((str(scan.place), scan.series) if cohort.with_identity else ())]
+            record.writerow(map(harmless, cells))
     return {"table": cohort.output / TABLE, "record": cohort.output / RECORD}
 
 
+def _without_names(reason: str, scan: Scan) -> str:
+    """A reason without what may name a person: names of files, descriptions of series, and what is quoted."""
+    names = {scan.place.name, *(name for folder in (scan.place, *scan.folders) for name in _names_in(folder))}
+    for name in sorted(names, key=len, reverse=True):
+        reason = reason.replace(name, "a file")
+    reason = _DESCRIBED.sub(r"\1", reason)
+    reason = _QUOTED.sub("...", reason)
+    return reason[:1].upper() + reason[1:]
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    except OSError:
+        return []
+
+
 def _nodules(folder: Path) -> list[list[str]]:
-    with (folder / FILES["table"]).open(newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))[1:]
+    """The rows of a scan's table; none, with a word in the log, where somebody took it away meanwhile."""
+    try:
+        with (folder / FILES["table"]).open(newline="", encoding="utf-8") as file:
+            return list(csv.reader(file))[1:]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        logger.warning("The nodules of %s are missing in %s: its table cannot be read (%s).", folder.name, TABLE, error)
+        return []
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, InputError
-from ..options import Options
-from .common import add_command, print_json, shown
+from ..options import MOST_THREADS, Options
+from .common import MOST_WORKERS, add_command, count, minutes, print_json, shown
 from .segment import add_option
 
 if TYPE_CHECKING:
@@ -37,19 +37,20 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for the cohort; finished scans in it are kept")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="Dask scheduler, such as tcp://host:8786 (default: own workers)")
-    parser.add_argument("--workers", type=_count, help="scans at a time on this machine (default: from cores and memory)")
-    parser.add_argument("--threads", type=_count, help="CPU threads a scan (default: cores / workers; 1 with --scheduler)")
+    parser.add_argument(
+        "--workers", type=count(MOST_WORKERS), help="scans at a time on this machine (default: from cores and memory)"
+    )
+    parser.add_argument(
+        "--threads", type=count(MOST_THREADS), help="CPU threads a scan (default: cores / workers; 1 with --scheduler)"
+    )
+    parser.add_argument(
+        "--time-limit", type=minutes, metavar="MINUTES", default=60.0, help="a scan that takes longer is given up (default: 60)"
+    )
     parser.add_argument("--json-progress", action="store_true", help="one JSON object per line instead of a bar")
     parser.add_argument("--with-identity", action="store_true", help="write path, UIDs and patient into the results")
     for option in fields(Options):
         if option.name not in _NOT_FOR_ALL:
             add_option(parser, option)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)
 
 
 def _batch(arguments: argparse.Namespace) -> None:
@@ -65,6 +66,7 @@ def _batch(arguments: argparse.Namespace) -> None:
         scans = find_scans(arguments.inputs, arguments.output, lambda share: progress(Progress("find", share, None)))
     logger.info("%d scans found", len(scans))
     from ..cohort.segmenting import Cohort, client_of, local_client, shared_out
+    from ..core.lock import locked
 
     if arguments.scheduler:
         threads, opened = arguments.threads or 1, client_of(arguments.scheduler)
@@ -72,12 +74,12 @@ def _batch(arguments: argparse.Namespace) -> None:
         workers, threads = shared_out(len(scans), arguments.workers, arguments.threads)
         opened = local_client(workers)
     cohort = Cohort.checked(arguments.output, replace(options, threads=threads), arguments.with_identity)
-    with opened as client:
+    with locked(arguments.output, "batch"), opened as client:
         logger.info("%s, %d threads a scan", client, threads)
-        _run(client, scans, cohort, arguments.json_progress)
+        _run(client, scans, cohort, arguments.json_progress, arguments.time_limit)
 
 
-def _run(client: Client, scans: list[Scan], cohort: Cohort, as_json: bool) -> None:
+def _run(client: Client, scans: list[Scan], cohort: Cohort, as_json: bool, limit: float) -> None:
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from ..cohort.segmenting import seconds_left, segment_cohort, write_tables
@@ -85,7 +87,8 @@ def _run(client: Client, scans: list[Scan], cohort: Cohort, as_json: bool) -> No
 
     rows: dict[str, Row] = {}
     try:
-        with shown(as_json) as progress, logging_redirect_tqdm(), closing(segment_cohort(client, scans, cohort)) as ended:
+        rows_of = segment_cohort(client, scans, cohort, limit)
+        with shown(as_json) as progress, logging_redirect_tqdm(), closing(rows_of) as ended:
             began = time.monotonic()
             for row in ended:
                 rows[row.scan] = row

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from ..core.atomic_file import write_whole
+from ..errors import InputError
 from ..progress import Progress
 
 
@@ -16,6 +21,51 @@ def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], No
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
     parser.set_defaults(run=run)
     return parser
+
+
+#: More workers or processes than any machine has use for.
+MOST_WORKERS = 256
+
+
+def count(most: int) -> Callable[[str], int]:
+    """Reads a whole number from 1 to `most`."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 9 and 1 <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {most}")
+        return int(text)
+
+    return read
+
+
+def minutes(text: str) -> float:
+    """Reads a time: a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0")
+    return value
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write what a command was asked for; a file of something else, told by its first line, is never replaced."""
+    try:
+        if os.path.lexists(path) and not _same_kind(path, text):
+            raise InputError(f"{path} holds something else and would be replaced; move it away or choose another file.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another file.") from error
+
+
+def _same_kind(path: Path, text: str) -> bool:
+    if path.is_dir():
+        return True  # which writing refuses
+    with path.open("rb") as file:
+        first = file.readline(1 << 16)
+    return first.strip() in (b"", text.partition("\n")[0].strip().encode())
 
 
 class shown:  # noqa: N801 - read as a verb where it is used

@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.atomic_file import write_whole
 from ..errors import InputError
-from .common import add_command
+from .common import add_command, write_output
 
 if TYPE_CHECKING:
     from ..evaluation.label_map_scores import MapScores
@@ -56,15 +55,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         raise InputError(f"--nodule-net is for NoduleNet's CSV, and {arguments.labels.name} is none; leave it out.")
     written = _score_finds(arguments) if finds else _score_label_maps(arguments)
     if arguments.output:
-        _write(arguments.output, written)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another file.") from error
+        write_output(arguments.output, written)
 
 
 def _score_finds(arguments: argparse.Namespace) -> str:
@@ -136,4 +127,4 @@ def _validate(arguments: argparse.Namespace) -> None:
     report = validate(arguments.data, arguments.weights, arguments.list, SCAN_FOLDS[arguments.fold])
     print(report)
     if arguments.output:
-        _write(arguments.output, report)
+        write_output(arguments.output, report)

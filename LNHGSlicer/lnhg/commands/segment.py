@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from dataclasses import Field, fields
 from pathlib import Path
@@ -55,7 +56,7 @@ def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
             values = tuple(float(part) for part in text.split(","))
         except ValueError:
             values = ()
-        if len(values) != count:
+        if len(values) != count or not all(map(math.isfinite, values)):
             raise argparse.ArgumentTypeError(f"{text!r} is not {count} numbers with commas between")
         return values
 
@@ -64,7 +65,7 @@ def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
 
 def _slice_range(text: str) -> tuple[int, int]:
     first, _, last = text.partition("-")
-    if not (first.isdigit() and last.isdigit()):
+    if not all(one.isascii() and one.isdigit() and len(one) <= 9 for one in (first, last)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a range of slices such as 40-80")
     return int(first), int(last)
 

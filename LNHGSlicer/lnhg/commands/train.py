@@ -6,12 +6,17 @@ import argparse
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..core.lock import locked
 from ..errors import InputError
-from .common import add_command
+from ..options import MOST_THREADS
+from .common import add_command, count, minutes
+
+_MOST_STEPS = 10**9
 
 # Options that count for the weights, in the order in which they are told.
 _OF_GENERATOR = (
@@ -49,8 +54,10 @@ def add(commands: Any) -> None:
     )
     generator.add_argument("--start", type=Path, help="checkpoint whose generator is the starting point")
     generator.add_argument("--vgg", type=Path, help="local file of VGG-19 weights (default: torchvision's download)")
-    generator.add_argument("--minutes", type=float, help="stop after so many minutes; a later call goes on")
-    generator.add_argument("--validate-every", type=int, default=1000, help="steps between Dice on the select patients")
+    generator.add_argument("--minutes", type=minutes, help="stop after so many minutes; a later call goes on")
+    generator.add_argument(
+        "--validate-every", type=count(_MOST_STEPS), default=1000, help="steps between Dice on the select patients"
+    )
     generator.add_argument(
         "--keep",
         type=int,
@@ -65,7 +72,7 @@ def add(commands: Any) -> None:
     detector.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
     detector.add_argument("--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)")
     detector.add_argument(
-        "--minutes", type=float, nargs="+", help="of each phase of the patches preset (default: 45 30); mining lies between"
+        "--minutes", type=minutes, nargs="+", help="of each phase of the patches preset (default: 45 30); mining lies between"
     )
     detector.add_argument("--features", type=Path, help="ImageNet features of MobileNetV2, safetensors")
     detector.add_argument("--random-seed", type=int, default=1, help="of the start and the samples (default: 1)")
@@ -84,8 +91,8 @@ def add(commands: Any) -> None:
     _add_data(rescorer)
     rescorer.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
     rescorer.add_argument("--weights", type=Path, help="folder with the detector's weights (default: the shipped ones)")
-    rescorer.add_argument("--steps", type=int, default=1500, help="steps in all (default: 1500)")
-    rescorer.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    rescorer.add_argument("--steps", type=count(_MOST_STEPS), default=1500, help="steps in all (default: 1500)")
+    rescorer.add_argument("--threads", type=count(MOST_THREADS), help="CPU threads (default: all cores)")
 
 
 def _add_data(parser: argparse.ArgumentParser, other: str = "") -> None:
@@ -103,7 +110,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", choices=("float32", "bf16", "fp16"), default="float32", help="of the networks (default: float32)"
     )
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--threads", type=count(MOST_THREADS), help="CPU threads (default: all cores)")
 
 
 def _train_generator(arguments: argparse.Namespace) -> None:
@@ -115,19 +122,26 @@ def _train_generator(arguments: argparse.Namespace) -> None:
     if arguments.threads:
         use_threads(arguments.threads)
     changes = [f"precision={arguments.precision}", *arguments.set]
-    train_generator(
-        changed(variant(PRESETS[arguments.preset], arguments.variant), changes),
-        arguments.data,
-        arguments.output,
-        vgg=arguments.vgg,
-        device=arguments.device,
-        start=arguments.start,
-        minutes=arguments.minutes,
-        validate_every=arguments.validate_every,
-        keep=arguments.keep,
-        command=_command(arguments, "generator", _OF_GENERATOR),
-        listed=SCAN_FOLDS[arguments.fold],
-    )
+    config = changed(variant(PRESETS[arguments.preset], arguments.variant), changes)
+    with _held(arguments.output):
+        train_generator(
+            config,
+            arguments.data,
+            arguments.output,
+            vgg=arguments.vgg,
+            device=arguments.device,
+            start=arguments.start,
+            minutes=arguments.minutes,
+            validate_every=arguments.validate_every,
+            keep=arguments.keep,
+            command=_command(arguments, "generator", _OF_GENERATOR),
+            listed=SCAN_FOLDS[arguments.fold],
+        )
+
+
+def _held(folder: Path) -> AbstractContextManager[None]:
+    """The folder of a run, held against a second one; of the processes of torchrun the first holds it for all."""
+    return locked(folder, "training") if os.environ.get("RANK", "0") == "0" else nullcontext()
 
 
 def _command(arguments: argparse.Namespace, network: str, names: Sequence[str]) -> str:
@@ -171,7 +185,8 @@ def _train_detector(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
         sampling=with_values(config.sampling, arguments.set),
     )
-    train_detector(config, arguments.output, arguments.data, command, SCAN_FOLDS[arguments.fold], arguments.device)
+    with _held(arguments.output):
+        train_detector(config, arguments.output, arguments.data, command, SCAN_FOLDS[arguments.fold], arguments.device)
 
 
 def _train_rescorer(arguments: argparse.Namespace) -> None:
@@ -184,4 +199,5 @@ def _train_rescorer(arguments: argparse.Namespace) -> None:
     models = load_models(arguments.weights)
     assert models.detector is not None
     config = RescorerTraining(steps=arguments.steps)
-    train_rescorer(config, arguments.output, arguments.data, models.detector, models.grid("detector"))
+    with _held(arguments.output):
+        train_rescorer(config, arguments.output, arguments.data, models.detector, models.grid("detector"))

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from .. import __version__
-from ..core.atomic_file import whole
+from ..core.atomic_file import write_whole
 from ..core.ct import CT, fingerprint
 from ..core.geometry import equivalent_diameter
 from ..errors import InputError
@@ -73,7 +73,10 @@ class Cache:
         if not path.is_file():
             raise InputError(f"There is no {MANIFEST} in {folder}; make the cache with lnhg prepare.")
         self._folder = folder
-        self._records: list[dict[str, Any]] = json.loads(path.read_text())["scans"]
+        try:
+            self._records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["scans"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(f"{path} is damaged, or not that of a cache; run lnhg prepare again.") from error
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -119,7 +122,8 @@ class Cache:
 def write_scan(path: Path, scan: PreparedScan, stamp: str) -> None:
     """Write one scan; `path` appears when it is whole. `stamp` tells what it was made from."""
     record = _record(scan, path.name, stamp)
-    with whole(path) as partial, h5py.File(partial, "w") as file:
+    # In memory first: where the disk is full the HDF5 library ends the program when it closes its file.
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
         _store(file, "hu", scan.ct.hu, _CHUNK)
         for number, nodule in enumerate(scan.nodules):
             _store(file, f"nodules/{number}", nodule.readers, nodule.readers.shape)
@@ -129,6 +133,9 @@ def write_scan(path: Path, scan: PreparedScan, stamp: str) -> None:
             for name, values in (("hu", small.ct.hu), ("reference", small.reference), ("doubtful", small.doubtful)):
                 _store(file, f"network/{name}", values, _SLICE_CHUNK)
         file["record"] = json.dumps(record)
+        file.flush()
+        content = file.id.get_file_image()
+    write_whole(path, content)
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
@@ -136,9 +143,18 @@ def read_record(path: Path) -> dict[str, Any] | None:
     try:
         with h5py.File(path) as file:
             record: dict[str, Any] = json.loads(file["record"][()])
-    except (OSError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, RecursionError):
         return None
-    return record if record.get("format") == FORMAT else None
+    return record if isinstance(record, dict) and record.get("format") == FORMAT else None
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file is whole HDF5, but was not written by `write_scan`; damaged ones are taken for ours."""
+    try:
+        with h5py.File(path) as file:
+            return "record" not in file
+    except (OSError, RuntimeError):
+        return False
 
 
 def _store(file: h5py.File, name: str, values: np.ndarray, chunk: tuple[int, ...]) -> None:
@@ -188,8 +204,8 @@ def _nodule_record(scan: PreparedScan, number: int, nodule: OutlinedNodule) -> d
 
 def _opened(folder: Path, record: Mapping[str, Any]) -> h5py.File:
     try:
-        return h5py.File(folder / record["file"])
-    except OSError as error:
+        return h5py.File(folder / Path(record["file"]).name)
+    except (OSError, RuntimeError) as error:
         raise InputError(f"{record['file']} of the cache is missing or damaged; run lnhg prepare again.") from error
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.ct import CT
 from ..core.geometry import equivalent_diameter
 from .images import read_ct_image, read_label_image
-from .tables import read_rows
+from .tables import file_name, read_rows, whole_number
 
 #: Two nodules lie so close that their readers were counted together: more than four "readers".
 MOST_READERS = 4
@@ -93,13 +93,14 @@ def share_of_readers(readers: np.ndarray, count: int) -> np.ndarray:
 def read_cutouts(folder: Path) -> list[Cutout]:
     """All cut-outs of a folder (`nodules.csv`, `NAME.ct.nrrd`, `NAME.readers.nrrd`) but those with merged readers."""
     rows = read_rows(folder / "nodules.csv", "the nodule cut-outs")
-    return [read_cutout(folder, row) for row in rows if int(row["readers"]) <= MOST_READERS]
+    return [read_cutout(folder, row) for row in rows if whole_number(row, "readers", "the nodule cut-outs") <= MOST_READERS]
 
 
 def read_cutout(folder: Path, row: Mapping[str, str]) -> Cutout:
     """The cut-out of one row of the folder's table; the ratings' columns may be written in lower case."""
-    ct = read_ct_image(folder / f"{row['nodule']}.ct.nrrd")
-    readers = read_label_image(folder / f"{row['nodule']}.readers.nrrd", ct)
+    name = file_name(row, "nodule", "the nodule cut-outs")
+    ct = read_ct_image(folder / f"{name}.ct.nrrd")
+    readers = read_label_image(folder / f"{name}.readers.nrrd", ct)
     columns = {name.lower(): text for name, text in row.items()}
-    ratings = {name: float(columns.get(name.lower()) or "nan") for name in RATINGS}
-    return Cutout(row["nodule"], row["patient"], ct, readers, int(row["readers"]), ratings)
+    ratings = {rating: float(columns.get(rating.lower()) or "nan") for rating in RATINGS}
+    return Cutout(name, row["patient"], ct, readers, int(row["readers"]), ratings)

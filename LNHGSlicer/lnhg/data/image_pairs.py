@@ -37,7 +37,7 @@ def pairs_source(folder: Path) -> Source:
     labels: dict[str, Path] = {}
     for file in sorted(folder.rglob("*")):
         own = stem(file)
-        if own is not None:
+        if own is not None and not file.name.startswith("."):  # macOS puts a ._ file beside each on foreign disks
             name, is_label = _named(file.relative_to(folder).parent.parts, own)
             if (labels if is_label else images).setdefault(name, file) != file:
                 raise InputError(f"Two files in {folder.name} are named {name}; give each pair a name of its own.")
@@ -71,6 +71,8 @@ def _read_labels(path: Path, shape: tuple[int, ...], ijk_to_ras: np.ndarray) -> 
     except RuntimeError as error:
         raise InputError(f"{path.name} cannot be read as a label map; copy it again.") from error
     labels = sitk.GetArrayFromImage(image)
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"{path.name} is no label map; its values must be 0 and 1..N on one 3D grid.")
     if labels.shape != shape or not np.allclose(grid_of(image), ijk_to_ras, rtol=0, atol=_SAME_MM):
         raise InputError(f"{path.name} does not lie on the grid of its CT; make the pair again.")
     return labels

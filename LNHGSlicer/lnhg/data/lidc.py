@@ -20,7 +20,7 @@ from .sources import Job, Source
 def lidc_source(folder: Path, outlines: Mapping[str, SeriesReadings]) -> Source:
     """The CT series below `folder`; `outlines` by series UID."""
     jobs, broken, left_out = [], {}, {}
-    files = sorted(folder.rglob("*.dcm"))
+    files = sorted(file for file in folder.rglob("*.dcm") if not file.name.startswith("."))
     for place, group in itertools.groupby(files, key=lambda file: file.parent):
         name = str(place.relative_to(folder))
         try:

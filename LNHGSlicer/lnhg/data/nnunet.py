@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,21 @@ def write_nnunet(data: Path, output: Path, number: int = 501) -> Path:
     names = {part: [c.name for c in cutouts if list_of(c.patient) == part] for part in ("train", "select", "report")}
     if not names["train"]:
         raise InputError(f"{data} holds no cut-outs of patients to train on; give the development data.")
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=output) as unfinished:
+        partial = Path(unfinished) / target.name
+        _write_dataset(partial, cutouts, names)
+        os.replace(partial, target)
+    return target
+
+
+def _write_dataset(partial: Path, cutouts: Sequence[Cutout], names: Mapping[str, Sequence[str]]) -> None:
     for folder in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
         (partial / folder).mkdir(parents=True)
     for cutout in cutouts:
         _write_case(partial, cutout)
     _write_json(partial / "dataset.json", _description(len(names["train"]) + len(names["select"])))
     _write_json(partial / "splits_final.json", [{"train": names["train"], "val": names["select"]}])
-    os.replace(partial, target)
-    return target
 
 
 def _write_case(folder: Path, cutout: Cutout) -> None:

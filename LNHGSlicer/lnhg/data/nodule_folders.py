@@ -17,15 +17,15 @@ from .images import read_ct_image, read_label_image
 from .outlines import OutlinedNodule, is_reference, of_readers
 from .scans import READERS, Outliners, outliners_of
 from .sources import Job, Source
-from .tables import read_rows
+from .tables import file_name, read_rows, whole_number
 
 
 def cutouts_source(folder: Path) -> Source:
     """The cut-outs of a folder; those whose readers are two nodules' are left out, as in `read_cutouts`."""
     jobs, left_out = [], {}
     for row in read_rows(folder / "nodules.csv", "the nodule cut-outs"):
-        name = row["nodule"]
-        if int(row["readers"]) > MOST_READERS:
+        name = file_name(row, "nodule", "the nodule cut-outs")
+        if whole_number(row, "readers", "the nodule cut-outs") > MOST_READERS:
             left_out[name] = f"It has {row['readers']} readers: two nodules were taken for one."
             continue
         files = tuple(folder / f"{name}.{part}.nrrd" for part in ("ct", "readers"))

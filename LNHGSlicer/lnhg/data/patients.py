@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from ..core.atomic_file import write_whole
+from ..core.csv_text import csv_text
 from .boxed_scans import boxed_patients
 from .splits import LISTS, SCAN_FOLDS
 from .training_data import cutouts_of, scan_patients
@@ -48,11 +47,7 @@ def _patient(name: str, counts: Sequence[Mapping[str, int]]) -> Patient:
 
 def write_patients(path: Path, patients: Sequence[Patient]) -> None:
     """A CSV with a row for each patient."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, [field.name for field in fields(Patient)], lineterminator="\n")
-    table.writeheader()
-    table.writerows(map(asdict, patients))
-    write_whole(path, text.getvalue())
+    write_whole(path, csv_text([[field.name for field in fields(Patient)], *map(astuple, patients)]))
 
 
 def summary(patients: Sequence[Patient]) -> str:

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,10 +23,12 @@ import SimpleITK as sitk
 
 from .. import __version__
 from ..core.atomic_file import write_whole
+from ..core.lock import locked
+from ..core.names import own_name
 from ..errors import Cancelled, InputError, LNHGError
 from ..networks.compute import runtime_versions, use_threads
 from ..progress import ProgressCallback, ProgressReporter
-from .cache import FORMAT, MANIFEST, read_record, write_scan
+from .cache import FORMAT, MANIFEST, is_foreign, read_record, write_scan
 from .image_pairs import pairs_source
 from .lidc import lidc_source
 from .lidc_outlines import read_outlines
@@ -36,6 +39,8 @@ from .sources import Job, Source
 _log = logging.getLogger(__name__)
 
 _STAGE = "prepare"
+# Windows waits for no more at a time.
+_MOST_PROCESSES = 61
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,17 @@ def prepare(
     What is there already, made from the same files and outlines, is kept. A scan that cannot be read is skipped and named
     in the manifest, with the reason. `annotations` is as `read_outlines` takes it (default: XML files in `folder`).
 
-    Raises InputError where the source is none of those known, or its outlines cannot be read.
+    Raises InputError where the source is none of those known, its outlines cannot be read, or the cache is somebody else's.
     """
     source = open_source(folder, annotations)
-    cache.mkdir(parents=True, exist_ok=True)
+    with locked(cache, "preparation"):
+        return _prepared(source, folder, cache, annotations, processes, progress)
+
+
+def _prepared(
+    source: Source, folder: Path, cache: Path, annotations: Path | None, processes: int, progress: ProgressCallback | None
+) -> Prepared:
+    _earlier_sources(cache)
     skipped = dict(source.broken)
     open_jobs, kept = _open_jobs(source, cache, skipped)
     report = ProgressReporter({_STAGE: 1.0}, progress)
@@ -125,15 +137,19 @@ def _open_jobs(source: Source, cache: Path, skipped: dict[str, str]) -> tuple[li
     jobs: list[_OpenJob] = []
     kept, seen = 0, set()
     for job in source.jobs:
-        if job.name in seen:
+        name = own_name(job.name)  # it may be a PatientID, which can hold a path
+        if name.casefold() in seen:
             skipped[str(job.files[0])] = f"There is a scan named {job.name} already; remove one of the two."
             continue
-        seen.add(job.name)
-        path = cache / f"{job.name}.h5"
+        seen.add(name.casefold())
+        path = cache / f"{name}.h5"
         try:
             stamp = job.stamp
         except OSError as error:
             skipped[job.name] = f"{Path(str(error.filename)).name} is missing or may not be read."
+            continue
+        if is_foreign(path):
+            skipped[job.name] = f"{path.name} in the cache was not written by lnhg prepare; move it away."
             continue
         record = read_record(path) if path.is_file() else None
         if record is not None and record["stamp"] == stamp:
@@ -149,7 +165,7 @@ def _results(jobs: list[_OpenJob], processes: int) -> Iterator[tuple[str, str | 
         yield from map(_attempt, jobs)
         return
     # Processes that are forked inherit locks of torch and ITK.
-    with ProcessPoolExecutor(processes, get_context("spawn"), _begin_process) as pool:
+    with ProcessPoolExecutor(min(processes, len(jobs), _MOST_PROCESSES) or 1, get_context("spawn"), _begin_process) as pool:
         try:
             for future in as_completed([pool.submit(_attempt, job) for job in jobs]):
                 yield future.result()
@@ -173,7 +189,8 @@ def _attempt(open_job: _OpenJob) -> tuple[str, str | None]:
         write_scan(open_job.path, open_job.job.read(), open_job.stamp)
         return open_job.job.name, None
     except Exception as error:
-        open_job.path.unlink(missing_ok=True)  # it was made from other files
+        with suppress(OSError):
+            open_job.path.unlink()  # it was made from other files
         return open_job.job.name, str(error) if isinstance(error, LNHGError) else f"{type(error).__name__}: {error}"
 
 
@@ -181,8 +198,7 @@ def _write_manifest(
     cache: Path, folder: Path, source: Source, annotations: Path | None, skipped: Mapping[str, str]
 ) -> dict[str, Any]:
     """Write what the whole cache holds, from the files themselves, and what was skipped in this source."""
-    path = cache / MANIFEST
-    sources = json.loads(path.read_text())["sources"] if path.is_file() else {}
+    sources = _earlier_sources(cache)
     sources[str(folder.absolute())] = {
         "kind": source.kind,
         "annotations": _described(annotations),
@@ -205,8 +221,27 @@ def _write_manifest(
         "patients": sorted({record["patient"] for record in scans}),
         "scans": scans,
     }
-    write_whole(path, json.dumps(manifest, indent=1))
+    try:
+        write_whole(cache / MANIFEST, json.dumps(manifest, indent=1))
+    except OSError as error:
+        raise InputError(
+            f"{MANIFEST} cannot be written to {cache} ({error.strerror}); make room there, and run the same command again."
+        ) from error
     return manifest
+
+
+def _earlier_sources(cache: Path) -> dict[str, Any]:
+    """What the manifest of the cache tells of the sources before; InputError where it is no manifest of a cache."""
+    path = cache / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] == FORMAT:
+            return dict(manifest["sources"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise InputError(f"{path} is not that of a cache; choose another folder, or move it away.")
 
 
 def _described(annotations: Path | None) -> dict[str, str] | None:

@@ -21,11 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.csv_text import read_csv
 from ..core.ct import CT
+from ..core.names import safe_name
 from ..errors import InputError
 from .detection_scores import Find
 from .label_maps import LabelMap, check_same_grid, read_label_map, stem
-from .luna16_files import DIAMETER, PLACE, PROBABILITY, SERIES, numbers, read_rows, read_table, to_ras
+from .luna16_files import DIAMETER, PLACE, PROBABILITY, SERIES, numbers, read_rows, to_ras
 
 # Columns of the nodules of many scans, as `lnhg batch` writes them.
 _SCAN, _CENTRE = "scan", ("centre R (mm)", "centre A (mm)", "centre S (mm)")
@@ -51,7 +53,7 @@ def read_finds(path: Path) -> list[Find]:
     """Finds from JSON of MONAI's bundle, `nodules.csv` of `lnhg batch`, or a CSV of the LUNA16 challenge."""
     if path.suffix.lower() == ".json":
         return read_monai_boxes(path)
-    columns, _ = read_table(path)
+    columns, _ = read_csv(path, (_SCAN, SERIES))
     return read_own(path) if _SCAN in columns else read_luna16(path)
 
 
@@ -91,10 +93,12 @@ def read_nodule_net(path: Path, preprocessed: Path) -> list[Find]:
 
 def _crop_figures(folder: Path, series: str, name: str) -> np.ndarray:
     """What NoduleNet stored of a scan, along x, y and z."""
+    if safe_name(series) != series:  # a path would lead out of the folder
+        raise InputError(f"{series!r} is not the name of a scan; give NoduleNet's file as it was written.")
     path = folder / f"{series}_{name}.npy"
     try:
         figures = np.asarray(np.load(path), float)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, EOFError, ArithmeticError) as error:
         raise InputError(f"{path.name} cannot be read in {folder}; give NoduleNet's folder of preprocessed scans.") from error
     if figures.shape != (3,) or not np.isfinite(figures).all():
         raise InputError(f"{path.name} does not hold three figures; give NoduleNet's folder of preprocessed scans.")
@@ -104,8 +108,8 @@ def _crop_figures(folder: Path, series: str, name: str) -> np.ndarray:
 def read_monai_boxes(path: Path) -> list[Find]:
     """Finds from the JSON of MONAI's bundle: boxes are centre and size, LPS, mm; a scan is named as its image file."""
     try:
-        return [find for one in json.loads(path.read_text()) for find in _boxes(one)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [find for one in json.loads(path.read_text(encoding="utf-8")) for find in _boxes(one)]
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise InputError(
             f"{path.name} is no result of MONAI's lung_nodule_ct_detection; it needs a list of image, box and label_scores."
         ) from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.csv_text import csv_text
 from ..errors import InputError
 from .detection_scores import Counts, count_nodules, count_slices
 from .label_maps import LabelMap, check_same_grid, label_files, read_label_map
@@ -90,14 +89,12 @@ def score_folders(found: Path, reference: Path, *, alike: bool = False) -> list[
 
 def as_csv(scored: Sequence[MapScores]) -> str:
     """All measures, a row for each reference nodule; units in the header, empty where a measure is not defined."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["file", "reference nodule", "label", *_TITLES.values()])
+    rows: list[list[object]] = [["file", "reference nodule", "label", *_TITLES.values()]]
     for one in scored:
         for score in one.scores:
             values = (getattr(score.measures, name) for name in _TITLES)
-            table.writerow([score.file, score.reference, score.label, *("" if isnan(v) else f"{v:.4f}" for v in values)])
-    return text.getvalue()
+            rows.append([score.file, score.reference, score.label, *("" if isnan(v) else f"{v:.4f}" for v in values)])
+    return csv_text(rows)
 
 
 def summary(scored: Sequence[MapScores]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ..core.csv_text import read_csv
 from ..errors import InputError
 from .detections import ReferenceNodule
 
@@ -20,19 +20,9 @@ NODULES, EXCLUDED, SCANS = "annotations.csv", "annotations_excluded.csv", "serie
 _UNKNOWN_MM = 10.0
 
 
-def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The columns and the rows of a CSV. Raises InputError for a file that is none."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            return list(table.fieldnames or ()), list(table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path.name} cannot be read as CSV; give the file as it was written.") from error
-
-
 def read_rows(path: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV that has the columns `wanted`, and may have more. Raises InputError for any other file."""
-    columns, rows = read_table(path)
+    columns, rows = read_csv(path, wanted)
     if not set(wanted) <= set(columns):
         raise InputError(f"{path.name} is not the table expected here; it needs the columns {', '.join(wanted)}.")
     return rows
@@ -78,4 +68,8 @@ def _listed(path: Path) -> list[str]:
     """The UIDs of a file with one a line."""
     if not path.is_file():
         raise InputError(f"There is no {path.name} in {path.parent}; give the folder of annotations as LUNA16 has it.")
-    return [uid for line in path.read_text().splitlines() if (uid := line.strip()) and uid != SERIES]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path.name} cannot be read as text; give the folder of annotations as LUNA16 has it.") from error
+    return [uid for line in lines if (uid := line.strip()) and uid != SERIES]

@@ -36,6 +36,9 @@ class NetworkGrid:
     slice_mm: float | None = None
 
     def __post_init__(self) -> None:
+        low, high = self.window_hu
+        if self.rule not in ("paper", "fixed") or not 0 < self.pixel_mm < math.inf or not -math.inf < low < high < math.inf:
+            raise InputError(f"No network can see on the grid {self}; give pixels above 0 and a window whose bounds rise.")
         if self.slice_mm is not None and not 0 < self.slice_mm < math.inf:
             raise InputError(f"The slices of a triplet cannot lie {self.slice_mm} mm apart; give a length above 0.")
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..core.resources import resource
-from ..errors import InputError
+from ..errors import InputError, WeightsError
 from .ensemble import Detector, detector_of
 from .folding import fold_batch_norms
 from .generator import Generator, build_generator
@@ -66,8 +66,7 @@ def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Mo
     """Check and load the weights of a folder (None: the shipped ones); a generator alone goes with the shipped detector."""
     folder = folder or resource("Models")
     found = {"generator": _of_kind(load_weights(folder, "generator"), "generator")}
-    generator = build_generator(found["generator"].manifest["architecture"])
-    found["generator"].load_into(generator)
+    generator = found["generator"].network(lambda manifest: build_generator(manifest["architecture"]))
     detector, rescorer = None, None
     if with_detector:
         kinds = kinds_in(folder)
@@ -75,16 +74,23 @@ def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Mo
             raise InputError(f"{folder} holds a rescorer without its detector; put the detector beside it, or take it out.")
         others = folder if "detector" in kinds else resource("Models")
         found["detector"] = _of_kind(load_weights(others, "detector"), "detector")
-        detector = detector_of(found["detector"].manifest)
-        found["detector"].load_into(detector)
+        detector = found["detector"].network(detector_of)
         # Both together save a seventh of the time of a slice.
         fold_batch_norms(detector)
         detector.to(memory_format=torch.channels_last)
         if "rescorer" in kinds_in(others):
             found["rescorer"] = _of_kind(load_weights(others, "rescorer"), "rescorer")
-            rescorer = Rescorer()
-            found["rescorer"].load_into(rescorer)
+            rescorer = found["rescorer"].network(lambda _: Rescorer())
+    for weights in found.values():
+        _check_grid(weights)
     return Models(generator, detector, {kind: weights.manifest for kind, weights in found.items()}, rescorer)
+
+
+def _check_grid(weights: Weights) -> None:
+    try:
+        NetworkGrid.from_dict(weights.manifest["grid"])
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"The manifest {weights.name}.json names no usable grid; install the weights again.") from error
 
 
 def _of_kind(weights: Weights, kind: str) -> Weights:

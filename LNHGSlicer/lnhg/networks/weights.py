@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load, save
 
 from ..core.atomic_file import write_whole
+from ..core.seal import is_sealed, sealed
 from ..errors import WeightsError
 
-FORMAT = "lnhg-weights-1"
+FORMAT = "lnhg-weights-2"
+# Manifests of before they were sealed; those are taken at their word.
+_UNSEALED = "lnhg-weights-1"
 KINDS = ("generator", "detector", "rescorer")
+# What each kind of weights is used with; all are scores, or values of G(x).
+_THRESHOLDS = {"generator": ("g",), "detector": ("score",), "rescorer": ("score", "detector")}
+
+Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,45 +40,75 @@ class Weights:
     manifest: Mapping[str, Any]
     tensors: Mapping[str, torch.Tensor]
 
-    def load_into(self, network: torch.nn.Module) -> torch.nn.Module:
+    def network(self, build: Callable[[Mapping[str, Any]], Network]) -> Network:
+        """The network that `build` makes of the manifest, with the tensors in it, in evaluation mode.
+
+        Raises WeightsError where the manifest names no such network, or one of other sizes than the tensors'.
+        """
+        # Sizes first: a manifest can name a network that no memory holds, and every width is one of a tensor.
+        widest = max((size for tensor in self.tensors.values() for size in tensor.shape), default=0)
+        sizes = [value for name, value in self.manifest["architecture"].items() if name.endswith("width")]
+        if not all(type(size) is int and 1 <= size <= widest for size in [*sizes, self.manifest.get("members", 1)]):
+            raise self._misfit()
+        try:
+            return self.load_into(build(self.manifest))
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, IndexError, RuntimeError) as error:
+            raise self._misfit() from error
+
+    def load_into(self, network: Network) -> Network:
         """Put the tensors into a network of the manifest's architecture, in evaluation mode."""
         try:
             network.load_state_dict(dict(self.tensors))
         except RuntimeError as error:
-            raise WeightsError(
-                f"The weights {self.name} do not fit the architecture their manifest names; install them again."
-            ) from error
+            raise self._misfit() from error
         return network.eval().requires_grad_(False)
+
+    def _misfit(self) -> WeightsError:
+        return WeightsError(f"The weights {self.name} do not fit the architecture their manifest names; install them again.")
 
 
 def save_weights(folder: Path, name: str, tensors: Mapping[str, torch.Tensor], manifest: Mapping[str, Any]) -> Path:
-    """Write `name.safetensors` (floating tensors as fp16) and `name.json`; returns the path of the first."""
+    """Write `name.safetensors` (floating tensors as fp16) and `name.json`; returns the path of the first.
+
+    Raises WeightsError for weights that are not finite, or too large for fp16.
+    """
     stored = {key: _stored(tensor) for key, tensor in tensors.items()}
+    _check_finite(name, stored)
     content = save(stored)
     full = {"format": FORMAT, "name": name, **manifest, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
     write_whole(path, content)
-    write_whole(folder / f"{name}.json", json.dumps(full, indent=2) + "\n")
+    write_whole(folder / f"{name}.json", _written(full))
     return path
 
 
 def change_manifest(folder: Path, name: str, **changes: Any) -> None:
     """Write other values into the manifest of weights that are whole, or raise WeightsError."""
     manifest = load_weights(folder, name).manifest
-    write_whole(folder / f"{name}.json", json.dumps({**manifest, **changes}, indent=2) + "\n")
+    write_whole(folder / f"{name}.json", _written({**manifest, **changes}))
+
+
+def _written(manifest: Mapping[str, Any]) -> str:
+    """The text of a manifest, with its seal. Raises WeightsError for thresholds that no score can reach."""
+    _check_thresholds(f"{manifest['name']}.json", manifest)
+    return json.dumps(sealed({**manifest, "format": FORMAT}), indent=2) + "\n"
 
 
 def load_weights(folder: Path, name: str) -> Weights:
     """Read and check one pair of files.
 
-    Raises WeightsError when a file is missing, truncated, damaged, changed, or not weights of this project.
+    Raises WeightsError when a file is missing, truncated, damaged, changed, holds values that are not finite, or is not
+    weights of this project.
     """
     manifest = read_manifest(folder, name)
     path = folder / f"{name}.safetensors"
     if not path.is_file():
         raise WeightsError(f"The weights file {path.name} is missing in {folder}; install the weights again.")
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path.name} cannot be read ({error.strerror}); install the weights again.") from error
     if len(content) != manifest["bytes"]:
         raise WeightsError(
             f"{path.name} has {len(content)} bytes, its manifest says {manifest['bytes']}: the file is cut off or foreign; "
@@ -81,8 +118,11 @@ def load_weights(folder: Path, name: str) -> Weights:
         raise WeightsError(f"{path.name} is not the file that its manifest names (SHA-256 differs); install the weights again.")
     try:
         tensors = load(content)
+    except MemoryError:
+        raise
     except Exception as error:
         raise WeightsError(f"{path.name} is not a readable safetensors file ({error}); install the weights again.") from error
+    _check_finite(name, tensors)
     return Weights(name, manifest, {key: _restored(tensor) for key, tensor in tensors.items()})
 
 
@@ -97,21 +137,42 @@ def read_manifest(folder: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise WeightsError(f"The manifest {path.name} is missing in {folder}; install the weights again.")
     try:
-        manifest = json.loads(path.read_text())
-    except ValueError as error:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"The manifest {path.name} is not readable JSON; install the weights again.") from error
     if not _well_formed(manifest):
         raise WeightsError(f"{path.name} is not a manifest of LNHG weights; choose a folder with weights of this project.")
     if manifest["kind"] not in KINDS:
         raise WeightsError(f"{path.name} names the unknown kind {manifest['kind']!r}; choose weights of this project.")
+    if manifest["format"] != _UNSEALED and not is_sealed(manifest):
+        raise WeightsError(f"{path.name} was changed since it was written (its seal differs); install the weights again.")
+    _check_thresholds(path.name, manifest)
     return manifest
+
+
+def _check_thresholds(name: str, manifest: Mapping[str, Any]) -> None:
+    thresholds = manifest["thresholds"]
+    for needed in _THRESHOLDS[manifest["kind"]]:
+        if needed not in thresholds:
+            raise WeightsError(f"{name} names no threshold {needed}; install the weights again.")
+    for threshold, value in thresholds.items():
+        if type(value) not in (int, float) or not 0 <= value <= 1:  # neither for NaN nor for text
+            raise WeightsError(f"{name} names {value!r} as its threshold {threshold}, which must be from 0 to 1.")
+
+
+def _check_finite(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    wrong = [key for key, tensor in tensors.items() if tensor.is_floating_point() and not bool(tensor.isfinite().all())]
+    if wrong:
+        raise WeightsError(
+            f"The weights {name} hold values that are not finite (in {wrong[0]}); install the weights again, or train anew."
+        )
 
 
 def _well_formed(manifest: Any) -> bool:
     needed = {"format": str, "kind": str, "architecture": dict, "grid": dict, "thresholds": dict, "sha256": str, "bytes": int}
     return (
         isinstance(manifest, dict)
-        and manifest.get("format") == FORMAT
+        and manifest.get("format") in (FORMAT, _UNSEALED)
         and all(isinstance(manifest.get(key), kind) for key, kind in needed.items())
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +21,8 @@ from .grids import Array, Grid
 from .nodules import draw_nodule, plan_nodules
 from .painting import add_noise, blur, render
 from .vessels import draw_vessels, grow_vessels
+
+_COLUMNS = ("label", "kind", "r_mm", "a_mm", "s_mm", "diameter_mm", "mean_hu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +77,13 @@ def write_sample(folder: Path, seed: int = 0, shape: tuple[int, int, int] = (120
     """Write `ct.nrrd` (int16 HU), `labels.nrrd` and `nodules.csv` of a phantom into `folder`; returns name -> path.
 
     Columns of the table: label, kind, centre (RAS mm), diameter of the sphere of equal volume (mm), mean HU.
+    Raises InputError where files of these names are there that are no sample.
     The files are written beside the folder's own and moved into place when all three are complete.
     """
+    paths = {name: folder / name for name in ("ct.nrrd", "labels.nrrd", "nodules.csv")}
+    _check_nothing_foreign(paths)
     phantom = chest_phantom(seed, shape)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / name for name in ("ct.nrrd", "labels.nrrd", "nodules.csv")}
     with tempfile.TemporaryDirectory(dir=folder, prefix=".sample-") as temporary:
         write_nrrd(Path(temporary) / "ct.nrrd", phantom.ct.hu, phantom.ct.ijk_to_ras)
         write_nrrd(Path(temporary) / "labels.nrrd", phantom.labels, phantom.ct.ijk_to_ras)
@@ -87,10 +93,19 @@ def write_sample(folder: Path, seed: int = 0, shape: tuple[int, int, int] = (120
     return paths
 
 
+def _check_nothing_foreign(paths: Mapping[str, Path]) -> None:
+    """Raise InputError where files of these names are there that are no sample: scans of somebody."""
+    there = [name for name, path in paths.items() if os.path.lexists(path)]
+    table = paths["nodules.csv"]
+    own = len(there) == len(paths) and table.read_bytes().startswith(",".join(_COLUMNS).encode())
+    if there and not own:
+        raise InputError(f"{', '.join(there)} in {table.parent} would be replaced, but is no sample; choose another folder.")
+
+
 def _write_table(phantom: Phantom, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["label", "kind", "r_mm", "a_mm", "s_mm", "diameter_mm", "mean_hu"])
+        writer.writerow(_COLUMNS)
         for label, kind in enumerate(phantom.kinds, 1):
             voxels = np.argwhere(phantom.labels == label)
             centre = phantom.ct.to_ras(voxels.mean(0)[::-1])

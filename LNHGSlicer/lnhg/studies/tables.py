@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.atomic_file import write_whole
+from ..core.csv_text import csv_text
 from ..evaluation.detection_scores import Counts, Froc
 from ..evaluation.statistics import Interval, bootstrap_interval, paired_t, welch, wilcoxon
 from . import paper_figures as paper
@@ -47,9 +46,7 @@ class Table:
         return "\n".join([*lines, *map(_bars, self.rows), ""])
 
     def csv(self) -> str:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
-        return text.getvalue()
+        return csv_text([self.header, *self.rows])
 
     def latex(self) -> str:
         """A `table` with rules of the `booktabs` package."""

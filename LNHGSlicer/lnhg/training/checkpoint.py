@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,34 @@ _log = logging.getLogger(__name__)
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors and plain values); a kill leaves the former one whole."""
-    with whole(path) as partial:
-        torch.save(state, partial)
+    """Write `state` (tensors and plain values); a kill, or a full disk, leaves the former one whole."""
+    try:
+        with whole(path) as partial:
+            torch.save(state, partial)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise LNHGError(
+            f"The checkpoint {path.name} cannot be written ({reason}); make room, the one before is kept."
+        ) from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The state written by `write_checkpoint`; only tensors and plain values are read, no code."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # PyTorch does not compare the checksums that it wrote.
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} differs")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise ValueError("it holds no state")
+        return state
+    except MemoryError:
+        raise
     except Exception as error:
-        raise LNHGError(f"The checkpoint {path.name} cannot be read ({error}); start the training in a new folder.") from error
+        reason = " ".join(str(error).split())
+        raise LNHGError(f"The checkpoint {path.name} cannot be read ({reason}); start the training in a new folder.") from error
 
 
 def known_values(values: Mapping[str, Any], defaults: Mapping[str, Any], what: str) -> dict[str, Any]:

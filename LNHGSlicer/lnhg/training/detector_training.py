@@ -5,6 +5,7 @@ A run that is cut off goes on from its last checkpoint when it is started again.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
@@ -31,7 +32,7 @@ from .monitor import Monitor
 from .pictures import box_pictures
 from .precision import Learner, check_precision, computing_in
 from .processes import Processes, joined
-from .record import continued, record_of
+from .record import check_same_patients, continued, record_of
 from .run_log import LOG, append_row, drop_rows_after
 
 _log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ CHECKPOINT, FROC = "checkpoint.pt", "froc.csv"
 
 _LOSSES = ("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg")
 _COLUMNS = ("step", "phase", "seconds", "rate", *_LOSSES)
+# A run may be gone on with for longer, or saved more often.
+_MAY_CHANGE = ("minutes", "steps", "patience", "checkpoint_seconds")
 # Samples in the picture of each epoch.
 _EXAMPLES = 4
 
@@ -113,7 +116,9 @@ class DetectorTraining:
         optimiser = kind(self.detector.parameters(), lr=config.rate, weight_decay=config.weight_decay)
         self._learner = Learner(self.detector, optimiser, config.precision, self.processes, config.clip)
         self._state = self._restored()
-        self._state.record = continued(self._state.record, record_of(command, data.patients, (h.name for h in data.hosts)))
+        record = record_of(command, data.patients, (host.name for host in data.hosts))
+        check_same_patients(folder, self._state.record, record)
+        self._state.record = continued(self._state.record, record)
         self.processes.check_same_step(self._state.step)
         if self.processes.first:
             drop_rows_after(folder / LOG, self._state.step)
@@ -259,6 +264,7 @@ class DetectorTraining:
             "scaler": self._learner.scaler.state_dict(),
             "state": asdict(replace(self._state, mined=None)),
             "mined": places,
+            "config": _lasting(self.config),
         }
         write_checkpoint(self.folder / CHECKPOINT, {**self._weights({}), **rest})
 
@@ -267,11 +273,19 @@ class DetectorTraining:
         if not path.is_file():
             return _State()
         saved = read_checkpoint(path)
+        if saved.get("config", _lasting(self.config)) != _lasting(self.config):  # older checkpoints do not tell
+            raise LNHGError(f"{self.folder} holds a training with another configuration; choose a new folder.")
         self.detector.load_state_dict(saved["model"])
         self._learner.optimiser.load_state_dict(saved["optimiser"])
         self._learner.scaler.load_state_dict(saved.get("scaler", {}))
         mined = None if saved["mined"] is None else {name: places.numpy() for name, places in saved["mined"].items()}
         return _State(**{**known_values(saved["state"], asdict(_State()), "state"), "mined": mined})
+
+
+def _lasting(config: DetectorConfig) -> dict[str, Any]:
+    """What must stay the same in a run, as plain values; how long it lasts may change."""
+    values = {name: value for name, value in asdict(config).items() if name not in _MAY_CHANGE}
+    return json.loads(json.dumps(values, default=str))
 
 
 def seed_of_step(seed: int, step: int, rank: int) -> int:

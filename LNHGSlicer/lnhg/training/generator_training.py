@@ -14,6 +14,7 @@ from typing import Any, cast
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..core.atomic_file import write_whole
 from ..errors import LNHGError
 from ..networks.discriminator import Discriminator
 from ..networks.generator import Generator, build_generator, widened
@@ -27,7 +28,7 @@ from .monitor import Monitor
 from .pictures import picture_grid
 from .precision import Learner, check_precision, computing_in
 from .processes import Processes
-from .record import continued
+from .record import check_same_patients, continued
 from .run_log import LOG, drop_rows_after
 from .steps import Samples
 
@@ -221,7 +222,7 @@ class GeneratorTraining:
             self._start_from(start)
         self.processes.check_same_step(self.step)
         if self.processes.first:
-            (self.folder / "config.json").write_text(json.dumps(self.config.as_dict(), indent=2))
+            write_whole(self.folder / "config.json", json.dumps(self.config.as_dict(), indent=2))
             drop_rows_after(self.folder / LOG, self.step)
 
     def _stateful(self) -> dict[str, Any]:
@@ -257,6 +258,7 @@ class GeneratorTraining:
     def _resume(self, state: dict[str, Any]) -> None:
         saved = {**state["config"], "grid": NetworkGrid.from_dict(state["config"]["grid"]).as_dict()}
         check_same_configuration(saved, self.config.as_dict(), GeneratorConfig().as_dict(), self.folder)
+        check_same_patients(self.folder, state.get("record", {}), self.record)
         self.step, self.minutes = state["step"], state.get("minutes", 0.0)
         self.best_dice = state.get("best_dice", -math.inf)
         self.record = continued(state.get("record", {}), self.record)

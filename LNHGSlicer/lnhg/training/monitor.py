@@ -1,9 +1,13 @@
-"""What a person sees of a training run: a bar with the time left, `log.csv`, and TensorBoard's scalars and pictures."""
+"""What a person sees of a training run: a bar with the time left, or lines where there is no terminal, and files.
+
+These are `log.csv`, and TensorBoard's scalars and pictures.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +19,15 @@ from tqdm import tqdm
 from .run_log import LOG, append_row
 
 logger = logging.getLogger(__name__)
+
+
+# How often a line is written where there is no terminal for a bar, s.
+_TELL_S = 60.0
+
+
+def say(line: str) -> None:
+    """A line for a person who watches a training, at once."""
+    print(line, file=sys.stderr, flush=True)
 
 
 class Monitor:
@@ -39,6 +52,7 @@ class Monitor:
         self._first, self._total = done, total
         self._began, self._limit = time.monotonic(), 60 * minutes
         self._latest: dict[str, float] = {}
+        self._unit, self._told = unit, -math.inf
         shape = f"{{n:.0f}}/{{total:.0f}} {unit} |{{bar}}| {{postfix}}"
         self._bar = tqdm(total=total, initial=done, bar_format=shape, disable=None)
 
@@ -59,6 +73,9 @@ class Monitor:
         figures = "".join(f", {name} {self._latest[key]:.3g}" for key, name in self._shown.items() if key in self._latest)
         self._bar.set_postfix_str(f"{left} left{figures}", refresh=False)
         self._bar.update(done - self._bar.n)
+        if self._bar.disable and time.monotonic() - self._told > _TELL_S:
+            self._told = time.monotonic()
+            say(f"{done:.0f}/{self._total:.0f} {self._unit}, {left} left{figures}")
 
     def mark(self, step: int, values: Mapping[str, float]) -> None:
         """Figures for TensorBoard and the bar that are no row of the log."""

@@ -36,10 +36,10 @@ def pack(checkpoints: Sequence[Path], folder: Path, threshold: float, report: Pa
     path = save_weights(folder, manifest["kind"], _mean([_network(state) for state in states]), manifest)
     log = checkpoints[-1].parent / LOG
     if log.is_file():
-        write_whole(folder / f"{path.stem}-training.csv", log.read_text())
+        write_whole(folder / f"{path.stem}-training.csv", log.read_text(encoding="utf-8"))
     packed = load_weights(folder, path.stem)
     parameters = sum(tensor.numel() for key, tensor in packed.tensors.items() if not _of_batch_norm(key))
-    figures = report.read_text() if report else None
+    figures = report.read_text(encoding="utf-8") if report else None
     write_whole(folder / f"{path.stem}.md", model_card(packed.manifest, parameters, figures, with_log=log.is_file()))
     return path
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from ..core.seal import digest_of
+from ..errors import LNHGError
 
 # Patients whose names do not begin with the collection's.
 _COLLECTIONS = {
@@ -19,13 +23,23 @@ def record_of(command: str | None, nodules_of: Iterable[str], scans_of: Iterable
     """The record of a training.
 
     `command` is what a person types to do the same; `nodules_of` and `scans_of` name the patient of each nodule and of
-    each whole scan that is trained on: they are counted by collection.
+    each whole scan that is trained on: they are counted by collection, and a hash of their names tells them from others.
     """
     patients = [list(names) for names in (nodules_of, scans_of)]
     nodules, scans = (Counter(map(_collection, names)) for names in patients)
     people = Counter(map(_collection, {name for names in patients for name in names}))
     data = {name: {"patients": people[name], "nodules": nodules[name], "scans": scans[name]} for name in sorted(people)}
-    return {"commands": [command] if command else [], "data": data}
+    return {
+        "commands": [command] if command else [],
+        "data": data,
+        "patients": digest_of([sorted(names) for names in patients]),
+    }
+
+
+def check_same_patients(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise LNHGError where the training in `folder` was begun on other nodules or scans than it would go on with."""
+    if {"patients"} <= before.keys() & now.keys() and before["patients"] != now["patients"]:
+        raise LNHGError(f"{folder.name} holds a training on other patients; give the data of before, or choose a new folder.")
 
 
 def continued(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:

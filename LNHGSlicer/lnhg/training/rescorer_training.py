@@ -20,6 +20,7 @@ from ..networks.rescorer import Rescorer
 from ..networks.rescoring import RESCORER_GRID, Surroundings, apply_rescorer, network_input
 from .candidate_samples import CandidateSample, batch, read_candidates
 from .checkpoint import check_same_configuration, read_checkpoint, write_checkpoint
+from .monitor import say
 from .run_log import LOG, append_row, drop_rows_after
 
 _log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def train_on(
             minutes, loss = (time.monotonic() - began) / 60, float(np.mean(losses))
             row = {"step": step + 1, "minutes": f"{minutes:.2f}", "loss": f"{loss:.5f}", "select_auc": f"{auc:.4f}"}
             append_row(output / LOG, row)
-            _log.info("step %d: loss %.4f, area under the ROC %.4f", step + 1, loss, auc)
+            say(f"{step + 1}/{config.steps} steps, loss {loss:.4f}, area under the ROC {auc:.4f}")
             losses.clear()
             _save(output / CHECKPOINT, config, step + 1, rescorer, optimiser)
     return rescorer.eval()

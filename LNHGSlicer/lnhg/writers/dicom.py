@@ -7,7 +7,9 @@ what made them is given as a device. Needs the `dicom` extra.
 from __future__ import annotations
 
 import math
+import re
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from .. import __version__
 from ..core.ct import CT
 from ..core.nodule import Nodule
 from ..core.result import Result
-from ..errors import InputError
+from ..errors import InputError, LNHGError
 from ..readers.dicom_headers import Slice, is_dicom, slices_of
 from ..readers.dicom_scans import Scan, scans_of
 from .seg_nrrd import segment_color
@@ -65,6 +67,16 @@ _MAY_LACK = (
     "StudyDate",
     "StudyTime",
 )
+_MEANINGFUL = {
+    "PatientSex": re.compile("[MFO]"),
+    "PatientBirthDate": re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"),
+    "StudyDate": re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"),
+    "StudyTime": re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?"),
+}
+# Cosine between the slices' normal and the way from slice to slice, above which there is no tilt.
+_UPRIGHT = 0.9999
+# A series number beyond is left out of account: the own ones are a hundred times as large.
+_HIGHEST_SERIES = 10_000_000
 # A slice may lie this far from its place in the result's grid, mm: grids are straight, stacks of slices only nearly.
 _ASTRAY_MM, _SAME_DIRECTION = 1.1, 2e-3
 
@@ -83,9 +95,38 @@ def write_dicom(result: Result, source: Path, output: Path) -> dict[str, Path]:
     if not result.nodules:
         raise InputError("The results hold no nodule; there is nothing to write as DICOM.")
     slices = source_slices(result.ct, source)
+    # Values of the CT that break a rule of DICOM are handed on: they say whose the new files are.
+    with pydicom.config.disable_value_validation(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _written(*_made(result, slices, source), output)
+
+
+def remarks(ct: CT) -> tuple[str, ...]:
+    """Sentences on what a reader of the files should know."""
+    normal = np.cross(ct.ijk_to_ras[:3, 0], ct.ijk_to_ras[:3, 1])
+    step = ct.ijk_to_ras[:3, 2]
+    upright = abs(normal @ step) / (np.linalg.norm(normal) * np.linalg.norm(step))
+    if upright > _UPRIGHT:
+        return ()
+    return ("The gantry was tilted: programs built on dcmqi, 3D Slicer among them, cannot load this DICOM SEG.",)
+
+
+def _made(result: Result, slices: Sequence[Dataset], source: Path) -> tuple[Dataset, Dataset]:
     tracking = [UID(pydicom.uid.generate_uid()) for _ in result.nodules]
-    segmentation = dicom_seg(result, slices, tracking)
-    report = dicom_sr(result, slices, segmentation, tracking)
+    try:
+        segmentation = dicom_seg(result, slices, tracking)
+        return segmentation, dicom_sr(result, slices, segmentation, tracking)
+    except (MemoryError, LNHGError):
+        raise
+    except Exception as error:  # what highdicom and pydicom raise on headers that break a rule
+        reason = " ".join(str(error).split())
+        raise InputError(f"The headers in {source.name} do not allow DICOM objects ({reason}); export the CT again.") from error
+
+
+def _written(segmentation: Dataset, report: Dataset, output: Path) -> dict[str, Path]:
+    foreign = [file for file in FILES.values() if (output / file).exists() and not _is_own(output / file)]
+    if foreign:
+        raise InputError(f"{', '.join(foreign)} in {output} would be replaced, but is not of this program; move it away.")
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=output) as unfinished:
@@ -94,6 +135,15 @@ def write_dicom(result: Result, source: Path, output: Path) -> dict[str, Path]:
             return {name: (Path(unfinished) / file).replace(output / file) for name, file in FILES.items()}
     except OSError as error:
         raise InputError(f"The DICOM files cannot be written to {output} ({error}); choose another folder.") from error
+
+
+def _is_own(file: Path) -> bool:
+    """Whether this program wrote a DICOM file."""
+    try:
+        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["Manufacturer"])
+    except (OSError, ValueError, pydicom.errors.InvalidDicomError):
+        return False
+    return bool(header.get("Manufacturer") == _MAKER)
 
 
 def source_slices(ct: CT, folder: Path) -> list[Dataset]:
@@ -110,7 +160,12 @@ def source_slices(ct: CT, folder: Path) -> list[Dataset]:
     missing = [name for name in _NEEDED if not slices[0].get(name)]
     if missing:
         raise InputError(f"The slices in {folder.name} have no {missing[0]}, which DICOM needs; export the CT again.")
-    return [_named_no_one_else(header) for header in slices]
+    own = {str(header.get("SOPInstanceUID") or "") for header in slices}
+    if "" in own or len(own) < len(slices):
+        raise InputError(
+            f"Slices in {folder.name} have no SOPInstanceUID of their own, which DICOM needs; export the CT again."
+        )
+    return [_named_no_one_else(_plain(header)) for header in slices]
 
 
 def _scan_of(ct: CT, scans: Sequence[Scan], folder: Path) -> Scan:
@@ -146,6 +201,22 @@ def _slice_of(file: Path, series: object, ct: CT) -> tuple[Slice, Dataset] | Non
 
 def _lps(ras: np.ndarray) -> np.ndarray:
     return np.asarray(ras, float) * (-1, -1, 1)
+
+
+def _plain(header: Dataset) -> Dataset:
+    """The header in Unicode, and without values that mean nothing: a sex or a date that there is not."""
+    try:
+        header.decode()
+    except (LookupError, ValueError, AttributeError):  # a character set that is not known: signs of it are lost
+        header.SpecificCharacterSet = "ISO_IR 6"
+        header.decode()
+    name = "".join(sign if sign.isprintable() else "?" for sign in str(header.get("PatientName") or ""))
+    header.SpecificCharacterSet = "ISO_IR 192"
+    header.PatientName = name
+    for keyword, pattern in _MEANINGFUL.items():
+        if not pattern.fullmatch(str(header.get(keyword) or "")):
+            setattr(header, keyword, None)
+    return header
 
 
 def _named_no_one_else(header: Dataset) -> Dataset:
@@ -276,11 +347,17 @@ def _instance(source: Dataset, number: int) -> dict[str, Any]:
     """What an own series of one object in the study of `source` needs; `number` tells the two series apart."""
     return {
         "series_instance_uid": pydicom.uid.generate_uid(),
-        "series_number": 100 * int(source.get("SeriesNumber") or 0) + number,
+        "series_number": 100 * _series_number(source) + number,
         "sop_instance_uid": pydicom.uid.generate_uid(),
         "instance_number": 1,
         "manufacturer": _MAKER,
     }
+
+
+def _series_number(source: Dataset) -> int:
+    """The number of the CT's series; 0 where it has none that is a number."""
+    text = str(source.get("SeriesNumber") or "0").strip()
+    return int(text) if text.isascii() and text.isdigit() and int(text) <= _HIGHEST_SERIES else 0
 
 
 def _own_scheme() -> Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
 import importlib.util
 import json
@@ -14,10 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ..core.csv_text import csv_text
 from ..core.nodule import as_row, header
 from ..core.nrrd_file import write_nrrd
 from ..core.result import Result
+from ..core.seal import sealed
 from ..errors import InputError
+from .own_files import DIGESTS, RECORD, digests, foreign_files
 from .pictures import nodule_planes, write_sheet
 from .record import run_record
 from .report import report_html
@@ -30,7 +32,7 @@ FILES = {
     "heterogeneity": "heterogeneity.nrrd",
     "table": "nodules.csv",
     "scene": "scene.mrb",
-    "record": "result.json",
+    "record": RECORD,
     "report": "report.html",
     "picture": "picture.png",
 }
@@ -44,13 +46,16 @@ FILES_FOR_SCENE = {
     "record": FILES["record"],
 }
 
+# All names that a result can have in its folder.
+_NAMES = sorted({*FILES.values(), *FILES_FOR_SCENE.values()})
+
 
 def save(result: Result, folder: str | Path, *, with_identity: bool = False, for_scene: bool = False) -> dict[str, Path]:
     """Write the result files into `folder`; returns name -> path for the names of `FILES` that were written.
 
     They are made in a temporary folder in it, or beside it where it is new, and moved into place at the end: after an
     error `folder` is as it was before.
-    Results of an earlier run are replaced, other files left alone.
+    Results of an earlier run are replaced, other files left alone; see `check_folder`.
 
     Args:
         result: what to write.
@@ -58,9 +63,10 @@ def save(result: Result, folder: str | Path, *, with_identity: bool = False, for
         with_identity: whether to write `result.ct.identity` into the record and the report.
         for_scene: write `FILES_FOR_SCENE` in place of `FILES`, unpacked: large for a moment, but read back at once.
 
-    Raises InputError when the folder cannot be written.
+    Raises InputError when the folder cannot be written, or holds files of these names that are no results.
     """
     folder = Path(folder).absolute()
+    _check_nothing_foreign(folder)
     try:
         with _temporary_folder(folder) as temporary:
             made = Path(temporary) / "results"
@@ -78,8 +84,13 @@ def save(result: Result, folder: str | Path, *, with_identity: bool = False, for
 
 
 def check_folder(folder: Path) -> None:
-    """Raise InputError if results cannot be written into `folder`, before a run is made for it; leaves nothing behind."""
+    """Raise InputError if results cannot be written into `folder`, before a run is made for it; leaves nothing behind.
+
+    A file that this program did not write as part of a result, or that was changed since, is never replaced: where one has
+    the name of a result the folder is refused.
+    """
     folder = folder.absolute()
+    _check_nothing_foreign(folder)
     try:
         with _temporary_folder(folder):
             pass
@@ -87,10 +98,21 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
 
 
+def _check_nothing_foreign(folder: Path) -> None:
+    foreign = foreign_files(folder, _NAMES)
+    if foreign:
+        raise InputError(
+            f"{', '.join(foreign)} in {folder} would be replaced, but this program did not write it as a result, or it was "
+            "changed since; move it away or choose another folder."
+        )
+
+
 def _temporary_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
     """A folder on the same disk as `folder`: in it if it exists (its parent may be read-only), else beside it."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; choose a folder for the results.")
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"{folder} is a link that leads nowhere; choose a folder for the results.")
     existing = next(place for place in (folder, *folder.parents) if place.is_dir())
     return tempfile.TemporaryDirectory(prefix=".lnhg-", dir=existing)
 
@@ -102,10 +124,10 @@ def _write_all(result: Result, folder: Path, with_identity: bool) -> None:
     _write_table(files["table"], result)
     scene = _write_scene(files["scene"], result)
     record = run_record(result, scene, with_identity)
-    _write_record(files["record"], record)
     planes = nodule_planes(result)
     files["report"].write_text(report_html(result, planes, record), encoding="utf-8")
     write_sheet(files["picture"], result, planes)
+    _write_record(files["record"], record)
 
 
 def _write_for_scene(result: Result, folder: Path, with_identity: bool) -> None:
@@ -128,12 +150,13 @@ def _small_labels(result: Result) -> np.ndarray:
 
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    """Written last: it tells the SHA-256 of the files beside it."""
+    told = sealed({**record, DIGESTS: digests(path.parent)})
+    path.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _write_table(path: Path, result: Result) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header(), *map(as_row, result.nodules)])
+    path.write_text(csv_text([header(), *map(as_row, result.nodules)], "\r\n"), encoding="utf-8", newline="")
 
 
 def _write_scene(path: Path, result: Result) -> str:
@@ -157,8 +180,7 @@ def _move_in(made: Path, folder: Path, temporary: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         made.rename(folder)
         return
-    earlier = sorted({*FILES.values(), *FILES_FOR_SCENE.values()})
-    moves = [(folder / file, temporary / f"earlier-{file}") for file in earlier if (folder / file).exists()]
+    moves = [(folder / file, temporary / f"earlier-{file}") for file in _NAMES if (folder / file).exists()]
     moves += [(path, folder / path.name) for path in made.iterdir()]
     done = []
     try:

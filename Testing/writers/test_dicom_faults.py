@@ -1,0 +1,126 @@
+"""DICOM export of CTs whose headers are odd: exported where it can be, else one sentence and no file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from dicom_files import write_series
+from lnhg.core.result import Result
+from lnhg.errors import InputError
+from lnhg.readers.read_ct import read_ct
+
+pytest.importorskip("highdicom", reason="needs the dicom extra: pip install 'lnhg[dicom]'")
+
+from host.handmade import GRIDS, handmade_result
+from lnhg.writers.dicom import FILES, remarks, write_dicom
+
+
+@pytest.fixture
+def small(tmp_path: Path):
+    """Writes a CT of four slices with some tags; gives the result that a run on it would."""
+
+    def make(**tags: object) -> tuple[Result, Path]:
+        made = handmade_result(GRIDS["axial"])
+        source = tmp_path / "ct"
+        write_series(source, made.ct.hu, GRIDS["axial"], FrameOfReferenceUID="1.2.3.4", **tags)
+        return replace(made, ct=read_ct(source)), source
+
+    return make
+
+
+def exported(result: Result, source: Path, output: Path) -> list[pydicom.Dataset]:
+    paths = write_dicom(result, source, output)
+    assert {path.name for path in output.iterdir()} == set(FILES.values())
+    return [pydicom.dcmread(path) for path in paths.values()]
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("ISO_IR 100", "Müller^Änne"),
+        ("ISO_IR 192", "Доу^Джейн"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+    ],
+)
+def test_names_in_any_character_set_are_exported_as_they_are(small, tmp_path: Path, charset, name: str) -> None:
+    result, source = small(SpecificCharacterSet=charset, PatientName=name)
+    for dataset in exported(result, source, tmp_path / "out"):
+        assert str(dataset.PatientName) == name
+        assert dataset.SpecificCharacterSet == "ISO_IR 192"
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"PatientSex": "W"},
+        {"PatientSex": "FEMALE"},
+        {"PatientBirthDate": "1950.01.02"},
+        {"StudyDate": "20201341"},
+        {"StudyTime": "25:61"},
+        {"SeriesNumber": 2147483647},
+        {"SeriesNumber": -5},
+        {"SeriesNumber": None},
+        {"AccessionNumber": "longer than the sixteen characters of DICOM"},
+        {"SpecificCharacterSet": "NO_SUCH_SET"},
+    ],
+    ids=str,
+)
+def test_odd_values_are_no_hindrance(small, tmp_path: Path, tags: dict[str, object]) -> None:
+    result, source = small(**tags)
+    segmentation, report = exported(result, source, tmp_path / "out")
+    for dataset in (segmentation, report):
+        assert dataset.PatientID == "ID-4711"
+        assert dataset.get("PatientSex") in (None, "", "M", "F", "O")
+        assert 0 < int(dataset.SeriesNumber) < 2**31
+    assert segmentation.SeriesNumber != report.SeriesNumber
+
+
+@pytest.mark.parametrize("which", [slice(None), slice(0, 1), slice(3, 4)])
+def test_slices_without_a_uid_of_their_own_are_refused(small, tmp_path: Path, which: slice) -> None:
+    result, source = small()
+    for file in sorted(source.iterdir())[which]:
+        dataset = pydicom.dcmread(file)
+        del dataset.SOPInstanceUID
+        dataset.save_as(file, enforce_file_format=False)
+    with pytest.raises(
+        InputError, match=r"^Slices in ct have no SOPInstanceUID of their own, which DICOM needs; export the CT"
+    ):
+        write_dicom(result, source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", FILES.values())
+def test_a_foreign_file_is_not_replaced_and_own_ones_are(small, tmp_path: Path, name: str) -> None:
+    result, source = small()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(InputError, match=f"^{name} in .* would be replaced, but is not of this program"):
+        write_dicom(result, source, tmp_path / "out")
+    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["mine"]
+    (tmp_path / "out" / name).unlink()
+    for _ in range(2):
+        exported(result, source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("error", [ValueError("odd value"), AttributeError("no such"), TypeError("None")])
+def test_whatever_the_library_says_is_one_sentence(small, tmp_path: Path, monkeypatch, error: Exception) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    result, source = small()
+    monkeypatch.setattr("lnhg.writers.dicom.dicom_sr", fails)
+    with pytest.raises(InputError, match=r"^The headers in ct do not allow DICOM objects \(.*\); export the CT again\.$"):
+        write_dicom(result, source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("grid", "told"), [("axial", 0), ("oblique", 0), ("sheared", 1)])
+def test_a_tilted_gantry_is_warned_of(grid: str, told: int) -> None:
+    sentences = remarks(handmade_result(GRIDS[grid]).ct)
+    assert len(sentences) == told and all("cannot load this DICOM SEG" in one for one in sentences)
