@@ -209,7 +209,7 @@ def _is_sealed(folder: Path, sha256: str, cohort: Cohort) -> bool:
 
 
 def _seal(folder: Path, sha256: str, cohort: Cohort) -> str:
-    """Hash of what tells results apart (the CT by its hash, options, weights, version, columns) and of the record in the folder.
+    """Hash of what tells results apart (the CT by its hash, options, weights, version, columns) and of the record.
 
     The record holds those of all other files.
     """
