@@ -79,7 +79,7 @@ def weights(tmp_path_factory):
 
 
 def options(weights):
-    return ["--weights", weights, "--device", "cpu", f"--roi={ROI}"]
+    return ["--weights", weights, "--device", "cpu", "--anywhere", f"--roi={ROI}"]  # the ball lies in no lung
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +335,7 @@ def test_a_folder_that_is_no_result_is_never_replaced(run, scans, tmp_path):
     assert run(scans / "anna") == 2
     assert (mine / "ct.nrrd").read_bytes() == before and [path.name for path in mine.iterdir()] == ["ct.nrrd"]
     (row,) = rows(tmp_path / "out" / "cohort.csv")
-    assert row["reason"] == "The folder ct in scans was not written by lnhg batch; move it away or rename the scan."
+    assert row["reason"] == "The folder ct in scans was not written by lnhg batch; move it away, or rename the scan."
 
 
 @pytest.mark.parametrize(

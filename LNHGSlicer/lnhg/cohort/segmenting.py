@@ -174,9 +174,7 @@ def _segmented(scan: Scan, cohort: Cohort) -> str:
     if _is_sealed(folder, sha256, cohort):
         return SKIPPED
     if folder.exists() and not (folder / _SEAL).is_file():
-        raise InputError(
-            f"The folder {scan.name} in {SCANS} was not written by lnhg batch; move it away, or name the scan anew."
-        )
+        raise InputError(f"The folder {scan.name} in {SCANS} was not written by lnhg batch; move it away, or rename the scan.")
     result = segment(ct, cohort.options, models=_models(cohort.options.weights, cohort.weights))
     with tempfile.TemporaryDirectory(dir=cohort.output / _WORK) as work:
         made = Path(work) / "made"
@@ -253,7 +251,7 @@ def local_client(workers: int) -> Iterator[Client]:
     from distributed.system import MEMORY_LIMIT
 
     # Dask's pages of status need no certificate and name the scans: none is served.
-    no_pages = {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
+    no_pages: dict[str, list[str]] = {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
     with (
         dask.config.set(no_pages),
         LocalCluster(

@@ -42,7 +42,7 @@ def read_csv(path: Path, wanted: Sequence[str] = ()) -> tuple[list[str], list[di
     """The columns of a CSV and its rows by column; cells without a column and empty lines are left out.
 
     The separator is the one that gives the first line a column of `wanted`, else a comma. Raises InputError for a file that
-    cannot be read, for two columns of one name, and for a row that ends before its last column.
+    cannot be read, for two columns of one wanted name (without any: of the first), and for a row that ends before its last column.
     """
     try:
         text = decoded(path.read_bytes())
@@ -53,7 +53,7 @@ def read_csv(path: Path, wanted: Sequence[str] = ()) -> tuple[list[str], list[di
         raise InputError(f"{path.name} cannot be read as CSV; give the file as it was written.") from error
     columns, *rows = lines or [[]]
     names = [name for name in columns if name]
-    if len(set(names)) < len(names):
+    if any(names.count(name) > 1 for name in wanted or names[:1]):
         raise InputError(f"{path.name} has two columns of the same name; rename one of them.")
     width = max((place for place, name in enumerate(columns, 1) if name), default=0)
     short = next((number for number, row in enumerate(rows, 1) if any(row) and len(row) < width), None)

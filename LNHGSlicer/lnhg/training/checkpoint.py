@@ -23,9 +23,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
             torch.save(state, partial)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise LNHGError(
-            f"The checkpoint {path.name} cannot be written ({reason}); make room, the one before is kept."
-        ) from error
+        raise LNHGError(f"The checkpoint {path.name} cannot be written ({reason}); make room; the former is kept.") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 from ..core.seal import SEAL, digest_of_file, is_sealed
 
 RECORD = "result.json"
-_FORMAT = "lnhg-result-"
 #: The key of the record under which the SHA-256 of each other file lies.
 DIGESTS = "files"
 
@@ -57,6 +56,6 @@ def _record(folder: Path) -> Mapping[str, Any] | None:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or not str(record.get("format", "")).startswith(_FORMAT):
+    if not isinstance(record, dict) or not {"format", "provenance", "nodules", "candidates"} <= record.keys():
         return None
     return record if SEAL not in record or isinstance(record.get(DIGESTS), dict) else None

@@ -52,20 +52,21 @@ def load_result(folder: Path, ct: CT) -> Result:
         provenance, warnings = record["provenance"], (*record["warnings"], *filter(None, notes))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"The record {files['record'].name} of the run cannot be read; run again.") from error
+    labels = _volume(files["labels"], ct).astype(np.uint16)
+    image = _volume(files["generated"], ct) if files["generated"].exists() else np.zeros(labels.shape, np.float32)
+    unconfirmed = _volume(files["unconfirmed"], ct) if files["unconfirmed"].exists() else np.zeros_like(labels)
+    heterogeneity = _volume(files["heterogeneity"], ct)
     changed = foreign_files(folder, [files[name].name for name in ("record", "labels", "heterogeneity")])
     if changed:
         raise InputError(
             f"{', '.join(changed)} in {folder.name} is not as the run wrote it; run again, or give all files of one run."
         )
-    labels = _volume(files["labels"], ct).astype(np.uint16)
     if set(np.unique(labels)) - {0} != {nodule.id for nodule in nodules}:
         raise InputError(f"{files['labels'].name} holds other nodules than {files['record'].name}; give all files of one run.")
-    image = _volume(files["generated"], ct) if files["generated"].exists() else np.zeros(labels.shape, np.float32)
-    unconfirmed = _volume(files["unconfirmed"], ct) if files["unconfirmed"].exists() else np.zeros_like(labels)
     return Result(
         replace(ct, source=source),
         labels,
-        _volume(files["heterogeneity"], ct),
+        heterogeneity,
         lambda: image,
         unconfirmed,
         nodules,
