@@ -42,7 +42,7 @@ def read_csv(path: Path, wanted: Sequence[str] = ()) -> tuple[list[str], list[di
     """The columns of a CSV and its rows by column; cells without a column and empty lines are left out.
 
     The separator is the one that gives the first line a column of `wanted`, else a comma. Raises InputError for a file that
-    cannot be read, for two columns of one wanted name (without any: of the first), and for a row that ends before its last column.
+    cannot be read, for two columns of one wanted name, and for a row that ends before its last column.
     """
     try:
         text = decoded(path.read_bytes())
