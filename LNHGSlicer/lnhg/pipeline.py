@@ -28,6 +28,7 @@ from .stages.detection import detect
 from .stages.fusion import FusionRule, Nodules, fuse_paper, fuse_scan
 from .stages.generation import NoduleImage, Place, generate
 from .stages.heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
+from .stages.inside_masses import ended_by_limits, with_masses
 from .stages.lungs import UNSIDED, lung_regions
 from .stages.masses import image_with_masses, place_of
 from .stages.measurement import measure_nodules
@@ -67,14 +68,14 @@ def segment(
     with run.timed("lungs"):
         lungs = run.lungs()
     with run.timed("detect"):
-        candidates = [*run.detected(lungs, region), *seeded]
+        candidates = with_masses(run.ct, [*run.detected(lungs, region), *seeded], lungs)
     with run.timed("generate"):
         image = run.image(candidates)
     with run.timed("fuse"):
         nodules = run.fused(image, candidates, region)
     with run.timed("measure"):
         heterogeneity = heterogeneity_map(image, nodules.labels, options.heterogeneity, options.normalisation)
-        rows = run.measured(nodules, heterogeneity, lungs)
+        rows = run.measured(nodules, candidates, heterogeneity, lungs)
         if options.hide_rim:
             heterogeneity[rim_mask(nodules.labels, run.ct.spacing, options.rim)] = OUTSIDE
     return run.result(nodules, image, heterogeneity, rows, candidates)
@@ -202,7 +203,9 @@ class _Run:
             self.warnings.append(f"Nothing was found at seed {point_text(self.points[seed])} (RAS mm).")
         return nodules
 
-    def measured(self, nodules: Nodules, heterogeneity: np.ndarray, lungs: np.ndarray) -> tuple[Nodule, ...]:
+    def measured(
+        self, nodules: Nodules, candidates: Sequence[Candidate], heterogeneity: np.ndarray, lungs: np.ndarray
+    ) -> tuple[Nodule, ...]:
         options = self.options
         rows = measure_nodules(
             self.ct,
@@ -213,6 +216,7 @@ class _Run:
             statuses=nodules.statuses,
             scores=nodules.scores,
             rim_mm=options.rim,
+            cut=ended_by_limits(self.ct, nodules.labels, candidates, self.rule),
         )
         return tuple(replace(row, slice=self.view.stored_slice(row.slice)) for row in rows)
 

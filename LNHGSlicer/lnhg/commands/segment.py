@@ -113,7 +113,7 @@ def _print_summary(result: Result, paths: dict[str, Path]) -> None:
         score = "" if nodule.score is None else f", score {nodule.score:.2f}"
         print(
             f"  {nodule.id}: {nodule.status}{score}, {nodule.type}, side {nodule.side}, "
-            f"{nodule.equivalent_diameter:.1f} mm, at R,A,S {r:.1f},{a:.1f},{s:.1f} mm"
+            f"{nodule.at_least}{nodule.equivalent_diameter:.1f} mm, at R,A,S {r:.1f},{a:.1f},{s:.1f} mm"
         )
     for name, path in paths.items():
         print(f"{name}: {path}")

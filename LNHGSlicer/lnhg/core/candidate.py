@@ -7,7 +7,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ct import CT
+from .ct import CT, Region
+
+
+@dataclass(frozen=True)
+class Ball:
+    """A ball of tissue: its middle as a fractional voxel (i, j, k) of the axial view, its diameter in mm."""
+
+    centre_ijk: tuple[float, float, float]
+    diameter: float
+
+    def box(self, ct: CT) -> Region:
+        """The box around it, as an index of the CT's arrays."""
+        k, j, i = (
+            slice(max(0, round(at - self.diameter / 2 / spacing)), max(1, round(at + self.diameter / 2 / spacing) + 1))
+            for at, spacing in zip(self.centre_ijk[::-1], ct.spacing[::-1], strict=True)
+        )
+        return k, j, i
+
+    def voxels(self, ct: CT) -> np.ndarray:
+        """The voxels of its box whose centre lies in it, bool `[slice, row, column]`."""
+        index = np.ogrid[tuple(slice(*one.indices(n)) for one, n in zip(self.box(ct), ct.hu.shape, strict=True))]
+        offsets = zip(index, self.centre_ijk[::-1], ct.spacing[::-1], strict=True)
+        return sum(((n - at) * spacing) ** 2 for n, at, spacing in offsets) <= (self.diameter / 2) ** 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,16 +40,19 @@ class Candidate:
         boxes: for each slice k of the axial view its box `(x0, y0, x1, y1)` in CT pixels; pixel column c covers c to c + 1.
         score: detector score, 0 to 1; 1 for a seed.
         seed: the voxel (i, j, k) of the axial view that a person pointed at, or None for a find of the detector.
+        mass: where it lies in the middle of a mass, the largest ball of tissue there.
     """
 
     boxes: Mapping[int, tuple[float, float, float, float]]
     score: float
     seed: tuple[int, int, int] | None = None
+    mass: Ball | None = None
 
     def width(self, ct: CT) -> float:
-        """Width of its largest box, mm: that of a square of the same area."""
+        """Width of its largest box, mm: that of a square of the same area; at least that of its mass."""
         area = max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in self.boxes.values())
-        return float((area * ct.spacing[0] * ct.spacing[1]) ** 0.5)
+        width = float((area * ct.spacing[0] * ct.spacing[1]) ** 0.5)
+        return width if self.mass is None else max(width, self.mass.diameter)
 
     @property
     def centre_ijk(self) -> np.ndarray:

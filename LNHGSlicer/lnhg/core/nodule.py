@@ -67,6 +67,9 @@ class Nodule:
             within 1 mm of its surface and reaches 5 mm away; airway walls and scars count too. None as above.
         whole, core, rim: figures of the heterogeneity map in the nodule, without its rim, in its rim.
         raw_whole, raw_core, raw_rim: the same of the raw CT (`raw_ct_figures`).
+        cut: whether the outline ends where the nodule does not, so that sizes are lower bounds and the classes say `or
+            higher`: it is 60 mm wide, as far as the method outlines, or ends at the limit of what was searched for it, at
+            the border of the CT, or in the middle of tissue. None in tables of versions that did not tell.
     """
 
     id: int = field(metadata=_column("id"))
@@ -100,6 +103,12 @@ class Nodule:
     raw_whole: HeterogeneityFigures = field(metadata=_column("raw CT, whole", "HU", columns=HeterogeneityFigures))
     raw_core: HeterogeneityFigures = field(metadata=_column("raw CT, core", "HU", columns=HeterogeneityFigures))
     raw_rim: HeterogeneityFigures = field(metadata=_column("raw CT, rim", "HU", columns=HeterogeneityFigures))
+    cut: bool | None = field(default=None, metadata=_column("cut, sizes are lower bounds"))
+
+    @property
+    def at_least(self) -> str:
+        """What stands before a size that is a lower bound."""
+        return "at least " if self.cut else ""
 
     @property
     def centre_ras(self) -> tuple[float, float, float]:

@@ -58,7 +58,8 @@ class FusionRule:
 
     def limit(self, candidate: Candidate, ct: CT) -> float:
         """How far the nodule of `candidate` may extend beyond its boxes, mm."""
-        return max(self.reach, candidate.width(ct)) if candidate.seed is None else self.seed_extent
+        least = self.reach if candidate.seed is None else self.seed_extent
+        return least if candidate.seed is not None and candidate.mass is None else max(least, candidate.width(ct))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +200,10 @@ def _above_edges(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: 
     above = np.zeros(ct.hu.shape, bool)
     for level, region in regions:
         above[region] = image[region] > level
+    for candidate in candidates:
+        if candidate.mass is not None:
+            # The generator may see nothing in the middle of a mass.
+            above[candidate.mass.box(ct)] |= candidate.mass.voxels(ct)
     return above
 
 

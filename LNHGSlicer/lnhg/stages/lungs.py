@@ -67,7 +67,7 @@ def lung_regions(ct: CT) -> np.ndarray:
     steps = tuple(
         min(max(1, round(_CELL_MM / spacing)), size) for spacing, size in zip(ct.spacing[::-1], ct.hu.shape, strict=True)
     )
-    body = _body(_block_mean(ct.hu, steps), np.multiply(steps, ct.spacing[::-1]))
+    body = _body(block_mean(ct.hu, steps), np.multiply(steps, ct.spacing[::-1]))
     components = _lung_components(body)
     if not components.any():
         return np.zeros(ct.hu.shape, np.uint8)
@@ -75,8 +75,8 @@ def lung_regions(ct: CT) -> np.ndarray:
     return _to_fine(_closed(lungs, body.cell), steps, ct.hu.shape)
 
 
-def _block_mean(hu: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
-    """Mean of blocks of `steps` voxels, float32; voxels that do not fill a last block are left out."""
+def block_mean(hu: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
+    """Mean of blocks of `steps` voxels, float32 HU of at least -1024; voxels that do not fill a last block are left out."""
     total = np.maximum(hu, AIR_HU)
     for axis, step in enumerate(steps):
         whole = total.shape[axis] // step * step

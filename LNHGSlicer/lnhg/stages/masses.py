@@ -24,12 +24,12 @@ def image_with_masses(
 ) -> NoduleImage:
     """G(x) around the candidates or everywhere, of masses on a coarser grid.
 
-    A seed has no width of its own: it is a mass if the generator's image around it is as wide.
+    A seed's boxes have no meaning: it is a mass if the generator's image around it, or the tissue, is as wide.
     """
-    wide = _masses({c: c.width(ct) for c in candidates})
+    wide = _masses({c: c.width(ct) for c in candidates if c.seed is None})
     near = [c for c in candidates if c not in wide]
     image = generate(grid, None if everywhere else [place_of(c, ct, rule) for c in near])
-    wide |= _masses({c: width_seen(ct, image, c, rule) for c in near if c.seed is not None})
+    wide |= _masses({c: max(c.width(ct), width_seen(ct, image, c, rule)) for c in near if c.seed is not None})
     spared = [window(c, k, ct) for c in near if c not in wide for k in c.boxes]
     for mass, width in wide.items():
         box = around(mass, ct, rule.limit(mass, ct))

@@ -231,7 +231,7 @@ def legend_ends(kind: str) -> tuple[str, str]:
 
 def _caption(nodule: Nodule) -> str:
     side = "" if nodule.side == "unknown" else f", {nodule.side}"
-    return f"{nodule.id}: {nodule.type}{side}, {nodule.long_axis:.1f} x {nodule.short_axis:.1f} mm"
+    return f"{nodule.id}: {nodule.type}{side}, {nodule.at_least}{nodule.long_axis:.1f} x {nodule.short_axis:.1f} mm"
 
 
 def _show_pair(pair: np.ndarray, nodule: Nodule, axial: Plane) -> None:

@@ -121,7 +121,7 @@ def _glance(nodule: Nodule) -> tuple[str, ...]:
         nodule.side,
         str(nodule.slice),
         nodule.type,
-        f"{_number(nodule.long_axis, 1)} × {_number(nodule.short_axis, 1)} mm",
+        f"{nodule.at_least}{_number(nodule.long_axis, 1)} × {_number(nodule.short_axis, 1)} mm",
         f"{_number(nodule.volume, 0)} mm³",
         nodule.lung_rads,
         _number(nodule.core.mean),
@@ -136,8 +136,8 @@ def _key_numbers(nodule: Nodule) -> dict[str, str]:
         _number(value, 1) for value in (nodule.long_axis, nodule.short_axis, nodule.mean_axis, nodule.equivalent_diameter)
     )
     return {
-        "Size": f"{long} × {short} mm, mean {mean} mm",
-        "Volume": f"{_number(nodule.volume, 0)} mm³, as a sphere {sphere} mm",
+        "Size": f"{nodule.at_least}{long} × {short} mm, mean {mean} mm",
+        "Volume": f"{nodule.at_least}{_number(nodule.volume, 0)} mm³, as a sphere {sphere} mm",
         "Type": nodule.type + solid,
         "Density": f"{_number(nodule.hu_mean, 0)} ± {_number(nodule.hu_deviation, 0)} HU",
         "Shares": f"{_percent(nodule.share_solid)} above −300 HU, {_percent(nodule.share_aerated)} below −600 HU",
