@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ct import CT, Region
+from .ct import CT
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Ball:
     centre_ijk: tuple[float, float, float]
     diameter: float
 
-    def box(self, ct: CT) -> Region:
+    def box(self, ct: CT) -> tuple[slice, slice, slice]:
         """The box around it, as an index of the CT's arrays."""
         k, j, i = (
             slice(max(0, round(at - self.diameter / 2 / spacing)), max(1, round(at + self.diameter / 2 / spacing) + 1))
@@ -29,7 +29,8 @@ class Ball:
         """The voxels of its box whose centre lies in it, bool `[slice, row, column]`."""
         index = np.ogrid[tuple(slice(*one.indices(n)) for one, n in zip(self.box(ct), ct.hu.shape, strict=True))]
         offsets = zip(index, self.centre_ijk[::-1], ct.spacing[::-1], strict=True)
-        return sum(((n - at) * spacing) ** 2 for n, at, spacing in offsets) <= (self.diameter / 2) ** 2
+        squares = [((n - at) * spacing) ** 2 for n, at, spacing in offsets]
+        return np.asarray(squares[0] + squares[1] + squares[2] <= (self.diameter / 2) ** 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.candidate import Ball, Candidate
-from ..core.ct import CT, Region
+from ..core.ct import CT
 from .fusion import FusionRule, around
 from .lungs import block_mean
 from .measurement import WIDEST_MM
@@ -51,7 +51,7 @@ def ended_by_limits(ct: CT, labels: np.ndarray, candidates: Sequence[Candidate],
     return ended[1:].tolist()
 
 
-def _stopped_mm2(mask: np.ndarray, limit: Region, ct: CT) -> float:
+def _stopped_mm2(mask: np.ndarray, limit: tuple[slice, slice, slice], ct: CT) -> float:
     """The largest area in which a mask ends at one face of a box inside the CT, mm2."""
     areas, voxel = [0.0], np.array(ct.spacing[::-1])
     for axis, one in enumerate(limit):
