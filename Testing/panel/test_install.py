@@ -103,7 +103,7 @@ def in_console(action):
 
 def test_a_fresh_slicer_misses_every_package_of_the_list_and_the_sizes_are_known(install, pip):
     names = [one.name for one in install.missing()]
-    assert names == ["torch", "torchvision", "safetensors", "nibabel", "scikit-image", "matplotlib", "tqdm"]
+    assert names == ["torch", "torchvision", "safetensors", "nibabel", "jinja2", "scikit-image", "matplotlib", "tqdm"]
     assert all(one.megabytes > 0 for one in install.missing())
 
 
@@ -144,7 +144,10 @@ def test_torch_comes_through_the_extension_and_the_rest_through_slicers_packagin
     agreeing(install).install(None, tell)
     assert [(call.how, call.words) for call in pip.calls] == [
         ("PyTorch", ["torch>=2.5", "torchvision>=0.20"]),
-        ("pip_ensure", ["safetensors>=0.4.5", "nibabel>=5.2", "scikit-image>=0.24", "matplotlib>=3.8", "tqdm>=4.66"]),
+        (
+            "pip_ensure",
+            ["safetensors>=0.4.5", "nibabel>=5.2", "jinja2>=3.1", "scikit-image>=0.24", "matplotlib>=3.8", "tqdm>=4.66"],
+        ),
     ]
     assert len(sentences) == 2
     assert install.missing() == []
@@ -173,7 +176,7 @@ def test_constraints_of_the_hospital_stay_in_force(install, pip, monkeypatch):
 def test_only_what_is_missing_is_installed(install, pip):
     pip.installed |= {"torch": "2.9.0", "torchvision": "0.24", "nibabel": "5.3", "matplotlib": "3.10", "tqdm": "4.67"}
     agreeing(install).install(None, print)
-    assert [call.words for call in pip.calls] == [["safetensors>=0.4.5", "scikit-image>=0.24"]]
+    assert [call.words for call in pip.calls] == [["safetensors>=0.4.5", "jinja2>=3.1", "scikit-image>=0.24"]]
     agreeing(install).install(None, print)
     assert len(pip.calls) == 1
 

@@ -354,11 +354,13 @@ def test_an_error_while_moving_in_puts_the_earlier_result_back(tmp_path, no_scen
     assert everything_in(tmp_path) == before
 
 
-def test_a_second_run_replaces_results_and_leaves_other_files_alone(tmp_path, no_scene):
+def test_a_second_run_replaces_results_and_leaves_other_files_alone(tmp_path, no_scene, monkeypatch):
     folder = tmp_path / "out"
-    save(without_nodules(), folder)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("lnhg.writers.results._write_scene", lambda path, _: path.write_text("a scene") and path.name)
+        save(without_nodules(), folder)
+    assert (folder / "scene.mrb").exists()
     (folder / "notes.txt").write_text("mine")
-    (folder / "scene.mrb").write_text("of the earlier run")
     paths = save(another(), folder)
     assert json.loads(paths["record"].read_text())["warnings"] == ["Another run."]
     assert (folder / "notes.txt").read_text() == "mine"
