@@ -15,7 +15,9 @@ def set_address(root: Path, address: str) -> list[str]:
     """Write the new address over the one of the catalogue's entry, in all files of git; returns the changed ones."""
     found = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]*slicer[\w.-]*)", address, re.IGNORECASE)
     if not found:
-        sys.exit(f"{address} is no https://github.com/OWNER/NAME with Slicer in the name, as the extension index asks for.")
+        sys.exit(
+            f"{address} is no https://github.com/OWNER/NAME with Slicer in the name, as the extension index asks for."
+        )
     old = json.loads((root / ENTRY).read_text(encoding="utf-8"))["scm_url"].removeprefix("https://github.com/")
     words = ["git", "-C", str(root), "grep", "--name-only", "-I", "--fixed-strings", old]
     files = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()

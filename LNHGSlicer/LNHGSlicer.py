@@ -97,7 +97,8 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
         :param options: `lnhg.Options`; None: the defaults.
         :param progress: called with each step's `lnhg.progress.Progress`; returning False cancels.
         :param seeds: RAS points, mm, each segmented whatever the detector says; like the region of the options they lie
-            on the CT's own grid, without its parent transform (`LNHGSlicerLib.scene.transforms.point_of_node` takes that away).
+            on the CT's own grid, without its parent transform (`LNHGSlicerLib.scene.transforms.point_of_node` takes
+            that away).
         :raises lnhg.LNHGError: the volume cannot be used, the weights are missing, or the run was cancelled.
         """
         import lnhg

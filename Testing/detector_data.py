@@ -11,7 +11,7 @@ from lnhg.data.cutouts import Cutout
 from lnhg.data.volumes import volume_of
 from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture
 from lnhg.training.detector_config import DetectorConfig
-from lnhg.training.detector_data import DetectorData, Host
+from lnhg.training.detector_data import DetectorData, TrainingScan
 from lnhg.training.sampling import Sampling
 from training_data import log_rows
 
@@ -27,7 +27,7 @@ def a_cutout(wall: bool = False) -> Cutout:
     return Cutout("ball", "LIDC-IDRI-0001", ct, ball.astype(np.uint8), 1, {})
 
 
-def a_host(nodule: bool = False) -> Host:
+def a_training_scan(nodule: bool = False) -> TrainingScan:
     """A lung of -850 HU with noise and a few vessels, in a wall of 50 HU."""
     generator = np.random.default_rng(3)
     hu = generator.normal(-850, 20, (8, 200, 200))
@@ -42,12 +42,14 @@ def a_host(nodule: bool = False) -> Host:
         hu[nodules] = 30
     places = np.argwhere(lungs)[::997]
     found = np.array([(3, 65, 65)]) if nodule else np.zeros((0, 3), int)
-    return Host("host", hu.astype(np.int16), 2.5, lungs, nodules, np.zeros_like(lungs), places, found, True)
+    return TrainingScan("host", hu.astype(np.int16), 2.5, lungs, nodules, np.zeros_like(lungs), places, found, True)
 
 
 def some_data() -> DetectorData:
     volumes = [volume_of(a_cutout()), volume_of(a_cutout(wall=True))]
-    return DetectorData([a_host(), a_host(nodule=True)], volumes, DETECTOR_GRID, DetectorArchitecture())
+    return DetectorData(
+        [a_training_scan(), a_training_scan(nodule=True)], volumes, DETECTOR_GRID, DetectorArchitecture()
+    )
 
 
 def a_short_training(**changes: object) -> DetectorConfig:

@@ -25,7 +25,8 @@ def write_series(
 
     Args:
         folder: made where it is missing; files of earlier calls stay.
-        hu: HU, `[slice, row, column]`; stored as int16 through RescaleSlope and RescaleIntercept (1 and -1024 unless named).
+        hu: HU, `[slice, row, column]`; stored as int16 through RescaleSlope and RescaleIntercept (1 and -1024 unless
+            named).
         ijk_to_ras: 4 x 4, voxel (column, row, slice) to RAS mm.
         syntax: transfer syntax; compressed ones need an encoder of pydicom's.
         leave_out: slices that are not written.
@@ -54,14 +55,17 @@ def write_slice(
         else:
             setattr(dataset, name, value)
     slope, intercept = float(dataset.get("RescaleSlope") or 1), float(dataset.get("RescaleIntercept") or 0)
-    _store(dataset, np.rint((hu - intercept) / slope).astype(np.uint16 if dataset.PixelRepresentation == 0 else np.int16))
+    _store(
+        dataset, np.rint((hu - intercept) / slope).astype(np.uint16 if dataset.PixelRepresentation == 0 else np.int16)
+    )
     _save(dataset, path, syntax)
 
 
 def write_enhanced(
     path: Path, hu: np.ndarray, ijk_to_ras: np.ndarray, syntax: str = ExplicitVRLittleEndian, **tags: object
 ) -> None:
-    """Write a CT as one enhanced (multi-frame) file: position, acquisition and type told for each frame, the rest for all.
+    """Write a CT as one enhanced (multi-frame) file: position, acquisition and type told for each frame, the rest for
+    all.
 
     `tags`: DICOM keywords of the whole file; None takes the element out.
     """

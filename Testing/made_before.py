@@ -1,7 +1,8 @@
 """What commit ad37e7f wrote, kept to see that it stays readable.
 
-`ad37e7f/result` is what its writers made of its handmade result (two balls in noise, cut to 20 x 48 x 44 voxels, options
-changed), `ad37e7f/ct.nrrd` the CT; `ad37e7f/training` is a training of its generator, of width 1, after 2 of 4 steps.
+`ad37e7f/result` is what its writers made of its handmade result (two balls in noise, cut to 20 x 48 x 44 voxels,
+options changed), `ad37e7f/ct.nrrd` the CT; `ad37e7f/training` is a training of its generator, of width 1, after 2 of 4
+steps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Made-up nodule cut-outs for the tests: balls in lung tissue, with readers and ratings, in memory or as a data folder."""
+"""Made-up nodule cut-outs for the tests: balls in lung tissue, with readers and ratings, in memory or as a data
+folder.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def ball(number: int, patient: str = "P") -> Cutout:
-    """A ball of 0 HU in lung, outlined by two readers, the second of whom drew it smaller; 7 x 32 x 32 voxels of 2, 0.7 mm."""
+    """A ball of 0 HU in lung, outlined by two readers, the second of whom drew it smaller; 7 x 32 x 32 voxels of 2, 0.7
+    mm.
+    """
     centre = 15.5 + np.random.default_rng(number).uniform(-2, 2, 2)
     k, j, i = np.indices((7, 32, 32))
     distance = np.sqrt((2 * (k - 3)) ** 2 + (0.7 * (j - centre[0])) ** 2 + (0.7 * (i - centre[1])) ** 2)

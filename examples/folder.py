@@ -19,4 +19,6 @@ with Path(sys.argv[2]).open("w", newline="", encoding="utf-8") as file:
             print(f"{path.name}: {error}", file=sys.stderr)
             continue
         for nodule in result.nodules:
-            table.writerow([path.stem, nodule.id, nodule.status, f"{nodule.equivalent_diameter:.1f}", f"{nodule.hu_mean:.0f}"])
+            table.writerow(
+                [path.stem, nodule.id, nodule.status, f"{nodule.equivalent_diameter:.1f}", f"{nodule.hu_mean:.0f}"]
+            )

@@ -67,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _pipe_closed(error: BaseException) -> bool:
     """Whether nobody reads the output any more; Windows calls that an invalid argument."""
-    on_windows = sys.platform == "win32" and isinstance(error, OSError) and error.errno == errno.EINVAL and not error.filename
+    on_windows = (
+        sys.platform == "win32" and isinstance(error, OSError) and error.errno == errno.EINVAL and not error.filename
+    )
     return isinstance(error, BrokenPipeError) or on_windows
 
 
@@ -81,11 +83,15 @@ def _failure(error: BaseException) -> LNHGError:
         return InputError("Memory ran out; close other programs, or give a smaller input.")
     if isinstance(error, OSError):
         what = f"{error.filename}: " if error.filename else ""
-        return InputError(f"{what}{error.strerror or error}; make room or ask for the right, and run the same command again.")
+        return InputError(
+            f"{what}{error.strerror or error}; make room or ask for the right, and run the same command again."
+        )
     assert isinstance(error, ModuleNotFoundError)
     if error.name is None or error.name.partition(".")[0] == "lnhg":
         raise error
-    return InputError(f"The package {error.name} is missing; install it, or all of them: pip install 'lnhg[train,batch]'.")
+    return InputError(
+        f"The package {error.name} is missing; install it, or all of them: pip install 'lnhg[train,batch]'."
+    )
 
 
 def _say(sentence: str) -> None:

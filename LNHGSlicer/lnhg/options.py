@@ -32,7 +32,9 @@ class Options:
     """Options of one run. Lengths are millimetres. None means: the value that the weights' manifest holds."""
 
     weights: Path | None = _option(  # noqa: RUF009 - a field, no shared value
-        None, "folder with weights and manifests; a generator alone goes with the shipped detector (default: the shipped ones)"
+        None,
+        "folder with weights and manifests; a generator alone goes with the shipped detector (default: the shipped "
+        "ones)",
     )
     device: str = _option("auto", "where the networks run", choices=("auto", "cuda", "mps", "cpu"))
     threads: int | None = _option(None, "CPU threads (default: all cores)", minimum=1, maximum=MOST_THREADS)
@@ -41,7 +43,8 @@ class Options:
     )
     triplets: str = _option(
         "averaged",
-        "volumes of three slices: as many mm apart as the weights say, with a slice averaged over the three that hold it or "
+        "volumes of three slices: as many mm apart as the weights say, with a slice averaged over the three that hold "
+        "it or "
         "taken from the one it is the middle of; or neighbours, averaged or side by side as in the paper",
         choices=("averaged", "overlapping", "neighbouring", "paper"),
     )
@@ -51,7 +54,8 @@ class Options:
     generator_threshold: float | None = _option(None, "threshold on G(x) that bounds a nodule", minimum=0, maximum=1)
     edge: str = _option(
         "peak",
-        "a nodule ends at the threshold on G(x) times the nodule's own peak, or at the threshold itself as in the paper",
+        "a nodule ends at the threshold on G(x) times the nodule's own peak, or at the threshold itself as "
+        "in the paper",
         choices=("peak", "fixed"),
     )
     score_threshold: float | None = _option(None, "lowest detector score of a candidate", minimum=0, maximum=1)
@@ -75,9 +79,13 @@ class Options:
         "range of the map: over the scan's nodules, each nodule, or each whole slice as in the paper",
         choices=("scan", "nodule", "slice"),
     )
-    rim: float = _option(1.0, "outer layer of a nodule that is told apart from its core, mm", minimum=0, maximum=WIDEST_RIM_MM)
+    rim: float = _option(
+        1.0, "outer layer of a nodule that is told apart from its core, mm", minimum=0, maximum=WIDEST_RIM_MM
+    )
     hide_rim: bool = _option(False, "leave the rim out of the map; the table keeps its figures")
-    roi: tuple[float, ...] | None = _option(None, "only nodules centred in this box: RAS bounds R0,R1,A0,A1,S0,S1 in mm")
+    roi: tuple[float, ...] | None = _option(
+        None, "only nodules centred in this box: RAS bounds R0,R1,A0,A1,S0,S1 in mm"
+    )
     slices: tuple[int, int] | None = _option(None, "only nodules centred on slices A to B of the CT as stored, from 0")
     full_generator: bool = _option(False, "run the generator on every slice, not only around the candidates")
     anywhere: bool = _option(
@@ -96,7 +104,9 @@ class Options:
             if minimum is not None and value is not None and not value <= maximum:
                 raise InputError(f"Option {option.name} is {value}; it must be at most {maximum:g}.")
         if self.score_threshold is not None and self.false_finds_per_scan is not None:
-            raise InputError("Give the lowest detector score or the false finds per scan, not both: one sets the other.")
+            raise InputError(
+                "Give the lowest detector score or the false detections per scan, not both: one sets the other."
+            )
         if self.roi is not None and (
             len(self.roi) != 6
             or not all(-math.inf < a < b < math.inf for a, b in zip(self.roi[::2], self.roi[1::2], strict=True))
@@ -112,9 +122,11 @@ class Options:
 
 
 def options_of_record(values: Mapping[str, Any]) -> tuple[Options, str]:
-    """Options read back from JSON, which has lists for tuples and text for paths; and a sentence if another version wrote them.
+    """Options read back from JSON, which has lists for tuples and text for paths; and a sentence if another version
+    wrote them.
 
-    An option or a choice that is not known is left out, one that is missing gets its default; the sentence names them, but
+    An option or a choice that is not known is left out, one that is missing gets its default; the sentence names them,
+    but
     not a missing one whose default is None: nobody can have chosen it.
     """
     known = {option.name: option for option in fields(Options)}

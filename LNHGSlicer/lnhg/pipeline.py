@@ -23,7 +23,7 @@ from .networks.rescoring import rescore
 from .networks.running import DetectorOnCompute, GeneratorOnCompute, rescorer_on
 from .options import Options
 from .progress import ProgressCallback, ProgressReporter
-from .stages.axial import AxialView, axial_view
+from .stages.axial import AxialOrder, axial_order
 from .stages.detection import detect
 from .stages.fusion import FusionRule, Nodules, fuse_paper, fuse_scan
 from .stages.generation import NoduleImage, Place, generate
@@ -59,8 +59,8 @@ def segment(
         progress: called with each step's `Progress`; returning False cancels the run, which raises `Cancelled`.
         models: networks loaded before, for many scans; None: loaded from the options' weights folder.
 
-    Raises InputError for a seed outside the CT, an unusable region, or a run of seeds alone without any; WeightsError for
-    bad weights.
+    Raises InputError for a seed outside the CT, an unusable region, or a run of seeds alone without any; WeightsError
+    for bad weights.
     """
     options = options or Options()
     run = _Run(ct, options, models, progress)
@@ -87,7 +87,7 @@ class _Run:
     def __init__(self, ct: CT, options: Options, models: Models | None, progress: ProgressCallback | None) -> None:
         self.original, self.options = ct, options
         self.models = models or load_models(options.weights, with_detector=not options.seeds_only)
-        self.view: AxialView = axial_view(ct)
+        self.view: AxialOrder = axial_order(ct)
         self.ct = self.view.ct
         self.compute = Compute(options.device, options.threads, options.batch_size)
         self.report = ProgressReporter(_SHARES, progress)
@@ -109,7 +109,7 @@ class _Run:
     def region(self) -> np.ndarray | None:
         """Voxels of the axial view inside the region and slice range asked for; None if neither was."""
         wanted = wanted_region(self.original, self.options)
-        return None if wanted is None else self.view.forth(wanted)
+        return None if wanted is None else self.view.to_axial(wanted)
 
     def seeded(self, seeds: Sequence[Sequence[float]]) -> list[Candidate]:
         if self.options.seeds_only and not len(seeds):
@@ -125,7 +125,9 @@ class _Run:
     def lungs(self) -> np.ndarray:
         lungs = lung_regions(self.ct)
         if (lungs == UNSIDED).any():
-            self.warnings.append("The field of view does not show which lung is which: sides of nodules can be unknown.")
+            self.warnings.append(
+                "The field of view does not show which lung is which: sides of nodules can be unknown."
+            )
         if not lungs.any():
             self.warnings.append(f"No lungs were found in the field of view: sides are unknown{self._without_lungs()}.")
         return lungs
@@ -170,7 +172,11 @@ class _Run:
 
     def image(self, candidates: Sequence[Candidate]) -> NoduleImage:
         """G(x) around the candidates or everywhere; masses are seen on a coarser grid but under the paper's rule."""
-        grid, everywhere, report = self.models.grid("generator"), self.options.everywhere, partial(self.report, "generate")
+        grid, everywhere, report = (
+            self.models.grid("generator"),
+            self.options.everywhere,
+            partial(self.report, "generate"),
+        )
         if self.options.fusion == "paper":
             places = None if everywhere else [place_of(candidate, self.ct, self.rule) for candidate in candidates]
             return self._generated(grid, places, report)
@@ -185,7 +191,9 @@ class _Run:
     def _generator(self) -> GeneratorOnCompute:
         return GeneratorOnCompute(self.models.generator, self.compute)
 
-    def _generated(self, grid: NetworkGrid, places: Sequence[Place] | None, report: Callable[[float], None]) -> NoduleImage:
+    def _generated(
+        self, grid: NetworkGrid, places: Sequence[Place] | None, report: Callable[[float], None]
+    ) -> NoduleImage:
         run = self._generator
         return generate(
             self.ct, run, grid, places, reach=run.reach, cell=run.cell, triplets=self.options.triplets, report=report
@@ -228,7 +236,7 @@ class _Run:
         rows: tuple[Nodule, ...],
         candidates: Sequence[Candidate],
     ) -> Result:
-        back = self.view.back
+        back = self.view.from_axial
         score_threshold = None if self.models.detector is None else self._score_threshold()
         return Result(
             ct=self.original,

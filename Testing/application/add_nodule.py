@@ -72,7 +72,9 @@ def steps():
     said = panel.ui.errorLabel.text or panel.ui.statusLabel.text
     check("a click that finds nothing is answered", "nothing" in said.lower(), said)
     check("it adds no row", row_texts(panel, "Verdict") == verdicts, row_texts(panel, "Verdict"))
-    check("and no volume", len(nodes_of("vtkMRMLScalarVolumeNode")) == volumes, len(nodes_of("vtkMRMLScalarVolumeNode")))
+    check(
+        "and no volume", len(nodes_of("vtkMRMLScalarVolumeNode")) == volumes, len(nodes_of("vtkMRMLScalarVolumeNode"))
+    )
 
 
 drive(steps)

@@ -50,7 +50,9 @@ def steps():
     check("closing the scene ends the run", not panel.running and not panel.ui.runBox.visible)
     check(
         "the folder of the runs is empty",
-        not [one for one in os.listdir(slicer.app.temporaryPath) if one.startswith("LNHG-") and not one.endswith(".log")],
+        not [
+            one for one in os.listdir(slicer.app.temporaryPath) if one.startswith("LNHG-") and not one.endswith(".log")
+        ],
     )
     add_ct()
     yield 500

@@ -69,7 +69,11 @@ def steps():
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = hierarchy.GetItemByDataNode(node)
     study_item = hierarchy.GetItemParent(item)
-    check("it stands under its study", hierarchy.GetItemUID(study_item, "DICOM") == study, hierarchy.GetItemName(study_item))
+    check(
+        "it stands under its study",
+        hierarchy.GetItemUID(study_item, "DICOM") == study,
+        hierarchy.GetItemName(study_item),
+    )
 
     panel = open_module()
     yield 700
@@ -101,7 +105,9 @@ def steps():
         head = pydicom.dcmread(written, stop_before_pixels=True)
         check("the DICOM file belongs to the study", head.StudyInstanceUID == study and head.PatientID == PATIENT)
     else:
-        check("why there is none is said", "QuantitativeReporting" in panel.ui.exportLabel.text, panel.ui.exportLabel.text)
+        check(
+            "why there is none is said", "QuantitativeReporting" in panel.ui.exportLabel.text, panel.ui.exportLabel.text
+        )
     shot("dicom")
     path = OUT / "scene.mrb"
     check("the scene is saved", slicer.util.saveScene(str(path)))

@@ -1,7 +1,7 @@
 """Clicks through the module in a running Slicer: what every drive of this folder imports.
 
-A drive is a script for `Slicer --python-script`. Its steps are a generator in the application's own event loop; a number
-that it yields lets the application work for so many milliseconds:
+A drive is a script for `Slicer --python-script`. Its steps are a generator in the application's own event loop; a
+number that it yields lets the application work for so many milliseconds:
 
     from driving import *
 
@@ -13,9 +13,10 @@ that it yields lets the application work for so many milliseconds:
 
     drive(steps)
 
-Where `xdotool` is installed the mouse and the keys are real X events, elsewhere events of Qt (LNHG_DRIVE_EVENTS=qt asks for
-these). The log and the screenshots go to the folder LNHG_DRIVE_OUT, by default `drive-out`. The exit code is 0 only if each
-check held, no wait timed out, no Python error went uncaught, and no unexpected warning or error came into Slicer's log.
+Where `xdotool` is installed the mouse and the keys are real X events, elsewhere events of Qt (LNHG_DRIVE_EVENTS=qt asks
+for these). The log and the screenshots go to the folder LNHG_DRIVE_OUT, by default `drive-out`. The exit code is 0 only
+if each check held, no wait timed out, no Python error went uncaught, and no unexpected warning or error came into
+Slicer's log.
 """
 
 from __future__ import annotations
@@ -99,7 +100,12 @@ class Drive:
         for start, following in zip(starts, [*starts[1:], None], strict=False):
             message = new[start.end() : following.start() if following else None].strip()
             message = message.partition(" - ")[2] or message
-            if start[2] != "FD" and message and start[1] in _BAD and not any(re.search(one, message) for one in self.expected):
+            if (
+                start[2] != "FD"
+                and message
+                and start[1] in _BAD
+                and not any(re.search(one, message) for one in self.expected)
+            ):
                 self.fault(f"{start[1]} of {start[2]}: {message[:1000]}")
 
     def _step(self) -> None:
@@ -125,7 +131,11 @@ class Drive:
         self.read_application_log()
         dialog = slicer.app.activeModalWidget()
         if dialog is not None:
-            texts = [child.text for child in slicer.util.findChildren(dialog) if isinstance(getattr(child, "text", None), str)]
+            texts = [
+                child.text
+                for child in slicer.util.findChildren(dialog)
+                if isinstance(getattr(child, "text", None), str)
+            ]
             self.dialogs.append(" | ".join(filter(None, texts)))
             self.log("dialog", dialog.className(), self.dialogs[-1][:500])
             if not any(answer(dialog) for answer in reversed(self.answers)):
@@ -233,7 +243,9 @@ class _QtEvents:
                 return
         code = getattr(qt.Qt, self._KEYS.get(name, f"Key_{name.upper()}"))
         for kind in (qt.QEvent.KeyPress, qt.QEvent.KeyRelease):
-            self._send(slicer.app.focusWidget(), qt.QKeyEvent(kind, code, qt.Qt.NoModifier, name if len(name) == 1 else ""))
+            self._send(
+                slicer.app.focusWidget(), qt.QKeyEvent(kind, code, qt.Qt.NoModifier, name if len(name) == 1 else "")
+            )
 
     def write(self, text: str) -> None:
         for letter in text:
@@ -267,7 +279,9 @@ _events = _XEvents() if shutil.which("xdotool") and os.environ.get("LNHG_DRIVE_E
 
 
 def _on_screen(widget: Any, x: float | None, y: float | None) -> tuple[int, int]:
-    point = widget.mapToGlobal(qt.QPoint(int(widget.width / 2 if x is None else x), int(widget.height / 2 if y is None else y)))
+    point = widget.mapToGlobal(
+        qt.QPoint(int(widget.width / 2 if x is None else x), int(widget.height / 2 if y is None else y))
+    )
     return point.x(), point.y()
 
 
@@ -322,7 +336,9 @@ def shot(name: str) -> None:
     slicer.app.processEvents()
     path = OUT / f"{name}.png"
     if shutil.which("import"):
-        subprocess.run(["import", "-window", "root", str(path)], check=False, env=_of_the_desktop(), capture_output=True)
+        subprocess.run(
+            ["import", "-window", "root", str(path)], check=False, env=_of_the_desktop(), capture_output=True
+        )
     else:
         slicer.util.mainWindow().grab().save(str(path))
     log("shot ", path.name)
@@ -415,7 +431,9 @@ def add_ct(name: str = "Chest") -> Any:
 
 
 def add_result(node: Any) -> Any:
-    """The result of the method on the shared CT, added to the scene as a run does it; the first drive runs the method."""
+    """The result of the method on the shared CT, added to the scene as a run does it; the first drive runs the
+    method.
+    """
     from lnhg.writers.read_back import load_result
     from LNHGSlicerLib.run.segmentation_run import add_and_show
 

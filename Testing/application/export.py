@@ -23,7 +23,9 @@ def steps():
     with (OUT / "nodules.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     check(
-        "the table has verdicts and times", [rows[0]["verdict"], float(rows[0]["time (s)"]) > 0] == ["rejected", True], rows[0]
+        "the table has verdicts and times",
+        [rows[0]["verdict"], float(rows[0]["time (s)"]) > 0] == ["rejected", True],
+        rows[0],
     )
     click(ui.exportReportButton)
     yield from until(lambda: "report.html" in ui.exportLabel.text, 60)

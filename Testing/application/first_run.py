@@ -42,12 +42,16 @@ def steps():
         yield 500
         bar = table.horizontalScrollBar()
         check(
-            f"the columns fit a panel of {width} points", bar.maximum == 0, (bar.maximum, table.viewport().width, table.width)
+            f"the columns fit a panel of {width} points",
+            bar.maximum == 0,
+            (bar.maximum, table.viewport().width, table.width),
         )
     shot("narrow")
     click(panel.ui.restoreViewsButton)
     yield 500
-    check("the views are as before", np.allclose(before, [view.GetFieldOfView() for view in nodes_of("vtkMRMLSliceNode")]))
+    check(
+        "the views are as before", np.allclose(before, [view.GetFieldOfView() for view in nodes_of("vtkMRMLSliceNode")])
+    )
     shot("put-back")
 
 

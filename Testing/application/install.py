@@ -19,8 +19,12 @@ def write_wheel(folder):
     with zipfile.ZipFile(wheel, "w") as file:
         file.writestr(f"{NAME}/__init__.py", "")
         file.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {NAME}\nVersion: 1.0\n")
-        file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: drive\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        file.writestr(f"{about}/RECORD", f"{NAME}/__init__.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n{about}/RECORD,,\n")
+        file.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: drive\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        file.writestr(
+            f"{about}/RECORD", f"{NAME}/__init__.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n{about}/RECORD,,\n"
+        )
     (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}  {wheel.name}\n")
     return wheel
 
@@ -43,7 +47,9 @@ def steps():
     panel._update()
     yield 300
     check(
-        "what is missing is named with its size", f"torch ({torch.megabytes} MB)" in ui.missingLabel.text, ui.missingLabel.text
+        "what is missing is named with its size",
+        f"torch ({torch.megabytes} MB)" in ui.missingLabel.text,
+        ui.missingLabel.text,
     )
     check("and no run can begin", not ui.segmentButton.enabled, ui.segmentButton.toolTip)
     shot("missing")

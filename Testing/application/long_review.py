@@ -1,7 +1,7 @@
 """Two CTs, 50 nodules each, reviewed a hundred times over: memory and the time of a click stay as at the start.
 
-LNHG_SLICES changes the number of slices of each CT (60; an hour's review of two CTs of 600 slices takes 5 GB), LNHG_ROUNDS
-the number of rounds.
+LNHG_SLICES changes the number of slices of each CT (60; an hour's review of two CTs of 600 slices takes 5 GB),
+LNHG_ROUNDS the number of rounds.
 """
 
 import statistics
@@ -43,7 +43,13 @@ def steps():
             slicer.util.selectModule("Data")
             slicer.util.selectModule("LNHGSlicer")
         start, clicks = time.thread_time(), 0
-        for action in (panel.review.accept, panel.review.reject, panel.review.undo, panel.review.undo, panel.review.go_to_next):
+        for action in (
+            panel.review.accept,
+            panel.review.reject,
+            panel.review.undo,
+            panel.review.undo,
+            panel.review.go_to_next,
+        ):
             action()
             clicks += 1
         panel.ui.normalisationBox.setCurrentIndex(turn % 2)

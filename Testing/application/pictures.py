@@ -1,4 +1,5 @@
-"""The pictures of README: the panel before, during and after a run, its settings, and views that are zoomed to a nodule.
+"""The pictures of README: the panel before, during and after a run, its settings, and views that are zoomed to a
+nodule.
 
 `python Testing/application/run.py --slicer PROGRAM pictures`; they go to Resources/Screenshots. The method runs on a
 synthetic chest of 60 slices.

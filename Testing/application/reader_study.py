@@ -23,7 +23,9 @@ def steps():
             key(one)
         yield from until(lambda: panel.review.selected != selected)  # noqa: B023
         check(
-            f"nodule {number + 1} is rated with three keys", f"rated {number + 1} of" in ui.ratedLabel.text, ui.ratedLabel.text
+            f"nodule {number + 1} is rated with three keys",
+            f"rated {number + 1} of" in ui.ratedLabel.text,
+            ui.ratedLabel.text,
         )
     check("the first rating is shown again", ui.scoreSlider.value == 60 and ui.impressionBox.currentIndex == 1)
     shot("rated")
@@ -40,7 +42,9 @@ def steps():
     click(ui.summaryButton)
     yield 300
     check(
-        "the summary knows both", all(name in ui.summaryText.plainText for name in ("Ada", "Grace")), ui.summaryText.plainText
+        "the summary knows both",
+        all(name in ui.summaryText.plainText for name in ("Ada", "Grace")),
+        ui.summaryText.plainText,
     )
     shot("summary")
 

@@ -1,7 +1,7 @@
 """How long each thing holds the window up on a CT of 512 x 512 x 300 with 20 nodules, five times, without rendering.
 
-Measured are the seconds that a handler runs on the main thread (wall clock, and processor time of that thread), and for a
-whole run the longest time in which the window answered nothing. LNHG_SLICES changes the number of slices.
+Measured are the seconds that a handler runs on the main thread (wall clock, and processor time of that thread), and for
+a whole run the longest time in which the window answered nothing. LNHG_SLICES changes the number of slices.
 """
 
 import importlib

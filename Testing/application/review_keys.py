@@ -1,4 +1,6 @@
-"""A result is reviewed without the mouse: verdicts, undo, layers, zoom; then columns, and a row that is not selected."""
+"""A result is reviewed without the mouse: verdicts, undo, layers, zoom; then columns, and a row that is not
+selected.
+"""
 
 from driving import *
 

@@ -1,8 +1,8 @@
 """Runs the drives of this folder in Slicer, one after the other: `python Testing/application/run.py --slicer PROGRAM`.
 
-PROGRAM starts Slicer with the options that it is given: an official Slicer, or a script that gives it a virtual screen. It
-may also stand in the environment variable LNHG_SLICER. Logs, screenshots and a sheet of all of them go to --output. The exit
-code is 0 if every drive passed.
+PROGRAM starts Slicer with the options that it is given: an official Slicer, or a script that gives it a virtual screen.
+It may also stand in the environment variable LNHG_SLICER. Logs, screenshots and a sheet of all of them go to --output.
+The exit code is 0 if every drive passed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ _LIMIT_S = 600
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("drives", nargs="*", metavar="DRIVE", help="names of drives (default: all)")
-    parser.add_argument("--slicer", default=os.environ.get("LNHG_SLICER"), help="program that starts Slicer, with options")
+    parser.add_argument(
+        "--slicer", default=os.environ.get("LNHG_SLICER"), help="program that starts Slicer, with options"
+    )
     parser.add_argument("--short", action="store_true", help=f"only {', '.join(SHORT)}")
     parser.add_argument("--output", type=Path, default=Path(tempfile.gettempdir()) / "lnhg-drives")
     arguments = parser.parse_args()
@@ -62,9 +64,17 @@ def run(name: str, slicer: list[str], output: Path) -> bool:
     folder = output / name
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier time
     folder.mkdir(parents=True)
-    words = [*slicer, "--no-splash", "--additional-module-path", str(MODULE), "--python-script", str(HERE / f"{name}.py")]
+    words = [
+        *slicer,
+        "--no-splash",
+        "--additional-module-path",
+        str(MODULE),
+        "--python-script",
+        str(HERE / f"{name}.py"),
+    ]
     environment = {**os.environ, "LNHG_DRIVE_OUT": str(folder), "LNHG_DRIVE_SHARED": str(output / "shared")}
-    # A busy computer would let Slicer wait: its loading threads lower the priority, on some systems of the whole process.
+    # A busy computer would let Slicer wait: its loading threads lower the priority, on some systems of the whole
+    # process.
     environment.setdefault("SLICER_BACKGROUND_THREAD_PRIORITY", "0")
     start = time.monotonic()
     with (folder / "output.txt").open("w", encoding="utf-8") as log:

@@ -24,7 +24,9 @@ def steps():
     yield 500
     slicer.util.selectModule("LNHGSlicer")
     yield 500
-    check("a closed scene leaves an empty panel", not panel.ui.reviewGroup.visible and not panel.ui.segmentButton.enabled)
+    check(
+        "a closed scene leaves an empty panel", not panel.ui.reviewGroup.visible and not panel.ui.segmentButton.enabled
+    )
     shot("closed")
     check("it is opened", slicer.util.loadScene(str(path)))
     yield 1500

@@ -44,7 +44,9 @@ def steps():
         slicer.util.selectModule("LNHGSlicer")
     yield 300
     after = change_takes()
-    check("after 30 visits a change takes as long as before", after < 1.3 * before + 1, f"{before:.1f} ms, {after:.1f} ms")
+    check(
+        "after 30 visits a change takes as long as before", after < 1.3 * before + 1, f"{before:.1f} ms, {after:.1f} ms"
+    )
 
     slicer.mrmlScene.RemoveNode(first)
     yield 700

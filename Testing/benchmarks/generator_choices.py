@@ -1,6 +1,7 @@
 """Dice of the shipped generator on the select patients, by triplet mode and threshold on G(x).
 
-`python Testing/benchmarks/generator_choices.py --data DATA [--weights FOLDER]`; this is what the defaults were chosen by.
+`python Testing/benchmarks/generator_choices.py --data DATA [--weights FOLDER]`; this is what the defaults were chosen
+by.
 """
 
 from __future__ import annotations

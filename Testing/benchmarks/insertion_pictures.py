@@ -1,9 +1,9 @@
 """A hundred training samples on one sheet, to be looked at: do pastes show seams, do nodules lie in wrong places?
 
 `python Testing/benchmarks/insertion_pictures.py --data DATA --output samples.png`. Rows from above: crops of scans with
-inserted nodules (real ones, simulated ones) and with shams (nothing there is a nodule), mosaics of cut-outs, all as the
-detector is shown them, with its boxes in green; then patches of the generator, nodules and places of whole scans, with
-the edge of R(x) in green. The middle slice of each triplet is shown.
+inserted nodules (real ones, simulated ones) and with decoys (nothing there is a nodule), mosaics of cut-outs, all as
+the detector is shown them, with its boxes in green; then patches of the generator, nodules and places of whole scans,
+with the edge of R(x) in green. The middle slice of each triplet is shown.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CROPS = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0)
 _DETECTOR_ROWS = {
     "inserted": (replace(_CROPS, nodules=1.0, simulated=0.0), 2),
     "simulated": (replace(_CROPS, nodules=1.0, simulated=1.0), 1),
-    "sham": (replace(_CROPS, nodules=0.0), 2),
+    "decoy": (replace(_CROPS, nodules=0.0), 2),
     "mosaic": (Sampling(mosaics=1.0), 2),
 }
 
@@ -57,7 +57,9 @@ def draw_detector_samples(rows: np.ndarray) -> None:
             sample = make_sample(data, sampling, arguments.random_seed, number)
             axes.imshow(sample.image[1], cmap="gray", vmin=0, vmax=1)
             for x0, y0, x1, y1 in sample.boxes.tolist():
-                axes.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor="lime", linewidth=0.7))
+                axes.add_patch(
+                    Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor="lime", linewidth=0.7)
+                )
             axes.set_title(f"{name} {number}", fontsize=6, pad=1)
         first += count
 
@@ -65,7 +67,9 @@ def draw_detector_samples(rows: np.ndarray) -> None:
 def draw_generator_samples(rows: np.ndarray) -> None:
     cutouts = [one for one in read_cutouts(arguments.data / "lidc_nodules") if list_of(one.patient) == arguments.list]
     places = cutout_places(cutouts, "binary")
-    folder = next(path for path in sorted((arguments.data / "lidc_scans").iterdir()) if list_of(path.name) == arguments.list)
+    folder = next(
+        path for path in sorted((arguments.data / "lidc_scans").iterdir()) if list_of(path.name) == arguments.list
+    )
     scan = read_scan(folder)
     consensus, seed = scan.reference > 0, arguments.random_seed
     around = scan_places(scan.ct, lung_regions(scan.ct), consensus, scan.doubtful, _COLUMNS, seed, _GENERATOR.grid)

@@ -1,6 +1,7 @@
 """How much the terms of the hybrid loss weigh: value and gradient with respect to G(x), at the shipped generator.
 
-`python Testing/benchmarks/loss_terms.py --data DATA [--vgg FILE]`; patches of several widths around nodules of select patients.
+`python Testing/benchmarks/loss_terms.py --data DATA [--vgg FILE]`; patches of several widths around nodules of select
+patients.
 """
 
 from __future__ import annotations

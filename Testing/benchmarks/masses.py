@@ -1,7 +1,7 @@
-"""Large nodules seen at the usual scale and from further away: mean Dice, seeded at the centre.
+"""Large nodules seen at the usual scale and on a coarser grid: mean Dice, seeded at the centre.
 
-`python Testing/benchmarks/masses.py --data DATA [--weights FOLDER]`; nodules of 17 mm and more of the patients that do not
-report, most of them trained on, since the select patients have only five.
+`python Testing/benchmarks/masses.py --data DATA [--weights FOLDER]`; nodules of 17 mm and more of the patients that do
+not report, most of them trained on, since the select patients have only five.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ known = [cutout for cutout in read_cutouts(arguments.data / "lidc_nodules") if l
 large = [cutout for cutout in known if cutout.diameter >= SIZES[0][0]]
 widths = np.array([cutout.diameter for cutout in large])
 select = np.array([list_of(cutout.patient) == "select" for cutout in large])
-afar = np.array([seeded_dice(cutout, models) for cutout in large])
+coarse = np.array([seeded_dice(cutout, models) for cutout in large])
 pipeline._MASS_MM = math.inf
 usual = np.array([seeded_dice(cutout, models) for cutout in large])
 
@@ -39,6 +39,6 @@ groups = {
     for low, high in SIZES
 }
 groups |= {"all": widths > 0, "of them, select patients": select}
-print("| nodules | n | usual scale | from further away |\n|---|---|---|---|")
+print("| nodules | n | usual scale | on a coarser grid |\n|---|---|---|---|")
 for name, group in groups.items():
-    print(f"| {name} | {group.sum()} | {usual[group].mean():.3f} | {afar[group].mean():.3f} |")
+    print(f"| {name} | {group.sum()} | {usual[group].mean():.3f} | {coarse[group].mean():.3f} |")

@@ -1,8 +1,8 @@
 """Forty nodules with the place that the rule of `lnhg.studies.types_of_place` gives them, to be looked at.
 
-`python Testing/benchmarks/place_pictures.py --data DATA --output places.png`. A row holds four nodules: for each the slice with
-its largest section, twice in the lung window, the second time with the consensus (green), wall (blue) and vessels that touch
-it (red).
+`python Testing/benchmarks/place_pictures.py --data DATA --output places.png`. A row holds four nodules: for each the
+slice with its largest section, twice in the lung window, the second time with the consensus (green), wall (blue) and
+vessels that touch it (red).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Seconds that other people's networks need for a scan, with random weights: only their time is compared.
 
-`python Testing/benchmarks/rivals.py RIVAL CT` prints one line of JSON; `speed.py` runs all of them, each in its own process.
+`python Testing/benchmarks/rivals.py RIVAL CT` prints one line of JSON; `speed.py` runs all of them, each in its own
+process.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Timed:
 
 
 def nnunet(ct: CT) -> Rival:
-    """The network of nnU-Net's plan for the lung tumours of the Medical Segmentation Decathlon, as nnU-Net v2 builds it."""
+    """The network of nnU-Net's plan for the lung tumours of the Medical Segmentation Decathlon, as nnU-Net v2 builds
+    it.
+    """
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
     from monai.data.utils import dense_patch_slices
 
@@ -76,10 +79,11 @@ def nnunet(ct: CT) -> Rival:
     size = _resampled(ct, spacing)
     places = dense_patch_slices(size, patch, [edge // 2 for edge in patch])
     return Rival(
-        f"plan of the Decathlon's lung task: windows of {_by(patch)} at {_by(spacing)} mm, half overlapping, Gaussian weights, "
+        f"plan of the Decathlon's lung task: windows of {_by(patch)} at {_by(spacing)} mm, half overlapping, Gaussian "
+        f"weights, "
         f"mirrored along three axes ({mirrored} passes each, the default); resampling not counted",
         len(places) * mirrored,
-        lambda number: network(_piece(ct, patch, number)),
+        lambda number: network(_patch(ct, patch, number)),
     )
 
 
@@ -97,10 +101,12 @@ def retinanet(ct: CT) -> Rival:
     places = dense_patch_slices(size, window, [int(edge * 0.75) for edge in window])
     part = tuple(edge // share for edge, share in zip(window, parts, strict=True))
     return Rival(
-        f"settings of MONAI's bundle: windows of {_by(window[::-1])} at {_by(spacing[::-1])} mm, a quarter overlapping; timed "
-        f"on pieces of {_by(part[::-1])}, {parts[0] * parts[1] * parts[2]} to a window; resampling and box choice not counted",
+        f"settings of MONAI's bundle: windows of {_by(window[::-1])} at {_by(spacing[::-1])} mm, a quarter "
+        f"overlapping; timed "
+        f"on pieces of {_by(part[::-1])}, {parts[0] * parts[1] * parts[2]} to a window; resampling and box choice not "
+        f"counted",
         len(places) * parts[0] * parts[1] * parts[2],
-        lambda number: network(_piece(ct, part, number).permute(0, 1, 4, 3, 2)),
+        lambda number: network(_patch(ct, part, number).permute(0, 1, 4, 3, 2)),
     )
 
 
@@ -147,8 +153,10 @@ def _resampled(ct: CT, spacing: tuple[float, float, float]) -> tuple[int, ...]:
     return tuple(round(n * have / want) for n, have, want in zip(ct.hu.shape, ct.spacing[::-1], spacing, strict=True))
 
 
-def _piece(ct: CT, size: tuple[int, ...], number: int) -> torch.Tensor:
-    """A piece of the CT `[1, 1, slice, row, column]`, moved on by some slices for each number; mirrored where it ends."""
+def _patch(ct: CT, size: tuple[int, ...], number: int) -> torch.Tensor:
+    """A piece of the CT `[1, 1, slice, row, column]`, moved on by some slices for each number; mirrored where it
+    ends.
+    """
     first = min(7 * number, max(0, len(ct.hu) - size[0]))
     rows = (ct.hu.shape[1] - size[1]) // 2
     columns = (ct.hu.shape[2] - size[2]) // 2

@@ -1,7 +1,9 @@
-"""What rounding HU, as some files do, changes in the detector's scores: `python Testing/benchmarks/rounding.py --data DATA`.
+"""What rounding HU, as some files do, changes in the detector's scores: `python Testing/benchmarks/rounding.py --data
+DATA`.
 
-Nodules of patients that are not trained on, in cut-outs and cubes with their own surroundings, and the candidates of one
-whole scan that is kept as it was; each as it is and in steps (8 HU; in the scan 64 further than 20 mm from the lungs).
+Nodules of patients that are not trained on, in cut-outs and cubes with their own surroundings, and the candidates of
+one whole scan that is kept as it was; each as it is and in steps (8 HU; in the scan 64 further than 20 mm from the
+lungs).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from lnhg.data.cutouts import Cutout
 from lnhg.data.rounding import Rounding, far_from_lungs, far_in
 from lnhg.data.scans import read_scan
 from lnhg.data.training_data import cutouts_of
-from lnhg.evaluation.detections import centre_ras, finds_on_scan
+from lnhg.evaluation.detections import candidates_on_scan, centre_ras
 from lnhg.evaluation.froc import cutout_score
 from lnhg.networks.models import load_models
 from lnhg.stages.lungs import lung_regions
@@ -54,7 +56,8 @@ def tell(what: str, before: Sequence[float], after: Sequence[float]) -> None:
     change = np.abs(one - other)
     crossed = int(((one >= threshold) != (other >= threshold)).sum())
     print(
-        f"{what}: n = {len(one)}, change of score: median {np.median(change):.3f}, 95% below {np.quantile(change, 0.95):.3f}, "
+        f"{what}: n = {len(one)}, change of score: median {np.median(change):.3f}, 95% below "
+        f"{np.quantile(change, 0.95):.3f}, "
         f"largest {change.max():.3f}; mean {one.mean():.3f} and {other.mean():.3f}; "
         f"{crossed} cross the threshold of {threshold:g}",
         flush=True,
@@ -68,8 +71,12 @@ def on_nodules(cutouts: Sequence[Cutout], what: str) -> None:
 
 
 def on_scan(ct: CT, name: str) -> None:
-    """Candidates at the same place (within 5 mm, nearest first) before and after; what the other run lacks counts as 0."""
-    before, after = ([(centre_ras(f, one), f.score) for f in finds_on_scan(one, detector, grid)] for one in (ct, in_steps(ct)))
+    """Candidates at the same place (within 5 mm, nearest first) before and after; what the other run lacks counts as
+    0.
+    """
+    before, after = (
+        [(centre_ras(f, one), f.score) for f in candidates_on_scan(one, detector, grid)] for one in (ct, in_steps(ct))
+    )
     apart = cdist([place for place, _ in before], [place for place, _ in after])
     pairs = []
     while apart.min() <= 5.0:

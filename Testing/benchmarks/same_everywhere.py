@@ -1,8 +1,8 @@
 """Whether the generator run in and around the finds gives what it gives when run everywhere, on whole scans.
 
-`python Testing/benchmarks/same_everywhere.py CT [CT ...]`; a scan of 133 slices takes about three minutes on two cores. Voxels
-of G(x) within 1e-4 of an edge may fall on either side of it, so labels that differ are counted, and the largest difference of
-G(x) inside the nodules is told.
+`python Testing/benchmarks/same_everywhere.py CT [CT ...]`; a scan of 133 slices takes about three minutes on two cores.
+Voxels of G(x) within 1e-4 of an edge may fall on either side of it, so labels that differ are counted, and the largest
+difference of G(x) inside the nodules is told.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ parser.add_argument("--threads", type=int)
 arguments = parser.parse_args()
 
 models = load_models()
-print("| CT | nodules | voxels of nodules | labels that differ | largest difference of G(x) inside |\n|---|---|---|---|---|")
+print(
+    "| CT | nodules | voxels of nodules | labels that differ | largest difference of G(x) inside "
+    "|\n|---|---|---|---|---|"
+)
 for path in arguments.ct:
     ct = read_ct(path)
     around, everywhere = (

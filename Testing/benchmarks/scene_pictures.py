@@ -4,7 +4,8 @@
     python Testing/benchmarks/scene_pictures.py --data CT    # any CT that `lnhg segment` reads
 
 Slicer's own displayable managers draw outline, legend and surface; its slice logic blends the map over the CT. What is
-not Slicer's is the bar above each view, drawn in its colour. Needs the `host` extra and OpenGL (EGL or Mesa will do).
+not Slicer's is the bar above each view, drawn in its colour. Needs the `training_scan` extra and OpenGL (EGL or Mesa
+will do).
 """
 
 from __future__ import annotations
@@ -139,7 +140,9 @@ def scene_picture(result: lnhg.Result) -> Image.Image:
             view.node.SetFieldOfView(FIELD, FIELD * HEIGHT / WIDTH, view.node.GetFieldOfView()[2])
         scene.jump_to_first_nodule(nodes)
         slices["Red"].node.SetSliceVisible(True)
-        centre = np.array(nodes.segmentation.GetSegmentCenterRAS(nodes.segmentation.GetSegmentation().GetNthSegmentID(0)))
+        centre = np.array(
+            nodes.segmentation.GetSegmentCenterRAS(nodes.segmentation.GetSegmentation().GetNthSegmentID(0))
+        )
         solid.look_at(centre, 200)
         offsets = dict(zip(("Yellow", "Green", "Red"), ("R", "A", "S"), strict=True))
         titles = {name: f"{axis}: {slices[name].node.GetSliceOffset():.1f} mm" for name, axis in offsets.items()}

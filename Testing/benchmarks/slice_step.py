@@ -1,8 +1,10 @@
-"""How far apart the three slices that the generator sees should lie: Dice, and whether thin slices show the same nodule.
+"""How far apart the three slices that the generator sees should lie: Dice, and whether thin slices show the same
+nodule.
 
-`python Testing/benchmarks/slice_step.py --data DATA [--weights FOLDER] [--mm 1.5 2 2.5 3] [--most N] [--tables NAME ...]`;
-nodules of patients that do not report, seeded at their centre. Tables: `dice` in thin slices; `interpolated`, the diameter in
-thin slices made of slices of 2.5 mm over that in these; `averaged`, nodules in a scan of 1 mm and in means of two slices of it.
+`python Testing/benchmarks/slice_step.py --data DATA [--weights FOLDER] [--mm 1.5 2 2.5 3] [--most N] [--tables NAME
+...]`; nodules of patients that do not report, seeded at their centre. Tables: `dice` in thin slices; `interpolated`,
+the diameter in thin slices made of slices of 2.5 mm over that in these; `averaged`, nodules in a scan of 1 mm and in
+means of two slices of it.
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ def dice_table(groups: dict[str, list[Cutout]], choices: dict[str, Models]) -> I
 
 
 def interpolated_table(cutouts: Sequence[Cutout], choices: dict[str, Models]) -> Iterator[str]:
-    yield f"Diameter in interpolated slices over that in slices of {THICK:g} mm (n = {len(cutouts)}): median, and how many"
+    yield f"Diameter in interpolated slices over that in {THICK:g} mm slices (n = {len(cutouts)}): median, how many"
     yield "differ by more than a tenth:\n"
     yield "| slices apart | " + " | ".join(f"{mm:g} mm" for mm in THIN) + " |"
     yield "|---" * (1 + len(THIN)) + "|"
@@ -103,7 +105,9 @@ def interpolated_table(cutouts: Sequence[Cutout], choices: dict[str, Models]) ->
 
 def averaged_table(ct: CT, choices: dict[str, Models], finder: Models) -> Iterator[str]:
     yield "Diameters, mm, in a scan of 1 mm and in means of two of its slices, at what is found in the scan:\n"
-    seeds = [(one.centre_r, one.centre_a, one.centre_s) for one in segment(ct, Options(threads=1), models=finder).nodules]
+    seeds = [
+        (one.centre_r, one.centre_a, one.centre_s) for one in segment(ct, Options(threads=1), models=finder).nodules
+    ]
     yield "| slices apart | " + " | ".join(f"nodule {number}" for number, _ in enumerate(seeds, 1)) + " |"
     yield "|---" * (1 + len(seeds)) + "|"
     shown = ct, averaged(ct)

@@ -1,4 +1,5 @@
-"""Seconds and memory of the whole way, stage by stage, against itself with the generator run everywhere and against rivals.
+"""Seconds and memory of the whole way, stage by stage, against itself with the generator run everywhere and against
+rivals.
 
 `python Testing/benchmarks/speed.py --data DATA` writes `speed.md` and `speed.png` beside this file (`--output` chooses
 another folder). Everything is measured in processes of their own; what fails is a row with its reason.
@@ -33,7 +34,8 @@ BLOCKS, BLOCK = 3, 4
 LONGEST_S = 900
 
 
-# Measured in a process of its own ---------------------------------------------------------------------------------------
+# Measured in a process of its own
+# ---------------------------------------------------------------------------------------
 
 
 def measure_scan(path: Path, repeats: int, threads: int | None) -> dict[str, Any]:
@@ -56,11 +58,15 @@ def measure_scan(path: Path, repeats: int, threads: int | None) -> dict[str, Any
             stages |= result.provenance["seconds"]  # type: ignore[operator]
             _timed(stages, "write", lambda result=result, folder=folder: lnhg.save(result, Path(folder) / "result"))
             peak = peak if number else _peak_gib()
-            _timed(stages, "scene", lambda result=result, folder=folder: _write_scene(result, Path(folder) / "scene.mrb"))
+            _timed(
+                stages, "scene", lambda result=result, folder=folder: _write_scene(result, Path(folder) / "scene.mrb")
+            )
         # The saved files hold the scene, and the last stage makes the map.
         stages["write"] = max(0.0, stages["write"] - stages["scene"])
         image = result.image
-        _timed(stages, "map", lambda result=result, image=image: heterogeneity_map(image, result.labels, "inverse", "scan"))
+        _timed(
+            stages, "map", lambda result=result, image=image: heterogeneity_map(image, result.labels, "inverse", "scan")
+        )
         stages["measure"] = max(0.0, stages["measure"] - stages["map"])
         runs.append(stages)
         _say(f"{path.name}: run {number + 1} of {repeats}, {sum(stages.values()):.1f} s")
@@ -112,12 +118,15 @@ def _timed(stages: dict[str, float], name: str, work: Callable[[], Any]) -> Any:
 def _peak_gib() -> float:
     status = Path("/proc/self/status")
     if status.is_file():  # `getrusage` would also count what the process that started this one held
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 2**20
+        return (
+            next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 2**20
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
 
 
-# What is measured -------------------------------------------------------------------------------------------------------
+# What is measured
+# -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,8 @@ class Row:
             return "not measured"
         if len(self.seconds) == 1:
             return f"{self.seconds[0]:.3g} s (one run)"
-        return f"{median(self.seconds):.3g} s ({min(self.seconds):.3g} to {max(self.seconds):.3g}, n = {len(self.seconds)})"
+        low, high = min(self.seconds), max(self.seconds)
+        return f"{median(self.seconds):.3g} s ({low:.3g} to {high:.3g}, n = {len(self.seconds)})"
 
 
 def ratio(slower: Row, faster: Row) -> str:
@@ -224,7 +234,9 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        models = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         model = models[0] if models else model
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}"
@@ -234,7 +246,8 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-# The page ---------------------------------------------------------------------------------------------------------------
+# The page
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -389,7 +402,8 @@ def picture(figures: Figures, path: Path) -> None:
     pyplot.close(figure)
 
 
-# The command ------------------------------------------------------------------------------------------------------------
+# The command
+# ------------------------------------------------------------------------------------------------------------
 
 
 def measured(data: Path, repeats: int, threads: int | None) -> Figures:
@@ -409,7 +423,9 @@ def measured(data: Path, repeats: int, threads: int | None) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         for count, path in synthetic(Path(folder)).items():
             # Long ones once: the spread shows on the others.
-            grown[count] = ask([me, "--measure", path, "--repeats", "1" if count > 300 else str(min(2, repeats)), *extra])
+            grown[count] = ask(
+                [me, "--measure", path, "--repeats", "1" if count > 300 else str(min(2, repeats)), *extra]
+            )
     rivals = []
     for name in RIVALS:
         _say(f"rival: {name}")

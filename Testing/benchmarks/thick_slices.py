@@ -1,8 +1,8 @@
 """Nodules in thin slices, and the same as thicker slices would show them: mean Dice, seeded at the centre.
 
-`python Testing/benchmarks/thick_slices.py --data DATA [--weights FOLDER ...]`; nodules of the select patients in slices of up
-to 1.25 mm. A thick slice is the mean of thin ones, its nodule what fills at least half of a voxel; a nodule of which nothing is
-left so is not counted.
+`python Testing/benchmarks/thick_slices.py --data DATA [--weights FOLDER ...]`; nodules of the select patients in slices
+of up to 1.25 mm. A thick slice is the mean of thin ones, its nodule what fills at least half of a voxel; a nodule of
+which nothing is left so is not counted.
 """
 
 from __future__ import annotations

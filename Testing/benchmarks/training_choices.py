@@ -1,4 +1,5 @@
-"""Runs of the generator's training side by side on the select patients: Dice, also by size, and how lively the map is inside.
+"""Runs of the generator's training side by side on the select patients: Dice, also by size, and how lively the map is
+inside.
 
 `python Testing/benchmarks/training_choices.py --data DATA RUN [RUN ...]`, RUN being a folder of `lnhg train generator`.
 """

@@ -1,8 +1,8 @@
 """Speed of the training on this device: `python Testing/benchmarks/training_speed.py [--vgg FILE]`.
 
 Samples a second by precision and memory format (forward and backward pass of the generator), then steps a second of the
-paper's loop read plainly against this project's, both in float32, then samples a second of the detector. Medians; CPU rows
-are in seconds of CPU time, so that other work on the machine counts little.
+paper's loop read plainly against this project's, both in float32, then samples a second of the detector. Medians; CPU
+rows are in seconds of CPU time, so that other work on the machine counts little.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def precision_rows(config: GeneratorConfig, width: int, device: torch.device, re
 
 
 class PlainLoop:
-    """The paper's step as its text reads: every critic step runs the generator with its graph, and VGG both times with it."""
+    """The paper's step as its text reads: every critic step runs the generator with its graph, and VGG both times with
+    it.
+    """
 
     def __init__(self, training: GeneratorTraining) -> None:
         config, device = training.config, training.processes.device

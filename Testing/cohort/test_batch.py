@@ -177,7 +177,9 @@ def test_a_fault_of_the_program_fails_one_scan_alone(run, scans, tmp_path, monke
     monkeypatch.setattr(batch, "segment", faulty)
     assert run(scans) == 3
     assert statuses(tmp_path / "out") == {"anna_ct": "failed", "ben_ct": "done"}
-    assert rows(tmp_path / "out" / "cohort.csv")[0]["reason"] == "ZeroDivisionError: in a file", "no path or name is written"
+    assert rows(tmp_path / "out" / "cohort.csv")[0]["reason"] == "ZeroDivisionError: in a file", (
+        "no path or name is written"
+    )
 
 
 def test_no_usable_scan_is_an_error(run, tmp_path, capsys):
@@ -191,7 +193,9 @@ def test_no_usable_scan_is_an_error(run, tmp_path, capsys):
 def test_the_weights_are_loaded_once_for_all_scans(run, scans, monkeypatch):
     loads = []
     batch._models.cache_clear()
-    monkeypatch.setattr(batch, "load_models", lambda folder, real=batch.load_models: loads.append(folder) or real(folder))
+    monkeypatch.setattr(
+        batch, "load_models", lambda folder, real=batch.load_models: loads.append(folder) or real(folder)
+    )
     assert run(scans) == 0
     assert len(loads) == 2, "once to check them before the run, once on the only worker"
 
@@ -199,7 +203,9 @@ def test_the_weights_are_loaded_once_for_all_scans(run, scans, monkeypatch):
 def test_paths_are_written_only_when_asked_for(run, scans, tmp_path):
     for more, expected in (((), False), (("--with-identity",), True)):
         assert run(scans, more=more) == 0
-        texts = [path.read_text() for path in (tmp_path / "out").rglob("*.*") if path.suffix in (".csv", ".json", ".html")]
+        texts = [
+            path.read_text() for path in (tmp_path / "out").rglob("*.*") if path.suffix in (".csv", ".json", ".html")
+        ]
         assert any(str(scans) in text for text in texts) == expected
     first = rows(tmp_path / "out" / "cohort.csv")[0]
     assert (first["scan"], first["status"], first["ct"]) == ("anna_ct", "done", str(scans / "anna" / "ct.nrrd"))
@@ -237,7 +243,9 @@ def test_finished_scans_are_skipped_until_scan_options_or_weights_change(run, sc
     assert statuses(output) == {"anna_ct": "skipped", "ben_ct": "skipped"}, "the same weights in another place"
     change_manifest(other, "generator", thresholds={"g": 0.4})
     assert run(scans, more=["--rim", 2, "--weights", other]) == 0
-    assert statuses(output) == {"anna_ct": "done", "ben_ct": "done"}, "another threshold, and the networks are loaded again"
+    assert statuses(output) == {"anna_ct": "done", "ben_ct": "done"}, (
+        "another threshold, and the networks are loaded again"
+    )
 
 
 def test_a_cohort_does_not_mix_the_results_of_two_versions(run, scans, tmp_path, monkeypatch):
@@ -340,7 +348,12 @@ def test_a_folder_that_is_no_result_is_never_replaced(run, scans, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("nodules.csv", "nodule,patient\n1,2\n"), ("cohort.csv", "ct,name\na.nrrd,a\n"), ("nodules.csv", ""), ("cohort.csv", "x")],
+    [
+        ("nodules.csv", "nodule,patient\n1,2\n"),
+        ("cohort.csv", "ct,name\na.nrrd,a\n"),
+        ("nodules.csv", ""),
+        ("cohort.csv", "x"),
+    ],
 )
 def test_a_table_that_is_none_of_a_cohort_is_never_replaced(run, scans, tmp_path, capsys, name, content):
     (tmp_path / "out").mkdir()
@@ -357,7 +370,10 @@ def test_a_second_batch_into_one_folder_is_refused_and_takes_nothing_away(run, s
     (work / "being made").write_text("by the first")
     with locked(tmp_path / "out", "batch"):
         assert run(scans) == 2
-    assert "Another batch works in out just now; wait until it has ended, or choose another folder." in capsys.readouterr().err
+    assert (
+        "Another batch works in out just now; wait until it has ended, or choose another folder."
+        in capsys.readouterr().err
+    )
     assert (work / "being made").read_text() == "by the first"
     assert run(scans) == 0, "and afterwards it goes on"
 
@@ -398,7 +414,9 @@ class _Hashable:
 
 
 @pytest.mark.parametrize("with_nanny", [True, False])
-def test_an_endless_scan_is_given_up_and_listed_and_its_worker_starts_anew(weights, scans, tmp_path, monkeypatch, with_nanny):
+def test_an_endless_scan_is_given_up_and_listed_and_its_worker_starts_anew(
+    weights, scans, tmp_path, monkeypatch, with_nanny
+):
     def never(futures, timeout, return_when):
         raise distributed.TimeoutError
 
@@ -412,7 +430,9 @@ def test_an_endless_scan_is_given_up_and_listed_and_its_worker_starts_anew(weigh
     cohort = batch.Cohort(tmp_path / "out", Options(), "hash")
     found = list(batch.segment_cohort(client, find_scans([str(scans)], tmp_path / "out"), cohort, limit=0.0001))
     assert [(row.scan, row.status) for row in found] == [("anna_ct", "failed"), ("ben_ct", "failed")]
-    assert found[0].reason.startswith("It took longer than 0.0001 minutes and was given up; give more with --time-limit.")
+    assert found[0].reason.startswith(
+        "It took longer than 0.0001 minutes and was given up; give more with --time-limit."
+    )
     assert client.restarted == ([["tcp://a"], ["tcp://a"]] if with_nanny else [])
 
 
@@ -437,7 +457,10 @@ def test_the_names_of_all_files_of_a_scan_are_left_out(tmp_path):
     for name in ("Mueller.001.dcm", "Mueller.002.dcm"):
         (tmp_path / name).write_text("x")
     scan = batch.Scan("a", tmp_path, folders=(tmp_path,))
-    assert batch._without_names("Mueller.001.dcm and Mueller.002.dcm are cut off.", scan) == "A file and a file are cut off."
+    assert (
+        batch._without_names("Mueller.001.dcm and Mueller.002.dcm are cut off.", scan)
+        == "A file and a file are cut off."
+    )
 
 
 @pytest.mark.slow
@@ -606,7 +629,8 @@ def test_without_a_scheduler_workers_of_this_machine_do_it(weights, scans, tmp_p
     assert cli.main([str(word) for word in words]) == 0
     assert statuses(tmp_path / "out") == {"ct": "done"}
     assert (
-        json.loads((tmp_path / "out" / "scans" / "ct" / "result.json").read_text())["provenance"]["device"] == "CPU, 1 thread"
+        json.loads((tmp_path / "out" / "scans" / "ct" / "result.json").read_text())["provenance"]["device"]
+        == "CPU, 1 thread"
     )
 
 
@@ -674,10 +698,16 @@ def test_what_a_killed_worker_had_in_hand_is_done_again_and_every_scan_is_there_
     assert (folders / in_hand / "result.json").stat().st_mtime > killed, "done again"
     table = [tuple(row.values()) for row in rows(tmp_path / "out" / "nodules.csv")]
     of_scans = [
-        [(f"p{number}", *row.values()) for row in rows(folders / f"p{number}" / "nodules.csv")] for number in range(count)
+        [(f"p{number}", *row.values()) for row in rows(folders / f"p{number}" / "nodules.csv")]
+        for number in range(count)
     ]
     assert table == list(chain.from_iterable(of_scans)) and all(of_scans)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".lnhg-lock", "cohort.csv", "nodules.csv", "scans"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".lnhg-lock",
+        "cohort.csv",
+        "nodules.csv",
+        "scans",
+    ]
 
 
 def kill_with_a_scan_in_hand(client, worker, folders):

@@ -88,8 +88,12 @@ def test_a_list_that_cannot_be_meant_is_refused_with_the_reason(folder: Path, co
 
 
 def test_a_list_names_series_and_scan(tmp_path: Path) -> None:
-    write_series(tmp_path / "ct" / "a", HU, AXIAL, SeriesInstanceUID="1.2.3", StudyInstanceUID="1.2", AcquisitionNumber=1)
-    write_series(tmp_path / "ct" / "b", -HU, AXIAL, SeriesInstanceUID="1.2.3", StudyInstanceUID="1.2", AcquisitionNumber=2)
+    write_series(
+        tmp_path / "ct" / "a", HU, AXIAL, SeriesInstanceUID="1.2.3", StudyInstanceUID="1.2", AcquisitionNumber=1
+    )
+    write_series(
+        tmp_path / "ct" / "b", -HU, AXIAL, SeriesInstanceUID="1.2.3", StudyInstanceUID="1.2", AcquisitionNumber=2
+    )
     (tmp_path / "list.csv").write_text("ct;series;scan;name\nct;1.2.3;2;late\nct;;1;early\nct;3;;chosen\n")
     late, early, chosen = find_scans([str(tmp_path / "list.csv")], tmp_path / "out")
     assert (late.read().hu == -HU).all() and (early.read().hu == HU).all() and (chosen.read().hu == HU).all()

@@ -118,7 +118,9 @@ def test_false_finds_per_scan_are_a_flag_that_goes_without_a_score(files, tmp_pa
 
 def test_flags_make_the_options_they_name(files, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("lnhg.pipeline.segment", lambda ct, options, seeds, progress: seen.append((options, seeds)) or 1 / 0)
+    monkeypatch.setattr(
+        "lnhg.pipeline.segment", lambda ct, options, seeds, progress: seen.append((options, seeds)) or 1 / 0
+    )
     wanted = Options(
         weights=Path("w"), device="cpu", threads=1, batch_size=3, triplets="paper", fusion="paper", edge="fixed",
         generator_threshold=0.4, score_threshold=0.2, minimum_diameter=4.0, heterogeneity="intensity",
@@ -188,7 +190,10 @@ def test_the_identity_is_written_only_when_asked_for(files, tmp_path):
         (["{ct}", "--output", "{}/out", "--fusion", "best"], "invalid choice: 'best'"),
         (["{ct}", "--output", "{}/out", "--weights", "{}/none"], "generator.json is missing"),
         (["{ct}", "--output", "{}/out", "--seeds-only", "--weights", "{weights}"], "none was given"),
-        (["{ct}", "--output", "{}/out", "--seeds-only", "--weights", "{weights}", "--seed", "900,0,0"], "outside the CT"),
+        (
+            ["{ct}", "--output", "{}/out", "--seeds-only", "--weights", "{weights}", "--seed", "900,0,0"],
+            "outside the CT",
+        ),
         (["{ct}"], "--output"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -29,7 +29,8 @@ def test_evaluate_writes_over_its_own_table_and_over_nothing_else(tmp_path: Path
     (tmp_path / "scores.csv").write_text(content)
     assert main(words) == 2
     assert (
-        "scores.csv holds something else and would be replaced; move it away or choose another file." in capsys.readouterr().err
+        "scores.csv holds something else and would be replaced; move it away or choose another file."
+        in capsys.readouterr().err
     )
     assert (tmp_path / "scores.csv").read_text() == content
     (tmp_path / "scores.csv").unlink()
@@ -43,7 +44,9 @@ def test_evaluate_never_writes_over_its_input(maps, capsys) -> None:
     assert maps[0].read_bytes() == before
 
 
-@pytest.mark.parametrize("names", [["ct.nrrd"], ["labels.nrrd", "nodules.csv"], ["ct.nrrd", "labels.nrrd", "nodules.csv"]])
+@pytest.mark.parametrize(
+    "names", [["ct.nrrd"], ["labels.nrrd", "nodules.csv"], ["ct.nrrd", "labels.nrrd", "nodules.csv"]]
+)
 def test_a_sample_never_takes_the_place_of_somebodys_scan(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).write_text("nodule,patient")

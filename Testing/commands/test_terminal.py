@@ -56,11 +56,19 @@ def test_nor_can_the_sentence_of_an_error(command, capsys) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (OSError(28, "No space left on device", "out/labels.nrrd"), 2, "out/labels.nrrd: No space left on device; make room"),
+        (
+            OSError(28, "No space left on device", "out/labels.nrrd"),
+            2,
+            "out/labels.nrrd: No space left on device; make room",
+        ),
         (PermissionError(13, "Permission denied", "out"), 2, "out: Permission denied"),
         (MemoryError(), 2, "Memory ran out"),
         (KeyboardInterrupt(), 130, "cancelled"),
-        (BrokenPipeError(32, "Broken pipe"), 141, "The output was closed before all was told; what was finished is kept."),
+        (
+            BrokenPipeError(32, "Broken pipe"),
+            141,
+            "The output was closed before all was told; what was finished is kept.",
+        ),
     ],
 )
 def test_faults_of_the_machine_are_one_sentence_and_an_exit_code(command, capsys, error, code, words) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lnhg.core.atomic_file import whole, write_whole
+from lnhg.core.atomic_file import whole, write_atomic
 from lnhg.core.csv_text import csv_text, read_csv
 from lnhg.core.lock import LOCK, locked
 from lnhg.core.names import own_name, safe_name
@@ -120,7 +120,7 @@ def test_a_link_that_lies_in_wait_is_not_written_through(tmp_path: Path, name: s
     victim.write_text("mine")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).symlink_to(victim)
-    write_whole(tmp_path / "out" / "result.json", "new")
+    write_atomic(tmp_path / "out" / "result.json", "new")
     assert victim.read_text() == "mine" and (tmp_path / "out" / "result.json").read_text() == "new"
 
 
@@ -128,13 +128,13 @@ def test_a_link_in_the_place_of_the_file_is_replaced_and_what_it_leads_to_stays(
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / "table.csv").symlink_to(victim)
-    write_whole(tmp_path / "table.csv", "new")
+    write_atomic(tmp_path / "table.csv", "new")
     assert victim.read_text() == "mine" and not (tmp_path / "table.csv").is_symlink()
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ValueError("odd")])
 def test_after_an_error_the_former_file_is_there_and_nothing_else(tmp_path: Path, error: BaseException) -> None:
-    write_whole(tmp_path / "a", "before")
+    write_atomic(tmp_path / "a", "before")
     with pytest.raises(type(error)), whole(tmp_path / "a") as partial:
         partial.write_text("half")
         raise error

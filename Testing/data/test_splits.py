@@ -19,7 +19,8 @@ _DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 _needs_data = pytest.mark.skipif(not _DATA.is_dir(), reason="the development data are not here")
 
 
-# Patient lists ----------------------------------------------------------------------------------------------------------
+# Patient lists
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_patients_go_by_the_last_digit_of_their_number() -> None:
@@ -76,7 +77,8 @@ def test_a_scan_lies_in_the_list_of_its_patients_cutouts() -> None:
     assert {list_of(patient) for patient in both} == set(LISTS)
 
 
-# Cut-outs ---------------------------------------------------------------------------------------------------------------
+# Cut-outs
+# ---------------------------------------------------------------------------------------------------------------
 
 _RATINGS = "malignancy,texture,Calcification,Lobulation,Margin,Spiculation,Subtlety,diameter_mm"
 
@@ -112,7 +114,9 @@ def test_a_cutout_is_read_with_its_readers_and_ratings(cutouts: Path) -> None:
     np.testing.assert_allclose(cutout.ct.to_ras(np.array([1, 1, 1])), [-10.7, -20.8, 32.5])
 
 
-@pytest.mark.parametrize(("texture", "subsolid"), [(1.0, True), (3.7, True), (4.0, False), (5.0, False), (np.nan, False)])
+@pytest.mark.parametrize(
+    ("texture", "subsolid"), [(1.0, True), (3.7, True), (4.0, False), (5.0, False), (np.nan, False)]
+)
 def test_a_nodule_is_sub_solid_where_its_readers_say_so(cutouts: Path, texture: float, subsolid: bool) -> None:
     (cutout,) = read_cutouts(cutouts)
     assert replace(cutout, ratings={**cutout.ratings, "texture": texture}).subsolid is subsolid
@@ -136,7 +140,8 @@ def test_outlines_on_another_grid_are_refused(cutouts: Path) -> None:
         read_cutouts(cutouts)
 
 
-# Whole scans ------------------------------------------------------------------------------------------------------------
+# Whole scans
+# ------------------------------------------------------------------------------------------------------------
 
 
 def _write_scan(folder: Path, rows: list[str]) -> None:

@@ -80,7 +80,8 @@ def test_a_generator_that_shows_nothing_at_the_seed_has_a_dice_of_zero() -> None
     assert _dice_of(pixel_mm=0.7, threshold=0.9, added=-0.6) == 0
 
 
-# Label maps -------------------------------------------------------------------------------------------------------------
+# Label maps
+# -------------------------------------------------------------------------------------------------------------
 
 
 def _labels(*values: int) -> np.ndarray:

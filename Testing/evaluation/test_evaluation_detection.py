@@ -14,12 +14,12 @@ from scipy import stats
 
 from lnhg.evaluation.detection_scores import (
     Counts,
-    Find,
-    ScanFinds,
+    Detection,
+    ScanDetections,
     count_nodules,
     count_slices,
     froc,
-    judge_finds,
+    judged_detections,
     sensitivity_at_rates,
 )
 from lnhg.evaluation.detections import ReferenceNodule, reference_nodules
@@ -28,7 +28,8 @@ from lnhg.studies import paper_figures as paper
 from lnhg.studies.scores import NoduleScore
 from lnhg.studies.tables import detection_table, dice_table, froc_table, measures_table, systems_table, types_table
 
-# Counts -----------------------------------------------------------------------------------------------------------------
+# Counts
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def _maps() -> tuple[np.ndarray, np.ndarray]:
@@ -71,16 +72,23 @@ def test_the_rates_follow_from_the_counts_as_in_the_papers_supplement() -> None:
     assert math.isnan(Counts(0, 0, 0).precision)
 
 
-# FROC -------------------------------------------------------------------------------------------------------------------
+# FROC
+# -------------------------------------------------------------------------------------------------------------------
 
 
-def _find(r: float, score: float) -> Find:
-    return Find("S", (r, 0.0, 0.0), math.nan, score)
+def _find(r: float, score: float) -> Detection:
+    return Detection("S", (r, 0.0, 0.0), math.nan, score)
 
 
 def test_a_find_hits_within_the_nodules_radius_and_the_best_counts() -> None:
-    nodules = [ReferenceNodule((0, 0, 0), 5), ReferenceNodule((50, 0, 0), 3), ReferenceNodule((90, 0, 0), 9, counts=False)]
-    judged = judge_finds([_find(5, 0.4), _find(-3, 0.9), _find(5.1, 0.8), _find(47.5, 0.2), _find(91, 0.7)], nodules)
+    nodules = [
+        ReferenceNodule((0, 0, 0), 5),
+        ReferenceNodule((50, 0, 0), 3),
+        ReferenceNodule((90, 0, 0), 9, counts=False),
+    ]
+    judged = judged_detections(
+        [_find(5, 0.4), _find(-3, 0.9), _find(5.1, 0.8), _find(47.5, 0.2), _find(91, 0.7)], nodules
+    )
     assert judged.nodule_scores == (0.9, 0.2)
     assert judged.false_scores == (0.8,)
 
@@ -96,17 +104,19 @@ def test_the_nodules_of_a_scan_are_spheres_at_their_place_in_mm() -> None:
 
 
 def test_sensitivity_is_read_off_the_curve_at_each_rate_of_false_finds() -> None:
-    # Four nodules, two scans. Falling score: hit 0.9, false 0.8, hit 0.7, false 0.6, false 0.5, hit 0.4; one is never found.
-    scans = [ScanFinds((0.9, 0.7), (0.8, 0.5)), ScanFinds((0.4, 0.0), (0.6,))]
+    # Four nodules, two scans. Falling score: hit 0.9, false 0.8, hit 0.7, false 0.6, false 0.5, hit 0.4; one is never
+    # found.
+    scans = [ScanDetections((0.9, 0.7), (0.8, 0.5)), ScanDetections((0.4, 0.0), (0.6,))]
     values = sensitivity_at_rates(scans, (0.0, 0.25, 0.5, 1.0, 1.5, 8.0))
-    # The curve's points (false finds per scan, found): (0, 1/4), (0.5, 1/4), (0.5, 2/4), (1, 2/4), (1.5, 2/4), (1.5, 3/4).
+    # The curve's points (false detections per scan, found): (0, 1/4), (0.5, 1/4), (0.5, 2/4), (1, 2/4), (1.5, 2/4),
+    # (1.5, 3/4).
     assert values == pytest.approx([0.25, 0.25, 0.5, 0.5, 0.75, 0.75])
 
 
 def test_the_curve_has_a_point_for_each_score_however_many_are_tied() -> None:
     random = np.random.default_rng(2)
     scans = [
-        ScanFinds(tuple(random.integers(0, 40, 3) / 40), tuple(random.integers(1, 30, 20) / 40)) for _ in range(12)
+        ScanDetections(tuple(random.integers(0, 40, 3) / 40), tuple(random.integers(1, 30, 20) / 40)) for _ in range(12)
     ]  # so coarse that many scores are tied
     hit = np.array([score for scan in scans for score in scan.nodule_scores])
     false = np.array([score for scan in scans for score in scan.false_scores])
@@ -119,28 +129,36 @@ def test_the_curve_has_a_point_for_each_score_however_many_are_tied() -> None:
 
 def test_froc_of_as_many_finds_as_luna16s_candidates_takes_no_minute() -> None:
     random = np.random.default_rng(3)
-    scans = [ScanFinds((float(random.uniform(0.5, 1)),), tuple(random.uniform(0, 0.6, 200).tolist())) for _ in range(888)]
+    scans = [
+        ScanDetections((float(random.uniform(0.5, 1)),), tuple(random.uniform(0, 0.6, 200).tolist()))
+        for _ in range(888)
+    ]
     began = time.perf_counter()
     assert np.all(np.diff(sensitivity_at_rates(scans, (0.125, 1, 8))) >= 0)
     assert time.perf_counter() - began < 5
 
 
 def test_without_false_finds_or_without_any_find_the_curve_is_flat() -> None:
-    assert sensitivity_at_rates([ScanFinds((0.9, 0.0), ())], (0.125, 8)).tolist() == [0.5, 0.5]
-    assert sensitivity_at_rates([ScanFinds((0.0,), ())], (0.125, 8)).tolist() == [0, 0]
-    assert np.isnan(sensitivity_at_rates([ScanFinds((), (0.5,))], (1,))).all()
+    assert sensitivity_at_rates([ScanDetections((0.9, 0.0), ())], (0.125, 8)).tolist() == [0.5, 0.5]
+    assert sensitivity_at_rates([ScanDetections((0.0,), ())], (0.125, 8)).tolist() == [0, 0]
+    assert np.isnan(sensitivity_at_rates([ScanDetections((), (0.5,))], (1,))).all()
 
 
 def test_froc_averages_over_luna16s_seven_rates_with_intervals_over_scans() -> None:
-    scans = [ScanFinds((0.9,), ()), ScanFinds((0.0,), (0.5,)), ScanFinds((0.8,), (0.1,))]
+    scans = [ScanDetections((0.9,), ()), ScanDetections((0.0,), (0.5,)), ScanDetections((0.8,), (0.1,))]
     curve = froc(scans, count=200)
     assert curve.rates == (0.125, 0.25, 0.5, 1, 2, 4, 8)
-    assert curve.average.value == pytest.approx(np.mean([one.value for one in curve.sensitivities])) == pytest.approx(2 / 3)
+    assert (
+        curve.average.value
+        == pytest.approx(np.mean([one.value for one in curve.sensitivities]))
+        == pytest.approx(2 / 3)
+    )
     assert (curve.average.low, curve.average.high) == (0, 1)
     assert "66.67 (0.00 to 100.00)" in froc_table({"lnhg": curve}).markdown()
 
 
-# Tests and intervals ----------------------------------------------------------------------------------------------------
+# Tests and intervals
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_the_three_tests_are_those_of_scipy() -> None:
@@ -197,7 +215,8 @@ def test_a_median_can_be_bootstrapped_too() -> None:
     assert bootstrap_interval(np.array([1.0, 2, 30]), ["A", "B", "C"], np.median).value == 2
 
 
-# Tables -----------------------------------------------------------------------------------------------------------------
+# Tables
+# -----------------------------------------------------------------------------------------------------------------
 
 SCORE = NoduleScore("lnhg", "N0", "P0", 8.0, "solid", "free", 0.8, 0.7, 0.8, 0.8, 1.5, 0.5, -0.1, -0.03, 100.0, 90.0)
 
@@ -211,7 +230,8 @@ def _scores(system: str, *dice: float) -> list[NoduleScore]:
 
 def test_table_one_sets_training_against_test_and_the_papers_figures_beside() -> None:
     table = dice_table(
-        {"lnhg": _scores("lnhg", 0.7, 0.8, 0.9), "other": _scores("other", 0.5, 0.5)}, {"lnhg": _scores("lnhg", 0.8, 0.9)}
+        {"lnhg": _scores("lnhg", 0.7, 0.8, 0.9), "other": _scores("other", 0.5, 0.5)},
+        {"lnhg": _scores("lnhg", 0.8, 0.9)},
     )
     ours, other = table.rows
     assert ours[0] == "LNHG" and ours[-2:] == ("87.30", "82.05") and "paper: test" in table.header
@@ -226,8 +246,15 @@ def test_table_two_counts_a_nodule_in_each_of_its_groups() -> None:
         replace(SCORE, patient="P1", texture="ground glass", diameter_mm=12, dice=0.6),
     ]
     rows = {row[0]: row for row in types_table({"lnhg": scores}).rows}
-    assert [rows[name][1] for name in ("all", "solid", "juxta-pleural", "juxta-vascular", "over 10 mm")] == list("21101")
-    assert rows["ground glass"][2].startswith("60.00") and rows["ground glass"][3:] == ("82.88", "83.33", "73.01", "66.18")
+    assert [rows[name][1] for name in ("all", "solid", "juxta-pleural", "juxta-vascular", "over 10 mm")] == list(
+        "21101"
+    )
+    assert rows["ground glass"][2].startswith("60.00") and rows["ground glass"][3:] == (
+        "82.88",
+        "83.33",
+        "73.01",
+        "66.18",
+    )
     assert rows["juxta-vascular"][2] == ""
 
 
@@ -238,7 +265,9 @@ def test_the_table_of_measures_tells_the_missed_from_the_found() -> None:
 
 def test_each_measure_stands_in_its_own_column() -> None:
     one = replace(SCORE, dice=0.8, iou=0.7, sensitivity=0.6, precision=0.9, hausdorff95_mm=1.5, surface_distance_mm=0.5)
-    other = replace(one, iou=0.5, sensitivity=0.8, precision=0.5, hausdorff95_mm=2.5, volume_error=0.3, diameter_error=0.07)
+    other = replace(
+        one, iou=0.5, sensitivity=0.8, precision=0.5, hausdorff95_mm=2.5, volume_error=0.3, diameter_error=0.07
+    )
     table = measures_table({"lnhg": [one, other]})
     assert dict(zip(table.header[3:], table.rows[0][3:], strict=True)) == {
         "Dice": "0.800 (0.000)",

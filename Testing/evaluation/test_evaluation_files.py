@@ -19,7 +19,7 @@ from lnhg.data.nnunet import write_nnunet
 from lnhg.data.splits import list_of
 from lnhg.errors import InputError
 from lnhg.evaluation.foreign_results import (
-    read_finds,
+    read_detections,
     read_labels_on,
     read_luna16,
     read_monai_boxes,
@@ -53,7 +53,8 @@ def evaluate(*words: object) -> int:
     return main(["evaluate", *map(str, words)])
 
 
-# Two files --------------------------------------------------------------------------------------------------------------
+# Two files
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_two_files_give_a_line_a_nodule_as_the_readme_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +81,8 @@ def test_the_csv_holds_all_measures_of_each_reference_nodule(tmp_path: Path) -> 
     assert not list(tmp_path.glob("*.partial"))
 
 
-# Two folders ------------------------------------------------------------------------------------------------------------
+# Two folders
+# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -108,10 +110,14 @@ def test_two_folders_are_matched_by_name_and_summed_up(
     assert "2 label maps, 2 of 3 reference nodules found" in printed
     assert "| Dice | 1.000 | 0.000 | 1.000 |" in printed
     assert "| nodules | 2 | 1 | 1 | 0.667 | 0.667 | 0.667 |" in printed
-    # Slices 0 and 1 hold nodule 1, of which the second also the false find's first; slices 3 and 4 hold nodule 2.
+    # Slices 0 and 1 hold nodule 1, of which the second also the false detection's first; slices 3 and 4 hold nodule 2.
     assert "| on slices | 4 | 1 | 2 | 0.800 | 0.667 | 0.727 |" in printed
     with (tmp_path / "scores.csv").open() as file:
-        assert [(row["file"], row["reference nodule"]) for row in csv.DictReader(file)] == [("A", "1"), ("A", "2"), ("B", "1")]
+        assert [(row["file"], row["reference nodule"]) for row in csv.DictReader(file)] == [
+            ("A", "1"),
+            ("A", "2"),
+            ("B", "1"),
+        ]
 
 
 def test_means_deviations_and_medians_are_over_the_nodules_that_were_found(
@@ -124,7 +130,9 @@ def test_means_deviations_and_medians_are_over_the_nodules_that_were_found(
     write(tmp_path / "reference" / "A.nrrd", reference)
     write(tmp_path / "system" / "A.nrrd", found)
     assert evaluate(tmp_path / "system", tmp_path / "reference") == 0
-    rows = dict(line.strip("| ").split(" | ", 1) for line in capsys.readouterr().out.splitlines() if line.startswith("| "))
+    rows = dict(
+        line.strip("| ").split(" | ", 1) for line in capsys.readouterr().out.splitlines() if line.startswith("| ")
+    )
 
     def shown(*values: float) -> str:
         return f"{np.mean(values):.3f} | {np.std(values):.3f} | {np.median(values):.3f}"
@@ -139,14 +147,18 @@ def test_means_deviations_and_medians_are_over_the_nodules_that_were_found(
     assert rows["nodules"] == "3 | 0 | 1 | 1.000 | 0.750 | 0.857"
 
 
-def test_nodules_that_meet_at_a_corner_are_one_where_all_are_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nodules_that_meet_at_a_corner_are_one_where_all_are_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     reference = write(tmp_path / "reference.nrrd", labels((0, 2, 2)))
     found = write(tmp_path / "labels.nrrd", (labels((0, 2, 2), (2, 6, 6), (0, 20, 20)) > 0).astype(np.uint8))
     assert evaluate(found, reference, "--alike") == 0
     assert "label 1, Dice 0.667" in (printed := capsys.readouterr().out) and "1 other labels" in printed
 
 
-def test_a_system_that_marks_all_alike_is_told_so(folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_system_that_marks_all_alike_is_told_so(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert evaluate(*folders) == 0
     assert "| Dice | 0.500 |" in capsys.readouterr().out
 
@@ -213,7 +225,9 @@ def test_images_that_are_no_label_maps_are_refused(
 ) -> None:
     one = write(tmp_path / "reference.nrrd", labels((0, 2, 2)))
     sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / "ct.nrrd"))
-    assert "ct.nrrd is no label map; its values must be 0 and 1..N on one 3D grid" in refused(capsys, tmp_path / "ct.nrrd", one)
+    assert "ct.nrrd is no label map; its values must be 0 and 1..N on one 3D grid" in refused(
+        capsys, tmp_path / "ct.nrrd", one
+    )
     assert "ct.nrrd is no label map" in refused(capsys, one, tmp_path / "ct.nrrd")
 
 
@@ -237,7 +251,8 @@ def test_an_empty_label_map_of_a_system_is_a_result(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().out.splitlines()[-1] == "0 of 1 found, mean Dice 0.000 of those; 0 other labels"
 
 
-# Finds on whole scans ---------------------------------------------------------------------------------------------------
+# Finds on whole scans
+# ---------------------------------------------------------------------------------------------------
 
 # Two scans: A with a nodule of 2 x 4 x 4 voxels (16 mm3, radius 1.56 mm) at RAS (-1.75, -1.75, 1), B with none.
 LUNA16_FINDS = """seriesuid,coordX,coordY,coordZ,probability
@@ -268,27 +283,29 @@ def annotations(folder: Path) -> Path:
     return folder
 
 
-def test_finds_of_luna16_are_scored_by_its_rule(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    finds = text_file(tmp_path / "mine.csv", LUNA16_FINDS)
-    assert evaluate(finds, scans, "--output", tmp_path / "froc.csv") == 0
+def test_finds_of_luna16_are_scored_by_its_rule(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detections = text_file(tmp_path / "mine.csv", LUNA16_FINDS)
+    assert evaluate(detections, scans, "--output", tmp_path / "froc.csv") == 0
     printed = capsys.readouterr().out
     # 1.5 mm from the centre hits, 1.6 mm does not.
-    assert printed.startswith("2 scans, 1 of 1 reference nodules found, 2 false finds\n")
+    assert printed.startswith("2 scans, 1 of 1 reference nodules found, 2 false detections\n")
     with (tmp_path / "froc.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert (row["system"], row["0.125"][:5], row["0.5"][:6], row["8"][:6]) == ("mine", "0.00 ", "100.00", "100.00")
-    # Found from half a false find per scan on: five of the seven rates.
+    # Found from half a false detection per scan on: five of the seven rates.
     assert row["mean"].startswith(f"{100 * 5 / 7:.2f} (")
 
 
 def test_luna16s_own_annotations_are_a_reference_and_what_they_exclude_is_neither_right_nor_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finds, folder = text_file(tmp_path / "mine.csv", LUNA16_FINDS), annotations(tmp_path / "annotations")
-    assert evaluate(finds, folder) == 0
-    assert capsys.readouterr().out.startswith("2 scans, 1 of 1 reference nodules found, 1 false finds\n")
+    detections, folder = text_file(tmp_path / "mine.csv", LUNA16_FINDS), annotations(tmp_path / "annotations")
+    assert evaluate(detections, folder) == 0
+    assert capsys.readouterr().out.startswith("2 scans, 1 of 1 reference nodules found, 1 false detections\n")
     (folder / "seriesuids.csv").unlink()
-    assert "There is no seriesuids.csv in" in refused(capsys, finds, folder)
+    assert "There is no seriesuids.csv in" in refused(capsys, detections, folder)
 
 
 def test_boxes_of_monai_and_nodules_of_a_batch_are_scored_alike(
@@ -300,7 +317,7 @@ def test_boxes_of_monai_and_nodules_of_a_batch_are_scored_alike(
     ]
     assert evaluate(text_file(tmp_path / "mine.json", json.dumps(boxes)), scans) == 0
     by_monai = capsys.readouterr().out
-    assert by_monai.startswith("2 scans, 1 of 1 reference nodules found, 1 false finds\n")
+    assert by_monai.startswith("2 scans, 1 of 1 reference nodules found, 1 false detections\n")
     row = as_row(a_nodule(centre_r=-1.75, centre_a=-3.25, centre_s=1.0, score=0.6, equivalent_diameter=4.0))
     other = as_row(a_nodule(centre_r=-9.0, centre_a=-9.0, centre_s=9.0, score=0.9, equivalent_diameter=4.0))
     with (tmp_path / "mine.csv").open("w", newline="") as file:
@@ -314,10 +331,12 @@ def a_nodule(**values: float) -> Nodule:
     return replace(from_row({"id": "1", "slice": "1"}), **values)
 
 
-def test_a_batch_that_found_nothing_is_a_result(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_batch_that_found_nothing_is_a_result(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     nothing = text_file(tmp_path / "nodules.csv", ",".join(["scan", *header()]) + "\n")
     assert evaluate(nothing, scans) == 0
-    assert capsys.readouterr().out.startswith("2 scans, 0 of 1 reference nodules found, 0 false finds\n")
+    assert capsys.readouterr().out.startswith("2 scans, 0 of 1 reference nodules found, 0 false detections\n")
 
 
 def test_labelled_scans_are_a_reference_in_which_few_readers_make_no_nodule(
@@ -329,30 +348,31 @@ def test_labelled_scans_are_a_reference_in_which_few_readers_make_no_nodule(
     write(folder / "consensus.nrrd", both)
     write(folder / "readers.nrrd", (both > 0).astype(np.uint8))
     text_file(folder / "nodules.csv", "label,readers\n1,3\n2,2\n")
-    finds = text_file(tmp_path / "a.csv", LUNA16_FINDS.replace("B,5,5,5", "A,10.75,10.75,7.0"))
-    assert evaluate(finds, tmp_path / "lidc_scans") == 0
-    assert capsys.readouterr().out.startswith("1 scans, 1 of 1 reference nodules found, 1 false finds\n")
+    detections = text_file(tmp_path / "a.csv", LUNA16_FINDS.replace("B,5,5,5", "A,10.75,10.75,7.0"))
+    assert evaluate(detections, tmp_path / "lidc_scans") == 0
+    assert capsys.readouterr().out.startswith("1 scans, 1 of 1 reference nodules found, 1 false detections\n")
 
 
 def test_finds_that_cannot_be_scored_are_refused_with_a_sentence(
     scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finds = text_file(tmp_path / "mine.csv", LUNA16_FINDS)
+    detections = text_file(tmp_path / "mine.csv", LUNA16_FINDS)
     assert "missing.csv cannot be read as CSV" in refused(capsys, tmp_path / "missing.csv", scans)
     assert "missing.json is no result of MONAI" in refused(capsys, tmp_path / "missing.json", scans)
-    assert "A.nrrd is no folder" in refused(capsys, finds, scans / "A.nrrd")
-    assert "--alike is for label maps" in refused(capsys, finds, scans, "--alike")
+    assert "A.nrrd is no folder" in refused(capsys, detections, scans / "A.nrrd")
+    assert "--alike is for label maps" in refused(capsys, detections, scans, "--alike")
     foreign = text_file(tmp_path / "foreign.csv", LUNA16_FINDS + "C,0,0,0,0.5\n")
     assert "There is no reference for C;" in refused(capsys, foreign, scans)
     below = text_file(tmp_path / "below.csv", LUNA16_FINDS.replace("0.6", "-0.6"))
-    assert "A find in A has the score -0.6" in refused(capsys, below, scans)
+    assert "A detection in A has the score -0.6" in refused(capsys, below, scans)
     (scans / "A.nrrd").unlink()
-    assert "scans holds no nodule" in refused(capsys, finds, scans)
+    assert "scans holds no nodule" in refused(capsys, detections, scans)
     (scans / "B.nrrd").unlink()
-    assert "holds no label map; put NRRD" in refused(capsys, finds, scans)
+    assert "holds no label map; put NRRD" in refused(capsys, detections, scans)
 
 
-# Other systems ----------------------------------------------------------------------------------------------------------
+# Other systems
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_nodules_of_total_segmentator_are_the_components_of_its_mask(tmp_path: Path) -> None:
@@ -369,17 +389,29 @@ def test_the_nodules_of_total_segmentator_are_the_components_of_its_mask(tmp_pat
 def test_finds_of_the_luna16_challenge_are_read_in_ras(tmp_path: Path) -> None:
     path = tmp_path / "finds.csv"
     path.write_text("seriesuid,coordX,coordY,coordZ,probability\n1.2.3,-56.5,86.25,-116.0,0.75\n")
-    (find,) = read_luna16(path)
-    assert (find.scan, find.centre_ras, find.score) == ("1.2.3", (56.5, -86.25, -116.0), 0.75)
-    assert np.isnan(find.diameter_mm)
+    (detection,) = read_luna16(path)
+    assert (detection.scan, detection.centre_ras, detection.score) == ("1.2.3", (56.5, -86.25, -116.0), 0.75)
+    assert np.isnan(detection.diameter_mm)
 
 
 def test_boxes_of_monais_bundle_are_read_in_ras(tmp_path: Path) -> None:
     path = tmp_path / "result_luna16_fold0.json"
-    one = {"box": [[10.0, -20.0, 30.0, 6.0, 8.0, 10.0]], "label": [0], "label_scores": [0.9], "image": "/data/1.2.3.nii.gz"}
-    path.write_text(json.dumps([one, {"box": [], "label": [], "label_scores": [], "image": "/data/1.2.4/1.2.4.nii.gz"}]))
-    (find,) = read_monai_boxes(path)
-    assert (find.scan, find.centre_ras, find.diameter_mm, find.score) == ("1.2.3", (-10.0, 20.0, 30.0), 8.0, 0.9)
+    one = {
+        "box": [[10.0, -20.0, 30.0, 6.0, 8.0, 10.0]],
+        "label": [0],
+        "label_scores": [0.9],
+        "image": "/data/1.2.3.nii.gz",
+    }
+    path.write_text(
+        json.dumps([one, {"box": [], "label": [], "label_scores": [], "image": "/data/1.2.4/1.2.4.nii.gz"}])
+    )
+    (detection,) = read_monai_boxes(path)
+    assert (detection.scan, detection.centre_ras, detection.diameter_mm, detection.score) == (
+        "1.2.3",
+        (-10.0, 20.0, 30.0),
+        8.0,
+        0.9,
+    )
 
 
 def test_finds_of_nodule_net_are_moved_from_its_lung_crop_to_the_scan(
@@ -391,10 +423,10 @@ def test_finds_of_nodule_net_are_moved_from_its_lung_crop_to_the_scan(
     crop = {"origin": (-40.0, -30.0, -20.0), "spacing": (1.0, 1.0, 1.0), "ebox_origin": (11, 11.75, 11.75)}  # z, y, x
     for name, figures in crop.items():
         np.save(tmp_path / f"A_{name}.npy", figures)
-    (find,) = read_nodule_net(path, tmp_path)
-    assert (find.centre_ras, find.diameter_mm) == ((-1.75, -1.75, 1.0), 7.5)
+    (detection,) = read_nodule_net(path, tmp_path)
+    assert (detection.centre_ras, detection.diameter_mm) == ((-1.75, -1.75, 1.0), 7.5)
     assert evaluate(path, scans, "--nodule-net", tmp_path) == 0
-    assert capsys.readouterr().out.startswith("2 scans, 1 of 1 reference nodules found, 0 false finds\n")
+    assert capsys.readouterr().out.startswith("2 scans, 1 of 1 reference nodules found, 0 false detections\n")
     assert "--nodule-net is for NoduleNet's CSV" in refused(capsys, scans, scans, "--nodule-net", tmp_path)
     np.save(tmp_path / "A_origin.npy", [0.0, 0.0])
     assert "A_origin.npy does not hold three figures" in refused(capsys, path, scans, "--nodule-net", tmp_path)
@@ -409,8 +441,16 @@ def test_finds_of_nodule_net_are_moved_from_its_lung_crop_to_the_scan(
         ("a.csv", "series,x\n1,2\n", "a.csv is not the table expected here"),
         ("a.csv", "scan,x\n1,2\n", "it needs the columns scan, centre R"),
         ("a.csv", "seriesuid,coordX,coordY,coordZ,probability\n1,2,3,-,0.5\n", r"a row without numbers \(1\)"),
-        ("a.csv", "seriesuid,coordX,coordY,coordZ,probability\n1,2,3\n", "Row 1 of a.csv ends before its column probability"),
-        ("a.csv", "coordX,coordY,coordZ,probability,seriesuid\n1,2,3,.5\n", "Row 1 of a.csv ends before its column seriesuid"),
+        (
+            "a.csv",
+            "seriesuid,coordX,coordY,coordZ,probability\n1,2,3\n",
+            "Row 1 of a.csv ends before its column probability",
+        ),
+        (
+            "a.csv",
+            "coordX,coordY,coordZ,probability,seriesuid\n1,2,3,.5\n",
+            "Row 1 of a.csv ends before its column seriesuid",
+        ),
         ("a.csv", "scan,seriesuid\n1\n", "Row 1 of a.csv ends before its column seriesuid"),
         ("a.json", '[{"image":"a","box":[[' + "9" * 401 + ',1,1,1,1,1]],"label_scores":[1]}]', "is no result of MONAI"),
         ("a.json", '[{"image":"a","box":[[1,1,1,1,1,1]],"label_scores":[1e999]}]', "is no result of MONAI"),
@@ -419,17 +459,22 @@ def test_finds_of_nodule_net_are_moved_from_its_lung_crop_to_the_scan(
         ("a.json", "{", "a.json is no result of MONAI"),
         ("a.json", '[{"image": "a", "box": [[1, 2]], "label_scores": [1]}]', "a.json is no result of MONAI"),
         ("a.json", '[{"image": "a", "box": [[1, 2, 3, 4, 5, 6]], "label_scores": []}]', "a.json is no result of MONAI"),
-        ("a.json", '[{"image": "a", "box": [[1, 2, 3, 4, 5, NaN]], "label_scores": [1]}]', "a.json is no result of MONAI"),
+        (
+            "a.json",
+            '[{"image": "a", "box": [[1, 2, 3, 4, 5, NaN]], "label_scores": [1]}]',
+            "a.json is no result of MONAI",
+        ),
         ("a.json", '{"box": []}', "a.json is no result of MONAI"),
     ],
 )
 def test_damaged_files_of_other_systems_are_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=said):
-        read_finds(tmp_path / name)
+        read_detections(tmp_path / name)
 
 
-# nnU-Net ----------------------------------------------------------------------------------------------------------------
+# nnU-Net
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -458,7 +503,9 @@ def test_the_dataset_for_nnunet_has_the_documented_form(data: Path, capsys: pyte
     description = json.loads((folder / "dataset.json").read_text())
     assert description["channel_names"] == {"0": "CT"} and description["labels"] == {"background": 0, "nodule": 1}
     assert (description["numTraining"], description["file_ending"]) == (2, ".nrrd")
-    files = {part: sorted(path.name for path in (folder / part).iterdir()) for part in ("imagesTr", "labelsTr", "imagesTs")}
+    files = {
+        part: sorted(path.name for path in (folder / part).iterdir()) for part in ("imagesTr", "labelsTr", "imagesTs")
+    }
     names = ["LIDC-IDRI-0502_R_1", "LIDC-IDRI-0507_R_1"]
     assert files["imagesTr"] == [f"{name}_0000.nrrd" for name in names]
     assert files["labelsTr"] == [f"{name}.nrrd" for name in names]

@@ -43,7 +43,8 @@ def cutout(*outlines: np.ndarray, hu: np.ndarray | None = None, texture: float =
     return Cutout("N1", "P1", ct, readers.astype(np.uint8), len(outlines), {"texture": texture})
 
 
-# Overlap and surfaces ---------------------------------------------------------------------------------------------------
+# Overlap and surfaces
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_overlap_measures_are_the_hand_values() -> None:
@@ -131,7 +132,8 @@ def test_errors_of_volume_and_diameter_are_relative_to_the_reference() -> None:
     assert measure(found, reference, (0.5, 0.5, 2.0), 0.5).diameter_error == pytest.approx((2 - 3) / 3)
 
 
-# References -------------------------------------------------------------------------------------------------------------
+# References
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_the_references_are_the_consensus_each_reader_and_staple() -> None:
@@ -176,7 +178,8 @@ def test_an_unknown_reference_is_refused_by_name() -> None:
         reference_mask(cutout(ball()), "median")
 
 
-# Scores -----------------------------------------------------------------------------------------------------------------
+# Scores
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_nodule_is_scored_with_all_its_measures() -> None:
@@ -215,10 +218,16 @@ def test_each_reader_is_scored_against_the_consensus_of_the_others() -> None:
 
 def test_groups_begin_at_their_lower_bound() -> None:
     assert [size_of(value) for value in (5.9, 6.0, 10.0)] == ["under 6 mm", "6 to 10 mm", "over 10 mm"]
-    assert [texture_of(value) for value in (1.9, 2.0, 4.0, math.nan)] == ["ground glass", "part-solid", "solid", "unknown"]
+    assert [texture_of(value) for value in (1.9, 2.0, 4.0, math.nan)] == [
+        "ground glass",
+        "part-solid",
+        "solid",
+        "unknown",
+    ]
 
 
-# Systems ----------------------------------------------------------------------------------------------------------------
+# Systems
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_the_label_that_shares_most_with_the_consensus_is_the_nodule() -> None:
@@ -262,7 +271,8 @@ def test_an_unknown_system_is_refused_by_name() -> None:
         own_system("v-net")
 
 
-# Places -----------------------------------------------------------------------------------------------------------------
+# Places
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_nodule_at_the_chest_wall_is_juxta_pleural() -> None:

@@ -52,7 +52,9 @@ def _save(node, path):
 
 
 @pytest.mark.slow
-def test_the_console_examples_find_nodules_in_a_synthetic_chest_and_in_a_folder(console, chest, tmp_path, monkeypatch, capsys):
+def test_the_console_examples_find_nodules_in_a_synthetic_chest_and_in_a_folder(
+    console, chest, tmp_path, monkeypatch, capsys
+):
     (tmp_path / "scans").mkdir()
     write_nrrd(tmp_path / "scans" / "chest.nrrd", chest.hu[:24], chest.ijk_to_ras)
     monkeypatch.chdir(tmp_path)

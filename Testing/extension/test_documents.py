@@ -90,4 +90,7 @@ def test_the_readme_says_with_which_loss_the_shipped_generator_was_trained():
 
 
 def test_the_newest_entry_of_the_changes_is_the_version():
-    assert re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[1] == lnhg.__version__
+    assert (
+        re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[1]
+        == lnhg.__version__
+    )

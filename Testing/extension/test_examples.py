@@ -42,7 +42,12 @@ def run(folder: Path, script: str, *words: str) -> subprocess.CompletedProcess[s
 
 
 def test_there_are_no_examples_that_are_not_run_here():
-    assert {path.name for path in (ROOT / "examples").iterdir()} == {"segment.py", "seeds.py", "evaluate.py", "folder.py"}
+    assert {path.name for path in (ROOT / "examples").iterdir()} == {
+        "segment.py",
+        "seeds.py",
+        "evaluate.py",
+        "folder.py",
+    }
 
 
 def test_a_label_map_is_compared_with_itself(folder):
@@ -52,7 +57,9 @@ def test_a_label_map_is_compared_with_itself(folder):
 @pytest.mark.slow
 def test_a_ball_is_outlined_from_a_seed(folder):
     printed = run(folder, "seeds.py", "scans/ct.nrrd", CENTRE).stdout
-    diameter, heterogeneity = map(float, re.fullmatch(r"1: ([\d.]+) mm, heterogeneity ([\d.]+) on average\n", printed).groups())
+    diameter, heterogeneity = map(
+        float, re.fullmatch(r"1: ([\d.]+) mm, heterogeneity ([\d.]+) on average\n", printed).groups()
+    )
     assert diameter == pytest.approx(14, abs=2)
     assert 0 < heterogeneity < 1
 

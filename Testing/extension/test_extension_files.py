@@ -65,7 +65,9 @@ def test_the_repository_has_slicer_in_its_name_and_one_address_everywhere():
     assert metadata("EXTENSION_HOMEPAGE") == catalogued()["scm_url"]
     assert metadata("EXTENSION_DEPENDS").split() == catalogued()["build_dependencies"]
     for address in (metadata("EXTENSION_ICONURL"), *addresses_of_screenshots()):
-        assert address.startswith(f"https://raw.githubusercontent.com/{owner_and_name()}/{catalogued()['scm_revision']}/")
+        assert address.startswith(
+            f"https://raw.githubusercontent.com/{owner_and_name()}/{catalogued()['scm_revision']}/"
+        )
 
 
 def test_one_command_sets_the_address_in_all_files(tmp_path):
@@ -82,7 +84,9 @@ def test_one_command_sets_the_address_in_all_files(tmp_path):
     assert refused.returncode and "Slicer in the name" in refused.stderr
     subprocess.run([*set_it, "https://github.com/someone/SlicerNodules"], cwd=tmp_path, check=True, capture_output=True)
 
-    assert json.loads((tmp_path / "LNHGSlicer.json").read_text(encoding="utf-8"))["scm_url"].endswith("someone/SlicerNodules")
+    assert json.loads((tmp_path / "LNHGSlicer.json").read_text(encoding="utf-8"))["scm_url"].endswith(
+        "someone/SlicerNodules"
+    )
     cmake = (tmp_path / "CMakeLists.txt").read_text(encoding="utf-8")
     assert owner_and_name() not in cmake and cmake.count("someone/SlicerNodules") >= 3
 
@@ -110,7 +114,9 @@ def test_the_folder_of_the_module_holds_one_python_file_since_slicer_takes_each_
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the repository")
 def test_a_clone_with_its_history_is_at_most_a_hundred_megabytes():
-    counted = subprocess.run(["git", "count-objects", "-v"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    counted = subprocess.run(
+        ["git", "count-objects", "-v"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     counts = dict(line.split(": ") for line in counted.splitlines())
     assert int(counts["size"]) + int(counts["size-pack"]) < 100_000  # KiB, packed and not packed
 

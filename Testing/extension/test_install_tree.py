@@ -84,7 +84,9 @@ def python(package: Path, work: Path, *words: object) -> str:
 def segment(package: Path, ct: CT, work: Path) -> tuple[np.ndarray, dict]:
     """Labels and record of the CT, segmented by this installation of the method in a process of its own."""
     write_nrrd(work / "ct.nrrd", ct.hu, ct.ijk_to_ras)
-    used = python(package, work, "-c", "import lnhg, LNHGSlicerLib; print(lnhg.__file__); print(LNHGSlicerLib.__file__)")
+    used = python(
+        package, work, "-c", "import lnhg, LNHGSlicerLib; print(lnhg.__file__); print(LNHGSlicerLib.__file__)"
+    )
     assert [Path(file).parents[1] for file in used.split()] == [package, package]
     seed = "--seed=" + ",".join(map(str, SEED))
     options = ["--output", "results", "--for-scene", seed, "--seeds-only", "--threads", 1, "--device", "cpu"]

@@ -15,7 +15,9 @@ SHAPE = (20, 60, 50)
 BALLS = (((6, 20, 15), 4), ((13, 40, 33), 5))
 
 
-def spaced(directions: np.ndarray, spacing: tuple[float, float, float], origin: tuple[float, float, float]) -> np.ndarray:
+def spaced(
+    directions: np.ndarray, spacing: tuple[float, float, float], origin: tuple[float, float, float]
+) -> np.ndarray:
     """IJK-to-RAS (4 x 4) of unit `directions` (one a column), `spacing` and `origin`, mm."""
     matrix = np.eye(4)
     matrix[:3, :3] = directions * spacing

@@ -28,7 +28,10 @@ def open_panel(patch: pytest.MonkeyPatch, *, logic: Any = None, installer: Any =
     root = slicer.util.loadUI(str(qt_double.MODULE_FOLDER / "Resources" / "UI" / "LNHGSlicer.ui"))
     edited: list[str] = []
     panel = Panel(
-        root, logic or logic_double(), installer or InstallerDouble(), edit=lambda nodes, segment_id: edited.append(segment_id)
+        root,
+        logic or logic_double(),
+        installer or InstallerDouble(),
+        edit=lambda nodes, segment_id: edited.append(segment_id),
     )
     panel.edited = edited
     panel.enter()
@@ -63,7 +66,13 @@ def logic_double() -> Any:
 
 class RunDouble:
     def __init__(self, node: Any, on_progress: Any, on_finished: Any, options: Any, seeds: Any) -> None:
-        self.node, self.progress, self._on_finished, self.options, self.seeds = node, on_progress, on_finished, options, seeds
+        self.node, self.progress, self._on_finished, self.options, self.seeds = (
+            node,
+            on_progress,
+            on_finished,
+            options,
+            seeds,
+        )
 
     def finish(self, result: Any = RESULT) -> None:
         from LNHGSlicerLib.run.segmentation_run import add_and_show

@@ -41,7 +41,10 @@ def install(patch: pytest.MonkeyPatch) -> None:
         ),
         "slicer.i18n": _module("slicer.i18n", tr=lambda text: text, translate=lambda context, text: text),
         "slicer.parameterNodeWrapper": _module(
-            "slicer.parameterNodeWrapper", parameterNodeWrapper=parameterNodeWrapper, WithinRange=WithinRange, Choice=Choice
+            "slicer.parameterNodeWrapper",
+            parameterNodeWrapper=parameterNodeWrapper,
+            WithinRange=WithinRange,
+            Choice=Choice,
         ),
         "slicer.ScriptedLoadableModule": _module(
             "slicer.ScriptedLoadableModule",
@@ -248,9 +251,15 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
         self._box.setValue(value)
 
     value = QtCore.Property(float, lambda self: self._box.value(), setValue)
-    minimum = QtCore.Property(float, lambda self: self._box.minimum(), lambda self, value: self._set("setMinimum", value))
-    maximum = QtCore.Property(float, lambda self: self._box.maximum(), lambda self, value: self._set("setMaximum", value))
-    singleStep = QtCore.Property(float, lambda self: self._box.singleStep(), lambda self, x: self._set("setSingleStep", x))
+    minimum = QtCore.Property(
+        float, lambda self: self._box.minimum(), lambda self, value: self._set("setMinimum", value)
+    )
+    maximum = QtCore.Property(
+        float, lambda self: self._box.maximum(), lambda self, value: self._set("setMaximum", value)
+    )
+    singleStep = QtCore.Property(
+        float, lambda self: self._box.singleStep(), lambda self, x: self._set("setSingleStep", x)
+    )
     decimals = QtCore.Property(int, lambda self: self._box.decimals(), lambda self, value: self._box.setDecimals(value))
     suffix = QtCore.Property(str, lambda self: self._box.suffix(), lambda self, text: self._box.setSuffix(text))
 
@@ -302,13 +311,17 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):  # noqa: N801
             return
         found = [node for name in self._choices["nodeTypes"] for node in slicer.util.getNodesByClass(name, self._scene)]
         hidden = self._proxy.hiddenNodeIDs
-        exact = [node for node in found if node.GetClassName() in self._choices["nodeTypes"] and node.GetID() not in hidden]
+        exact = [
+            node for node in found if node.GetClassName() in self._choices["nodeTypes"] and node.GetID() not in hidden
+        ]
         self._nodes = [*([None] if self._choices["noneEnabled"] else []), *exact]
         self.blockSignals(True)
         self.clear()
         for node in self._nodes:
             self.addItem(self._choices["noneDisplay"] if node is None else node.GetName())
-        self.setCurrentIndex(self._nodes.index(self._current) if self._current in self._nodes else min(0, len(self._nodes) - 1))
+        self.setCurrentIndex(
+            self._nodes.index(self._current) if self._current in self._nodes else min(0, len(self._nodes) - 1)
+        )
         self.blockSignals(False)
         self._chosen(QtWidgets.QComboBox.currentIndex(self))
 
@@ -415,7 +428,8 @@ class Choice:
 def parameterNodeWrapper(cls: type) -> type:
     """Typed fields kept as text and node references in a parameter node, as Slicer's wrapper keeps them."""
     fields = {
-        name: _Field(name, kind, getattr(cls, name, None)) for name, kind in get_type_hints(cls, include_extras=True).items()
+        name: _Field(name, kind, getattr(cls, name, None))
+        for name, kind in get_type_hints(cls, include_extras=True).items()
     }
     for name, field in fields.items():
         setattr(cls, name, field)

@@ -24,7 +24,9 @@ def answer(*rows: tuple[float, float, float, float, float]) -> dict[str, torch.T
 
 
 def test_what_both_see_is_one_box_with_the_mean_score_and_what_one_sees_alone_has_half() -> None:
-    both = joined([answer((0, 0, 10, 10, 0.9), (50, 50, 60, 60, 0.8)), answer((1, 0, 11, 10, 0.7), (80, 80, 90, 90, 0.5))])
+    both = joined(
+        [answer((0, 0, 10, 10, 0.9), (50, 50, 60, 60, 0.8)), answer((1, 0, 11, 10, 0.7), (80, 80, 90, 90, 0.5))]
+    )
     assert both["boxes"].tolist() == [[0.5, 0, 10.5, 10], [50, 50, 60, 60], [80, 80, 90, 90]]
     assert both["scores"].tolist() == pytest.approx([0.8, 0.4, 0.25])
     assert both["labels"].tolist() == [1, 1, 1]
@@ -49,7 +51,10 @@ def member(seed: int, folder: Path) -> NoduleDetector:
     detector = build_detector(_SMALL).eval()
     manifest = {"kind": "detector", "architecture": _SMALL.as_dict(), "grid": DETECTOR_GRID.as_dict()}
     save_weights(
-        folder, "detector", detector.state_dict(), {**manifest, "thresholds": {"score": 0.5}, "training": {"seed": seed}}
+        folder,
+        "detector",
+        detector.state_dict(),
+        {**manifest, "thresholds": {"score": 0.5}, "training": {"seed": seed}},
     )
     load_weights(folder, "detector").load_into(detector)
     return detector

@@ -84,7 +84,9 @@ def test_the_first_three_decoder_layers_add_the_encoder_result_of_the_same_width
         deconvolution, norm = generator.deconvolutions[number], generator.decoder_norms[number]
         encoded = trace.into[generator.convolutions[3 - number]]  # what the encoder handed to its next layer
         torch.testing.assert_close(trace.into[norm], trace.out[deconvolution] + encoded)
-        torch.testing.assert_close(trace.into[generator.deconvolutions[number + 1]], leaky_relu(trace.out[norm], LEAKY_SLOPE))
+        torch.testing.assert_close(
+            trace.into[generator.deconvolutions[number + 1]], leaky_relu(trace.out[norm], LEAKY_SLOPE)
+        )
 
 
 def test_the_last_decoder_layer_adds_the_input_before_its_relu(generator: Generator) -> None:
@@ -180,7 +182,9 @@ def test_the_perceptual_features_are_those_of_the_sixteenth_convolution(features
 
 def test_the_eight_bit_weights_are_scaled_back(features: PerceptualFeatures) -> None:
     with safe_open(_VGG, "pt") as file:
-        stored, scale, minimum = (file.get_tensor(f"features.34.weight.{name}") for name in ("quantised", "scale", "minimum"))
+        stored, scale, minimum = (
+            file.get_tensor(f"features.34.weight.{name}") for name in ("quantised", "scale", "minimum")
+        )
     torch.testing.assert_close(features.features[34].weight.data, stored * scale + minimum)
 
 

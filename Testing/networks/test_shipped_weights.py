@@ -38,7 +38,9 @@ def test_the_shipped_weights_are_whole_small_and_have_a_card(folder: Path, kind:
 
 
 @pytest.mark.slow
-def test_the_demo_finds_most_planted_nodules_and_says_their_dice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_finds_most_planted_nodules_and_says_their_dice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["sample", "--output", str(tmp_path / "sample")]) == 0
     assert main(["segment", str(tmp_path / "sample" / "ct.nrrd"), "--output", str(tmp_path / "result")]) == 0
     capsys.readouterr()

@@ -28,7 +28,9 @@ def test_gx_at_a_pixel_depends_on_no_pixel_beyond_the_reach() -> None:
     size = 2 * unet.reach + 4 * unet.cell
     seen = 0
     for place in range(unet.reach, unet.reach + unet.cell):  # each place within a cell of pooling
-        o = torch.rand(1, 1, 3, size, size, dtype=torch.double, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        o = torch.rand(
+            1, 1, 3, size, size, dtype=torch.double, generator=torch.Generator().manual_seed(1)
+        ).requires_grad_()
         unet(o)[..., place, place].sum().backward()
         rows = torch.nonzero(o.grad.abs().amax((0, 1, 2, 4))).flatten()
         seen = max(seen, int((rows - place).abs().max()))

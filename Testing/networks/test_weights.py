@@ -132,7 +132,14 @@ def test_a_manifest_that_is_no_json_is_refused(folder: Path, content: bytes) -> 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"format": "other-1"}, {"sha256": None}, {"bytes": "many"}, {"architecture": 2}, {"grid": None}, {"thresholds": [0.5]}],
+    [
+        {"format": "other-1"},
+        {"sha256": None},
+        {"bytes": "many"},
+        {"architecture": 2},
+        {"grid": None},
+        {"thresholds": [0.5]},
+    ],
 )
 def test_a_manifest_with_wrong_entries_is_refused(folder: Path, changes: dict[str, Any]) -> None:
     _change(folder, **changes)
@@ -173,7 +180,9 @@ def _forge(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> N
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("name", ["convolutions.0.weight", "deconvolutions.0.bias"])
-def test_weights_that_are_not_finite_are_refused_though_their_hash_is_right(folder: Path, name: str, value: float) -> None:
+def test_weights_that_are_not_finite_are_refused_though_their_hash_is_right(
+    folder: Path, name: str, value: float
+) -> None:
     def change(tensors: dict[str, torch.Tensor]) -> None:
         tensors[name].view(-1)[-1] = value
 
@@ -232,7 +241,9 @@ def test_a_manifest_that_the_program_changes_is_sealed_anew(folder: Path) -> Non
 
 
 @pytest.mark.parametrize("width", [10**9, 0, -1, "two", None, 3])
-def test_a_network_of_another_width_than_its_tensors_is_refused_before_memory_is_taken(folder: Path, width: object) -> None:
+def test_a_network_of_another_width_than_its_tensors_is_refused_before_memory_is_taken(
+    folder: Path, width: object
+) -> None:
     _change(folder, architecture={"width": width})
     with pytest.raises(WeightsError, match=r"do not fit the architecture their manifest names; install them again\.$"):
         load_models(folder, with_detector=False)
@@ -258,4 +269,6 @@ def test_a_grid_on_which_nothing_can_be_seen_is_refused(folder: Path, grid: dict
 @pytest.mark.parametrize("content", ["[" * 100_000, '{"format": "lnhg-weights-2", "kind": ', "null"])
 def test_a_manifest_of_any_text_ends_in_a_sentence(folder: Path, content: str) -> None:
     (folder / "generator.json").write_text(content)
-    assert _refusal(folder).startswith(("The manifest generator.json is not readable JSON", "generator.json is not a manifest"))
+    assert _refusal(folder).startswith(
+        ("The manifest generator.json is not readable JSON", "generator.json is not a manifest")
+    )

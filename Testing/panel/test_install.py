@@ -32,7 +32,9 @@ def install(monkeypatch):
 
 
 class PipDouble:
-    """Slicer's Python with its pip: knows what is installed; every way of installing notes its words and constraints."""
+    """Slicer's Python with its pip: knows what is installed; every way of installing notes its words and
+    constraints.
+    """
 
     def __init__(self):
         self.installed, self.calls, self.fails, self.useless = {}, [], None, False
@@ -146,7 +148,14 @@ def test_torch_comes_through_the_extension_and_the_rest_through_slicers_packagin
         ("PyTorch", ["torch>=2.5", "torchvision>=0.20"]),
         (
             "pip_ensure",
-            ["safetensors>=0.4.5", "nibabel>=5.2", "jinja2>=3.1", "scikit-image>=0.24", "matplotlib>=3.8", "tqdm>=4.66"],
+            [
+                "safetensors>=0.4.5",
+                "nibabel>=5.2",
+                "jinja2>=3.1",
+                "scikit-image>=0.24",
+                "matplotlib>=3.8",
+                "tqdm>=4.66",
+            ],
         ),
     ]
     assert len(sentences) == 2
@@ -250,7 +259,11 @@ def folder(tmp_path):
     """Wheels and weights with their list, as `sha256sum` writes it."""
     folder = tmp_path / "offline files"
     (folder / "weights").mkdir(parents=True)
-    files = {"torch-2.9.0-cp312-none-any.whl": b"torch", "weights/generator.safetensors": b"G", "weights/generator.json": b"{}"}
+    files = {
+        "torch-2.9.0-cp312-none-any.whl": b"torch",
+        "weights/generator.safetensors": b"G",
+        "weights/generator.json": b"{}",
+    }
     for name, content in files.items():
         (folder / name).write_bytes(content)
     sums = [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in files.items()]
@@ -264,7 +277,15 @@ def test_from_a_folder_pip_gets_no_index_and_the_extension_is_not_asked(install,
     assert sentence.startswith("Still missing: torchvision"), "the folder holds torch alone"
     (call,) = pip.calls
     assert call.how == "pip_install"
-    assert call.words[:-1] == ["--no-index", "--only-binary", ":all:", "--find-links", str(folder), "--require-hashes", "-r"]
+    assert call.words[:-1] == [
+        "--no-index",
+        "--only-binary",
+        ":all:",
+        "--find-links",
+        str(folder),
+        "--require-hashes",
+        "-r",
+    ]
     assert call.asked == [f"torch==2.9.0 --hash=sha256:{hashlib.sha256(b'torch').hexdigest()}"]
     assert "numpy==2.4.1" in call.constraints
 

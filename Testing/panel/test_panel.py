@@ -710,7 +710,9 @@ def test_the_point_is_still_there_while_slicer_tells_of_it(panel):
 
 def place(panel, ras):
     """Click on `ras` in a view."""
-    node = slicer.mrmlScene.GetNodeByID(slicer.mrmlScene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID())
+    node = slicer.mrmlScene.GetNodeByID(
+        slicer.mrmlScene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
+    )
     node.AddControlPoint(vtk.vtkVector3d(*ras))
     slicer.app.processEvents()
 
@@ -936,7 +938,14 @@ def test_a_folder_that_cannot_be_written_is_told(reviewed, tmp_path):
 
 
 def sources():
-    others = ("run/parameters", "review/place_point", "scene/transforms", "translation", "review/verdicts", "scene/watch")
+    others = (
+        "run/parameters",
+        "review/place_point",
+        "scene/transforms",
+        "translation",
+        "review/verdicts",
+        "scene/watch",
+    )
     return sorted([*LIBRARY.glob("panel/*.py"), *(LIBRARY / f"{name}.py" for name in others)])
 
 
@@ -974,7 +983,15 @@ def test_the_double_refuses_what_is_different_in_pythonqt(panel):
 
 
 def test_every_control_has_words_that_say_what_it_does(panel):
-    kinds = ("QPushButton", "QCheckBox", "QSpinBox", "QDoubleSpinBox", "QComboBox", "ctkSliderWidget", "ctkPathLineEdit")
+    kinds = (
+        "QPushButton",
+        "QCheckBox",
+        "QSpinBox",
+        "QDoubleSpinBox",
+        "QComboBox",
+        "ctkSliderWidget",
+        "ctkPathLineEdit",
+    )
     for name, widget in vars(panel.ui).items():
         if type(widget).__name__ in (*kinds, "qMRMLNodeComboBox") and name[0].islower():
             assert text(widget, "toolTip"), name

@@ -13,7 +13,7 @@ from skimage.morphology import disk
 
 from lnhg.errors import InputError
 from lnhg.phantom import KINDS, Phantom, chest_phantom, write_sample
-from lnhg.stages.axial import axial_view
+from lnhg.stages.axial import axial_order
 
 SHAPE = (80, 256, 256)
 SOLID_KINDS = ("solid", "juxta-vascular", "juxta-pleural")
@@ -87,16 +87,18 @@ def test_no_nodule_gets_lost_on_a_coarse_grid() -> None:
 
 def test_each_nodule_is_one_piece_of_5_to_22_mm(phantom: Phantom) -> None:
     for nodule in nodules(phantom, *KINDS):
-        _, pieces = ndimage.label(nodule, np.ones((3, 3, 3)))
+        _, patches = ndimage.label(nodule, np.ones((3, 3, 3)))
         diameter = (6 / np.pi * nodule.sum() * phantom.ct.voxel_volume) ** (1 / 3)
-        assert pieces == 1
+        assert patches == 1
         assert 4.5 < diameter < 24
 
 
 def test_solid_nodules_are_soft_tissue(phantom: Phantom) -> None:
     for nodule in nodules(phantom, *SOLID_KINDS):
         # One of 6 mm has hardly a voxel without lung in it on this grid: its densest voxels tell.
-        inside = core(nodule) if nodule.sum() > 50 else nodule & (phantom.ct.hu > np.percentile(phantom.ct.hu[nodule], 70))
+        inside = (
+            core(nodule) if nodule.sum() > 50 else nodule & (phantom.ct.hu > np.percentile(phantom.ct.hu[nodule], 70))
+        )
         assert (0 if nodule.sum() > 50 else -120) < np.median(phantom.ct.hu[inside]) < 80
 
 
@@ -187,7 +189,7 @@ def test_the_files_hold_the_same_grid_in_standard_axial_orientation(phantom: Pha
         assert np.allclose(np.multiply(lps, (-1, -1, 1)), phantom.ct.to_ras(np.array([200, 30, 70])))
     middle = ct.TransformContinuousIndexToPhysicalPoint([(size - 1) / 2 for size in ct.GetSize()])
     assert np.allclose(middle, 0, atol=1e-3)
-    assert axial_view(phantom.ct).flips == (False, False, False)
+    assert axial_order(phantom.ct).flips == (False, False, False)
 
 
 def test_the_table_tells_where_each_nodule_is(sample: dict[str, Path]) -> None:

@@ -10,10 +10,10 @@ import pytest
 from detector_data import a_cutout, some_data
 from lnhg.data.volumes import volume_of
 from lnhg.phantom.simulated_nodules import sections, simulate
-from lnhg.training.detector_data import DetectorData, host_stack
+from lnhg.training.detector_data import DetectorData, scan_stack
 from lnhg.training.detector_samples import boxes_of, make_sample
 from lnhg.training.pastes import Canvas, _paste_simulated
-from lnhg.training.pasting import View
+from lnhg.training.pasting import Pose
 from lnhg.training.sampling import Sampling
 
 
@@ -23,13 +23,13 @@ def data() -> DetectorData:
 
 
 def test_simulated_nodules_are_drawn_within_the_lungs_alone_each_with_its_box(data: DetectorData) -> None:
-    host, kinds = data.hosts[0], set()
+    training_scan, kinds = data.training_scans[0], set()
     for number in range(25):
         generator = np.random.default_rng(number)
         place = np.array([4, 100, generator.integers(15, 100)])
-        hu, masks = host_stack(host, place, data, 128, View())
+        hu, masks = scan_stack(training_scan, place, data, 128, Pose())
         before, taken, nodules = hu.copy(), np.zeros(hu.shape[1:], bool), np.zeros_like(hu)
-        _paste_simulated(data, host, Canvas(hu, nodules, masks[1], taken), generator)
+        _paste_simulated(data, training_scan, Canvas(hu, nodules, masks[1], taken), generator)
         changed, boxes = hu != before, boxes_of(nodules[1] > 0.5)
         assert not changed[:, ~taken].any() and not changed[masks[1] == 0].any() and (hu >= before).all()
         for x0, y0, x1, y1 in boxes.astype(int).tolist():
@@ -40,7 +40,11 @@ def test_simulated_nodules_are_drawn_within_the_lungs_alone_each_with_its_box(da
 
 
 def test_simulated_nodules_replace_real_ones_as_often_as_asked(data: DetectorData) -> None:
-    plain = replace(data, hosts=data.hosts[:1], volumes=[replace(volume_of(a_cutout()), hu=np.full((11, 44, 44), 1500.0))])
+    plain = replace(
+        data,
+        training_scans=data.training_scans[:1],
+        volumes=[replace(volume_of(a_cutout()), hu=np.full((11, 44, 44), 1500.0))],
+    )
     only = {"mosaics": 0.0, "real": 0.0, "mined": 0.0, "pasted": 1.0, "nodules": 1.0, "masses": 0.0}
 
     def real_share(simulated: float) -> float:

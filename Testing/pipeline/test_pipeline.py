@@ -458,7 +458,13 @@ def untrained(tmp_path_factory):
         folder,
         "detector",
         build_detector(architecture).state_dict(),
-        {"kind": "detector", "architecture": architecture.as_dict(), "grid": grid, "thresholds": {"score": 0.5}, **common},
+        {
+            "kind": "detector",
+            "architecture": architecture.as_dict(),
+            "grid": grid,
+            "thresholds": {"score": 0.5},
+            **common,
+        },
     )
     return folder
 

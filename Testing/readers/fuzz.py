@@ -2,9 +2,9 @@
 
     python Testing/readers/fuzz.py --inputs 20000 --format dicom --seed 1 --keep found
 
-A process of its own reads them one after another; it is started again when an input ends it or takes ten seconds. What is no
-sentence and no sane CT (a crash, a hang, an exception that is not the project's own, a grid that no scanner makes) is counted,
-and its input kept.
+A process of its own reads them one after another; it is started again when an input ends it or takes ten seconds. What
+is no sentence and no sane CT (a crash, a hang, an exception that is not the project's own, a grid that no scanner
+makes) is counted, and its input kept.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def _nrrd(folder: Path) -> Path:
 def _meta_image(folder: Path) -> Path:
     head = (
         "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = False\n"
-        "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = -90 -60.5 -300\nCenterOfRotation = 0 0 0\nAnatomicalOrientation = RAI\n"
+        "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = -90 -60.5 -300\nCenterOfRotation = 0 0 0\nAnatomicalOrientation "
+        "= RAI\n"
         "ElementSpacing = 0.7 0.8 2.5\nDimSize = 12 12 4\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
     )
     (folder / "ct.mha").write_bytes(head.encode() + _HU.tobytes())
@@ -159,7 +160,9 @@ def _harmed_text(content: bytes, sign: bytes, chance: random.Random) -> bytes:
 def _harmed_fields(content: bytes, chance: random.Random) -> bytes:
     import nibabel
 
-    kind, place = nibabel.Nifti1Header.template_dtype.fields[chance.choice(nibabel.Nifti1Header.template_dtype.names)][:2]
+    kind, place = nibabel.Nifti1Header.template_dtype.fields[chance.choice(nibabel.Nifti1Header.template_dtype.names)][
+        :2
+    ]
     base = kind.base
     place += base.itemsize * chance.randrange(max(1, kind.itemsize // base.itemsize))
     if base.kind == "S":
@@ -173,7 +176,9 @@ def _harmed_fields(content: bytes, chance: random.Random) -> bytes:
 
 
 def _harmed_element(content: bytes, chance: random.Random) -> bytes:
-    """A DICOM file with one element's value, representation or length changed, or the element left out or given twice."""
+    """A DICOM file with one element's value, representation or length changed, or the element left out or given
+    twice.
+    """
     elements = list(_elements(content))
     if not elements:
         return _flipped(content, chance)
@@ -197,7 +202,9 @@ def _harmed_element(content: bytes, chance: random.Random) -> bytes:
 
 
 def _elements(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """Start, start of the value and end of each element of an explicit little endian file, those of sequences as one."""
+    """Start, start of the value and end of each element of an explicit little endian file, those of sequences as
+    one.
+    """
     at = 132
     while at + 8 <= len(content):
         long = content[at + 4 : at + 6] in (b"OB", b"OW", b"SQ", b"UN", b"UT", b"UC", b"UR")
@@ -315,7 +322,9 @@ def tried(kind: str, seeds: range, keep: Path | None = None) -> tuple[Counter[st
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=1000, help="of each format (default: %(default)s)")
-    parser.add_argument("--format", action="append", choices=tuple(FORMATS), help="only this one; repeatable (default: all)")
+    parser.add_argument(
+        "--format", action="append", choices=tuple(FORMATS), help="only this one; repeatable (default: all)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="number of the first input (default: %(default)s)")
     parser.add_argument("--keep", type=Path, help="folder for the inputs that are faults")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)

@@ -67,7 +67,9 @@ def test_a_slice_with_too_few_pixels_is_refused_and_named(
     refused(tmp_path / "ct", capfd, path.name, "of pixels, its header asks for 2048")
 
 
-@pytest.mark.parametrize("tags", [{"Rows": 31}, {"Columns": 16}, {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}], ids=str)
+@pytest.mark.parametrize(
+    "tags", [{"Rows": 31}, {"Columns": 16}, {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}], ids=str
+)
 def test_slices_with_more_pixels_than_their_header_says_are_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], tags: dict[str, int]
 ) -> None:
@@ -93,7 +95,9 @@ BITS = {
 
 
 @pytest.mark.parametrize("what", BITS)
-def test_bits_that_contradict_one_another_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str) -> None:
+def test_bits_that_contradict_one_another_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str
+) -> None:
     for path in series(tmp_path / "ct"):
         with_pixels(path, pydicom.dcmread(path).PixelData, **BITS[what])
     said = refused(tmp_path / "ct", capfd)
@@ -200,7 +204,8 @@ def test_run_lengths_that_divide_by_their_number_do_not_end_the_program(
 
 
 @pytest.mark.parametrize(
-    "how", ["os._exit(3)", "os.kill(os.getpid(), signal.SIGFPE)", "os.kill(os.getpid(), signal.SIGSEGV)", "print('noise')"]
+    "how",
+    ["os._exit(3)", "os.kill(os.getpid(), signal.SIGFPE)", "os.kill(os.getpid(), signal.SIGSEGV)", "print('noise')"],
 )
 def test_a_decoder_that_ends_or_prints_harms_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, how: str
@@ -209,7 +214,8 @@ def test_a_decoder_that_ends_or_prints_harms_nothing(
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "sitecustomize.py").write_text(
         "import os, signal, sys\nfrom pydicom import encaps\nold = encaps.encapsulate\n"
-        f"def encapsulate(*given, **named):\n    {how}\n    return old(*given, **named)\nencaps.encapsulate = encapsulate\n"
+        f"def encapsulate(*given, **named):\n    {how}\n    return old(*given, **named)\nencaps.encapsulate = "
+        f"encapsulate\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "lib") + os.pathsep + os.environ.get("PYTHONPATH", ""))
     if "print" in how:

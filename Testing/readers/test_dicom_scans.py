@@ -1,4 +1,6 @@
-"""What is one CT: scans told apart within and across series, the choice among them, what is named and how it is overruled."""
+"""What is one CT: scans told apart within and across series, the choice among them, what is named and how it is
+overruled.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,9 @@ def test_batch_finds_both_and_reads_each(tmp_path: Path, what: str) -> None:
 
 def test_a_number_that_no_scan_has_is_refused_with_the_list(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     two(tmp_path / "ct", HALF_A_STEP, *DIFFERENT["acquisition"])
-    refused(tmp_path / "ct", capfd, "no CT number 3", "1: series 3 (Thorax, acquisition 1, 12 slices)", more=("--scan", "3"))
+    refused(
+        tmp_path / "ct", capfd, "no CT number 3", "1: series 3 (Thorax, acquisition 1, 12 slices)", more=("--scan", "3")
+    )
 
 
 def test_the_series_and_the_number_within_it_go_together(tmp_path: Path) -> None:
@@ -144,7 +148,9 @@ def test_an_element_that_one_slice_lacks_does_not_tear_a_scan_apart(tmp_path: Pa
     np.testing.assert_array_equal(read_ct(tmp_path).hu, hu)
 
 
-def test_a_slice_of_another_patient_in_the_middle_is_a_missing_slice(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_slice_of_another_patient_in_the_middle_is_a_missing_slice(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     hu, grid = stack(12)
     (tmp_path / "ct").mkdir()
     for k in range(12):
@@ -221,7 +227,12 @@ def test_a_reformat_comes_after_what_it_was_made_from(tmp_path: Path) -> None:
     whole = chest(tmp_path)
     hu, grid = stack(60, 4, 5.0)
     write_series(
-        tmp_path, hu, grid, SeriesNumber=4, SliceThickness=1, ImageType=["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]
+        tmp_path,
+        hu,
+        grid,
+        SeriesNumber=4,
+        SliceThickness=1,
+        ImageType=["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"],
     )
     np.testing.assert_array_equal(read_ct(tmp_path).hu, whole)
 
@@ -277,7 +288,9 @@ def test_units_that_are_hu_in_other_words_are_read(tmp_path: Path, unit: str) ->
 )
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 def test_numbers_with_a_decimal_comma_are_read(tmp_path: Path, name: str) -> None:
-    for path in write_series(tmp_path, HU, AXIAL, RescaleSlope="1.0", SliceThickness="2.5", PixelSpacing=["0.80", "0.70"]):
+    for path in write_series(
+        tmp_path, HU, AXIAL, RescaleSlope="1.0", SliceThickness="2.5", PixelSpacing=["0.80", "0.70"]
+    ):
         content = path.read_bytes()
         for text in {"RescaleSlope": [b"1.0 "], "PixelSpacing": [b"0.80\\0.70"], "SliceThickness": [b"2.5 "]}.get(
             name, [b"-60.5"]
@@ -309,7 +322,9 @@ def test_slices_without_a_series_uid_are_read_and_found_by_batch(tmp_path: Path,
 
 @pytest.mark.parametrize("left_out", [[], ["ImageType"]], ids=["0008", "0016"])
 @pytest.mark.parametrize("explicit", [True, False])
-def test_files_without_preamble_are_read_whatever_they_begin_with(tmp_path: Path, left_out: list[str], explicit: bool) -> None:
+def test_files_without_preamble_are_read_whatever_they_begin_with(
+    tmp_path: Path, left_out: list[str], explicit: bool
+) -> None:
     for k, path in enumerate(write_series(tmp_path, HU, AXIAL)):
         dataset = pydicom.dcmread(path)
         for name in left_out:
@@ -354,7 +369,9 @@ def changed(path: Path, change: Callable[[pydicom.Dataset], object]) -> None:
 
 def test_frames_in_any_order_are_sorted_by_position(tmp_path: Path) -> None:
     hu, grid = stack(12)
-    write_enhanced(tmp_path / "ct.dcm", hu[::-1], grid @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 11], [0, 0, 0, 1.0]]))
+    write_enhanced(
+        tmp_path / "ct.dcm", hu[::-1], grid @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 11], [0, 0, 0, 1.0]])
+    )
     np.testing.assert_array_equal(read_ct(tmp_path / "ct.dcm").hu, hu)
 
 
@@ -380,7 +397,10 @@ BROKEN_FRAMES = {
     ),
     "fewer descriptions than frames": ("each of its frames", lambda d: d.PerFrameFunctionalGroupsSequence.pop()),
     "no spacing": ("PixelSpacing", lambda d: delattr(d.SharedFunctionalGroupsSequence[0], "PixelMeasuresSequence")),
-    "no rescale": ("no HU scale", lambda d: delattr(d.SharedFunctionalGroupsSequence[0], "PixelValueTransformationSequence")),
+    "no rescale": (
+        "no HU scale",
+        lambda d: delattr(d.SharedFunctionalGroupsSequence[0], "PixelValueTransformationSequence"),
+    ),
     "no frames described": ("each of its frames", lambda d: delattr(d, "PerFrameFunctionalGroupsSequence")),
     "fewer pixels than frames": ("bytes of pixels", lambda d: setattr(d, "PixelData", d.PixelData[:-512])),
 }

@@ -23,7 +23,9 @@ TURNED = AXIAL.copy()
 TURNED[:3, :3] = Rotation.from_euler("xyz", [12, -7, 20], degrees=True).as_matrix() @ AXIAL[:3, :3]
 
 
-def nrrd(path: Path, *fields: str, directions: str = "(0.7,0,0) (0,0.8,0) (0,0,2.5)", origin: str = "(-90,-60.5,-300)") -> Path:
+def nrrd(
+    path: Path, *fields: str, directions: str = "(0.7,0,0) (0,0.8,0) (0,0,2.5)", origin: str = "(-90,-60.5,-300)"
+) -> Path:
     """A NRRD file with the given fields beside the usual ones."""
     lines = [
         "NRRD0005", "type: int16", "dimension: 3", "space: left-posterior-superior", "sizes: 32 32 5",
@@ -36,7 +38,8 @@ def nrrd(path: Path, *fields: str, directions: str = "(0.7,0,0) (0,0.8,0) (0,0,2
 def meta_image(path: Path, **fields: str) -> Path:
     """An MHA file whose header has the given fields in place of, or beside, the usual ones."""
     usual = {
-        "ObjectType": "Image", "NDims": "3", "BinaryData": "True", "BinaryDataByteOrderMSB": "False", "CompressedData": "False",
+        "ObjectType": "Image", "NDims": "3", "BinaryData": "True", "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "False",
         "TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "-90 -60.5 -300", "ElementSpacing": "0.7 0.8 2.5",
         "DimSize": "32 32 5", "ElementType": "MET_SHORT",
     }  # fmt: skip
@@ -113,7 +116,9 @@ CENTIMETRES = {
 
 
 @pytest.mark.parametrize("name", CENTIMETRES)
-def test_lengths_that_contradict_their_unit_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+def test_lengths_that_contradict_their_unit_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
     refused(CENTIMETRES[name](tmp_path / name), capfd, "no scanner makes them under 0.1 or over 20 mm")
 
 
@@ -230,7 +235,9 @@ def test_image_files_with_spacings_that_no_scanner_has_are_refused(
 
 
 @pytest.mark.parametrize("far", [1e5, 1e30, -1e30])
-def test_places_where_no_patient_lies_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], far: float) -> None:
+def test_places_where_no_patient_lies_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], far: float
+) -> None:
     grid = AXIAL.copy()
     grid[1, 3] = far
     refused(nrrd(tmp_path / "ct.nrrd", origin=f"(0,{far},0)"), capfd, "as no patient does")
@@ -243,7 +250,9 @@ def test_places_where_no_patient_lies_are_refused(tmp_path: Path, capfd: pytest.
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400"])
 def test_grids_of_no_numbers_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], value: str) -> None:
     refused(
-        nrrd(tmp_path / "ct.nrrd", directions=f"({value},0,0) (0,0.8,0) (0,0,2.5)"), capfd, "ct.nrrd" if value == "x" else ""
+        nrrd(tmp_path / "ct.nrrd", directions=f"({value},0,0) (0,0.8,0) (0,0,2.5)"),
+        capfd,
+        "ct.nrrd" if value == "x" else "",
     )
     refused(meta_image(tmp_path / "ct.mha", ElementSpacing=f"{value} 0.8 2.5"), capfd, "ElementSpacing")
     refused(meta_image(tmp_path / "t.mha", TransformMatrix=f"{value} 0 0 0 1 0 0 0 1"), capfd, "t.mha")
@@ -279,7 +288,12 @@ def test_what_itk_writes_is_read_as_itk_reads_it(tmp_path: Path, name: str, pack
 @pytest.mark.parametrize("order", ["little", "big"])
 def test_words_of_either_order_are_read(tmp_path: Path, order: str) -> None:
     words = HU.astype("<i2" if order == "little" else ">i2").tobytes()
-    head = nrrd(tmp_path / "ct.nrrd").read_bytes().partition(b"\n\n")[0].replace(b"endian: little", f"endian: {order}".encode())
+    head = (
+        nrrd(tmp_path / "ct.nrrd")
+        .read_bytes()
+        .partition(b"\n\n")[0]
+        .replace(b"endian: little", f"endian: {order}".encode())
+    )
     (tmp_path / "ct.nrrd").write_bytes(head + b"\n\n" + words)
     path = meta_image(tmp_path / "ct.mha", BinaryDataByteOrderMSB=str(order == "big"))
     path.write_bytes(path.read_bytes()[: -HU.nbytes] + words)

@@ -1,4 +1,6 @@
-"""Image files made to crash, hang, fill the memory or reach out of their folder, and files whose name and content disagree."""
+"""Image files made to crash, hang, fill the memory or reach out of their folder, and files whose name and content
+disagree.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from lnhg.readers.read_ct import read_ct
 from readers.asked import AXIAL, HU, refused
 from readers.test_grids import meta_image, nrrd
 
-HEAD = "NRRD0005\ntype: int16\ndimension: 3\nspace: LPS\nspace directions: (0.7,0,0) (0,0.7,0) (0,0,1)\nendian: little\n"
+HEAD = (
+    "NRRD0005\ntype: int16\ndimension: 3\nspace: LPS\nspace directions: (0.7,0,0) (0,0.7,0) (0,0,1)\nendian: little\n"
+)
 
 CRASHES = {
     "65535 axes": {"NDims": "65535"},
@@ -117,7 +121,9 @@ def test_files_that_unpack_to_what_no_ct_does_are_refused(tmp_path: Path, capfd:
 
 
 @pytest.mark.parametrize("name", ["ct.nrrd", "ct.nii.gz"])
-def test_voxels_beyond_those_of_the_header_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+def test_voxels_beyond_those_of_the_header_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
     more = np.concatenate([HU, HU])
     write_nrrd(tmp_path / "ct.nrrd", more, AXIAL)
     (tmp_path / "ct.nrrd").write_bytes((tmp_path / "ct.nrrd").read_bytes().replace(b" 10\n", b" 5\n"))
@@ -204,7 +210,9 @@ def test_pipes_in_a_folder_of_slices_do_no_harm(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz", "CT.NII.GZ"])
 @pytest.mark.parametrize("packed", [True, False])
-def test_a_nifti_file_is_read_whether_or_not_its_name_says_that_it_is_packed(tmp_path: Path, name: str, packed: bool) -> None:
+def test_a_nifti_file_is_read_whether_or_not_its_name_says_that_it_is_packed(
+    tmp_path: Path, name: str, packed: bool
+) -> None:
     content = nibabel.Nifti1Image(HU.T, AXIAL).to_bytes()
     (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
     np.testing.assert_array_equal(read_ct(tmp_path / name).hu, HU)

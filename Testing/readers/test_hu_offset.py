@@ -21,7 +21,9 @@ GRID = np.array([[-3.0, 0, 0, 150], [0, -3.0, 0, 150], [0, 0, 5.0, -100], [0, 0,
 
 
 def chest(seed: int = 1, lung: float = -860, air: float = -1000, fat: float = -100, share: float = 1.0) -> np.ndarray:
-    """A body of fat and muscle, lungs and a spine, 300 mm wide, with the noise of a CT; `share`: a part of its middle."""
+    """A body of fat and muscle, lungs and a spine, 300 mm wide, with the noise of a CT; `share`: a part of its
+    middle.
+    """
     k, j, i = np.mgrid[:20, -50:50, -50:50] * np.array([5, 3, 3])[:, None, None, None]
     hu = np.full(k.shape, air)
     body = (i / 140) ** 2 + (j / 100) ** 2
@@ -51,7 +53,9 @@ SCANS = {
 
 @pytest.mark.parametrize("what", SCANS)
 @pytest.mark.parametrize("off", [-1024, -1000, -700, 700, 1000])
-def test_values_700_or_more_off_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, off: int) -> None:
+def test_values_700_or_more_off_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, off: int
+) -> None:
     write_nrrd(tmp_path / "ct.nrrd", chest(**SCANS[what]) + off, GRID)
     refused(tmp_path / "ct.nrrd", capfd, "ct.nrrd is not in HU")
 
@@ -108,7 +112,9 @@ def test_a_small_part_of_a_chest_shows_a_large_offset_too(
 
 
 @pytest.mark.parametrize("intercept", [-2048, 0, -324])
-def test_a_wrong_intercept_of_dicom_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], intercept: int) -> None:
+def test_a_wrong_intercept_of_dicom_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], intercept: int
+) -> None:
     write_series(tmp_path / "ct", chest() + intercept + 1024, GRID, RescaleIntercept=intercept)
     refused(tmp_path / "ct", capfd, "ct is not in HU")
 
@@ -120,7 +126,8 @@ def test_random_values_are_no_offset() -> None:
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the real CT of {DATA.name} are not here")
 @pytest.mark.parametrize(
-    "name", ["lidc_scans/LIDC-IDRI-0023/ct.nrrd", "chest_scans/LungFCP-01-0001/ct.nrrd", "qin_scans/QIN-LSC-0014/ct.nrrd"]
+    "name",
+    ["lidc_scans/LIDC-IDRI-0023/ct.nrrd", "chest_scans/LungFCP-01-0001/ct.nrrd", "qin_scans/QIN-LSC-0014/ct.nrrd"],
 )
 def test_a_real_scan_is_not_warned_of_and_its_offsets_are(name: str) -> None:
     ct = read_ct(DATA / name)

@@ -1,4 +1,6 @@
-"""Slices that lost their content at the ends of a scan are named, never dropped in silence: the lung may be cut short."""
+"""Slices that lost their content at the ends of a scan are named, never dropped in silence: the lung may be cut
+short.
+"""
 
 from __future__ import annotations
 
@@ -87,13 +89,16 @@ def test_text_beside_slices_without_endings_does_no_harm(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("value", [-1024, 0, -2000])
 @pytest.mark.parametrize("which", [[0], [10, 11], [0, 11]], ids=str)
-def test_slices_of_one_value_alone_are_warned_of_with_their_numbers(tmp_path: Path, value: int, which: list[int]) -> None:
+def test_slices_of_one_value_alone_are_warned_of_with_their_numbers(
+    tmp_path: Path, value: int, which: list[int]
+) -> None:
     hu, grid = stack(12)
     hu[which] = value
     write_series(tmp_path, hu, grid)
     numbers = ", ".join(str(k + 1) for k in which)
     assert any(
-        f"{len(which)} slices hold nothing but one value (image number {numbers})" in one for one in read_ct(tmp_path).warnings
+        f"{len(which)} slices hold nothing but one value (image number {numbers})" in one
+        for one in read_ct(tmp_path).warnings
     )
 
 

@@ -264,7 +264,12 @@ def several(folder: Path) -> Path:
     coronal = AXIAL[:, [0, 2, 1, 3]] @ np.diag([1, -1, 1.0, 1])
     write_series(folder, -HU, coronal, SeriesInstanceUID="1.2.30", SeriesNumber=9, SeriesDescription="Coronal")
     write_series(
-        folder, HU[:1], AXIAL, SeriesInstanceUID="1.2.40", SeriesNumber=1, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]
+        folder,
+        HU[:1],
+        AXIAL,
+        SeriesInstanceUID="1.2.40",
+        SeriesNumber=1,
+        ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
     )
     return folder
 
@@ -410,7 +415,9 @@ def test_positions_rounded_to_a_tenth_of_a_millimetre_are_no_gaps(tmp_path: Path
     np.testing.assert_array_equal(read_ct(tmp_path).hu, HU)
 
 
-@pytest.mark.parametrize("syntax", [pydicom.uid.ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, *COMPRESSED], ids=str)
+@pytest.mark.parametrize(
+    "syntax", [pydicom.uid.ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, *COMPRESSED], ids=str
+)
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.2, 0.3, 0.7, 0.99])
 @pytest.mark.filterwarnings("error")
 def test_a_truncated_slice_is_refused(tmp_path: Path, syntax: str, share: float) -> None:
@@ -505,7 +512,9 @@ def test_an_nrrd_in_right_anterior_superior_space_is_placed_right(tmp_path: Path
 
 
 def test_an_image_file_that_does_not_say_how_the_patient_lay_is_warned_of(tmp_path: Path) -> None:
-    header = "NRRD0005\ntype: int16\ndimension: 3\nsizes: 32 32 5\nspacings: 0.7 0.8 2.5\nendian: little\nencoding: raw\n\n"
+    header = (
+        "NRRD0005\ntype: int16\ndimension: 3\nsizes: 32 32 5\nspacings: 0.7 0.8 2.5\nendian: little\nencoding: raw\n\n"
+    )
     (tmp_path / "bare.nrrd").write_bytes(header.encode() + HU.tobytes())
     bare = nibabel.Nifti1Image(HU.T, None)
     bare.to_filename(tmp_path / "bare.nii")
@@ -637,7 +646,9 @@ def test_an_image_file_whose_grid_has_no_volume_is_refused(tmp_path: Path) -> No
     write_nrrd(tmp_path / "ct.nrrd", HU, AXIAL)
     content = (tmp_path / "ct.nrrd").read_bytes()
     start, end = content.index(b"space directions:"), content.index(b"\n", content.index(b"space directions:"))
-    (tmp_path / "ct.nrrd").write_bytes(content[:start] + b"space directions: (0.7,0,0) (0.8,0,0) (0,0,2.5)" + content[end:])
+    (tmp_path / "ct.nrrd").write_bytes(
+        content[:start] + b"space directions: (0.7,0,0) (0.8,0,0) (0,0,2.5)" + content[end:]
+    )
     refusal(tmp_path / "ct.nrrd", "grid has no volume")
 
 
@@ -676,8 +687,12 @@ def test_a_slice_of_unknown_thickness_is_warned_of(tmp_path: Path) -> None:
     assert warned(ct, "thickness of the only slice is unknown")
 
 
-@pytest.mark.parametrize(("agent", "contrast"), [(None, "unknown"), ("", "unknown"), ("NONE", "no"), ("Iohexol", "yes")])
-def test_contrast_is_recorded_and_warned_of_where_it_is_unknown(tmp_path: Path, agent: str | None, contrast: str) -> None:
+@pytest.mark.parametrize(
+    ("agent", "contrast"), [(None, "unknown"), ("", "unknown"), ("NONE", "no"), ("Iohexol", "yes")]
+)
+def test_contrast_is_recorded_and_warned_of_where_it_is_unknown(
+    tmp_path: Path, agent: str | None, contrast: str
+) -> None:
     tags = {} if agent is None else {"ContrastBolusAgent": agent}
     write_series(tmp_path, HU, AXIAL, **tags)
     ct = read_ct(tmp_path)

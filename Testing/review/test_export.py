@@ -163,8 +163,12 @@ def test_nodules_drawn_by_hand_are_not_called_automatic(exporter, tmp_path):
     assert exporter.asked[0]["how"] == {ONE: "SEMIAUTOMATIC", TWO: "AUTOMATIC"}
 
 
-@pytest.mark.parametrize("error", [ValueError("Referenced volume files were not found"), KeyError("what nobody thought of")])
-def test_a_failure_of_slicers_exporter_is_told_in_a_sentence_and_cleaned_up(nodes, exporter, tmp_path, monkeypatch, error):
+@pytest.mark.parametrize(
+    "error", [ValueError("Referenced volume files were not found"), KeyError("what nobody thought of")]
+)
+def test_a_failure_of_slicers_exporter_is_told_in_a_sentence_and_cleaned_up(
+    nodes, exporter, tmp_path, monkeypatch, error
+):
     (tmp_path / "nodules-seg.dcm").write_bytes(b"before")
     monkeypatch.setattr(exporter, "failure", error)
     with pytest.raises(LNHGError, match=error.args[0]):

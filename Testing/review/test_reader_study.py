@@ -194,7 +194,10 @@ def test_the_summary_of_several_scans_takes_their_nodules_together(study, nodes,
 
 def test_a_single_reader_has_no_agreement_and_no_reader_no_summary_of_scores(study, nodes):
     study.rate(ONE, score=None, impression="benign")
-    assert summary(studies_of(nodes)) == ["Reader A: no score yet", "Agreement needs the ratings of at least two readers."]
+    assert summary(studies_of(nodes)) == [
+        "Reader A: no score yet",
+        "Agreement needs the ratings of at least two readers.",
+    ]
     assert summary([]) == ["Agreement needs the ratings of at least two readers."]
 
 

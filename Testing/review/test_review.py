@@ -326,7 +326,9 @@ def test_an_accepted_nodule_keeps_its_outline_and_is_measured_in_the_second_run(
     np.testing.assert_array_equal(voxels(second, ONE), ball(*BALLS[0]))
     ct = lnhg_scene.ct_of_node(second.ct)
     assert second.rows[0].volume == pytest.approx(ball(*BALLS[0]).sum() * ct.voxel_volume, rel=1e-4)
-    np.testing.assert_array_equal(slicer.util.arrayFromVolume(second.heterogeneity) >= 0, ball(*BALLS[0]) | ball(*BALLS[1]))
+    np.testing.assert_array_equal(
+        slicer.util.arrayFromVolume(second.heterogeneity) >= 0, ball(*BALLS[0]) | ball(*BALLS[1])
+    )
     np.testing.assert_array_equal(voxels(second, TWO), ball(*BALLS[1]))
 
 

@@ -139,7 +139,9 @@ def test_a_cancel_from_within_a_line_is_the_last_thing_told(tmp_path, loop):
         run.cancel()
 
     command = Command(
-        [sys.executable, "-c", "print(1); print(2, flush=True); import time; time.sleep(100)"], tmp_path, tmp_path / "log"
+        [sys.executable, "-c", "print(1); print(2, flush=True); import time; time.sleep(100)"],
+        tmp_path,
+        tmp_path / "log",
     )
     run = BackgroundProcess(command, on_line, ends.append, timer=loop.timer)
     run.start()
@@ -162,7 +164,9 @@ def test_the_process_ends_with_the_program_that_started_it(tmp_path):
         "while True: ticks[0](); time.sleep(0.01)"
     )
     words = [sys.executable, "-c", program, str(tmp_path)]
-    ended = subprocess.run(words, cwd=ROOT / "LNHGSlicer", capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    ended = subprocess.run(
+        words, cwd=ROOT / "LNHGSlicer", capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     last = time.monotonic() + PATIENCE_S
     while alive(int(ended.stdout)):
         assert time.monotonic() < last
@@ -203,7 +207,9 @@ def start(host, loop, results):
         def process(command, on_line, on_end):
             told.command = command
             code = f"import shutil, sys, time, os; results = {str(results)!r}\n{program}"
-            return BackgroundProcess(replace(command, words=[sys.executable, "-c", code]), on_line, on_end, timer=loop.timer)
+            return BackgroundProcess(
+                replace(command, words=[sys.executable, "-c", code]), on_line, on_end, timer=loop.timer
+            )
 
         run_module = importlib.import_module("LNHGSlicerLib.run.segmentation_run")
         run = run_module.SegmentationRun(
@@ -251,7 +257,8 @@ def test_the_result_files_become_nodes_when_the_process_has_ended(start, loop):
     node = ct_node()
     before = node_ids()
     run = start(
-        node, f'print(\'{{"stage": "detect", "fraction": 0.5, "seconds_left": 3}}\', \'noise\', sep=\'\\n\'); {PREPARED}'
+        node,
+        f'print(\'{{"stage": "detect", "fraction": 0.5, "seconds_left": 3}}\', \'noise\', sep=\'\\n\'); {PREPARED}',
     )
     assert node_ids() == before
     loop.until(lambda: run.told.ends)
@@ -471,7 +478,8 @@ def test_cancel_leaves_the_scene_as_it_was_and_nothing_running_and_a_second_run_
     before = node_ids()
     run = start(
         node,
-        WITH_A_CHILD.replace("print(child.pid", "open('pid', 'w').write(str(child.pid)); print(child.pid") + "time.sleep(100)",
+        WITH_A_CHILD.replace("print(child.pid", "open('pid', 'w').write(str(child.pid)); print(child.pid")
+        + "time.sleep(100)",
     )
     loop.until(lambda: run.told.command)
     pid = run.told.command.folder / "pid"
@@ -546,7 +554,8 @@ def test_options_and_seeds_reach_the_command_line_as_they_are(host):
 
     run_module = importlib.import_module("LNHGSlicerLib.run.segmentation_run")
     options = Options(
-        weights=Path("/weights of mine"), device="cpu", threads=2, fusion="paper", score_threshold=0.25, minimum_diameter=4.5,
+        weights=Path("/weights of mine"), device="cpu", threads=2, fusion="paper", score_threshold=0.25,
+        minimum_diameter=4.5,
         hide_rim=True, roi=(-10.5, 20, -30, 40, -50, 1 / 3), slices=(3, 17), seeds_only=True,
     )  # fmt: skip
     words = ["segment", "ct.nrrd", "--output", "out", *run_module._arguments(options, [(-1.5, 2, -3), (4, 5, 6)])]

@@ -9,7 +9,7 @@ import pytest
 
 from lnhg.errors import InputError
 from lnhg.options import Options
-from lnhg.stages.axial import axial_view
+from lnhg.stages.axial import axial_order
 from lnhg.stages.heterogeneity import heterogeneity_map, raw_ct_in_same_colours, rim_mask
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
@@ -53,7 +53,8 @@ def array(node):
 
 
 @pytest.mark.parametrize(
-    ("layer", "field"), [("final", "heterogeneity"), ("boxes", "heterogeneity"), ("generated", "generated"), ("raw", "raw_ct")]
+    ("layer", "field"),
+    [("final", "heterogeneity"), ("boxes", "heterogeneity"), ("generated", "generated"), ("raw", "raw_ct")],
 )
 def test_each_layer_lies_over_the_ct_in_every_view(host, layer, field):
     nodes = added(result_on(GRIDS["axial"]))
@@ -127,14 +128,18 @@ def test_without_the_generator_image_the_map_stays_as_it_is_and_the_reason_is_to
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize(("layer", "field"), [("final", "heterogeneity"), ("raw", "raw_ct"), ("generated", "generated")])
+@pytest.mark.parametrize(
+    ("layer", "field"), [("final", "heterogeneity"), ("raw", "raw_ct"), ("generated", "generated")]
+)
 def test_the_value_under_a_point_is_that_of_its_voxel_in_the_layer(host, grid, layer, field):
     result = result_on(GRIDS[grid])
     nodes = added(result)
     layers = Layers(nodes)
     layers.show(layer)
     for voxel in (MIDDLE, INSIDE):
-        assert layers.value_at(ras(result, voxel)) == pytest.approx(float(on_ct_grid(nodes.ct, getattr(nodes, field))[voxel]))
+        assert layers.value_at(ras(result, voxel)) == pytest.approx(
+            float(on_ct_grid(nodes.ct, getattr(nodes, field))[voxel])
+        )
     nearly = np.array(INSIDE) + 0.4
     assert layers.value_at(ras(result, nearly)) == layers.value_at(ras(result, INSIDE))
 
@@ -189,11 +194,11 @@ def test_both_maps_are_those_that_a_run_with_this_normalisation_makes(host, grid
     nodes = added(result)
     layers = Layers(nodes)
     layers.set_normalisation(normalisation, kind)
-    view = axial_view(result.ct)
-    labels = view.forth(result.labels)
-    expected = view.back(heterogeneity_map(view.forth(result.image), labels, kind, normalisation))
+    view = axial_order(result.ct)
+    labels = view.to_axial(result.labels)
+    expected = view.from_axial(heterogeneity_map(view.to_axial(result.image), labels, kind, normalisation))
     np.testing.assert_array_equal(array(nodes.heterogeneity), expected)
-    raw_ct = view.back(raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation).whole())
+    raw_ct = view.from_axial(raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation).whole())
     np.testing.assert_array_equal(on_ct_grid(nodes.ct, nodes.raw_ct), raw_ct)
     assert (layers.normalisation, layers.kind) == (normalisation, kind)
     assert legend_of(nodes.heterogeneity).GetTitleText() == f"Heterogeneity ({kind}, per {normalisation})"
@@ -226,7 +231,9 @@ def test_a_rejected_nodule_leaves_the_maps_and_the_other_keeps_its_colours(host)
 def test_an_edited_nodule_is_coloured_where_it_is_now(host):
     result = result_on(GRIDS["sheared"])
     nodes = added(result)
-    smaller = np.where(np.arange(result.labels.shape[1])[:, None] > BALLS[0][0][1], result.labels == 1, 0).astype(np.uint8)
+    smaller = np.where(np.arange(result.labels.shape[1])[:, None] > BALLS[0][0][1], result.labels == 1, 0).astype(
+        np.uint8
+    )
     slicer.util.updateSegmentBinaryLabelmapFromArray(smaller, nodes.segmentation, "Nodule_1", nodes.ct)
     layers = Layers(nodes)
     layers.update_maps()

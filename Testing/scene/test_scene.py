@@ -18,7 +18,7 @@ from lnhg.core.boxes import box_around, label_boxes
 from lnhg.core.nodule import as_row, header
 from lnhg.errors import LNHGError
 from lnhg.options import Options
-from lnhg.stages.axial import axial_view
+from lnhg.stages.axial import axial_order
 from lnhg.stages.heterogeneity import raw_ct_map
 from lnhg.writers.seg_nrrd import segment_color, write_segmentation
 
@@ -304,7 +304,7 @@ BOXES = {6: (11, 16, 20, 25), 7: (12, 17, 19, 24)}
 
 def with_boxes(result):
     """The result with one candidate, as the pipeline tells of it."""
-    view = axial_view(result.ct).ct
+    view = axial_order(result.ct).ct
     corners = [
         view.to_ras(np.array([[x0, y0, k], [x1, y0, k], [x1, y1, k], [x0, y1, k]]) - (0.5, 0.5, 0)).round(2).tolist()
         for k, (x0, y0, x1, y1) in BOXES.items()
@@ -316,7 +316,7 @@ def with_boxes(result):
 def test_a_slice_through_a_candidate_shows_the_detectors_box(host, grid):
     result = with_boxes(handmade_result(grid))
     model = added(result).boxes.GetPolyData()
-    slices_of = axial_view(result.ct).ct
+    slices_of = axial_order(result.ct).ct
     normal = np.cross(*slices_of.ijk_to_ras[:3, :2].T)
     for (k, box), corners in zip(BOXES.items(), result.candidates[0]["boxes_ras"], strict=True):
         for aside in (-0.4, 0, 0.4):  # the box is as thick as its slice
@@ -325,7 +325,9 @@ def test_a_slice_through_a_candidate_shows_the_detectors_box(host, grid):
             for corner in corners:
                 assert np.linalg.norm(found - (corner + shift), axis=1).min() < 0.02
             columns, rows, _ = slices_of.to_ijk(found).T
-            np.testing.assert_allclose((columns.min(), rows.min(), columns.max(), rows.max()), np.subtract(box, 0.5), atol=0.05)
+            np.testing.assert_allclose(
+                (columns.min(), rows.min(), columns.max(), rows.max()), np.subtract(box, 0.5), atol=0.05
+            )
 
 
 def cut(model, origin, normal):
@@ -341,7 +343,9 @@ def cut(model, origin, normal):
     return vtk_to_numpy(surface.GetOutput().GetPoints().GetData())
 
 
-@pytest.mark.parametrize("options", [Options(slices=(2, 17)), Options(full_generator=True)], ids=["candidates", "everywhere"])
+@pytest.mark.parametrize(
+    "options", [Options(slices=(2, 17)), Options(full_generator=True)], ids=["candidates", "everywhere"]
+)
 @pytest.mark.parametrize("grid", GRIDS)
 def test_the_nodes_of_a_saved_scene_are_found_again_from_its_ct(grid, options, tmp_path):
     result = replace(with_boxes(handmade_result(GRIDS[grid])), options=options)
@@ -361,7 +365,11 @@ def test_the_nodes_of_a_saved_scene_are_found_again_from_its_ct(grid, options, t
             np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.generated), result.image)
         else:
             assert nodes.generated is None
-            assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == [nodes.ct, nodes.heterogeneity, nodes.raw_ct]
+            assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == [
+                nodes.ct,
+                nodes.heterogeneity,
+                nodes.raw_ct,
+            ]
 
 
 def assert_same_rows(found, expected):

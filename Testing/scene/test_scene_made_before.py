@@ -41,7 +41,9 @@ def test_a_scene_of_the_first_version_opens_with_its_nodules_and_options(nodes):
     for nodule, row in zip(nodes.rows, table, strict=True):
         now = dict(zip(header(), as_row(nodule), strict=True))
         for title in ("id", "status", "centre R (mm)", "volume (mm3)", "type", "heterogeneity, core: entropy (bit)"):
-            assert now[title] == pytest.approx(float(row[title]), rel=1e-5) if row[title][0].isdigit() else str(now[title])
+            assert (
+                now[title] == pytest.approx(float(row[title]), rel=1e-5) if row[title][0].isdigit() else str(now[title])
+            )
     assert {name: getattr(nodes.options, name) for name in made_before.OPTIONS} == made_before.OPTIONS
     assert nodes.generated is not None
 

@@ -50,7 +50,11 @@ def seen():
         values[view.GetLayoutName(), "layers"] = layers
     for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
         plane = slicer.util.arrayFromVTKMatrix(node.GetXYToRAS()).round(6).tolist()
-        slab = node.GetSlabReconstructionEnabled(), node.GetSlabReconstructionType(), node.GetSlabReconstructionThickness()
+        slab = (
+            node.GetSlabReconstructionEnabled(),
+            node.GetSlabReconstructionType(),
+            node.GetSlabReconstructionThickness(),
+        )
         values[node.GetName(), "plane"] = plane, node.GetFieldOfView(), slab, node.GetSliceOffset()
     for node in slicer.util.getNodesByClass("vtkMRMLCameraNode"):
         values[node.GetID()] = tuple(node.GetPosition()), tuple(node.GetFocalPoint())

@@ -12,7 +12,7 @@ from lnhg.core.ct import CT
 from lnhg.data.cutouts import Cutout
 from lnhg.data.scans import LabelledScan
 from lnhg.errors import WeightsError
-from lnhg.evaluation.froc import cutout_score, scan_finds, sensitivity_at, threshold_at
+from lnhg.evaluation.froc import cutout_score, scan_detections, sensitivity_at, threshold_at
 from lnhg.networks.detector import (
     DETECTOR_GRID,
     DetectorArchitecture,
@@ -337,6 +337,6 @@ def test_a_find_hits_within_the_nodules_radius_and_doubtful_places_do_not_count(
     reference[1:4, 20:26, 20:26], doubtful[1:4, 20:26, 40:46] = 1, True
     hu[1:4, 20:26, columns] = 200
     scan = LabelledScan("P", CT(hu, np.diag([-0.7, -0.7, 1.0, 1.0])), reference, doubtful)
-    finds = scan_finds(scan, BrightPixels(), DETECTOR_GRID)
-    assert finds.nodule_scores == pytest.approx((nodule_score,))
-    assert len(finds.false_scores) == false
+    detections = scan_detections(scan, BrightPixels(), DETECTOR_GRID)
+    assert detections.nodule_scores == pytest.approx((nodule_score,))
+    assert len(detections.false_scores) == false

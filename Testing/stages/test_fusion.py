@@ -33,7 +33,7 @@ def block(*ranges, shape=SHAPE) -> np.ndarray:
 
 
 def found(slices, rows, columns, score=0.9) -> Candidate:
-    """A find of the detector; half-open ranges of voxels."""
+    """A detection of the detector; half-open ranges of voxels."""
     return Candidate(dict.fromkeys(range(*slices), (columns[0], rows[0], columns[1], rows[1])), score)
 
 
@@ -79,7 +79,9 @@ class TestThePapersRule:
         assert nodules.scores == (0.4,)
 
     def test_a_box_beside_the_generators_only_component_is_not_filled(self):
-        nodules = fuse_paper(ct_of(), image_of(block((5, 9), (40, 48), (40, 48))), [found((5, 9), (10, 18), (10, 18))], RULE)
+        nodules = fuse_paper(
+            ct_of(), image_of(block((5, 9), (40, 48), (40, 48))), [found((5, 9), (10, 18), (10, 18))], RULE
+        )
         assert not nodules.labels.any()
 
     def test_a_seed_keeps_its_component_but_is_never_filled(self):
@@ -137,8 +139,8 @@ class TestTheScansRule:
 
     def test_two_candidates_on_one_component_with_a_neck_are_two_nodules(self):
         left, right, neck = ball((8, 30, 20), 6), ball((8, 30, 36), 6), block((8, 9), (30, 31), (20, 36))
-        finds = [found((4, 13), (25, 36), (15, 26), 0.7), found((4, 13), (25, 36), (31, 42), 0.8)]
-        nodules = fuse_scan(ct_of(), image_of(left, right, neck), finds, RULE)
+        detections = [found((4, 13), (25, 36), (15, 26), 0.7), found((4, 13), (25, 36), (31, 42), 0.8)]
+        nodules = fuse_scan(ct_of(), image_of(left, right, neck), detections, RULE)
         assert nodules.statuses == (CONFIRMED, CONFIRMED)
         assert nodules.scores == (0.8, 0.7)
         assert (nodules.labels[right] == 1).all()
@@ -147,16 +149,16 @@ class TestTheScansRule:
 
     def test_two_candidates_on_one_component_without_a_neck_are_one_nodule(self):
         nodule = ball((8, 30, 25), 6) | ball((8, 30, 29), 6)
-        finds = [found((4, 13), (25, 36), (18, 27), 0.7), found((4, 13), (25, 36), (27, 36), 0.8)]
-        nodules = fuse_scan(ct_of(), image_of(nodule), finds, RULE)
+        detections = [found((4, 13), (25, 36), (18, 27), 0.7), found((4, 13), (25, 36), (27, 36), 0.8)]
+        nodules = fuse_scan(ct_of(), image_of(nodule), detections, RULE)
         assert (nodules.labels == nodule).all()
         assert nodules.scores == (0.8,)
 
     def test_a_fragment_beside_two_joined_nodules_is_kept(self):
         left, right, neck = ball((8, 30, 20), 6), ball((8, 30, 36), 6), block((8, 9), (30, 31), (20, 36))
         fragment = block((7, 10), (38, 40), (19, 22))
-        finds = [found((4, 13), (25, 41), (15, 26), 0.7), found((4, 13), (25, 36), (31, 42), 0.8)]
-        nodules = fuse_scan(ct_of(), image_of(left, right, neck, fragment), finds, RULE)
+        detections = [found((4, 13), (25, 41), (15, 26), 0.7), found((4, 13), (25, 36), (31, 42), 0.8)]
+        nodules = fuse_scan(ct_of(), image_of(left, right, neck, fragment), detections, RULE)
         assert (nodules.labels[fragment] == 2).all(), "with the left nodule, whose box holds it"
 
     def test_one_nodule_cut_by_a_thin_gap_stays_one(self):
@@ -203,19 +205,21 @@ class TestTheScansRule:
         centres = [(8, 12, 12), (8, 12, 45), (8, 45, 12)]
         bright = ball((8, 45, 45), 4)
         ct = ct_of(hu=np.where(bright, 30, -800).astype(np.int16))
-        finds = [
+        detections = [
             found((5, 12), (j - 4, j + 5), (i - 4, i + 5), score)
             for (_, j, i), score in zip([*centres, (8, 45, 45)], [0.3, 0.9, 0.6, 0.99], strict=True)
         ]
-        nodules = fuse_scan(ct, image_of(*(ball(c, 4) for c in centres)), finds, RULE)
+        nodules = fuse_scan(ct, image_of(*(ball(c, 4) for c in centres)), detections, RULE)
         assert nodules.scores == (0.9, 0.6, 0.3, 0.99)
         assert nodules.statuses == (CONFIRMED,) * 3 + (DETECTOR_ONLY,)
         assert [int(nodules.labels[c]) for c in [*centres, (8, 45, 45)]] == [3, 1, 2, 4]
         assert nodules.labels.dtype == np.uint16
 
     def test_a_sliver_left_by_an_overlapping_find_is_no_nodule(self):
-        finds = [found((5, 9), (20, 26), (20, 26), 0.9), found((5, 9), (20, 26), (21, 27), 0.5)]
-        nodules = fuse_scan(ct_of(), np.zeros(SHAPE, np.float32), finds, FusionRule(threshold=0.5, minimum_diameter=4))
+        detections = [found((5, 9), (20, 26), (20, 26), 0.9), found((5, 9), (20, 26), (21, 27), 0.5)]
+        nodules = fuse_scan(
+            ct_of(), np.zeros(SHAPE, np.float32), detections, FusionRule(threshold=0.5, minimum_diameter=4)
+        )
         assert nodules.scores == (0.9,), "of the second, one column of 6 x 4 voxels is left: 3.6 mm"
 
     def test_nothing_above_the_threshold_and_no_candidate_gives_nothing(self):

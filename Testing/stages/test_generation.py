@@ -1,4 +1,6 @@
-"""The generate stage: tiles around regions give what the whole CT would give, for every component that touches a region."""
+"""The generate stage: tiles around regions give what the whole CT would give, for every component that touches a
+region.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,13 @@ class _Whole:
 
 @pytest.fixture(
     scope="module",
-    params=[("averaged", _GRID), ("averaged", _SPREAD), ("averaged", _BETWEEN), ("overlapping", _BETWEEN), ("paper", _GRID)],
+    params=[
+        ("averaged", _GRID),
+        ("averaged", _SPREAD),
+        ("averaged", _BETWEEN),
+        ("overlapping", _BETWEEN),
+        ("paper", _GRID),
+    ],
     ids=lambda param: f"{param[0]}, {param[1].slice_mm or 'neighbours'}",
 )
 def whole(request: pytest.FixtureRequest, cloudy: CT, network: Run) -> _Whole:
@@ -110,7 +118,9 @@ def whole(request: pytest.FixtureRequest, cloudy: CT, network: Run) -> _Whole:
 
 
 @pytest.mark.parametrize("cell", [5, 24, 128])
-def test_tiles_around_a_region_give_the_components_of_the_whole_ct(cloudy: CT, network: Run, whole: _Whole, cell: int) -> None:
+def test_tiles_around_a_region_give_the_components_of_the_whole_ct(
+    cloudy: CT, network: Run, whole: _Whole, cell: int
+) -> None:
     everywhere, threshold = whole.image, whole.threshold
     regions: list[Region] = [
         (slice(2, 4), slice(20, 28), slice(30, 40)),
@@ -130,7 +140,9 @@ def test_tiles_around_a_region_give_the_components_of_the_whole_ct(cloudy: CT, n
 
 @pytest.mark.parametrize("triplets", ["averaged", "overlapping", "paper"])
 def test_the_tile_width_does_not_change_the_image(cloudy: CT, network: Run, triplets: str) -> None:
-    one, other = (generate(cloudy, network, _GRID, None, reach=8, triplets=triplets, cell_px=cell).values for cell in (24, 128))
+    one, other = (
+        generate(cloudy, network, _GRID, None, reach=8, triplets=triplets, cell_px=cell).values for cell in (24, 128)
+    )
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
@@ -156,7 +168,8 @@ def test_neighbouring_triplets_are_those_of_weights_that_name_no_distance(cloudy
     assert np.abs(chosen - generate(cloudy, network, _SPREAD, None, reach=8).values).max() > 1e-3
 
 
-# A component that winds through many tiles ------------------------------------------------------------------------------
+# A component that winds through many tiles
+# ------------------------------------------------------------------------------
 
 
 def _winding() -> np.ndarray:
@@ -196,7 +209,8 @@ def test_a_thread_is_followed_inside_the_limits_only() -> None:
     assert not image.known[:, 45:].any() and everywhere[:, 66:].any()  # 50 rows are 35 pixels; tiles are 9 wide
 
 
-# Places with an edge of their own ---------------------------------------------------------------------------------------
+# Places with an edge of their own
+# ---------------------------------------------------------------------------------------
 
 
 def _labels(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
@@ -214,11 +228,13 @@ def test_nodules_are_the_same_as_with_the_generator_run_everywhere(
     candidates = [_candidate(random, cloudy) for _ in range(random.integers(1, 5))]
     places = [_place_of(one, cloudy, rule) for one in candidates]
     image = generate(cloudy, network, whole.grid, places, reach=8, triplets=whole.triplets).on_ct_grid()
-    np.testing.assert_array_equal(_labels(cloudy, image, candidates, rule), _labels(cloudy, everywhere, candidates, rule))
+    np.testing.assert_array_equal(
+        _labels(cloudy, image, candidates, rule), _labels(cloudy, everywhere, candidates, rule)
+    )
 
 
 def _candidate(random: np.random.Generator, ct: CT) -> Candidate:
-    """A find of the detector, or a seed, somewhere."""
+    """A detection of the detector, or a seed, somewhere."""
     k, j, i = (int(random.integers(size)) for size in ct.hu.shape)
     half = float(random.uniform(2, 8))
     boxes = dict.fromkeys(range(max(0, k - 1), min(len(ct.hu), k + 2)), (i - half, j - half, i + half, j + half))
@@ -238,7 +254,8 @@ def test_a_place_without_an_edge_is_not_followed(cloudy: CT, network: Run) -> No
     assert one.known.sum() < 5 * 16 * 24 < other.known.sum()
 
 
-# Seen from afar ---------------------------------------------------------------------------------------------------------
+# Seen on a coarser grid
+# ---------------------------------------------------------------------------------------------------------
 
 
 def _wider(ct: CT, factor: float) -> NetworkGrid:
@@ -272,7 +289,8 @@ def test_places_seen_from_afar_are_known_afterwards(cloudy: CT, network: Run) ->
     assert near.on_ct_grid()[3, 12:38, 12:48].any()
 
 
-# What a network asks of tiles -------------------------------------------------------------------------------------------
+# What a network asks of tiles
+# -------------------------------------------------------------------------------------------
 
 
 def test_the_form_for_tiles_gives_the_generators_values_and_nothing_at_the_border() -> None:
@@ -330,18 +348,23 @@ def test_tiles_cover_what_is_asked_for_and_join_where_that_is_less_work(seed: in
     assert sum((y1 - y0 + 1) * (x1 - x0 + 1) for y0, y1, x0, x1 in tiles) <= 4 * cells.sum()
 
 
-# Thin slices --------------------------------------------------------------------------------------------------------------
+# Thin slices
+# --------------------------------------------------------------------------------------------------------------
 
 
 def _in_slices(ct: CT, slice_mm: float) -> CT:
     """The CT in slices so many mm apart, linearly interpolated from its first to its last."""
     at = np.arange(0, len(ct.hu) - 1 + 1e-6, slice_mm / ct.spacing[2])
-    hu = ndimage.map_coordinates(ct.hu.astype(float), np.meshgrid(at, *map(np.arange, ct.hu.shape[1:]), indexing="ij"), order=1)
+    hu = ndimage.map_coordinates(
+        ct.hu.astype(float), np.meshgrid(at, *map(np.arange, ct.hu.shape[1:]), indexing="ij"), order=1
+    )
     return CT(np.rint(hu).astype(np.int16), ct.ijk_to_ras @ np.diag([1, 1, slice_mm / ct.spacing[2], 1]))
 
 
 def _nodule(diameter: float, vessel_mm: float) -> CT:
-    """A ball in the middle of 50 mm of noisy lung, a slanting vessel of 4 mm so far from its centre; slices of 2.5 mm."""
+    """A ball in the middle of 50 mm of noisy lung, a slanting vessel of 4 mm so far from its centre; slices of 2.5
+    mm.
+    """
     z, y, x = np.meshgrid(np.arange(-25, 25, 0.25) + 0.125, *[np.arange(-25, 25, 0.7)] * 2, indexing="ij", sparse=True)
     tissue = (z**2 + y**2 + x**2 < diameter**2 / 4) | ((x - vessel_mm) ** 2 + (y - 0.3 * z) ** 2 < 4)
     share = ndimage.gaussian_filter(tissue.reshape(20, 10, *tissue.shape[1:]).mean(1), (0, 0.7, 0.7))
@@ -357,10 +380,13 @@ def test_thin_slices_made_of_thick_ones_show_the_same_nodule(diameter: float, ve
     assert expected.equivalent_diameter == pytest.approx(diameter, rel=0.15)
     for slice_mm in (0.5, 0.625, 1.0, 1.25):
         (found,) = segment(_in_slices(thick, slice_mm), Options(seeds_only=True), [seed], models=models).nodules
-        assert found.equivalent_diameter == pytest.approx(expected.equivalent_diameter, rel=0.06), f"slices of {slice_mm} mm"
+        assert found.equivalent_diameter == pytest.approx(expected.equivalent_diameter, rel=0.06), (
+            f"slices of {slice_mm} mm"
+        )
 
 
-# A real CT --------------------------------------------------------------------------------------------------------------
+# A real CT
+# --------------------------------------------------------------------------------------------------------------
 
 _SCAN = Path(__file__).resolve().parents[3] / "shared" / "data" / "lidc_scans" / "LIDC-IDRI-0001"
 
@@ -384,7 +410,8 @@ def test_around_a_real_nodule_labels_and_image_are_those_of_the_whole_crop() -> 
     np.testing.assert_allclose(around.image[inside], everywhere.image[inside], atol=1e-4)
 
 
-# Triplets ---------------------------------------------------------------------------------------------------------------
+# Triplets
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def _levels(*values: float) -> CT:
@@ -434,7 +461,8 @@ def test_a_ct_of_one_slice_is_a_triplet_of_itself() -> None:
     assert _values(_levels(0.3), _numbered, "paper") == [33.3]
 
 
-# The rest ---------------------------------------------------------------------------------------------------------------
+# The rest
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def test_the_paper_triplets_of_a_region_are_known_as_a_whole(cloudy: CT) -> None:

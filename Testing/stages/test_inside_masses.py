@@ -53,7 +53,11 @@ class _OneSpot(StandInDetector):
 
     def _find(self, image: np.ndarray) -> dict[str, torch.Tensor]:
         middle = [size / 2 for size in image.shape]
-        box = [[middle[1] - 5, middle[0] - 5, middle[1] + 5, middle[0] + 5]] if image[tuple(map(int, middle))] > 0.65 else []
+        box = (
+            [[middle[1] - 5, middle[0] - 5, middle[1] + 5, middle[0] + 5]]
+            if image[tuple(map(int, middle))] > 0.65
+            else []
+        )
         return {"boxes": torch.tensor(box, dtype=torch.float32).reshape(-1, 4), "scores": torch.full((len(box),), 0.9)}
 
 
@@ -90,7 +94,9 @@ def test_what_is_cut_is_said_in_table_report_and_class() -> None:
     result = segment(ct, Options(seeds_only=True), [seed], models=type(models)(_Blind(), None, models.manifests))
     (nodule,) = result.nodules
     assert dict(zip(header(), as_row(nodule), strict=True))["cut, sizes are lower bounds"] == "yes"
-    assert f"at least {nodule.long_axis:.1f}" in report_html(result, nodule_planes(result), run_record(result, "", False))
+    assert f"at least {nodule.long_axis:.1f}" in report_html(
+        result, nodule_planes(result), run_record(result, "", False)
+    )
 
 
 @pytest.mark.parametrize("place", ["first slice", "side", "tissue"])
@@ -114,7 +120,9 @@ def test_a_whole_nodule_is_not_cut_and_an_older_table_does_not_tell() -> None:
     k, j, i = np.ogrid[:20, :60, :60]
     hu[(k - 10) ** 2 + (j - 30) ** 2 + (i - 30) ** 2 <= 25] = 60
     ct = CT(hu, np.diag([-1.0, -1.0, 1.0, 1.0]))
-    (nodule,) = segment(ct, Options(seeds_only=True), [ct.to_ras(np.array([30, 30, 10]))], models=standin_models()).nodules
+    (nodule,) = segment(
+        ct, Options(seeds_only=True), [ct.to_ras(np.array([30, 30, 10]))], models=standin_models()
+    ).nodules
     assert nodule.cut is False and nodule.at_least == ""
     cells = dict(zip(header(), as_row(nodule), strict=True))
     del cells["cut, sizes are lower bounds"]

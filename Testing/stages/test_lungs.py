@@ -11,14 +11,16 @@ from scipy import ndimage
 
 from lnhg.core.ct import CT
 from lnhg.phantom import chest_phantom
-from lnhg.stages.axial import axial_view
+from lnhg.stages.axial import axial_order
 from lnhg.stages.lungs import LEFT, RIGHT, UNSIDED, lung_regions
 
 _DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 _SPACING = np.array([3.0, 2.2, 2.2])  # slice, row, column
 _SHAPE = (58, 132, 160)
 
-_MM = np.stack(np.meshgrid(*[(np.arange(n) - n // 2) * s for n, s in zip(_SHAPE, _SPACING, strict=True)], indexing="ij"))
+_MM = np.stack(
+    np.meshgrid(*[(np.arange(n) - n // 2) * s for n, s in zip(_SHAPE, _SPACING, strict=True)], indexing="ij")
+)
 
 
 def _ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, float]) -> np.ndarray:
@@ -143,9 +145,9 @@ def test_nodules_that_radiologists_outlined_lie_in_or_near_the_mask(name: str) -
     matrix = np.eye(4)
     matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     matrix[:3, 3] = image.GetOrigin()
-    view = axial_view(CT(SimpleITK.GetArrayFromImage(image), np.diag([-1, -1, 1, 1]) @ matrix))
+    view = axial_order(CT(SimpleITK.GetArrayFromImage(image), np.diag([-1, -1, 1, 1]) @ matrix))
     mask = lung_regions(view.ct)
-    nodules = view.forth(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(folder / "consensus.nrrd"))))
+    nodules = view.to_axial(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(folder / "consensus.nrrd"))))
     assert nodules.any()
     for box in ndimage.find_objects(nodules):
         around = tuple(slice(max(0, one.start - 10), one.stop + 10) for one in box)

@@ -145,7 +145,9 @@ def test_a_nodule_of_one_voxel_or_one_slice_is_measured() -> None:
     assert row.short_axis == pytest.approx(7, abs=2.6)
 
 
-@pytest.mark.parametrize(("hu", "kind", "solid"), [(30, "solid", 16), (-620, "ground glass", 0), (400, "calcified", 16)])
+@pytest.mark.parametrize(
+    ("hu", "kind", "solid"), [(30, "solid", 16), (-620, "ground glass", 0), (400, "calcified", 16)]
+)
 def test_the_type_follows_from_the_density(hu: float, kind: str, solid: float) -> None:
     ball = _ellipsoid((8, 8, 8))
     (row,) = _measured(_lung_with(ball, hu), ball)

@@ -1,4 +1,6 @@
-"""Cross-validation of the generator: whose nodules train, select and report, what is written, and what is not done again."""
+"""Cross-validation of the generator: whose nodules train, select and report, what is written, and what is not done
+again.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def test_each_fold_is_scored_by_a_generator_of_other_patients_and_a_second_call_
         assert {one["patient"] for one in kept["scores"]} == set(members)
         assert kept["steps"] == 2 and kept["threshold"] in THRESHOLDS
         # One nodule a patient: those of the two other folds less the one that selects.
-        trained = json.loads((folder / "weights" / "generator.json").read_text())["training"]["data"]["LIDC-IDRI"]["nodules"]
+        trained = json.loads((folder / "weights" / "generator.json").read_text())["training"]["data"]["LIDC-IDRI"][
+            "nodules"
+        ]
         assert trained == len(BALLS) - len(members) - len(folds[(number + 1) % 3])
     assert sorted(patient for fold in folds for patient in fold) == sorted(ball.patient for ball in BALLS)
     with (output / "tables" / "cross-validation-of-l-mse.csv").open() as file:
@@ -64,7 +68,9 @@ def test_each_fold_is_scored_by_a_generator_of_other_patients_and_a_second_call_
     assert "with other settings" in capsys.readouterr().err
 
 
-def test_two_folds_are_too_few_and_so_are_three_patients_for_four(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_folds_are_too_few_and_so_are_three_patients_for_four(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_data(tmp_path / "data", BALLS[:3])
     assert _cross_validate(tmp_path / "data", tmp_path / "folds", "--folds", "2") == 2
     assert "choose --folds 3 or more" in capsys.readouterr().err

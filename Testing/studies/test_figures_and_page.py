@@ -81,7 +81,12 @@ def test_a_gallery_names_its_cases_and_their_source_and_shows_the_map_inside_the
     case = figures.Case("best, Dice 0.90", cutout, NoduleRun(np.where(found, 0.8, 0).astype(np.float32), found))
     figure = figures.gallery_figure([case, case])
     texts = _texts(figure)
-    assert texts.count(cutout.name) == 2 and "LIDC-IDRI" in texts and "CC BY 3.0" in texts and "heterogeneity h(x)" in texts
+    assert (
+        texts.count(cutout.name) == 2
+        and "LIDC-IDRI" in texts
+        and "CC BY 3.0" in texts
+        and "heterogeneity h(x)" in texts
+    )
     picture = figure.axes[2].images[0].get_array()
     coloured = np.ptp(picture[..., :3], axis=-1) > 0
     assert (coloured == found[np.argmax(cutout.consensus.sum((1, 2)))]).all()
@@ -108,17 +113,22 @@ def test_the_page_holds_its_pictures_and_escapes_what_it_is_given(tmp_path: Path
     table = Table("Dice & more", ("a", "b"), (("<x>", "1"),), "a note")
     page = page_html("A page", [Section("One", "text", [picture], [table])], {"weights": "SHA-256 abc"})
     assert page.index("Research use only, not for diagnosis") < page.index("One")
-    assert "&lt;x&gt;" in page and "<x>" not in page and "volume &lt;of&gt; nodules" in page and "Dice &amp; more" in page
+    assert (
+        "&lt;x&gt;" in page and "<x>" not in page and "volume &lt;of&gt; nodules" in page and "Dice &amp; more" in page
+    )
     assert "data:image/png;base64," in page and "SHA-256 abc" in page and "CC BY 3.0" in page
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve nodules of report patients, half of them rated malignant, the larger ones more often; one train patient."""
+    """Twelve nodules of report patients, half of them rated malignant, the larger ones more often; one train
+    patient.
+    """
     sizes = (3, 3.5, 4, 4.5, 5, 5.5, 4.2, 4.8, 5.2, 5.8, 6.2, 6.6)
     cutouts = [
-        ball_cutout(f"LIDC-IDRI-0{n + 10}0_R_1", size, 2.0 if n < 6 else 4.0, (12, 28, 28)) for n, size in enumerate(sizes)
+        ball_cutout(f"LIDC-IDRI-0{n + 10}0_R_1", size, 2.0 if n < 6 else 4.0, (12, 28, 28))
+        for n, size in enumerate(sizes)
     ]
     train = ball_cutout("LIDC-IDRI-0105_R_1", 4, shape=(12, 28, 28))
     return write_data_folder(tmp_path_factory.mktemp("data"), [*cutouts, train])
@@ -250,7 +260,9 @@ def test_label_maps_of_others_on_another_grid_or_that_are_none_are_refused_befor
         write_nrrd(path, labels, matrix)
         assert said in refused(capsys, data, page, "--labels", f"nnu-net={path.parent}")
     path.write_bytes(b"")
-    assert f"{path.name} cannot be read as an image" in refused(capsys, data, page, "--labels", f"nnu-net={path.parent}")
+    assert f"{path.name} cannot be read as an image" in refused(
+        capsys, data, page, "--labels", f"nnu-net={path.parent}"
+    )
 
 
 def test_a_system_of_others_that_lacks_a_nodule_is_told_so_before_anything_is_run(

@@ -69,7 +69,8 @@ def test_the_same_values_twice_agree_fully() -> None:
 
 
 def test_the_intervals_are_those_of_fishers_f() -> None:
-    # ICC(3,1) is (F - 1) / (F + k - 1) with F = MS between / MS left; its ends have F divided and multiplied by quantiles.
+    # ICC(3,1) is (F - 1) / (F + k - 1) with F = MS between / MS left; its ends have F divided and multiplied by
+    # quantiles.
     subjects, judges = _PUBLISHED.mean(1), _PUBLISHED.mean(0)
     left = _PUBLISHED - subjects[:, None] - judges + _PUBLISHED.mean()
     f = (4 * subjects.var(ddof=1)) / ((left**2).sum() / 15)
@@ -101,7 +102,9 @@ def test_a_quarter_of_the_dose_doubles_the_noise_and_noise_adds_20_hu() -> None:
     white = np.random.default_rng(0).normal(-800, 15, (10, 40, 40))
     assert noise_level(white) == pytest.approx(15, rel=0.05)
     flat = ball_cutout()
-    flat = replace(flat, ct=replace(flat.ct, hu=np.rint(white).astype(np.int16)), readers=np.ones(white.shape, np.uint8))
+    flat = replace(
+        flat, ct=replace(flat.ct, hu=np.rint(white).astype(np.int16)), readers=np.ones(white.shape, np.uint8)
+    )
     by_name = {one.name: one.apply(flat).ct.hu for one in PERTURBATIONS}
     assert noise_level(by_name["quarter dose"]) == pytest.approx(30, rel=0.05)
     assert (by_name["noise"] - flat.ct.hu.astype(float)).std() == pytest.approx(20, rel=0.02)
@@ -205,7 +208,9 @@ def test_core_and_rim_have_indices_of_their_own(cutout: Cutout) -> None:
     assert found["CT core co-occurrence contrast"] == co_occurrence(cutout.ct.hu, core)["contrast"]
 
 
-def test_a_run_is_made_once_and_read_afterwards(cutout: Cutout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_made_once_and_read_afterwards(
+    cutout: Cutout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs = NoduleRuns(standin_models(), tmp_path)
     first = runs.run(cutout)
     assert first.found.any() and first.image.shape == cutout.ct.hu.shape
@@ -217,7 +222,8 @@ def test_a_run_is_made_once_and_read_afterwards(cutout: Cutout, tmp_path: Path, 
 
 def test_the_sample_holds_one_nodule_of_every_size_group_and_is_the_same_twice() -> None:
     cutouts = [
-        ball_cutout(f"LIDC-IDRI-00{n}0_R_1", radius, shape=(6, 24, 24)) for n, radius in enumerate((2, 2.2, 4, 4.2, 6, 6.2), 1)
+        ball_cutout(f"LIDC-IDRI-00{n}0_R_1", radius, shape=(6, 24, 24))
+        for n, radius in enumerate((2, 2.2, 4, 4.2, 6, 6.2), 1)
     ]
     chosen = [one.name for one in stratified_sample(cutouts, 3)]
     assert [
@@ -257,7 +263,9 @@ def rated() -> list[Measured]:
     random = np.random.default_rng(0)
     malignancy = np.repeat([2.0, 3.0, 4.0, 4.5], 20)
     diameter = 8 + 2 * (malignancy - 3) + random.normal(0, 2.5, 80)
-    return _rows(malignancy, diameter=diameter, h=diameter + random.normal(0, 3, 80), x=malignancy + random.normal(0, 1, 80))
+    return _rows(
+        malignancy, diameter=diameter, h=diameter + random.normal(0, 3, 80), x=malignancy + random.normal(0, 1, 80)
+    )
 
 
 def test_rank_correlation_is_spearmans_and_size_can_be_taken_out(rated: list[Measured]) -> None:
@@ -271,7 +279,9 @@ def test_rank_correlation_is_spearmans_and_size_can_be_taken_out(rated: list[Mea
     ranks = [stats.rankdata(one) for one in (h, malignancy, diameter)]
     left = [one - np.polyval(np.polyfit(ranks[2], one, 1), ranks[2]) for one in ranks[:2]]
     assert rows["h"].rho_beside_size == pytest.approx(np.corrcoef(*left)[0, 1])
-    assert partial_rank_correlation(h, malignancy, h) != partial_rank_correlation(h, malignancy, h)  # nothing is left: NaN
+    assert partial_rank_correlation(h, malignancy, h) != partial_rank_correlation(
+        h, malignancy, h
+    )  # nothing is left: NaN
 
 
 def test_areas_are_those_of_scikit_learn_and_only_news_adds_to_size(rated: list[Measured]) -> None:
@@ -339,7 +349,8 @@ def test_an_index_that_few_nodules_have_is_left_out() -> None:
 def test_the_contrast_counts_nodules_below_a_half_and_near_one() -> None:
     peaks = np.array([0.3, 0.4, 0.95, 0.6, 0.92, 0.97])
     rows = _rows(
-        np.array([1, 2, 2, 4, 5, 5]), **{"h whole maximum": peaks, "h core maximum": np.full(6, np.nan), "diameter": peaks}
+        np.array([1, 2, 2, 4, 5, 5]),
+        **{"h whole maximum": peaks, "h core maximum": np.full(6, np.nan), "diameter": peaks},
     )
     benign, malignant = contrasts(rows)
     assert (benign.nodules, benign.median, benign.below_half, benign.reaching) == (
@@ -364,12 +375,17 @@ def test_stability_compares_each_length_with_the_last(tmp_path: Path, monkeypatc
         trained_less.setattr(models["80"].generator, "forward", lambda o: (o - 0.5).clamp(0, 1))
         rows = stability([Path("80"), Path("160"), Path("220")], cutouts, tmp_path)
     assert [(row.length, row.last, row.nodules) for row in rows] == [("80", "220", 4), ("160", "220", 4)]
-    images = {name: [NoduleRuns(models[name], tmp_path).run(one).image[one.consensus] for one in cutouts] for name in models}
+    images = {
+        name: [NoduleRuns(models[name], tmp_path).run(one).image[one.consensus] for one in cutouts] for name in models
+    }
     pearson = [np.corrcoef(*pair)[0, 1] for pair in zip(images["80"], images["220"], strict=True)]
     assert rows[0].map_correlation == pytest.approx(np.median(pearson)) and max(pearson) < 0.999
     assert rows[0].map_quartiles == pytest.approx(np.quantile(pearson, (0.25, 0.75)))
     ranked = [
-        [indices(one.ct, NoduleRuns(models[name], tmp_path).run(one).image, one.consensus)["h whole mean"] for one in cutouts]
+        [
+            indices(one.ct, NoduleRuns(models[name], tmp_path).run(one).image, one.consensus)["h whole mean"]
+            for one in cutouts
+        ]
         for name in ("80", "220")
     ]
     assert rows[0].indices["h whole mean"] == pytest.approx(stats.spearmanr(*ranked)[0])

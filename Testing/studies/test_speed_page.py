@@ -23,7 +23,14 @@ from lnhg.core.ct import CT  # noqa: E402
 
 def _scan(slices: int, *generate: float) -> dict[str, Any]:
     runs = [{"read": 1.0, "detect": 5.0, "rescore": 1.0, "generate": value, "scene": 2.0} for value in generate]
-    return {"shape": [slices, 512, 512], "runs": runs, "peak_gib": slices / 300, "candidates": 4, "nodules": 3, "device": "CPU"}
+    return {
+        "shape": [slices, 512, 512],
+        "runs": runs,
+        "peak_gib": slices / 300,
+        "candidates": 4,
+        "nodules": 3,
+        "device": "CPU",
+    }
 
 
 def _figures(**changes: Any) -> speed.Figures:

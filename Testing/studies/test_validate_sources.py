@@ -38,7 +38,9 @@ def test_cubes_are_told_by_size_and_with_those_below_4_in_texture_apart(
     lines = list(cube_table(models, [_cube("A", 5, 2.5), _cube("B", 4.5, 6), _cube("C", 1.5, 6)]))
     rows = {line.split(" | ")[0].strip("| "): line for line in lines if line.startswith("|")}
     assert rows["all"].startswith("| all | 3 | 0.700 (0.400 to 0.900) | 0.800 | 1 | 2 of 3: 0.667 (")
-    assert rows["below 4 in texture"].startswith("| below 4 in texture | 1 | 0.400 (0.400 to 0.400) | 0.400 | 1 | 0 of 1")
+    assert rows["below 4 in texture"].startswith(
+        "| below 4 in texture | 1 | 0.400 (0.400 to 0.400) | 0.400 | 1 | 0 of 1"
+    )
     assert rows["under 6 mm"].startswith("| under 6 mm | 1 | 0.900")
     assert rows["over 10 mm"].startswith("| over 10 mm | 2 | 0.600")
     assert rows["part-solid"] == "| part-solid | 0 | | | | |"

@@ -13,7 +13,7 @@ import pytest
 from lnhg.core.ct import CT
 from lnhg.core.resources import resource
 from lnhg.errors import InputError
-from lnhg.evaluation.detection_scores import ScanFinds
+from lnhg.evaluation.detection_scores import ScanDetections
 from lnhg.networks.models import Models
 from lnhg.networks.weights import change_manifest, load_weights
 from lnhg.options import Options
@@ -22,7 +22,7 @@ from lnhg.training.calibration import operating_points
 from standins import standin_models
 
 # Eight false candidates in two scans.
-SCANS = [ScanFinds((0.95,), (0.9, 0.8, 0.7, 0.6)), ScanFinds((0.5,), (0.55, 0.45, 0.35, 0.25))]
+SCANS = [ScanDetections((0.95,), (0.9, 0.8, 0.7, 0.6)), ScanDetections((0.5,), (0.55, 0.45, 0.35, 0.25))]
 POINTS = [{"false_per_scan": 1.0, "score": 0.8}, {"false_per_scan": 3.0, "score": 0.4}]
 
 
@@ -37,14 +37,18 @@ def with_points(points: list[dict[str, float]] | None) -> Models:
 def test_at_the_score_of_a_rate_no_more_false_candidates_are_left_than_it_says() -> None:
     false = [score for scan in SCANS for score in scan.false_scores]
     points = operating_points(SCANS)
-    assert [point["false_per_scan"] for point in points] == [0.5, 1.0, 2.0, 4.0, 8.0], "a quarter is less than one in two scans"
+    assert [point["false_per_scan"] for point in points] == [0.5, 1.0, 2.0, 4.0, 8.0], (
+        "a quarter is less than one in two scans"
+    )
     for point in points:
         assert sum(score >= point["score"] for score in false) <= 2 * point["false_per_scan"]
     assert points[1]["score"] == pytest.approx(0.7, abs=1e-3), "and one more at any lower score"
 
 
 @pytest.mark.parametrize(("rate", "score"), [(1.0, 0.8), (2.0, 0.6), (3.0, 0.4), (0.1, 0.8), (20.0, 0.4)])
-def test_false_finds_per_scan_set_the_lowest_score_between_the_rates_that_were_measured(rate: float, score: float) -> None:
+def test_false_finds_per_scan_set_the_lowest_score_between_the_rates_that_were_measured(
+    rate: float, score: float
+) -> None:
     assert with_points(POINTS).score_threshold("detector", None, rate) == pytest.approx(score)
 
 
@@ -70,7 +74,9 @@ def test_fewer_false_finds_leave_fewer_candidates() -> None:
         segment(ct, Options(false_finds_per_scan=rate, anywhere=True, device="cpu"), models=with_points(POINTS))
         for rate in (3.0, 0.5)
     )
-    assert many.provenance["score_threshold"] == pytest.approx(0.4) and few.provenance["score_threshold"] == pytest.approx(0.8)
+    assert many.provenance["score_threshold"] == pytest.approx(0.4) and few.provenance[
+        "score_threshold"
+    ] == pytest.approx(0.8)
     assert [len(found.candidates) for found in (few, many)] == [1, 2]
 
 

@@ -68,7 +68,9 @@ def test_a_value_that_was_added_since_had_its_default_and_one_that_went_is_named
 
 def test_the_values_in_which_two_configurations_differ_are_named(folder):
     change(folder, batch=3, target="share")
-    with pytest.raises(LNHGError, match=r"another configuration \(batch 3, now 2; target share, now binary\); choose a new"):
+    with pytest.raises(
+        LNHGError, match=r"another configuration \(batch 3, now 2; target share, now binary\); choose a new"
+    ):
         GeneratorTraining(CONFIG, folder, PLACES, [], None)
 
 

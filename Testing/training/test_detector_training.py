@@ -30,7 +30,11 @@ def data() -> DetectorData:
 
 
 def train_on(
-    config: DetectorConfig, folder: Path, data: DetectorData, validate: Validate | None = None, command: str | None = None
+    config: DetectorConfig,
+    folder: Path,
+    data: DetectorData,
+    validate: Validate | None = None,
+    command: str | None = None,
 ) -> NoduleDetector:
     """The network after a training in this folder."""
     training = DetectorTraining(config, folder, data, command)
@@ -100,7 +104,7 @@ class FindsTheSameEverywhere(FindsInArrays, torch.nn.Module):
 
 
 def test_false_finds_are_mined_away_from_nodules(data: DetectorData) -> None:
-    with_nodule = DetectorData(data.hosts[1:], data.volumes, data.grid, data.architecture)
+    with_nodule = DetectorData(data.training_scans[1:], data.volumes, data.grid, data.architecture)
     mined = mine(FindsTheSameEverywhere(), with_nodule)["host"]
     assert {int(k) for k in mined[:, 0]} == set(range(8))
     assert np.unique(mined[:, 1:], axis=0).tolist() == [[24, 104]]

@@ -1,4 +1,6 @@
-"""Training of the generator: it learns, survives a kill, stops when it breaks, and its samples are what they should be."""
+"""Training of the generator: it learns, survives a kill, stops when it breaks, and its samples are what they should
+be.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,16 @@ from training_data import BALLS, PLACES, ROOT, ball, command, environment, kill_
 _VGG = ROOT.parent / "shared" / "data" / "imagenet" / "vgg19_features_uint8.safetensors"
 
 _SMALL = replace(
-    PATCHES, width=2, discriminator_width=2, patch=12, batch=2, steps=8, vgg=0.0, critic_steps=2, background=0.0, warm_up=3
+    PATCHES,
+    width=2,
+    discriminator_width=2,
+    patch=12,
+    batch=2,
+    steps=8,
+    vgg=0.0,
+    critic_steps=2,
+    background=0.0,
+    warm_up=3,
 )
 _MSE_ONLY = variant(_SMALL, "l-mse")
 
@@ -129,14 +140,16 @@ def test_the_paper_preset_is_the_papers() -> None:
 
 @pytest.mark.slow
 def test_the_paper_preset_makes_one_step_at_batch_one_with_one_critic_step(tmp_path: Path) -> None:
-    """Whole slices, width 32, the discriminator, and VGG-19 where its file is. Of the five critic steps one is made: each
-    costs tens of seconds on a CPU."""
+    """Whole slices, width 32, the discriminator, and VGG-19 where its file is. Of the five critic steps one is made:
+    each costs tens of seconds on a CPU."""
     features = PerceptualFeatures(_VGG) if _VGG.is_file() else None
     config = replace(PAPER, batch=1, steps=1, critic_steps=1, vgg=1.0 if features else 0.0)
     torch.set_num_threads(os.cpu_count() or 1)
     _, j, i = np.indices((3, 512, 512))
     ball = (j - 200) ** 2 + (i - 300) ** 2 < 12**2
-    place = Place(np.where(ball, 0, -850).astype(np.int16), ball.astype(np.float32), (0.7, 0.7, 2.0), (1,), (255.5, 255.5))
+    place = Place(
+        np.where(ball, 0, -850).astype(np.int16), ball.astype(np.float32), (0.7, 0.7, 2.0), (1,), (255.5, 255.5)
+    )
     training = GeneratorTraining(config, tmp_path, [place], [], features)
     before = training.generator.deconvolutions[3].weight.detach().clone()
     training.run()
@@ -154,16 +167,28 @@ def test_the_rate_rises_to_its_top_and_falls_on_a_cosine() -> None:
     assert learning_rate(config, 110) == pytest.approx(0.2)
 
 
-# Cut off and gone on with -------------------------------------------------------------------------------------------------
+# Cut off and gone on with
+# -------------------------------------------------------------------------------------------------
 
 
-_CHANGES = ["width=2", "discriminator_width=2", "patch=12", "batch=2", "vgg=0", "critic_steps=1", "background=0", "steps=70"]
+_CHANGES = [
+    "width=2",
+    "discriminator_width=2",
+    "patch=12",
+    "batch=2",
+    "vgg=0",
+    "critic_steps=1",
+    "background=0",
+    "steps=70",
+]
 _VALIDATE = 30
 
 
 def _start(data: Path, output: Path) -> subprocess.Popen[bytes]:
     words = ["train", "generator", "--data", data, "--output", output, "--threads", 1, "--validate-every", _VALIDATE]
-    return subprocess.Popen(command(*words, *(word for change in _CHANGES for word in ("--set", change))), env=environment())
+    return subprocess.Popen(
+        command(*words, *(word for change in _CHANGES for word in ("--set", change))), env=environment()
+    )
 
 
 @pytest.mark.slow
@@ -281,7 +306,8 @@ def test_an_output_that_has_died_stops_the_run_and_is_not_saved(tmp_path: Path) 
     assert training.step == 24
 
 
-# Configuration and packing ----------------------------------------------------------------------------------------------
+# Configuration and packing
+# ----------------------------------------------------------------------------------------------
 
 
 def test_values_of_a_configuration_are_changed_by_name() -> None:
@@ -323,7 +349,8 @@ def test_a_packed_checkpoint_is_the_trained_generator(tmp_path: Path) -> None:
     torch.testing.assert_close(packed(o), training.generator.eval()(o), rtol=5e-3, atol=5e-3)
 
 
-# Samples ----------------------------------------------------------------------------------------------------------------
+# Samples
+# ----------------------------------------------------------------------------------------------------------------
 
 _STILL = Augmentation(rotation=0, translation=0, scale=1, hu_shift=0, hu_scale=0, noise=0, sharpness=0)
 
@@ -345,13 +372,17 @@ def test_processes_together_draw_the_batch_of_one() -> None:
         torch.testing.assert_close(
             torch.stack([share.batch(4, 1)[number] for share in shares], 1).flatten(0, 1), whole.batch(4, 1)[number]
         )
-    torch.testing.assert_close(torch.stack([share.between(4, 1) for share in shares], 1).flatten(0, 1), whole.between(4, 1))
+    torch.testing.assert_close(
+        torch.stack([share.between(4, 1) for share in shares], 1).flatten(0, 1), whole.between(4, 1)
+    )
     with pytest.raises(InputError, match="4 processes cannot share a batch of 6"):
         Samples(config, PLACES, [], Processes(0, 4)).batch(0, 0)
 
 
 def test_a_batch_draws_its_share_from_whole_scans() -> None:
-    dark = Place(np.full((3, 40, 40), -1000, np.int16), np.zeros((3, 40, 40), np.float32), (0.7, 0.7, 2.0), (1,), (20, 20))
+    dark = Place(
+        np.full((3, 40, 40), -1000, np.int16), np.zeros((3, 40, 40), np.float32), (0.7, 0.7, 2.0), (1,), (20, 20)
+    )
     _, r = Samples(replace(_SMALL, batch=8, background=0.25), PLACES, [dark], Processes()).batch(0, 0)
     assert (r.amax((1, 2, 3, 4)) == 0).tolist() == [False] * 6 + [True] * 2
 
@@ -359,7 +390,7 @@ def test_a_batch_draws_its_share_from_whole_scans() -> None:
 def test_a_batch_draws_its_share_from_whole_scans_seen_from_afar() -> None:
     dark = Place(np.full((3, 40, 40), -1000, np.int16), np.zeros((3, 40, 40), bool), (0.7, 0.7, 2.0), (1,), (20, 20))
     grey = replace(dark, hu=np.full((3, 40, 40), -300, np.int16), far=2.0)
-    config = replace(_SMALL, batch=8, background=0.25, afar=0.125)
+    config = replace(_SMALL, batch=8, background=0.25, coarse=0.125)
     o, r = Samples(config, PLACES, [dark, grey], Processes()).batch(0, 0)
     assert (r.amax((1, 2, 3, 4)) == 0).tolist() == [False] * 5 + [True] * 3
     assert o[5:7].mean() < 0.1 < 0.4 < o[7].mean()
@@ -376,7 +407,9 @@ def test_a_place_seen_from_afar_is_what_inference_sees_on_wider_pixels() -> None
 
 
 def test_a_batch_draws_its_share_from_sub_solid_nodules() -> None:
-    full = Place(np.full((3, 40, 40), -600, np.int16), np.ones((3, 40, 40), np.float32), (0.7, 0.7, 2.0), (1,), (20, 20), True)
+    full = Place(
+        np.full((3, 40, 40), -600, np.int16), np.ones((3, 40, 40), np.float32), (0.7, 0.7, 2.0), (1,), (20, 20), True
+    )
     _, r = Samples(replace(_SMALL, batch=8, subsolid=0.5), [*PLACES * 50, full], [], Processes()).batch(0, 0)
     assert (r.amin((1, 2, 3, 4)) > 0.99).tolist() == [False] * 4 + [True] * 4
     _, r = Samples(replace(_SMALL, batch=8, subsolid=0.5), PLACES, [], Processes()).batch(0, 0)
@@ -417,7 +450,9 @@ def test_the_end_slices_of_a_place_are_repeated() -> None:
 
 
 @pytest.mark.parametrize(("slice_mm", "apart"), [(None, 1), (1.0, 1), (2.0, 1.6), (2.5, 2), (4.0, 3.2)])
-def test_the_slices_of_a_sample_lie_as_far_apart_as_those_that_inference_sees(slice_mm: float | None, apart: float) -> None:
+def test_the_slices_of_a_sample_lie_as_far_apart_as_those_that_inference_sees(
+    slice_mm: float | None, apart: float
+) -> None:
     heights = np.arange(9)
     hu = np.repeat((100 * heights - 1000).astype(np.int16), 32 * 32).reshape(9, 32, 32)
     place = Place(hu, (heights[:, None, None] > 4) * np.ones(hu.shape, bool), (1.0, 1.0, 1.25), (4,), (16, 16))
@@ -467,11 +502,19 @@ def test_places_of_a_whole_scan_lie_by_the_lungs_and_show_no_doubtful_nodule() -
         assert 8 <= column <= 112
         assert place.hu.max() - place.hu.min() < 80 and len(place.hu) <= 3 and place.slices[0] < len(place.hu)
     assert any(place.target.any() for place in places) and not all(place.target.any() for place in places)
-    roomy = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, 0, NetworkGrid(), thickness=4.0)
+    roomy = scan_places(
+        CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, 0, NetworkGrid(), thickness=4.0
+    )
     assert max(len(place.hu) for place in roomy) == 7 and all(place.hu.max() - place.hu.min() < 80 for place in roomy)
     spread = NetworkGrid(slice_mm=6.0)
     apart = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, 0, spread)
     assert max(len(place.hu) for place in apart) == 7 and all(0 <= place.slices[0] < len(place.hu) for place in apart)
-    afar = scan_places(CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, 0, NetworkGrid(), afar=True)
-    assert len(afar) == 50 and 1.3 <= min(place.far for place in afar) < 2 and 3 < max(place.far for place in afar) <= 4
-    assert max(place.hu.shape[1] for place in afar) > 80 and all(place.far == 1 for place in places)
+    coarse = scan_places(
+        CT(columns, np.diag([-1.0, -1, 2, 1])), lungs, consensus, doubtful, 50, 0, NetworkGrid(), coarse=True
+    )
+    assert (
+        len(coarse) == 50
+        and 1.3 <= min(place.far for place in coarse) < 2
+        and 3 < max(place.far for place in coarse) <= 4
+    )
+    assert max(place.hu.shape[1] for place in coarse) > 80 and all(place.far == 1 for place in places)

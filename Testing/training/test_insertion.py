@@ -1,4 +1,4 @@
-"""Training samples of the detector: real nodules and shams pasted into scans."""
+"""Training samples of the detector: real nodules and decoys pasted into scans."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import pytest
 import torch
 from scipy import ndimage
 
-from detector_data import a_cutout, a_host, some_data
+from detector_data import a_cutout, a_training_scan, some_data
 from lnhg.core.ct import CT
 from lnhg.data.scans import LabelledScan
 from lnhg.data.volumes import Volume, volume_of, without_nodule
 from lnhg.errors import InputError
 from lnhg.networks.detector import DETECTOR_GRID
-from lnhg.studies.pasted_nodules import _INSERTED, found_of_inserted
+from lnhg.studies.pasted_nodules import _INSERTED, detected_of_pasted
 from lnhg.training.changes import with_values
-from lnhg.training.decoys import plain_lung, sham_pair
-from lnhg.training.detector_data import DetectorData, Host, host_of
+from lnhg.training.decoys import decoy_pair, plain_lung
+from lnhg.training.detector_data import DetectorData, TrainingScan, training_scan_of
 from lnhg.training.detector_samples import boxes_of, make_sample
 from lnhg.training.pasting import (
-    View,
+    Pose,
     blob,
     cut,
     match_noise,
@@ -43,16 +43,16 @@ def data() -> DetectorData:
 
 def test_an_inserted_nodule_keeps_its_hu_and_changes_nothing_beyond_its_soft_edge() -> None:
     volume = volume_of(a_cutout())
-    piece = cut(volume, float(np.median(volume.slices)), 2.0, 2.0, 0.7, 64, View())
+    patch = cut(volume, float(np.median(volume.slices)), 2.0, 2.0, 0.7, 64, Pose())
     stack = np.full((3, 128, 128), -700, np.float32)
-    weight = soft(piece.nodule, grow=1.0, edge=3.0)
-    paste(stack, piece.hu, weight, 60, 70)
+    weight = soft(patch.nodule, grow=1.0, edge=3.0)
+    paste(stack, patch.hu, weight, 60, 70)
     assert stack[1, 60, 70] == pytest.approx(40, abs=1)
     rows, columns = np.nonzero(stack[1] != -700)
     assert rows.min() >= 60 - 6 - 4 and rows.max() <= 60 + 6 + 4
     assert columns.min() >= 70 - 6 - 4 and columns.max() <= 70 + 6 + 4
     assert (stack[:, :50] == -700).all() and (stack[:, :, 90:] == -700).all()
-    # Around the nodule its own surroundings (-850) pass softly into the host's (-700).
+    # Around the nodule its own surroundings (-850) pass softly into the training scan's (-700).
     assert ((stack[1] > -849) & (stack[1] < -701)).sum() > 20
 
 
@@ -65,10 +65,10 @@ def test_a_paste_at_the_border_is_cut_there() -> None:
 def test_planes_beyond_the_nodule_show_its_surroundings_without_it() -> None:
     volume = volume_of(a_cutout())
     middle = float(np.median(volume.slices))
-    piece = cut(volume, middle, 8.0, 2.0, 0.7, 44, View())
-    assert piece.hu[1, 22, 22] == pytest.approx(40, abs=1)
-    assert piece.hu[0].max() < -800 and piece.hu[2].max() < -800
-    assert not piece.nodule[[0, 2]].any()
+    patch = cut(volume, middle, 8.0, 2.0, 0.7, 44, Pose())
+    assert patch.hu[1, 22, 22] == pytest.approx(40, abs=1)
+    assert patch.hu[0].max() < -800 and patch.hu[2].max() < -800
+    assert not patch.nodule[[0, 2]].any()
 
 
 def test_turning_a_cutout_turns_its_nodule_with_it() -> None:
@@ -76,23 +76,23 @@ def test_turning_a_cutout_turns_its_nodule_with_it() -> None:
     hu[0, 19:21, 30:34] = 100  # to the right of the middle
     nodule = (hu > 0).astype(np.float32)
     both = np.stack([hu, nodule])
-    straight = sample_stack(both, (0.7, 0.7), (19.5, 19.5), 0.7, 40, View())
+    straight = sample_stack(both, (0.7, 0.7), (19.5, 19.5), 0.7, 40, Pose())
     np.testing.assert_allclose(straight, both, atol=1e-2)
-    turned = sample_stack(both, (0.7, 0.7), (19.5, 19.5), 0.7, 40, View(angle=np.pi / 2))
+    turned = sample_stack(both, (0.7, 0.7), (19.5, 19.5), 0.7, 40, Pose(angle=np.pi / 2))
     row, column = ndimage.center_of_mass(turned[1, 0])
     assert (abs(row - 19.5), abs(column - 19.5)) == (pytest.approx(12, abs=0.1), pytest.approx(0, abs=0.1))
-    zoomed = sample_stack(both, (0.7, 0.7), (19.5, 19.5), 0.7, 40, View(zoom=1.25, mirrored=True))
+    zoomed = sample_stack(both, (0.7, 0.7), (19.5, 19.5), 0.7, 40, Pose(zoom=1.25, mirrored=True))
     assert 19.5 - ndimage.center_of_mass(zoomed[1, 0])[1] == pytest.approx(15, abs=0.1)
 
 
 def test_copies_of_a_nodule_mirrored_at_the_border_are_not_pasted() -> None:
     volume = volume_of(a_cutout())
-    piece = cut(volume, float(volume.slices[0]), 2.5, 2.5, 0.7, 96, View())
-    single = middle_one(piece)
-    assert ndimage.label(piece.nodule.max(0) > 0)[1] > 1
+    patch = cut(volume, float(volume.slices[0]), 2.5, 2.5, 0.7, 96, Pose())
+    single = middle_one(patch)
+    assert ndimage.label(patch.nodule.max(0) > 0)[1] > 1
     assert ndimage.label(single.nodule.max(0) > 0)[1] == 1
     assert single.nodule[1, 48, 48] == 1
-    np.testing.assert_array_equal(single.hu, piece.hu)
+    np.testing.assert_array_equal(single.hu, patch.hu)
 
 
 def test_the_wall_is_found_where_it_is() -> None:
@@ -104,12 +104,12 @@ def test_the_wall_is_found_where_it_is() -> None:
 
 def test_noise_is_matched_to_the_host() -> None:
     generator = np.random.default_rng(0)
-    host = generator.normal(-800, 40, (3, 64, 64)).astype(np.float32)
-    assert noise_level(host) == pytest.approx(40, rel=0.1)
+    training_scan = generator.normal(-800, 40, (3, 64, 64)).astype(np.float32)
+    assert noise_level(training_scan) == pytest.approx(40, rel=0.1)
     smooth = np.full((3, 64, 64), -800, np.float32)
-    assert noise_level(match_noise(smooth, host, generator)) == pytest.approx(40, rel=0.1)
+    assert noise_level(match_noise(smooth, training_scan, generator)) == pytest.approx(40, rel=0.1)
     noisy = generator.normal(-800, 90, (3, 64, 64)).astype(np.float32)
-    assert noise_level(match_noise(noisy, host, generator)) < 70
+    assert noise_level(match_noise(noisy, training_scan, generator)) < 70
 
 
 def test_a_filled_nodule_leaves_its_surroundings_as_they_were() -> None:
@@ -154,11 +154,11 @@ def test_samples_are_images_with_boxes_inside(data: DetectorData) -> None:
 
 
 def test_nodules_are_pasted_with_a_box_and_shams_without(data: DetectorData) -> None:
-    plain = DetectorData(data.hosts[:1], data.volumes, data.grid, data.architecture)
+    plain = DetectorData(data.training_scans[:1], data.volumes, data.grid, data.architecture)
     only = {"mosaics": 0.0, "real": 0.0, "mined": 0.0, "pasted": 1.0}
-    shams = [make_sample(plain, Sampling(**only, nodules=0.0), 2, number) for number in range(20)]
+    decoys = [make_sample(plain, Sampling(**only, nodules=0.0), 2, number) for number in range(20)]
     nodules = [make_sample(plain, Sampling(**only, nodules=1.0), 2, number) for number in range(20)]
-    assert sum(len(sample.boxes) for sample in shams) == 0
+    assert sum(len(sample.boxes) for sample in decoys) == 0
     assert sum(len(sample.boxes) for sample in nodules) > 15
 
 
@@ -167,7 +167,7 @@ def test_masses_are_large_nodules_magnified_and_small_ones_stay_as_they_are(data
 
     def widest(volumes: list[Volume]) -> float:
         """Width of the widest box in 20 samples, mm."""
-        pasted = DetectorData(data.hosts[:1], volumes, data.grid, data.architecture)
+        pasted = DetectorData(data.training_scans[:1], volumes, data.grid, data.architecture)
         boxes = torch.cat([make_sample(pasted, Sampling(**only), 2, number).boxes for number in range(20)])
         return float((boxes[:, 2] - boxes[:, 0]).max()) * data.grid.pixel_mm
 
@@ -184,7 +184,7 @@ def test_sub_solid_nodules_are_drawn_as_often_as_asked(data: DetectorData) -> No
 
     def faint_share(share: float, volumes: list[Volume]) -> float:
         """Share of faint nodules among those of 40 mosaics."""
-        mosaics = DetectorData(data.hosts[:1], volumes, data.grid, data.architecture)
+        mosaics = DetectorData(data.training_scans[:1], volumes, data.grid, data.architecture)
         sampling = Sampling(mosaics=1.0, emptied=0.0, subsolid=share)
         samples = [make_sample(mosaics, sampling, 2, number) for number in range(40)]
         boxes = [(sample.image[1], *box) for sample in samples for box in sample.boxes.int().tolist()]
@@ -206,7 +206,7 @@ def test_what_samples_are_made_of_is_changed_by_name() -> None:
 def test_a_sham_changes_the_middle_of_a_crop_and_nothing_far_from_it(data: DetectorData) -> None:
     changed = 0
     for number in range(10):
-        before, after, radius = sham_pair(data, 0, number)
+        before, after, radius = decoy_pair(data, 0, number)
         rows, columns = torch.where((before != after).any(0))
         changed += len(rows) > 0
         if len(rows):
@@ -217,7 +217,7 @@ def test_a_sham_changes_the_middle_of_a_crop_and_nothing_far_from_it(data: Detec
 def test_a_sham_may_be_thinner_than_its_soft_edge(data: DetectorData) -> None:
     weight = np.zeros((3, 64, 64), np.float32)
     weight[:, 30:34, 30:34] = 0.3
-    patch = plain_lung(data.hosts[0], data, weight, np.random.default_rng(0))
+    patch = plain_lung(data.training_scans[0], data, weight, np.random.default_rng(0))
     assert patch.shape == weight.shape and np.median(patch[weight > 0]) < -500
 
 
@@ -234,17 +234,17 @@ class Knowing(torch.nn.Module):
 
 
 def test_an_inserted_nodule_is_found_by_a_box_centred_in_it_at_the_threshold(data: DetectorData) -> None:
-    found, inserted = found_of_inserted(Knowing(data, 0), data, 0.7, count=10)
+    found, inserted = detected_of_pasted(Knowing(data, 0), data, 0.7, count=10)
     assert found == inserted >= 5
-    assert found_of_inserted(Knowing(data, 0), data, 0.75, count=10) == (0, inserted)
-    assert found_of_inserted(Knowing(data, 500), data, 0.7, count=10) == (0, inserted)
+    assert detected_of_pasted(Knowing(data, 0), data, 0.75, count=10) == (0, inserted)
+    assert detected_of_pasted(Knowing(data, 500), data, 0.7, count=10) == (0, inserted)
 
 
 def test_places_near_doubtful_nodules_are_never_shown(data: DetectorData) -> None:
-    host = a_host()
-    host.doubtful[3, 100, 100] = True
-    host = Host(**{**vars(host), "places": np.array([(3, 110, 110), (6, 60, 60)])})
-    doubtful = DetectorData([host], data.volumes, data.grid, data.architecture)
+    training_scan = a_training_scan()
+    training_scan.doubtful[3, 100, 100] = True
+    training_scan = TrainingScan(**{**vars(training_scan), "places": np.array([(3, 110, 110), (6, 60, 60)])})
+    doubtful = DetectorData([training_scan], data.volumes, data.grid, data.architecture)
     generator = np.random.default_rng(0)
     shown = {int(_place(doubtful, Sampling(mined=0, real=0), generator)[1][0]) for _ in range(30)}
     assert shown == {6}
@@ -254,16 +254,18 @@ def test_a_scan_without_lungs_is_named_before_the_training() -> None:
     ct = CT(np.full((8, 60, 60), 40, np.int16), np.diag([-2.0, -2.0, 5.0, 1.0]))
     scan = LabelledScan("LIDC-IDRI-0009", ct, np.zeros(ct.hu.shape, np.uint8), np.zeros(ct.hu.shape, bool))
     with pytest.raises(InputError, match="No lungs were found in the scan LIDC-IDRI-0009"):
-        host_of(scan, DETECTOR_GRID)
+        training_scan_of(scan, DETECTOR_GRID)
 
 
 def test_scans_that_are_doubtful_everywhere_end_in_a_sentence(data: DetectorData) -> None:
-    doubtful = [replace(host, doubtful=np.ones_like(host.doubtful)) for host in data.hosts]
+    doubtful = [
+        replace(training_scan, doubtful=np.ones_like(training_scan.doubtful)) for training_scan in data.training_scans
+    ]
     with pytest.raises(InputError, match="no place without a doubtful nodule"):
-        _place(replace(data, hosts=doubtful), Sampling(mined=0.0), np.random.default_rng(0))
+        _place(replace(data, training_scans=doubtful), Sampling(mined=0.0), np.random.default_rng(0))
 
 
 def test_a_scan_of_dense_tissue_alone_ends_in_a_sentence(data: DetectorData) -> None:
-    dense = replace(data.hosts[0], hu=np.full_like(data.hosts[0].hu, 40))
+    dense = replace(data.training_scans[0], hu=np.full_like(data.training_scans[0].hu, 40))
     with pytest.raises(InputError, match="no lung without vessels"):
         plain_lung(dense, data, np.ones((3, 16, 16), np.float32), np.random.default_rng(0))

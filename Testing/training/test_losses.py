@@ -64,7 +64,9 @@ def test_the_penalty_is_taken_between_target_and_generated_once_for_each_sample(
 
     target, generated = _volumes([0, 4, 0], [0, 4, 0]), _volumes([0, 0, 0], [0, 0, 0])
     share = torch.tensor([0.25, 1.0]).view(2, 1, 1, 1, 1)
-    assert gradient_penalty(half_square, target, generated, share).item() == pytest.approx(((1 - 1) ** 2 + (4 - 1) ** 2) / 2)
+    assert gradient_penalty(half_square, target, generated, share).item() == pytest.approx(
+        ((1 - 1) ** 2 + (4 - 1) ** 2) / 2
+    )
 
 
 def test_the_penalty_trains_the_critic() -> None:

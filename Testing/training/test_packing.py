@@ -106,7 +106,9 @@ def test_a_checkpoint_of_before_names_records_and_pictures_still_packs_and_serve
     assert load_weights(tmp_path / "models", "generator").manifest["architecture"] == {"name": "lnhg", "width": 2}
     card = (tmp_path / "models" / "generator.md").read_text()
     assert (
-        "holds no command of its training" in card and "Not measured yet" in card and "to be named, with its licences" in card
+        "holds no command of its training" in card
+        and "Not measured yet" in card
+        and "to be named, with its licences" in card
     )
     GeneratorTraining(_SMALL, tmp_path / "next", PLACES, [], None, start=tmp_path / "old" / "last.pt")
     assert GeneratorTraining(_SMALL, tmp_path / "old", PLACES, [], None).step == 2  # and it is gone on with
@@ -126,7 +128,18 @@ def test_a_detector_of_which_nothing_is_recorded_gets_a_card_too(tmp_path: Path)
     write_checkpoint(tmp_path / "phase-1.pt", _detector())
     (tmp_path / "log.csv").write_text("step,phase\n1,1\n")
     assert (
-        main(["weights", "pack", str(tmp_path / "phase-1.pt"), "--output", str(tmp_path / "models"), "--threshold", "0.8"]) == 0
+        main(
+            [
+                "weights",
+                "pack",
+                str(tmp_path / "phase-1.pt"),
+                "--output",
+                str(tmp_path / "models"),
+                "--threshold",
+                "0.8",
+            ]
+        )
+        == 0
     )
     card = (tmp_path / "models" / "detector.md").read_text()
     for text in (
@@ -160,9 +173,9 @@ def test_the_card_of_a_detector_names_data_start_schedule_command_and_what_was_f
         "LIDC-IDRI (CC BY 3.0): 3 nodules and 1 whole scans (3 patients)",
         "Lung-Fused-CT-Pathology (CC BY 3.0): 0 nodules and 1 whole scans (1 patients) of the `train` patients",
         "| start | `features.safetensors`",
-        "537 + 864 steps, false finds mined in between; batch 8, crops of 128 pixels, adamw, ",
+        "537 + 864 steps, false detections mined in between; batch 8, crops of 128 pixels, adamw, ",
         "largest learning rate 0.001, seed 1 |",
-        "sensitivity 0.861 at 1, 0.972 at 2 false finds per scan",
+        "sensitivity 0.861 at 1, 0.972 at 2 false detections per scan",
         "lnhg train detector --data DATA\n",
     ):
         assert text in card, text
@@ -175,6 +188,8 @@ def test_the_card_of_a_detector_names_data_start_schedule_command_and_what_was_f
         (["verify", "{}/empty"], "There are no weights in"),
     ],
 )
-def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], reason: str) -> None:
+def test_a_missing_file_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], reason: str
+) -> None:
     assert main(["weights", *(word.format(tmp_path, run=tmp_path / "last.pt") for word in words)]) == 2
     assert reason in capsys.readouterr().err

@@ -37,7 +37,9 @@ def a_ramp() -> np.ndarray:
 
 
 def test_planes_show_the_ct_around_the_candidate_in_millimetres():
-    candidate = Candidate(dict.fromkeys(range(5, 14), (40.0, 30.0, 50.0, 40.0)), 0.5)  # its centre is voxel (44.5, 34.5, 9)
+    candidate = Candidate(
+        dict.fromkeys(range(5, 14), (40.0, 30.0, 50.0, 40.0)), 0.5
+    )  # its centre is voxel (44.5, 34.5, 9)
     seen = planes(surroundings(a_ct(a_ramp()), candidate)).numpy()
     assert seen.shape == (PLANES, PIXELS, PIXELS)
     k, j, i = np.meshgrid(np.arange(PLANES) - 3, np.arange(PIXELS) - 19.5, np.arange(PIXELS) - 19.5, indexing="ij")
@@ -60,8 +62,8 @@ def test_beyond_its_slices_a_candidate_goes_on_unchanged():
 
 
 def test_a_mirrored_pose_shows_the_mirror_image():
-    piece = surroundings(a_ct(a_ramp()), Candidate(dict.fromkeys(range(5, 14), (40.0, 30.0, 50.0, 40.0)), 0.5))
-    straight, mirrored = planes(piece), planes(piece, Pose(mirrored=True, reversed=True))
+    patch = surroundings(a_ct(a_ramp()), Candidate(dict.fromkeys(range(5, 14), (40.0, 30.0, 50.0, 40.0)), 0.5))
+    straight, mirrored = planes(patch), planes(patch, Pose(mirrored=True, reversed=True))
     torch.testing.assert_close(mirrored, straight.flip(0, 2), atol=1e-2, rtol=0)
 
 
@@ -90,7 +92,9 @@ def a_sample(nodule: bool, number: int) -> CandidateSample:
     radius = random.uniform(3, 5)
     inside = (j**2 + i**2 + (9 * k**2 if nodule else 0)) <= radius**2
     hu = np.where(inside, 0, -850) + random.normal(0, 30, inside.shape)
-    return CandidateSample(Surroundings(hu.astype(np.int16), (0.7, 0.7, 2.0), (4.0, 22.0, 22.0)), nodule, 0.5, f"P{number}")
+    return CandidateSample(
+        Surroundings(hu.astype(np.int16), (0.7, 0.7, 2.0), (4.0, 22.0, 22.0)), nodule, 0.5, f"P{number}"
+    )
 
 
 @pytest.fixture(scope="module")

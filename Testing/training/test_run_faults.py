@@ -1,4 +1,6 @@
-"""Training runs that must not go on: on other patients, beside a second run, from a damaged checkpoint, on a full disk."""
+"""Training runs that must not go on: on other patients, beside a second run, from a damaged checkpoint, on a full
+disk.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,9 @@ def test_a_flipped_byte_in_a_checkpoint_is_noticed(tmp_path: Path, share: float)
     start = content.index(STATE["weights"].numpy().tobytes()[:64])
     content[start + int(share * 4000)] ^= 1
     path.write_bytes(content)
-    with pytest.raises(LNHGError, match=r"^The checkpoint last\.pt cannot be read \(the checksum of .* differs\); start"):
+    with pytest.raises(
+        LNHGError, match=r"^The checkpoint last\.pt cannot be read \(the checksum of .* differs\); start"
+    ):
         read_checkpoint(path)
 
 
@@ -108,7 +112,8 @@ def test_a_file_that_is_no_checkpoint_is_a_sentence(tmp_path: Path, content: byt
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"), OSError(28, "No space left")]
+    "error",
+    [RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"), OSError(28, "No space left")],
 )
 def test_a_full_disk_leaves_the_checkpoint_of_before(tmp_path: Path, monkeypatch, error: Exception) -> None:
     def full(state: object, path: Path) -> None:
@@ -124,7 +129,9 @@ def test_a_full_disk_leaves_the_checkpoint_of_before(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("change", [{"rate": 2e-3}, {"seed": 2}, {"batch": 4}, {"optimiser": "adam"}, {"clip": 1.0}])
-def test_a_detector_of_another_configuration_is_told_apart_and_a_longer_training_is_not(change: dict[str, object]) -> None:
+def test_a_detector_of_another_configuration_is_told_apart_and_a_longer_training_is_not(
+    change: dict[str, object],
+) -> None:
     config = DetectorConfig()
     assert _lasting(replace(config, **change)) != _lasting(config)  # type: ignore[arg-type]
     assert _lasting(replace(config, minutes=(1.0,), checkpoint_seconds=1.0, features=None)) == _lasting(config)

@@ -24,7 +24,16 @@ from training_data import command, environment, kill_after, log_rows, write_data
 
 _SHAPE = (75, 180, 180)  # voxels of 2 x 2 x 4 mm
 _MARGIN = 2, 16, 16  # voxels around a nodule's centre in its cut-out
-_CHANGES = ("width=4", "patch=20", "batch=8", "background=0.25", "learning_rate=0.01", "warm_up=20", "pixel_mm=2", "steps=120")
+_CHANGES = (
+    "width=4",
+    "patch=20",
+    "batch=8",
+    "background=0.25",
+    "learning_rate=0.01",
+    "warm_up=20",
+    "pixel_mm=2",
+    "steps=120",
+)
 
 
 def _cutouts(chest: Phantom, patient: str) -> Iterator[Cutout]:
@@ -87,7 +96,11 @@ def test_a_training_is_killed_goes_on_and_its_packed_weights_segment_another_che
     assert main(["weights", "verify", str(models)]) == 0
     assert "generator.safetensors is whole" in capsys.readouterr().out
     card = (models / "generator.md").read_text()
-    assert "Research use only" in card and "--output run --preset patches --variant l-mse" in card and str(tmp_path) not in card
+    assert (
+        "Research use only" in card
+        and "--output run --preset patches --variant l-mse" in card
+        and str(tmp_path) not in card
+    )
 
     write_nrrd(tmp_path / "ct.nrrd", other.ct.hu, other.ct.ijk_to_ras)
     label = int(np.argmax(np.bincount(other.labels.ravel())[1:])) + 1

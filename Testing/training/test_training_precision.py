@@ -17,7 +17,9 @@ from lnhg.training.precision import Learner, check_precision
 from lnhg.training.processes import Processes
 from training_data import PLACES, log_rows
 
-_SMALL = replace(PATCHES, width=2, discriminator_width=2, patch=12, batch=2, steps=2, vgg=0.0, critic_steps=1, background=0.0)
+_SMALL = replace(
+    PATCHES, width=2, discriminator_width=2, patch=12, batch=2, steps=2, vgg=0.0, critic_steps=1, background=0.0
+)
 
 
 def test_a_precision_that_the_device_cannot_do_is_refused(tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ _CHANGES = [
 
 
 def _one_process_with_both_halves(config: GeneratorConfig) -> tuple[list[dict[str, float]], Generator, Discriminator]:
-    """The two half-batches of each step one after the other, their gradients averaged; batch norm sees one half at a time."""
+    """The two half-batches of each step one after the other, their gradients averaged; batch norm sees one half at a
+    time.
+    """
     torch.manual_seed(config.seed)
     generator = Generator(config.width, config.last_slope).train()
     critic = Discriminator((3, config.patch, config.patch), config.discriminator_width)
@@ -77,7 +79,9 @@ def _one_process_with_both_halves(config: GeneratorConfig) -> tuple[list[dict[st
 
 def _before_a_norm(name: str) -> bool:
     """A bias that batch norm takes away again: its gradient is rounding alone, and Adam makes steps of that."""
-    return name.endswith(".bias") and name.partition(".")[0].endswith("convolutions") and name != "deconvolutions.3.bias"
+    return (
+        name.endswith(".bias") and name.partition(".")[0].endswith("convolutions") and name != "deconvolutions.3.bias"
+    )
 
 
 @pytest.fixture
@@ -118,7 +122,8 @@ from lnhg.training.detector_training import DetectorTraining
 from lnhg.training.processes import joined
 from detector_data import a_short_training, some_data
 with joined("cpu") as processes:
-    DetectorTraining(a_short_training(), Path(sys.argv[1]), some_data(), None, processes).run(lambda detector: {1.0: 0.5})
+    training = DetectorTraining(a_short_training(), Path(sys.argv[1]), some_data(), None, processes)
+    training.run(lambda detector: {1.0: 0.5})
 """
 
 

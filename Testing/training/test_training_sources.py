@@ -1,4 +1,6 @@
-"""Cubes, scans with one outlined cancer, and HU in steps: what they are, and what the samples of both networks make of them."""
+"""Cubes, scans with one outlined cancer, and HU in steps: what they are, and what the samples of both networks make of
+them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector_data import a_cutout, a_host, some_data
+from detector_data import a_cutout, a_training_scan, some_data
 from lnhg.cli import main
 from lnhg.core.ct import CT
 from lnhg.core.nrrd_file import write_nrrd
@@ -22,7 +24,7 @@ from lnhg.data.volumes import volume_of
 from lnhg.errors import InputError
 from lnhg.networks.detector import DETECTOR_GRID
 from lnhg.networks.grid import NetworkGrid
-from lnhg.training.detector_data import host_of
+from lnhg.training.detector_data import training_scan_of
 from lnhg.training.detector_samples import make_sample
 from lnhg.training.generator_config import PATCHES
 from lnhg.training.generator_samples import Augmentation, Place, batch, cutout_places, mass_places, masses_in_cubes
@@ -50,7 +52,8 @@ def _a_cube(texture: float = 5.0) -> Cutout:
     return Cutout("LIDC-IDRI-9003_C_0", "LIDC-IDRI-9003", ct, ball.astype(np.uint8) * 7, 3, {"texture": texture})
 
 
-# Lists ------------------------------------------------------------------------------------------------------------------
+# Lists
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def _written() -> list[dict[str, str]]:
@@ -66,7 +69,9 @@ def test_the_lists_that_are_written_down_are_those_the_code_uses_and_name_nobody
 
 
 @_needs_data
-def test_every_patient_of_the_development_data_is_written_down(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_patient_of_the_development_data_is_written_down(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = tmp_path / "patients.csv"
     assert main(["patients", "--data", str(_DATA), "--output", str(table)]) == 0
     assert table.read_text() == (_ROOT / "docs" / "patients.csv").read_text()
@@ -77,9 +82,13 @@ def test_every_patient_of_the_development_data_is_written_down(tmp_path: Path, c
 @pytest.mark.parametrize("fold", [1, 2])
 def test_no_patient_is_on_two_sides_with_cutout_cube_and_scan_together(fold: int) -> None:
     listed = SCAN_FOLDS[fold]
-    rows = [row for kind in ("nodules", "cubes") for row in csv.DictReader((_DATA / f"lidc_{kind}" / "nodules.csv").open())]
+    rows = [
+        row for kind in ("nodules", "cubes") for row in csv.DictReader((_DATA / f"lidc_{kind}" / "nodules.csv").open())
+    ]
     for row in rows:
-        assert row["nodule"].startswith(f"{row['patient']}_")  # the lists are by patient, so this is all that could part them
+        assert row["nodule"].startswith(
+            f"{row['patient']}_"
+        )  # the lists are by patient, so this is all that could part them
     members = {name: {row["patient"] for row in rows if listed(row["patient"]) == name} for name in LISTS}
     assert sum(map(len, members.values())) == len({row["patient"] for row in rows})
 
@@ -101,7 +110,8 @@ def test_only_the_cutouts_of_two_nodules_taken_for_one_are_left_out() -> None:
     assert sum(one.cube and one.subsolid for one in used) == 16
 
 
-# Cubes ------------------------------------------------------------------------------------------------------------------
+# Cubes
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_ratings_are_read_whether_their_columns_have_capitals_or_not(tmp_path: Path) -> None:
@@ -150,7 +160,7 @@ def test_a_batch_draws_its_shares_from_cubes_and_masses() -> None:
     other = cutout_places([a_cutout()], "binary")[0]
     cube = cutout_places([_a_cube()], "binary")[0]
     mass = replace(other, mass=True, far=2.0)
-    config = replace(PATCHES, batch=16, background=0.0, afar=0.0, subsolid=0.0, cubes=0.25, masses=0.125, patch=12)
+    config = replace(PATCHES, batch=16, background=0.0, coarse=0.0, subsolid=0.0, cubes=0.25, masses=0.125, patch=12)
     drawn: list[Place] = []
 
     class Watched(Samples):
@@ -162,7 +172,8 @@ def test_a_batch_draws_its_shares_from_cubes_and_masses() -> None:
     assert sum(place.mass for place in drawn) == 2 and 4 <= sum(place.cube for place in drawn) <= 5
 
 
-# Scans with one outlined cancer -----------------------------------------------------------------------------------------
+# Scans with one outlined cancer
+# -----------------------------------------------------------------------------------------
 
 
 def _write_qin(folder: Path, rows: list[str]) -> Path:
@@ -181,7 +192,9 @@ def _write_qin(folder: Path, rows: list[str]) -> Path:
     return folder
 
 
-def test_a_cancer_outlined_by_five_of_nine_algorithms_is_the_reference_and_other_nodules_are_not_known(tmp_path: Path) -> None:
+def test_a_cancer_outlined_by_five_of_nine_algorithms_is_the_reference_and_other_nodules_are_not_known(
+    tmp_path: Path,
+) -> None:
     scan = read_scan(_write_qin(tmp_path / "QIN-LSC-9999", ["1,9,26.0"]))
     assert scan.reference.max() == 1 and not scan.complete
     assert not scan.doubtful.any()  # where algorithms differ is the cancer's margin
@@ -221,8 +234,8 @@ def test_such_scans_come_with_the_labelled_ones_and_through_the_cache(tmp_path: 
 
 
 def test_sure_finds_in_such_a_scan_are_not_learned_as_false_ones(tmp_path: Path) -> None:
-    host = host_of(read_scan(_write_qin(tmp_path / "QIN-LSC-9999", ["1,9,26.0"])), DETECTOR_GRID)
-    assert host.read is False and len(host.nodule_places) > 3
+    training_scan = training_scan_of(read_scan(_write_qin(tmp_path / "QIN-LSC-9999", ["1,9,26.0"])), DETECTOR_GRID)
+    assert training_scan.read is False and len(training_scan.nodule_places) > 3
 
 
 def test_a_mass_is_shown_to_the_generator_from_afar_as_wide_as_a_nodule(tmp_path: Path) -> None:
@@ -251,7 +264,8 @@ def test_a_cubes_mass_is_seen_from_so_far_that_the_cube_fills_the_view() -> None
     assert 51 / 33.6 + 0.1 > max(place.far for place in places) > min(place.far for place in places) > 1
 
 
-# HU in steps ------------------------------------------------------------------------------------------------------------
+# HU in steps
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_hu_come_in_fine_steps_by_the_lungs_and_in_coarse_ones_far_from_them() -> None:
@@ -285,18 +299,22 @@ def test_steps_change_the_hu_of_a_detectors_sample_by_no_more_than_half_a_step_a
 
 
 def test_a_host_far_from_its_lungs_is_shown_in_coarse_steps() -> None:
-    host = a_host()
-    off_lungs = far_from_lungs(host.lungs, (0.7, 0.7, host.slice_mm))
-    assert off_lungs.shape == tuple(-(-size // step) for size, step in zip(host.hu.shape, (1, COARSE, COARSE), strict=True))
+    training_scan = a_training_scan()
+    off_lungs = far_from_lungs(training_scan.lungs, (0.7, 0.7, training_scan.slice_mm))
+    assert off_lungs.shape == tuple(
+        -(-size // step) for size, step in zip(training_scan.hu.shape, (1, COARSE, COARSE), strict=True)
+    )
     assert not off_lungs.any()  # its wall is 14 mm thick
-    narrow = replace(host, lungs=host.lungs & (np.arange(200) < 100))
-    assert far_from_lungs(narrow.lungs, (0.7, 0.7, host.slice_mm)).any()
+    narrow = replace(training_scan, lungs=training_scan.lungs & (np.arange(200) < 100))
+    assert far_from_lungs(narrow.lungs, (0.7, 0.7, training_scan.slice_mm)).any()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_so_many_of_the_generators_samples_come_in_steps(share: float) -> None:
     place = cutout_places([replace(_a_cube(), ct=CT(np.full((51, 51, 51), -853, np.int16), _GRID))], "binary")[0]
-    still = Augmentation(rotation=0, translation=0, scale=1, hu_shift=0, hu_scale=0, noise=0, sharpness=0, rounding=share)
+    still = Augmentation(
+        rotation=0, translation=0, scale=1, hu_shift=0, hu_scale=0, noise=0, sharpness=0, rounding=share
+    )
     images, _ = batch([place], NetworkGrid("fixed", 1.2), 8, still, [0] * 400, (2,))
     hu = images[:, 0, 1, 4, 4] * 1400 - 1000
     assert float((hu.round() % 8 == 0).float().mean()) == pytest.approx(share, abs=0.08)
@@ -313,14 +331,17 @@ def test_whole_scans_are_shown_to_the_generator_in_coarse_steps_far_from_the_lun
     assert set(np.unique(shown)) == {0, 24}  # 27 in steps of 64, and of 8
 
 
-# One small file ---------------------------------------------------------------------------------------------------------
+# One small file
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_packed_is_read_as_it_was_and_trained_from(tmp_path: Path) -> None:
     scan = read_scan(_write_qin(tmp_path / "QIN-LSC-9999", ["1,9,26.0"]))
     lungs = np.zeros(scan.ct.hu.shape, np.uint8)
     lungs[:, 30:50, 30:50] = 1
-    wide = replace(_a_cube(), ct=CT(np.random.default_rng(0).integers(-32768, 32768, (51, 51, 51)).astype(np.int16), _GRID))
+    wide = replace(
+        _a_cube(), ct=CT(np.random.default_rng(0).integers(-32768, 32768, (51, 51, 51)).astype(np.int16), _GRID)
+    )
     packed = Packed([wide, a_cutout()], [_a_cube(1.5)], mass_places(scan, lungs, seed=0, views=12), ["QIN-LSC-9999"])
     write_packed(tmp_path / "packed.npz", packed)
     read = read_packed(tmp_path / "packed.npz")
@@ -350,7 +371,17 @@ def test_the_generator_is_trained_from_one_packed_file(tmp_path: Path, capsys: p
     runs = []
     for source in (tmp_path / "data", file):
         output = tmp_path / source.stem
-        words = ["train", "generator", "--data", str(source), "--output", str(output / "run"), "--variant", "l-mse", *small]
+        words = [
+            "train",
+            "generator",
+            "--data",
+            str(source),
+            "--output",
+            str(output / "run"),
+            "--variant",
+            "l-mse",
+            *small,
+        ]
         assert main(words) == 0
         runs.append([row["mse"] for row in log_rows(output / "run")])
     assert runs[0] == runs[1] and len(runs[0]) == 2

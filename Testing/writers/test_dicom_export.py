@@ -43,7 +43,9 @@ def scanned(folder, grid, **tags):
     ct = read_ct(folder)
     k, j, i = np.indices(SHAPE)
     there = np.rint(made.ct.to_ijk(ct.to_ras(np.stack([i, j, k], -1)))).astype(int)
-    labels, heterogeneity = (array[tuple(np.moveaxis(there[..., ::-1], -1, 0))] for array in (made.labels, made.heterogeneity))
+    labels, heterogeneity = (
+        array[tuple(np.moveaxis(there[..., ::-1], -1, 0))] for array in (made.labels, made.heterogeneity)
+    )
     return replace(made, ct=ct, labels=labels, heterogeneity=heterogeneity)
 
 
@@ -96,7 +98,9 @@ def test_every_frame_names_the_ct_slice_that_it_was_drawn_on(written):
     for group in segmentation.PerFrameFunctionalGroupsSequence:
         drawn_on = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
         np.testing.assert_allclose(
-            np.array(corners[drawn_on], float), np.array(group.PlanePositionSequence[0].ImagePositionPatient, float), atol=1e-3
+            np.array(corners[drawn_on], float),
+            np.array(group.PlanePositionSequence[0].ImagePositionPatient, float),
+            atol=1e-3,
         )
 
 
@@ -186,7 +190,9 @@ def test_no_person_but_the_patient_is_named_and_the_observer_is_a_device(axial):
     for made in axial[2:]:
         names = {element.keyword: str(element.value) for element in made.iterall() if element.VR == "PN"}
         assert {name: value for name, value in names.items() if value} == {"PatientName": "Doe^Jane"}
-    observers = [item for item in axial[3].ContentSequence if item.ConceptNameCodeSequence[0].CodeMeaning == "Observer Type"]
+    observers = [
+        item for item in axial[3].ContentSequence if item.ConceptNameCodeSequence[0].CodeMeaning == "Observer Type"
+    ]
     assert [code(item.ConceptCodeSequence) for item in observers] == [("121007", "DCM")]
 
 

@@ -115,7 +115,9 @@ def test_whatever_the_library_says_is_one_sentence(small, tmp_path: Path, monkey
 
     result, source = small()
     monkeypatch.setattr("lnhg.writers.dicom.dicom_sr", fails)
-    with pytest.raises(InputError, match=r"^The headers in ct do not allow DICOM objects \(.*\); export the CT again\.$"):
+    with pytest.raises(
+        InputError, match=r"^The headers in ct do not allow DICOM objects \(.*\); export the CT again\.$"
+    ):
         write_dicom(result, source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -38,15 +38,21 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("name", ["labels.nrrd", "report.html", "nodules.csv", "result.json", "scene.mrb", "generated.nrrd"])
-def test_a_foreign_file_of_the_name_of_a_result_is_named_and_left_alone(tmp_path: Path, result: Result, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["labels.nrrd", "report.html", "nodules.csv", "result.json", "scene.mrb", "generated.nrrd"]
+)
+def test_a_foreign_file_of_the_name_of_a_result_is_named_and_left_alone(
+    tmp_path: Path, result: Result, name: str
+) -> None:
     (tmp_path / name).write_text("mine")
     (tmp_path / "notes.txt").write_text("mine too")
     before = contents(tmp_path)
     for attempt in (lambda: check_folder(tmp_path), lambda: save(result, tmp_path)):
         with pytest.raises(InputError) as refused:
             attempt()
-        assert str(refused.value).startswith(f"{name} in {tmp_path} would be replaced") and str(refused.value).endswith(".")
+        assert str(refused.value).startswith(f"{name} in {tmp_path} would be replaced") and str(refused.value).endswith(
+            "."
+        )
         assert contents(tmp_path) == before
 
 
@@ -113,7 +119,9 @@ def test_segment_refuses_before_it_reads_the_ct_even_where_the_ct_itself_would_b
 @pytest.mark.parametrize("name", ["labels.nrrd", "heterogeneity.nrrd"])
 def test_files_of_two_runs_are_not_read_as_one_result(tmp_path: Path, result: Result, name: str) -> None:
     save(result, tmp_path / "one")
-    other = replace(result, labels=result.labels[:, :, ::-1].copy(), heterogeneity=result.heterogeneity[:, :, ::-1].copy())
+    other = replace(
+        result, labels=result.labels[:, :, ::-1].copy(), heterogeneity=result.heterogeneity[:, :, ::-1].copy()
+    )
     save(other, tmp_path / "two")
     shutil.copy(tmp_path / "two" / name, tmp_path / "one" / name)
     with pytest.raises(

@@ -283,7 +283,9 @@ def text_chunks(png):
 
 def places_of(text, paths):
     needle = text.lower().encode()
-    return {name for name, path in paths.items() if any(needle in part.lower() for part in bytes_within(path.read_bytes()))}
+    return {
+        name for name, path in paths.items() if any(needle in part.lower() for part in bytes_within(path.read_bytes()))
+    }
 
 
 def test_nothing_that_names_a_person_is_in_any_file(tmp_path):

@@ -15,7 +15,7 @@ from PIL import Image
 from host.handmade import BALLS, GRIDS, SHAPE, handmade_result
 from lnhg.core.nodule import header
 from lnhg.options import Options
-from lnhg.stages.axial import axial_view
+from lnhg.stages.axial import axial_order
 from lnhg.stages.heterogeneity import rim_mask
 from lnhg.writers.colours import jet
 from lnhg.writers.pictures import PIXELS, nodule_planes, write_sheet
@@ -123,7 +123,11 @@ def test_every_column_of_the_table_is_on_the_page(page):
     [
         (Options(), "strong: G(x) far below its maximum", "over all nodules of this scan"),
         (Options(normalisation="nodule"), "weak: G(x) near its maximum", "over each nodule by itself"),
-        (Options(heterogeneity="intensity", normalisation="slice"), "G(x) near its minimum", "over each whole axial slice"),
+        (
+            Options(heterogeneity="intensity", normalisation="slice"),
+            "G(x) near its minimum",
+            "over each whole axial slice",
+        ),
     ],
 )
 def test_the_legend_says_which_map_it_is_and_over_what_range(result, planes, options, ends, normalisation):
@@ -235,7 +239,7 @@ def reordered(result):
         return np.ascontiguousarray(array[::-1].transpose(1, 2, 0))  # [row, column, slice]: slices along columns
 
     ct = replace(result.ct, hu=moved(result.ct.hu), ijk_to_ras=matrix[:, [2, 0, 1, 3]])
-    assert axial_view(ct).ct.hu.shape == SHAPE
+    assert axial_order(ct).ct.hu.shape == SHAPE
     return replace(result, ct=ct, labels=moved(result.labels), heterogeneity=moved(result.heterogeneity))
 
 
@@ -275,7 +279,9 @@ def test_the_map_keeps_its_values_up_to_the_outline_and_is_hidden_beyond(result)
 
 def test_a_hidden_rim_is_clear_in_the_map_and_leaves_the_core_as_it_was(result, planes):
     rim = rim_mask(result.labels, result.ct.spacing, result.options.rim)
-    hidden = replace(result, heterogeneity=np.where(rim, np.float32(-1), result.heterogeneity), options=Options(hide_rim=True))
+    hidden = replace(
+        result, heterogeneity=np.where(rim, np.float32(-1), result.heterogeneity), options=Options(hide_rim=True)
+    )
     views = nodule_planes(hidden)
     for plane, before in zip(views[1], planes[1], strict=True):
         shown = plane.heterogeneity >= 0

@@ -23,8 +23,12 @@ from lnhg.stages.heterogeneity import raw_ct_map
 from lnhg.writers.read_back import load_result
 from lnhg.writers.results import FILES, FILES_FOR_SCENE, save
 
-CANDIDATES = ({"score": 0.93, "origin": "detector", "centre_ras": [1.5, -2.0, 3.25], "boxes_ras": [[[0.0, 1.0, 2.0]] * 4]},)
-OPTIONS = Options(weights=Path("mine"), roi=(-10.0, 10.0, -20.0, 20.0, -30.0, 30.0), slices=(3, 17), full_generator=True)
+CANDIDATES = (
+    {"score": 0.93, "origin": "detector", "centre_ras": [1.5, -2.0, 3.25], "boxes_ras": [[[0.0, 1.0, 2.0]] * 4]},
+)
+OPTIONS = Options(
+    weights=Path("mine"), roi=(-10.0, 10.0, -20.0, 20.0, -30.0, 30.0), slices=(3, 17), full_generator=True
+)
 
 
 def a_result(grid: str = "oblique", **changes: object) -> Result:
@@ -120,7 +124,9 @@ def test_a_volume_turned_about_the_middle_of_the_ct_is_refused(tmp_path):
 def test_a_volume_of_another_size_is_refused(tmp_path):
     result = a_result()
     save(result, tmp_path, for_scene=True)
-    with pytest.raises(InputError, match=r"sizes of labels.nrrd and the CT differ \(50 x 60 x 20 and 50 x 60 x 19 voxels\)"):
+    with pytest.raises(
+        InputError, match=r"sizes of labels.nrrd and the CT differ \(50 x 60 x 20 and 50 x 60 x 19 voxels\)"
+    ):
         load_result(tmp_path, CT(result.ct.hu[1:], result.ct.ijk_to_ras))
 
 

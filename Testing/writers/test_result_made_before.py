@@ -54,7 +54,9 @@ def test_a_result_folder_of_the_first_version_is_read(folder):
     assert len(result.nodules) == len(table) == result.labels.max() == 2
     for nodule, row in zip(result.nodules, table, strict=True):
         now = dict(zip([column.title for column in columns()], as_row(nodule), strict=True))
-        assert {title: str(now[title]) for title in row if title in now} == {title: row[title] for title in row if title in now}
+        assert {title: str(now[title]) for title in row if title in now} == {
+            title: row[title] for title in row if title in now
+        }
     assert ((result.heterogeneity >= 0) == (result.labels > 0)).all()
     assert {name: getattr(result.options, name) for name in made_before.OPTIONS} == made_before.OPTIONS
     assert result.warnings[0] == "Slices are thick."

@@ -52,7 +52,9 @@ def columns() -> tuple[Column, ...]:
         figure("size", _("mm"), _("Mean of long and short axis, mm"), lambda row: row.size_mm, 1),
         words("type", _("Type"), _("Solid, part-solid or ground glass"), lambda row: row.type),
         figure("score", _("Score"), _("How sure the detector was, 0 to 1"), lambda row: row.score, 2),
-        figure("heterogeneity", _("Het."), _("Mean of the heterogeneity map in the core"), lambda row: row.heterogeneity, 2),
+        figure(
+            "heterogeneity", _("Het."), _("Mean of the heterogeneity map in the core"), lambda row: row.heterogeneity, 2
+        ),
         words("verdict", _("Verdict"), _("What you said of it"), lambda row: verdict_text(row.verdict)),
         figure("volume", _("mm³"), _("Volume, mm³"), lambda row: row.nodule.volume, 0),
         figure("long_axis", _("Long mm"), _("Long axis, mm"), lambda row: row.nodule.long_axis, 1),

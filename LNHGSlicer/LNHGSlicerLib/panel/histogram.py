@@ -26,7 +26,11 @@ def histogram_picture(counts: Sequence[int], edges: Sequence[float], color_node:
     painter.fillRect(_MARGIN, floor, _WIDTH - 2 * _MARGIN, 1, grey)
     painter.setPen(grey)
     baseline = _HEIGHT - _MARGIN
-    for position, value in ((_MARGIN, edges[0]), (_WIDTH // 2 - 8, (edges[0] + edges[-1]) / 2), (_WIDTH - 24, edges[-1])):
+    for position, value in (
+        (_MARGIN, edges[0]),
+        (_WIDTH // 2 - 8, (edges[0] + edges[-1]) / 2),
+        (_WIDTH - 24, edges[-1]),
+    ):
         painter.drawText(position, baseline, f"{value:.1f}")
     painter.end()
     return picture

@@ -47,7 +47,9 @@ class InstallGroup:
         self.ui.installGroup.setVisible(self.needed)
         sizes = ", ".join(_("{name} ({size} MB)").format(name=one.name, size=one.megabytes) for one in self._missing)
         self._tell(_("This module needs, besides Slicer: {sizes}.").format(sizes=sizes))
-        self.ui.installButton.setText(_("Install (about {size} MB)").format(size=sum(one.megabytes for one in self._missing)))
+        self.ui.installButton.setText(
+            _("Install (about {size} MB)").format(size=sum(one.megabytes for one in self._missing))
+        )
 
     def _tell(self, sentence: str) -> None:
         self.ui.missingLabel.setText(sentence)

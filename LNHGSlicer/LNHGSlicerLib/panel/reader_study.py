@@ -104,7 +104,9 @@ class StudyGroup:
         reason = "" if ready else _("Write your name first.")
         for box in (self.ui.scoreSlider, self.ui.impressionBox, self.ui.commentEdit, self.ui.rateButton):
             box.setEnabled(ready)
-        self.ui.rateButton.setToolTip(reason or _("Keep the rating of this nodule and go to the next one (Shift+Return)."))
+        self.ui.rateButton.setToolTip(
+            reason or _("Keep the rating of this nodule and go to the next one (Shift+Return).")
+        )
         folder = self.ui.exportFolderEdit.property("currentPath")
         self.ui.studyExportButton.setEnabled(ready and bool(folder))
         count = (self._study.rated, self._study.total) if self._study is not None else (0, 0)

@@ -284,7 +284,12 @@ class ReviewGroup:
         events = slicer.vtkSegmentation
         self._outlines_watch.follow(
             None if nodes is None else nodes.segmentation,
-            *(events.SourceRepresentationModified, events.RepresentationModified, events.SegmentAdded, events.SegmentRemoved),
+            *(
+                events.SourceRepresentationModified,
+                events.RepresentationModified,
+                events.SegmentAdded,
+                events.SegmentRemoved,
+            ),
         )
 
     def _set_up_table(self) -> None:

@@ -376,7 +376,8 @@ class Panel(VTKObservationMixin):
             reason or _("Find and outline the nodules of this CT, and map what is inside them (Shift+S).")
         )
         self.ui.addNoduleButton.setToolTip(
-            reason or _("Click on a nodule in a slice view: it is segmented even where the detector saw nothing (Shift+D).")
+            reason
+            or _("Click on a nodule in a slice view: it is segmented even where the detector saw nothing (Shift+D).")
         )
         self.ui.addNoduleButton.setText(_("Click on the nodule...") if self.place.waiting else _("Add nodule here..."))
         self._hide_results_from_selector()
@@ -388,7 +389,9 @@ class Panel(VTKObservationMixin):
 
     def _hide_results_from_selector(self) -> None:
         """The maps are volumes too, but no CTs."""
-        hidden = [node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if not _may_be_ct(node)]
+        hidden = [
+            node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if not _may_be_ct(node)
+        ]
         proxy = self.ui.ctSelector.sortFilterProxyModel()
         if sorted(proxy.property("hiddenNodeIDs") or ()) != sorted(hidden):
             proxy.setProperty("hiddenNodeIDs", hidden)
@@ -421,7 +424,9 @@ class Panel(VTKObservationMixin):
     def _on_cursor(self, crosshair: Any, event: Any) -> None:
         ras = [0.0, 0.0, 0.0]
         value = self.review.value_at(ras) if crosshair.GetCursorPositionRAS(ras) else None
-        self.ui.valueLabel.setText(_("Under the pointer: {value}").format(value="–" if value is None else f"{value:.2f}"))
+        self.ui.valueLabel.setText(
+            _("Under the pointer: {value}").format(value="–" if value is None else f"{value:.2f}")
+        )
 
 
 def _may_be_ct(node: Any) -> bool:
@@ -442,7 +447,7 @@ def _stage(name: str) -> str:
         "lungs": _("Finding the lungs"),
         "detect": _("Looking for nodules"),
         "generate": _("Drawing the nodules"),
-        "fuse": _("Putting finds together"),
+        "fuse": _("Putting detections together"),
         "measure": _("Measuring"),
     }
     return stages.get(name, name)

@@ -64,7 +64,9 @@ def export_dicom(nodes: SceneNodes, folder: Path) -> Path:
     try:
         from DICOMSegmentationPlugin import DICOMSegmentationExporter
     except ImportError as error:
-        raise LNHGError(_("Slicer cannot write DICOM SEG here; install the extension QuantitativeReporting.")) from error
+        raise LNHGError(
+            _("Slicer cannot write DICOM SEG here; install the extension QuantitativeReporting.")
+        ) from error
     _check_dicom_files(nodes.ct)
     Review(nodes).update()
     left = [one for one, verdict in verdicts(nodes).items() if verdict != REJECTED]
@@ -97,7 +99,9 @@ def _check_dicom_files(ct_node: Any) -> None:
     """Raise InputError if the CT did not come from DICOM, or its files are no longer there for the exporter to read."""
     names = (ct_node.GetAttribute("DICOM.instanceUIDs") or "").split()
     if not names:
-        raise InputError(_("The CT was not loaded from DICOM; load it with Slicer's DICOM module and segment it there."))
+        raise InputError(
+            _("The CT was not loaded from DICOM; load it with Slicer's DICOM module and segment it there.")
+        )
     database = getattr(slicer, "dicomDatabase", None)
     if database is not None and not all(database.fileForInstance(name) for name in names):
         raise InputError(_("The DICOM files of the CT are not in Slicer's DICOM database; import them there again."))

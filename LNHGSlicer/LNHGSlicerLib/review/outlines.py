@@ -1,4 +1,6 @@
-"""The voxels of segments, box by box on the grid of the CT: CTs are large and nodules small, and readers do not wait."""
+"""The voxels of segments, box by box on the grid of the CT: CTs are large and nodules small, and readers do not
+wait.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
 from lnhg.core.boxes import Box, label_boxes
-from lnhg.stages.axial import AxialView
+from lnhg.stages.axial import AxialOrder
 
 from ..scene.nodes import SceneNodes, grid_of_node, label_image, voxels_of
 
@@ -38,7 +40,9 @@ class Outline:
 
 
 class Outlines:
-    """The outlines of a result as they are now. A labelmap that has not changed since the last look is not read again."""
+    """The outlines of a result as they are now. A labelmap that has not changed since the last look is not read
+    again.
+    """
 
     def __init__(self, nodes: SceneNodes) -> None:
         self._nodes = nodes
@@ -53,7 +57,9 @@ class Outlines:
         """The outlines of several segments."""
         segmentation = self._nodes.segmentation.GetSegmentation()
         found = {one: self._of(segmentation.GetSegment(one)) for one in segment_ids}
-        there = {segmentation.GetNthSegment(n).GetRepresentation(_VOXELS) for n in range(segmentation.GetNumberOfSegments())}
+        there = {
+            segmentation.GetNthSegment(n).GetRepresentation(_VOXELS) for n in range(segmentation.GetNumberOfSegments())
+        }
         self._seen = {image: seen for image, seen in self._seen.items() if image in there}
         return {one: self._resampled(one) if outline is _ELSEWHERE else outline for one, outline in found.items()}
 
@@ -110,10 +116,15 @@ def set_outline(nodes: SceneNodes, segment_id: str, outline: Outline) -> None:
     logic.SetBinaryLabelmapToSegment(image, nodes.segmentation, segment_id, logic.MODE_REPLACE)
 
 
-def as_labels(view: AxialView, outlines: Iterable[Outline | None]) -> dict[int, Outline]:
-    """Outlines in the axial view, numbered from 1, as a label map holds them: what two share belongs to the later one."""
+def as_labels(view: AxialOrder, outlines: Iterable[Outline | None]) -> dict[int, Outline]:
+    """Outlines in the axial view, numbered from 1, as a label map holds them: what two share belongs to the later
+    one.
+    """
     there = {number: one for number, one in enumerate(outlines, 1) if one is not None}
-    return {number: Outline(view.box_forth(one.box), view.forth(one.mask)) for number, one in _exclusive(there).items()}
+    return {
+        number: Outline(view.box_to_axial(one.box), view.to_axial(one.mask))
+        for number, one in _exclusive(there).items()
+    }
 
 
 def common_voxels(one: Outline, other: Outline) -> int:

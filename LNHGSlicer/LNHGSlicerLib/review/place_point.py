@@ -68,7 +68,9 @@ class PointPlacement(VTKObservationMixin):
             self._end_soon()
 
     def _end_soon(self) -> None:
-        """Slicer's own code still uses the markup while it tells of it: it must not be removed before that has ended."""
+        """Slicer's own code still uses the markup while it tells of it: it must not be removed before that has
+        ended.
+        """
         if not self._ending:
             self._ending = True
             qt.QTimer.singleShot(0, self._end)

@@ -85,7 +85,9 @@ class ReaderStudy:
         self._at = None
 
     def rate(self, segment_id: str, *, score: float | None, impression: str | None, comment: str = "") -> None:
-        """Keep a rating in place of an earlier one. Raises InputError for a score or an impression that there is not."""
+        """Keep a rating in place of an earlier one. Raises InputError for a score or an impression that there is
+        not.
+        """
         if score is not None and not 0 <= score <= 100:
             raise InputError(f"The score {score:g} is not from 0 to 100.")
         if impression is not None and impression not in IMPRESSIONS:

@@ -16,7 +16,7 @@ import vtk
 
 from lnhg.core.nodule import Nodule, as_row, header
 from lnhg.errors import InputError
-from lnhg.stages.axial import AxialView, axial_view
+from lnhg.stages.axial import AxialOrder, axial_order
 from lnhg.stages.heterogeneity import figures, map_of_outlines
 from lnhg.stages.lungs import lung_regions
 from lnhg.stages.measurement import measure_nodules
@@ -76,7 +76,7 @@ class _Before:
 class _Scan:
     """The CT in the axial view, and its lungs."""
 
-    view: AxialView
+    view: AxialOrder
     lungs: np.ndarray
 
 
@@ -165,7 +165,8 @@ class Review:
             self._draw_maps()
 
     def take_over(self, segment_id: str | None, outline: Outline | None, nodule: Nodule, verdict: str) -> int:
-        """Give a nodule the outline and verdict of an earlier review; without `segment_id` it is added. Returns its number.
+        """Give a nodule the outline and verdict of an earlier review; without `segment_id` it is added. Returns its
+        number.
 
         The maps are not drawn anew. `nodule` is its row in that review.
         """
@@ -240,7 +241,9 @@ class Review:
         how = (options.heterogeneity, options.normalisation)
         raw_ct = map_of_outlines(view.ct.hu, labels.shape, parts, *how, raw_ct=True)
         image = self.nodes.generated
-        heterogeneity = raw_ct if image is None else map_of_outlines(view.forth(_array(image)), labels.shape, parts, *how)
+        heterogeneity = (
+            raw_ct if image is None else map_of_outlines(view.to_axial(_array(image)), labels.shape, parts, *how)
+        )
         (row,) = measure_nodules(
             view.ct,
             labels,
@@ -262,7 +265,7 @@ class Review:
 
     @cached_property
     def _scan(self) -> _Scan:
-        view = axial_view(ct_of_node(self.nodes.ct))
+        view = axial_order(ct_of_node(self.nodes.ct))
         return _Scan(view, lung_regions(view.ct))
 
 
@@ -313,7 +316,9 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
     before, now = Review(old), Review(new)
     before.update()
     former, found = before.rows(), now.rows()
-    partners = _partners([before._outlines[row.segment_id] for row in former], [now._outlines[row.segment_id] for row in found])
+    partners = _partners(
+        [before._outlines[row.segment_id] for row in former], [now._outlines[row.segment_id] for row in found]
+    )
     inside = [_within(new, before._outlines[row.segment_id]) for row in former]
     nodules = {nodule.id: nodule for nodule in old.rows}
     kept, not_found = [], []
@@ -327,7 +332,9 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
             not_found.append(number)
     if kept:
         now._draw_maps()
-    left = [(row.number, inside[index]) for index, row in enumerate(former) if index not in partners and row.verdict == OPEN]
+    left = [
+        (row.number, inside[index]) for index, row in enumerate(former) if index not in partners and row.verdict == OPEN
+    ]
     return Changes(
         tuple(kept),
         tuple(not_found),
@@ -410,7 +417,9 @@ def _write_row(table_node: Any, nodule: Nodule) -> None:
             column.SetValue(row, str(cell))
         elif cell == "" and column.IsA("vtkIntArray"):
             _replace(
-                table, column, [*_cells(column, row), float("nan"), *_cells(column, table_node.GetNumberOfRows(), row + 1)]
+                table,
+                column,
+                [*_cells(column, row), float("nan"), *_cells(column, table_node.GetNumberOfRows(), row + 1)],
             )
         else:
             column.SetValue(row, float("nan") if cell == "" else cell)

@@ -1,4 +1,6 @@
-"""What readers say of each nodule of a result, and how long they looked at it; tags of its segment, saved with the scene."""
+"""What readers say of each nodule of a result, and how long they looked at it; tags of its segment, saved with the
+scene.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _TAG, _SECONDS = "LNHG.Verdict", "LNHG.Seconds"
 
 def verdicts(nodes: SceneNodes) -> Mapping[str, str]:
     """The verdict of each segment of a result, by segment ID."""
-    return {segment_id: verdict_of(nodes, segment_id) for segment_id in nodes.segmentation.GetSegmentation().GetSegmentIDs()}
+    return {
+        segment_id: verdict_of(nodes, segment_id) for segment_id in nodes.segmentation.GetSegmentation().GetSegmentIDs()
+    }
 
 
 def verdict_of(nodes: SceneNodes, segment_id: str) -> str:

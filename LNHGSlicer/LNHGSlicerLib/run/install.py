@@ -24,7 +24,8 @@ from lnhg.errors import LNHGError
 
 _LIST = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
 _LINE = re.compile(
-    r"(?P<name>[\w.-]+)>=(?P<least>[\d.]+)\s+# (?P<module>\w+), (?P<megabytes>\d+)( with CUDA, (?P<without>\d+) without)?"
+    r"(?P<name>[\w.-]+)>=(?P<least>[\d.]+)\s+# (?P<module>\w+), (?P<megabytes>\d+)( with CUDA, (?P<without>\d+) "
+    r"without)?"
 )
 # Through the extension PyTorch, which knows which build fits the computer.
 _TORCH = ("torch", "torchvision")
@@ -35,7 +36,9 @@ _SUMS = "SHA256SUMS"
 
 @dataclass(frozen=True)
 class Requirement:
-    """A package: its name for pip, the oldest version that will do, its name for import, and about how much is loaded."""
+    """A package: its name for pip, the oldest version that will do, its name for import, and about how much is
+    loaded.
+    """
 
     name: str
     least: str
@@ -74,7 +77,10 @@ def has_cuda() -> bool:
     """Whether there is an NVIDIA GPU with a driver, which is asked in the way of the extension PyTorch."""
     words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv"]
     try:
-        return sys.platform != "darwin" and subprocess.run(words, capture_output=True, check=False, timeout=20).returncode == 0
+        return (
+            sys.platform != "darwin"
+            and subprocess.run(words, capture_output=True, check=False, timeout=20).returncode == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -139,7 +145,8 @@ class Installer:
 
 
 def verify(folder: Path) -> dict[str, str]:
-    """Check every file of a folder against the SHA-256 that its file SHA256SUMS gives (`sha256sum`); returns these by name.
+    """Check every file of a folder against the SHA-256 that its file SHA256SUMS gives (`sha256sum`); returns these by
+    name.
 
     Hidden files, as disks get them from some systems, are passed over: neither pip nor we take them.
     Raises LNHGError for a file that differs, is not in the list, or is in the list and not in the folder.
@@ -150,11 +157,15 @@ def verify(folder: Path) -> dict[str, str]:
             name.lstrip("*").removeprefix("./"): digest.lower()
             for digest, name in (line.split(maxsplit=1) for line in lines if line)
         }
-        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
+        files = {
+            path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() or path.is_symlink()
+        }
         unlisted = {name for name in files - set(sums) if not name.rpartition("/")[2].startswith(".")} - {_SUMS}
         outside = {name for name in sums if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute()}
         inside = {name: digest for name, digest in sums.items() if name not in outside}
-        wrong = sorted(unlisted | outside | {name for name, digest in inside.items() if _sha256(folder / name) != digest})
+        wrong = sorted(
+            unlisted | outside | {name for name, digest in inside.items() if _sha256(folder / name) != digest}
+        )
     except (OSError, ValueError) as error:
         raise LNHGError(
             _("The folder {folder} cannot be checked ({error}); it needs wheels and their list {list}.").format(
@@ -164,14 +175,17 @@ def verify(folder: Path) -> dict[str, str]:
     if wrong:
         raise LNHGError(
             _(
-                "{names}: not the file that {list} names (SHA-256 differs). Copy the folder again; nothing was installed."
+                "{names}: not the file that {list} names (SHA-256 differs). Copy the folder again; nothing was "
+                "installed."
             ).format(names=", ".join(wrong), list=_SUMS)
         )
     return sums
 
 
 def _from_folder(folder: Path, sums: Mapping[str, str]) -> None:
-    """Install the wheels of a checked folder: no index, no source packages, and each file with the hash it was checked by."""
+    """Install the wheels of a checked folder: no index, no source packages, and each file with the hash it was checked
+    by.
+    """
     pins: dict[str, list[str]] = {}
     for name, digest in sums.items():
         parts = PurePosixPath(name).name.removesuffix(".whl").split("-")
@@ -181,7 +195,16 @@ def _from_folder(folder: Path, sums: Mapping[str, str]) -> None:
         listed = Path(temporary) / "requirements.txt"
         lines = (" ".join([pin, *hashes]) for pin, hashes in pins.items())
         listed.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        words = ["--no-index", "--only-binary", ":all:", "--find-links", str(folder), "--require-hashes", "-r", str(listed)]
+        words = [
+            "--no-index",
+            "--only-binary",
+            ":all:",
+            "--find-links",
+            str(folder),
+            "--require-hashes",
+            "-r",
+            str(listed),
+        ]
         slicer.util.pip_install(words)
 
 
@@ -193,7 +216,9 @@ def _from_internet(wanted: Sequence[Requirement], tell: Callable[[str], object])
     if any(one.name in _TORCH for one in wanted):
         tell(_("Installing PyTorch; this can take some minutes..."))
         least = {one.name: f">={one.least}" for one in requirements()}
-        _pytorch().installTorch(torchVersionRequirement=least["torch"], torchvisionVersionRequirement=least["torchvision"])
+        _pytorch().installTorch(
+            torchVersionRequirement=least["torch"], torchvisionVersionRequirement=least["torchvision"]
+        )
     others = [one.for_pip for one in wanted if one.name not in _TORCH]
     if others:
         tell(_("Installing the other packages..."))
@@ -227,7 +252,9 @@ def _slicers_own_kept() -> Iterator[None]:
     before = os.environ.get("PIP_CONSTRAINT")
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
-        constraints.write_text("".join(f"{name}=={version}\n" for name, version in _installed(_SLICERS_OWN)), encoding="utf-8")
+        constraints.write_text(
+            "".join(f"{name}=={version}\n" for name, version in _installed(_SLICERS_OWN)), encoding="utf-8"
+        )
         # As an address: pip takes a path for two where it holds a space.
         os.environ["PIP_CONSTRAINT"] = " ".join(filter(None, (before, constraints.as_uri())))
         try:

@@ -61,7 +61,8 @@ def _annotated(kind: type, option: Field[Any]) -> Any:
 class Parameters:
     """The fields that the widgets of the panel are bound to by their property `SlicerParameterName`.
 
-    Those of the method are made from `lnhg.options.Options`; where that says None, which a spin box cannot show, it is 0 here.
+    Those of the method are made from `lnhg.options.Options`; where that says None, which a spin box cannot show, it is
+    0 here.
     """
 
     ct: slicer.vtkMRMLScalarVolumeNode

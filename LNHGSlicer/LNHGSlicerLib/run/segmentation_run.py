@@ -45,7 +45,9 @@ _END_OF_LOG = 20_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `finished`, `cancelled` or `failed`, a sentence for the reader, and the log if anything is in it."""
+    """How a run ended: `finished`, `cancelled` or `failed`, a sentence for the reader, and the log if anything is in
+    it.
+    """
 
     status: str
     message: str
@@ -189,7 +191,16 @@ class SegmentationRun:
         assert self._folder is not None and self._log is not None
         self._ct = ct_of_values(name, values, grid)
         write_nrrd(self._folder / _CT, self._ct.hu, self._ct.ijk_to_ras, packed=False)
-        words = [_python(), "-m", "LNHGSlicerLib.run.under_slicer", str(os.getpid()), "segment", _CT, "--output", _RESULTS]
+        words = [
+            _python(),
+            "-m",
+            "LNHGSlicerLib.run.under_slicer",
+            str(os.getpid()),
+            "segment",
+            _CT,
+            "--output",
+            _RESULTS,
+        ]
         words += ["--json-progress", "--for-scene", *_arguments(self._options, self._seeds)]
         return Command(words, self._folder, self._log, _environment())
 
@@ -304,7 +315,9 @@ def _temporary() -> str | None:
 
 
 def _python() -> str:
-    """The Python of Slicer as a program: PythonSlicer is on the path of Slicer, its own `sys.executable` may be Slicer."""
+    """The Python of Slicer as a program: PythonSlicer is on the path of Slicer, its own `sys.executable` may be
+    Slicer.
+    """
     return shutil.which("PythonSlicer") or sys.executable
 
 

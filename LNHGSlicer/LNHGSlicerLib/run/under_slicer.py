@@ -1,4 +1,5 @@
-"""The command line `lnhg` as a process beside Slicer: `python -m LNHGSlicerLib.run.under_slicer PID ...` ends with Slicer.
+"""The command line `lnhg` as a process beside Slicer: `python -m LNHGSlicerLib.run.under_slicer PID ...` ends with
+Slicer.
 
 Slicer ends its runs itself; this is for a Slicer that was killed or has crashed.
 """

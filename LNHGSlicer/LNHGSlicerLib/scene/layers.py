@@ -12,7 +12,7 @@ import vtk
 
 from lnhg.core.ct import AIR_HU, CT
 from lnhg.errors import InputError
-from lnhg.stages.axial import axial_view
+from lnhg.stages.axial import axial_order
 from lnhg.stages.heterogeneity import OUTSIDE, map_of_outlines, reach, rim_mask
 
 from ..review.outlines import Outline, Outlines, as_labels, moved_box
@@ -55,7 +55,9 @@ class ViewState:
 
 
 class Layers:
-    """The layers of one result in all slice views. Views change when something is set or `apply` is called, not before."""
+    """The layers of one result in all slice views. Views change when something is set or `apply` is called, not
+    before.
+    """
 
     def __init__(self, nodes: SceneNodes, view_state: ViewState | None = None) -> None:
         self.nodes = nodes
@@ -185,12 +187,12 @@ class Layers:
         Rejected nodules are left out of the maps, but count in the range of the scan: the others keep their colours.
         """
         segment_ids, options = list(self.nodes.segmentation.GetSegmentation().GetSegmentIDs()), self.nodes.options
-        view = axial_view(CT(values_of_node(self.nodes.ct), grid_of_node(self.nodes.ct)))
+        view = axial_order(CT(values_of_node(self.nodes.ct), grid_of_node(self.nodes.ct)))
         found = self.outlines.of_all(segment_ids)
         outlines = as_labels(view, found.values())
         parts = {number: (one.box, one.mask) for number, one in outlines.items()}
         shape, how = view.ct.hu.shape, (kind, normalisation)
-        image = view.forth(slicer.util.arrayFromVolume(self.nodes.generated))
+        image = view.to_axial(slicer.util.arrayFromVolume(self.nodes.generated))
         heterogeneity = map_of_outlines(image, shape, parts, *how)
         raw_ct = map_of_outlines(_HU(view.ct.hu), shape, parts, *how, raw_ct=True)
         values = slicer.util.arrayFromVolume(self.nodes.heterogeneity)
@@ -201,7 +203,7 @@ class Layers:
                 inside = outlines[number].mask
                 if options.hide_rim:
                     inside = inside & ~_rim(outlines[number], shape, view.ct.spacing, options.rim)
-                view.forth(values)[box][inside] = part[inside]
+                view.to_axial(values)[box][inside] = part[inside]
         slicer.util.arrayFromVolumeModified(self.nodes.heterogeneity)
         left = {number: part for number, part in raw_ct.parts.items() if number in shown}
         set_raw_ct(self.nodes.raw_ct, self.nodes.ct, view, replace(raw_ct, parts=left))

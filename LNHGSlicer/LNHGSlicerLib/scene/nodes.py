@@ -25,7 +25,7 @@ from lnhg.core.nodule import Nodule, as_row, from_row, header, note_on_columns
 from lnhg.core.resources import resource
 from lnhg.errors import InputError, LNHGError
 from lnhg.options import Options, options_of_record
-from lnhg.stages.axial import AxialView, axial_view
+from lnhg.stages.axial import AxialOrder, axial_order
 from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap, raw_ct_in_view
 from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, segment_name
 
@@ -156,7 +156,7 @@ class PreparedResult:
 
 def prepare(result: Result, *, with_generated: bool = True) -> PreparedResult:
     """The slow part of `add_result`, without the scene."""
-    view, grid = axial_view(result.ct), slicer.util.vtkMatrixFromArray(result.ct.ijk_to_ras)
+    view, grid = axial_order(result.ct), slicer.util.vtkMatrixFromArray(result.ct.ijk_to_ras)
     boxes = label_boxes(result.labels)
     whole = box_around(boxes.values())
     return PreparedResult(
@@ -171,7 +171,8 @@ def prepare(result: Result, *, with_generated: bool = True) -> PreparedResult:
 
 
 def add_result(ct_node: Any, result: Result, *, with_generated: bool = True) -> SceneNodes:
-    """Add the nodes of `result` to the scene, all or none; `ct_node` is the volume node of the CT that it was made from.
+    """Add the nodes of `result` to the scene, all or none; `ct_node` is the volume node of the CT that it was made
+    from.
 
     They stand beside the CT in the subject hierarchy, under its parent transform, and carry the run's provenance.
     `with_generated`: also G(x), as large as the CT, without which the map cannot be made anew.
@@ -198,7 +199,9 @@ def add_prepared(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
 
 
 def all_results() -> list[SceneNodes]:
-    """Every result in the scene, oldest first, also of a scene that was saved and opened; not one that has lost a node."""
+    """Every result in the scene, oldest first, also of a scene that was saved and opened; not one that has lost a
+    node.
+    """
     found = []
     for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         others = {role: segmentation.GetNodeReference(f"LNHG.{role}") for role in _roles()}
@@ -213,7 +216,8 @@ def results_of(ct_node: Any) -> SceneNodes | None:
 
 
 def voxels_of(nodes: SceneNodes, segment_ids: Sequence[str]) -> np.ndarray:
-    """Integers `[slice, row, column]` on the grid of the CT: 1 in the first of the segments, 2 in the second, ...; else 0.
+    """Integers `[slice, row, column]` on the grid of the CT: 1 in the first of the segments, 2 in the second, ...; else
+    0.
 
     As the segments are now, edited or not.
     """
@@ -236,7 +240,9 @@ def voxels_of(nodes: SceneNodes, segment_ids: Sequence[str]) -> np.ndarray:
 def nodules_of_table(table_node: Any) -> tuple[Nodule, ...]:
     """The rows of a nodule table node, of this version or another (`from_row`)."""
     table, titles = table_node.GetTable(), titles_of_table(table_node)
-    cells = [[table.GetColumnByName(title).GetValue(row) for title in titles] for row in range(table_node.GetNumberOfRows())]
+    cells = [
+        [table.GetColumnByName(title).GetValue(row) for title in titles] for row in range(table_node.GetNumberOfRows())
+    ]
     return tuple(from_row(dict(zip(titles, row, strict=True))) for row in cells)
 
 
@@ -246,7 +252,9 @@ def titles_of_table(table_node: Any) -> list[str]:
 
 
 def show(nodes: SceneNodes) -> None:
-    """Every slice view shows the CT in the lung window with the map half transparent over it; other results are hidden."""
+    """Every slice view shows the CT in the lung window with the map half transparent over it; other results are
+    hidden.
+    """
     for other in all_results():
         other.segmentation.GetDisplayNode().SetVisibility(other.segmentation is nodes.segmentation)
         other.boxes.GetDisplayNode().SetVisibility(False)
@@ -331,7 +339,8 @@ def _add_node(class_name: str, name: str) -> Any:
 def _add_volume(array: np.ndarray, ijk_to_ras: Any, name: str) -> Any:
     node = _add_node("vtkMRMLScalarVolumeNode", name)
     node.SetIJKToRASMatrix(ijk_to_ras)
-    # Before there are voxels: Slicer would look for a window and a threshold in them, for seconds, and neither is wanted.
+    # Before there are voxels: Slicer would look for a window and a threshold in them, for seconds, and neither is
+    # wanted.
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().AutoWindowLevelOff()
     node.GetDisplayNode().AutoThresholdOff()
@@ -340,7 +349,9 @@ def _add_volume(array: np.ndarray, ijk_to_ras: Any, name: str) -> Any:
 
 
 def set_voxels(volume_node: Any, array: np.ndarray) -> None:
-    """Show `array` `[slice, row, column]` in a volume node, in the same memory: of large CTs there is no room for copies."""
+    """Show `array` `[slice, row, column]` in a volume node, in the same memory: of large CTs there is no room for
+    copies.
+    """
     image = vtk.vtkImageData()
     image.SetDimensions(array.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel()))
@@ -371,7 +382,9 @@ def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
 
 
 def _surfaces(labels: np.ndarray, boxes: Mapping[int, tuple[slice, ...]], ijk_to_ras: Any) -> dict[int, Any]:
-    """The closed surface of each label, as Slicer makes it of the voxels in its box: of all voxels each would take as long."""
+    """The closed surface of each label, as Slicer makes it of the voxels in its box: of all voxels each would take as
+    long.
+    """
     alone = slicer.vtkSegmentation()
     for label, box in boxes.items():
         segment = slicer.vtkSegment()
@@ -419,18 +432,18 @@ def _add_raw_ct(ct_node: Any, prepared: PreparedResult) -> Any:
     return node
 
 
-def set_raw_ct(node: Any, ct_node: Any, view: AxialView, raw_ct: NoduleMap) -> None:
+def set_raw_ct(node: Any, ct_node: Any, view: AxialOrder, raw_ct: NoduleMap) -> None:
     """Put a map of the raw CT, made in the axial view, into its volume: cut to the nodules, since CTs are large."""
     values, ijk_to_ras = _cut_raw_ct(grid_of_node(ct_node), view, raw_ct)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
     set_voxels(node, values)
 
 
-def _cut_raw_ct(grid: np.ndarray, view: AxialView, raw_ct: NoduleMap) -> tuple[np.ndarray, np.ndarray]:
+def _cut_raw_ct(grid: np.ndarray, view: AxialOrder, raw_ct: NoduleMap) -> tuple[np.ndarray, np.ndarray]:
     """A map made in the axial view, cut to the nodules, on the CT's `grid`: its values and its IJK to RAS."""
-    k, j, i = view.box_back(raw_ct.box)
+    k, j, i = view.box_from_axial(raw_ct.box)
     corner = grid @ [i.start, j.start, k.start, 1]
-    return view.back(raw_ct[raw_ct.box]), np.column_stack([grid[:, :3], corner])
+    return view.from_axial(raw_ct[raw_ct.box]), np.column_stack([grid[:, :3], corner])
 
 
 def values_in(ct_node: Any, volume_node: Any, box: Box) -> np.ndarray:
@@ -471,7 +484,7 @@ def _add_coloured(ct_node: Any, values: np.ndarray, name: str, title: str) -> An
     return node
 
 
-def _boxes_of(result: Result, view: AxialView) -> Any:
+def _boxes_of(result: Result, view: AxialOrder) -> Any:
     """The boxes of the candidates: each slice's rectangle with walls as high as the slice.
 
     A slice view draws where its plane cuts the model; rectangles without walls would lie in the plane and not be drawn.

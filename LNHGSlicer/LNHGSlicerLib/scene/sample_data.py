@@ -1,4 +1,6 @@
-"""The synthetic chest as a source of Slicer's module Sample Data; it is made on this computer, nothing is downloaded."""
+"""The synthetic chest as a source of Slicer's module Sample Data; it is made on this computer, nothing is
+downloaded.
+"""
 
 from __future__ import annotations
 

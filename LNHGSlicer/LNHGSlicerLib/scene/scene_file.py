@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def write_scene(result: Result, path: Path, *, ct_name: str = "CT") -> None:
-    """Write CT, segmentation, coloured volumes, boxes and nodule table as a Slicer bundle (`.mrb`) at `path`, or nothing.
+    """Write CT, segmentation, coloured volumes, boxes and nodule table as a Slicer bundle (`.mrb`) at `path`, or
+    nothing.
 
     Runs in this process, on a scene of its own. `ct_name` is the only text about the CT's origin in the scene, apart
     from `result.ct.source`. Raises `LNHGError` when the `host` extra is not installed or the file cannot be written.

@@ -62,9 +62,9 @@ def find_scans(inputs: Sequence[str], leave_out: Path, report: Callable[[float],
     """The scans in the inputs, in order, none twice.
 
     Args:
-        inputs: folders (every image file and every CT series in them, however deep), image files, globs of these, and CSV
-            files with a column `ct` or `path` and, if wanted, `name`, `series` and `scan`; a row is one scan, read as by
-            `read_ct`, and its path is relative to the CSV.
+        inputs: folders (every image file and every CT series in them, however deep), image files, globs of these, and
+            CSV files with a column `ct` or `path` and, if wanted, `name`, `series` and `scan`; a row is one scan, read
+            as by `read_ct`, and its path is relative to the CSV.
         leave_out: a folder to pass over: that of the results.
         report: called with the share of the folders looked at, 0 to 1.
 
@@ -91,7 +91,9 @@ def _of_input(text: str, leave_out: Path, report: Callable[[float], None]) -> li
     else:
         raise InputError(f"{text} does not exist; give folders, image files, globs or a CSV.")
     if not scans:
-        raise InputError(f"No CT was found in {text}; give a folder, glob or CSV with DICOM series, NRRD, MHA or NIfTI files.")
+        raise InputError(
+            f"No CT was found in {text}; give a folder, glob or CSV with DICOM series, NRRD, MHA or NIfTI files."
+        )
     return scans
 
 
@@ -109,22 +111,30 @@ def _of_csv(path: Path) -> list[Scan]:
     names, rows = _table(path)
     column = next((name for name in _CT_COLUMNS if name in names), None)
     if column is None:
-        raise InputError(f"{path.name} has no column ct or path (it has {', '.join(names)}); name the column of the CTs so.")
+        raise InputError(
+            f"{path.name} has no column ct or path (it has {', '.join(names)}); name the column of the CTs so."
+        )
     empty = next((number for number, row in enumerate(rows, 1) if not row[column]), None)
     if empty:
         raise InputError(f"Row {empty} of {path.name} names no CT; fill in its column {column} or remove the row.")
     wrong = next((row["scan"] for row in rows if row.get("scan") and not row["scan"].isdecimal()), None)
     if wrong:
-        raise InputError(f"The column scan of {path.name} holds {wrong!r}; give the number of a scan, from 1, or nothing.")
+        raise InputError(
+            f"The column scan of {path.name} holds {wrong!r}; give the number of a scan, from 1, or nothing."
+        )
     places = [_place(path.parent, row[column]) for row in rows]
     return [
-        Scan(row.get("name", ""), place, row.get("series") or None, int(row.get("scan") or 0) or None, root=place.parent)
+        Scan(
+            row.get("name", ""), place, row.get("series") or None, int(row.get("scan") or 0) or None, root=place.parent
+        )
         for place, row in zip(places, rows, strict=True)
     ]
 
 
 def _place(folder: Path, text: str) -> Path:
-    """The path in a list: relative to the list, with ~ for the home folder; backslashes too, as lists of Windows have them."""
+    """The path in a list: relative to the list, with ~ for the home folder; backslashes too, as lists of Windows have
+    them.
+    """
     place = Path(os.path.normpath(folder / os.path.expanduser(text)))  # noqa: PTH111 - leaves a home that is unknown as it is
     return place if place.exists() or "\\" not in text else Path(os.path.normpath(folder / text.replace("\\", "/")))
 
@@ -139,9 +149,12 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         names, rows = _cells(first, separator), list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     except csv.Error as error:
         raise InputError(f"{path.name} is no CSV ({error}); save it as one.") from error
-    # Cells beyond the last column have no name and are left out; so are rows of empty cells, as spreadsheets write them.
+    # Cells beyond the last column have no name and are left out; so are rows of empty cells, as spreadsheets write
+    # them.
     filled = [row for row in rows[1:] if any(cell.strip() for cell in row) or len(row) == 1]
-    return names, [dict(zip(names, (cell.strip() for cell in [*row, *[""] * len(names)]), strict=False)) for row in filled]
+    return names, [
+        dict(zip(names, (cell.strip() for cell in [*row, *[""] * len(names)]), strict=False)) for row in filled
+    ]
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -158,7 +171,9 @@ def _of_folder(top: Path, root: Path, leave_out: Path, report: Callable[[float],
     series: dict[str, list[Slice]] = {}
     damaged: list[Path] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        for done, (folder, (files, slices, whole)) in enumerate(zip(folders, pool.map(_look_into, folders), strict=True), 1):
+        for done, (folder, (files, slices, whole)) in enumerate(
+            zip(folders, pool.map(_look_into, folders), strict=True), 1
+        ):
             images += [Scan("", file, root=root) for file in files]
             for one in slices:
                 series.setdefault(one.texts["SeriesInstanceUID"], []).append(one)
@@ -182,7 +197,14 @@ def _of_series(uid: str, stacks: list[Stack], patients: Collection[tuple[str, st
     if not uid:  # a series without UID cannot be asked for: the folders are read, and the choice is made then
         return [Scan("", _common(folders), folders=folders, root=root)]
     return [
-        Scan("", _common({one.file.parent for one in stack.slices}), uid, number if len(stacks) > 1 else None, folders, root)
+        Scan(
+            "",
+            _common({one.file.parent for one in stack.slices}),
+            uid,
+            number if len(stacks) > 1 else None,
+            folders,
+            root,
+        )
         for number, stack in enumerate(stacks, 1)
         if not (_watches(stack) and _patient(stack) in patients)
     ]
@@ -231,7 +253,9 @@ def _named(scans: list[Scan]) -> list[Scan]:
 
     Where paths say the same of two (series in one folder, files that differ in their ending), a short hash is added.
     """
-    shared = len(list(takewhile(lambda parts: len(set(parts)) == 1, zip(*(scan.root.parts for scan in scans), strict=False))))
+    shared = len(
+        list(takewhile(lambda parts: len(set(parts)) == 1, zip(*(scan.root.parts for scan in scans), strict=False)))
+    )
     names = [safe_name(scan.name) if scan.name else _of_place(scan.place, shared) for scan in scans]
     counts = Counter(name.casefold() for name in names)  # some disks take A and a for the same
     names = [

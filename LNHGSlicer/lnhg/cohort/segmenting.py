@@ -1,9 +1,9 @@
 """A cohort of scans segmented on Dask: one scan at a time on each worker, every result on disk, rows alone travel back.
 
-On one machine `local_client` starts the workers, which talk to each other over TLS with a certificate of this run alone: other
-accounts of the machine can neither read nor give them work. On a cluster they are started apart, and `lnhg batch --scheduler`
-is given their scheduler's address; all machines must see the scans, the results and the weights under the same paths.
-With SLURM (pip install dask-jobqueue), in a Python session that stays open on the login node:
+On one machine `local_client` starts the workers, which talk to each other over TLS with a certificate of this run
+alone: other accounts of the machine can neither read nor give them work. On a cluster they are started apart, and `lnhg
+batch --scheduler` is given their scheduler's address; all machines must see the scans, the results and the weights
+under the same paths. With SLURM (pip install dask-jobqueue), in a Python session that stays open on the login node:
 
     from dask_jobqueue import SLURMCluster
 
@@ -12,8 +12,9 @@ With SLURM (pip install dask-jobqueue), in a Python session that stays open on t
     print(cluster.scheduler_address)  # give this to --scheduler, with --threads 4
     input("Enter ends the cluster")
 
-Each job is a worker of one Dask thread (`cores=1`), so that it takes one scan at a time; `job_cpu=4` books the processors
-that `--threads 4` uses for it. Workers may come and go while a cohort runs. A scheduler of your own trusts whoever reaches
+Each job is a worker of one Dask thread (`cores=1`), so that it takes one scan at a time; `job_cpu=4` books the
+processors that `--threads 4` uses for it. Workers may come and go while a cohort runs. A scheduler of your own trusts
+whoever reaches
 it, and whoever reaches it runs what they like as you: on a network or a machine that others use, set up TLS in Dask's
 configuration (distributed.comm.tls) for scheduler, workers and this command, and give the `tls://` address.
 """
@@ -96,7 +97,9 @@ class SomeFailed(LNHGError):
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one scan: its name, `DONE`, `SKIPPED` or `FAILED`, why it failed, seconds spent on it in this run."""
+    """What became of one scan: its name, `DONE`, `SKIPPED` or `FAILED`, why it failed, seconds spent on it in this
+    run.
+    """
 
     scan: str
     status: str
@@ -138,13 +141,17 @@ class Cohort:
 
 
 def _check_tables(output: Path) -> None:
-    """Raise InputError where a file has the name of a cohort's table and is none, but a list of scans or a data set's table."""
+    """Raise InputError where a file has the name of a cohort's table and is none, but a list of scans or a data set's
+    table.
+    """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; choose a folder for the results.")
     for name, columns in ((TABLE, ["scan", *header()][:2]), (RECORD, [column.name for column in fields(Row)][:2])):
         path = output / name
         if os.path.lexists(path) and (path.is_symlink() or read_csv(path)[0][:2] != columns):
-            raise InputError(f"{path} would be replaced, but is no table of lnhg batch; move it away or choose another folder.")
+            raise InputError(
+                f"{path} would be replaced, but is no table of lnhg batch; move it away or choose another folder."
+            )
 
 
 # ---------------------------------------------------------------- on a worker
@@ -159,7 +166,8 @@ def segment_scan(scan: Scan, cohort: Cohort) -> Row:
         except LNHGError as error:
             status, reason = FAILED, str(error)
         except OSError as error:
-            reason = f"It could not be read or written ({error.strerror or error}); make room, or close what holds its files."
+            told = error.strerror or error
+            reason = f"It could not be read or written ({told}); make room, or close what holds its files."
             status = FAILED
         except Exception as error:  # a fault of one scan must not end the cohort
             logger.exception("scan %s", scan.name)
@@ -174,7 +182,9 @@ def _segmented(scan: Scan, cohort: Cohort) -> str:
     if _is_sealed(folder, sha256, cohort):
         return SKIPPED
     if folder.exists() and not (folder / _SEAL).is_file():
-        raise InputError(f"The folder {scan.name} in {SCANS} was not written by lnhg batch; move it away, or rename the scan.")
+        raise InputError(
+            f"The folder {scan.name} in {SCANS} was not written by lnhg batch; move it away, or rename the scan."
+        )
     result = segment(ct, cohort.options, models=_models(cohort.options.weights, cohort.weights))
     with tempfile.TemporaryDirectory(dir=cohort.output / _WORK) as work:
         made = Path(work) / "made"
@@ -221,7 +231,9 @@ def _models(folder: Path | None, weights: str) -> Models:
     """The networks, loaded once a worker; again when other weights are asked for."""
     models = load_models(folder)
     if digest_of(models.manifests) != weights:
-        raise WeightsError("A worker sees other weights than the machine of the command; give --weights a folder both share.")
+        raise WeightsError(
+            "A worker sees other weights than the machine of the command; give --weights a folder both share."
+        )
     return models
 
 
@@ -229,7 +241,9 @@ def _models(folder: Path | None, weights: str) -> Models:
 
 
 def shared_out(scans: int, workers: int | None = None, threads: int | None = None) -> tuple[int, int]:
-    """Workers for so many scans on this machine, and CPU threads each; None: as cores and free memory allow, one to a GPU."""
+    """Workers for so many scans on this machine, and CPU threads each; None: as cores and free memory allow, one to a
+    GPU.
+    """
     import psutil
     from dask.system import CPU_COUNT
 
@@ -281,7 +295,9 @@ def client_of(scheduler: str) -> Iterator[Client]:
     try:
         client = Client(scheduler, timeout=_ANSWER_S)
     except (OSError, ValueError) as error:
-        raise InputError(f"The scheduler {scheduler} does not answer ({error}); start it, or check its address.") from error
+        raise InputError(
+            f"The scheduler {scheduler} does not answer ({error}); start it, or check its address."
+        ) from error
     with client:
         yield client
 
@@ -291,8 +307,8 @@ def segment_cohort(
 ) -> Generator[Row, None, None]:
     """Segment the scans; yields a row for each as it ends, in no order. One that takes over `limit` minutes is failed.
 
-    As many scans as there are workers are with Dask at a time. What a lost worker had in hand is done again by another; a
-    scan that loses several workers one after the other is failed. Raises LNHGError when the scheduler is lost.
+    As many scans as there are workers are with Dask at a time. What a lost worker had in hand is done again by another;
+    a scan that loses several workers one after the other is failed. Raises LNHGError when the scheduler is lost.
     """
     from distributed import CancelledError, TimeoutError, wait
 
@@ -315,7 +331,9 @@ def segment_cohort(
                 reason = f"It took longer than {limit:g} minutes and was given up; give more with --time-limit."
                 yield Row(in_hand.pop(future).name, FAILED, reason, round(60 * limit, 2))
     except (CancelledError, OSError) as error:
-        raise LNHGError("The scheduler is lost; start it and run the same command again: finished scans are kept.") from error
+        raise LNHGError(
+            "The scheduler is lost; start it and run the same command again: finished scans are kept."
+        ) from error
     finally:
         for future in in_hand:
             future.release()
@@ -346,7 +364,8 @@ def _row(future: Future, scan: Scan) -> Row:
 
 
 def seconds_left(rows: Collection[Row], scans: int, elapsed: float) -> float | None:
-    """Seconds until all scans have ended: those of a scan that was segmented, over the scans worked on at a time so far.
+    """Seconds until all scans have ended: those of a scan that was segmented, over the scans worked on at a time so
+    far.
 
     Scans that were skipped or failed are quick and tell nothing of those to come.
     """

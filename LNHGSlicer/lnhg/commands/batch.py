@@ -28,15 +28,22 @@ _NOT_FOR_ALL = ("seeds_only", "threads")
 
 
 def add(commands: Any) -> None:
-    parser = add_command(commands, "batch", _batch, "segment many scans, on this machine or a Dask cluster, and go on later")
+    parser = add_command(
+        commands, "batch", _batch, "segment many scans, on this machine or a Dask cluster, and go on later"
+    )
     parser.add_argument(
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="folder (every image file and CT series in it), image file, glob, or CSV with a column ct (and name, series)",
+        help="folder (every image file and CT series in it), image file, glob, or CSV with a column ct (and name, "
+        "series)",
     )
-    parser.add_argument("--output", type=Path, required=True, help="folder for the cohort; finished scans in it are kept")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="Dask scheduler, such as tcp://host:8786 (default: own workers)")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for the cohort; finished scans in it are kept"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="Dask scheduler, such as tcp://host:8786 (default: own workers)"
+    )
     parser.add_argument(
         "--workers", type=count(MOST_WORKERS), help="scans at a time on this machine (default: from cores and memory)"
     )
@@ -44,7 +51,11 @@ def add(commands: Any) -> None:
         "--threads", type=count(MOST_THREADS), help="CPU threads a scan (default: cores / workers; 1 with --scheduler)"
     )
     parser.add_argument(
-        "--time-limit", type=minutes, metavar="MINUTES", default=60.0, help="a scan that takes longer is given up (default: 60)"
+        "--time-limit",
+        type=minutes,
+        metavar="MINUTES",
+        default=60.0,
+        help="a scan that takes longer is given up (default: 60)",
     )
     parser.add_argument("--json-progress", action="store_true", help="one JSON object per line instead of a bar")
     parser.add_argument("--with-identity", action="store_true", help="write path, UIDs and patient into the results")
@@ -54,7 +65,9 @@ def add(commands: Any) -> None:
 
 
 def _batch(arguments: argparse.Namespace) -> None:
-    chosen = {option.name: getattr(arguments, option.name) for option in fields(Options) if option.name not in _NOT_FOR_ALL}
+    chosen = {
+        option.name: getattr(arguments, option.name) for option in fields(Options) if option.name not in _NOT_FOR_ALL
+    }
     options = Options(**chosen)
     import distributed  # if it is missing, that is told before a search of hours
 
@@ -98,7 +111,9 @@ def _run(client: Client, scans: list[Scan], cohort: Cohort, as_json: bool, limit
                 left = seconds_left(rows.values(), len(scans), time.monotonic() - began)
                 progress(Progress(f"{len(rows)}/{len(scans)}", len(rows) / len(scans), left))
     except KeyboardInterrupt:
-        raise Cancelled(f"The run was cancelled after {len(rows)} of {len(scans)} scans; the same command goes on.") from None
+        raise Cancelled(
+            f"The run was cancelled after {len(rows)} of {len(scans)} scans; the same command goes on."
+        ) from None
     finally:
         paths = write_tables(scans, rows, cohort)
     _conclude(rows, paths, as_json)
@@ -107,7 +122,9 @@ def _run(client: Client, scans: list[Scan], cohort: Cohort, as_json: bool, limit
 def _tell(row: Row, count: str) -> None:
     """A line in the log: a failure always, the others with --verbose."""
     level = logging.WARNING if row.reason else logging.INFO
-    logger.log(level, "%s %s %s in %.0f s%s", count, row.scan, row.status, row.seconds, row.reason and f": {row.reason}")
+    logger.log(
+        level, "%s %s %s in %.0f s%s", count, row.scan, row.status, row.seconds, row.reason and f": {row.reason}"
+    )
 
 
 def _conclude(rows: dict[str, Row], paths: dict[str, Path], as_json: bool) -> None:

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..errors import InputError
 from ..progress import Progress
 
 
-def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], help: str
+) -> argparse.ArgumentParser:
     """Add the command `name`, which calls `run` with its arguments."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
     parser.set_defaults(run=run)
@@ -55,7 +57,7 @@ def write_output(path: Path, text: str) -> None:
         if os.path.lexists(path) and not _same_kind(path, text):
             raise InputError(f"{path} holds something else and would be replaced; move it away or choose another file.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
+        write_atomic(path, text)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); choose another file.") from error
 
@@ -77,10 +79,14 @@ class shown:  # noqa: N801 - read as a verb where it is used
 
     def __enter__(self) -> Callable[[Progress], None]:
         if self._as_json:
-            return lambda p: print_json({"stage": p.stage, "fraction": round(p.fraction, 4), "seconds_left": p.seconds_left})
+            return lambda p: print_json(
+                {"stage": p.stage, "fraction": round(p.fraction, 4), "seconds_left": p.seconds_left}
+            )
         from tqdm import tqdm
 
-        self._bar = tqdm(total=1.0, bar_format="{desc:10}{percentage:3.0f}%|{bar}| {postfix}", file=sys.stderr, disable=None)
+        self._bar = tqdm(
+            total=1.0, bar_format="{desc:10}{percentage:3.0f}%|{bar}| {postfix}", file=sys.stderr, disable=None
+        )
         return self._draw
 
     def _draw(self, progress: Progress) -> None:

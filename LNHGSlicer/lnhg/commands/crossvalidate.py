@@ -16,12 +16,18 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_scans/, or a cache of lnhg prepare"
     )
-    parser.add_argument("--output", type=Path, required=True, help="folder of the folds; what was cut off there goes on")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder of the folds; what was cut off there goes on"
+    )
     parser.add_argument("--folds", type=int, default=5, help="folds of patients, 3 or more (default: 5)")
     parser.add_argument("--random-seed", type=int, default=0, help="of the folds (default: 0)")
     parser.add_argument("--minutes", type=float, help="of each fold's training (default: up to the configured steps)")
-    parser.add_argument("--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)")
-    parser.add_argument("--variant", choices=("lnhg", "l-mse", "l-vgg", "unet"), default="lnhg", help="as of lnhg train")
+    parser.add_argument(
+        "--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)"
+    )
+    parser.add_argument(
+        "--variant", choices=("lnhg", "l-mse", "l-vgg", "unet"), default="lnhg", help="as of lnhg train"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset")
     parser.add_argument("--vgg", type=Path, help="local file of VGG-19 weights (default: torchvision's download)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..evaluation.label_map_scores import MapScores
 
 # Endings of files that hold places, not label maps.
-_FINDS = (".csv", ".json")
+_DETECTIONS = (".csv", ".json")
 
 
 def add(commands: Any) -> None:
@@ -22,57 +22,64 @@ def add(commands: Any) -> None:
 
 
 def _add_evaluate(commands: Any) -> None:
-    what = "score the label maps, or the finds, of any system against a reference"
+    what = "score the label maps, or the detections, of any system against a reference"
     parser = add_command(commands, "evaluate", _evaluate, what)
     parser.add_argument(
         "labels",
         type=Path,
-        help="label map of a system, 0 and 1..N, or a folder of them; or its finds on whole scans, scored by LUNA16's rule "
-        "(centre within the radius): CSV of LUNA16, nodules.csv of lnhg batch, JSON of MONAI's lung_nodule_ct_detection",
+        help="label map of a system, 0 and 1..N, or a folder of them; or its detections on whole scans, scored by "
+        "LUNA16's rule "
+        "(centre within the radius): CSV of LUNA16, nodules.csv of lnhg batch, JSON of MONAI's "
+        "lung_nodule_ct_detection",
     )
     parser.add_argument(
         "reference",
         type=Path,
-        help="reference label map on the same grid, or a folder of them, named alike; for finds a folder: a label map for each "
-        "scan, named like it, or LUNA16's annotations.csv, annotations_excluded.csv and seriesuids.csv, or labelled scans "
+        help="reference label map on the same grid, or a folder of them, named alike; for finds a folder: a label map "
+        "for each "
+        "scan, named like it, or LUNA16's annotations.csv, annotations_excluded.csv and seriesuids.csv, or labelled "
+        "scans "
         "as lidc_scans/",
     )
     parser.add_argument(
         "--nodule-net",
         type=Path,
         metavar="FOLDER",
-        help="the finds are NoduleNet's submission_rcnn.csv: its folder of preprocessed scans, whose lung crops they lie in",
+        help="the detections are NoduleNet's submission_rcnn.csv: its folder of preprocessed scans, whose lung crops "
+        "they lie in",
     )
-    parser.add_argument("--alike", action="store_true", help="the system marks all nodules alike: take connected components")
     parser.add_argument(
-        "--output", type=Path, help="also write the measures of each reference nodule (of finds: the table) as CSV"
+        "--alike", action="store_true", help="the system marks all nodules alike: take connected components"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="also write the measures of each reference nodule (of detections: the table) as CSV"
     )
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    finds = arguments.labels.suffix.lower() in _FINDS
-    if arguments.nodule_net and not finds:
+    detections = arguments.labels.suffix.lower() in _DETECTIONS
+    if arguments.nodule_net and not detections:
         raise InputError(f"--nodule-net is for NoduleNet's CSV, and {arguments.labels.name} is none; leave it out.")
-    written = _score_finds(arguments) if finds else _score_label_maps(arguments)
+    written = _score_detections(arguments) if detections else _score_label_maps(arguments)
     if arguments.output:
         write_output(arguments.output, written)
 
 
-def _score_finds(arguments: argparse.Namespace) -> str:
+def _score_detections(arguments: argparse.Namespace) -> str:
     """Prints what was found and returns the table as CSV."""
     from ..evaluation.detection_scores import froc
-    from ..evaluation.find_scores import read_references, score_finds
-    from ..evaluation.foreign_results import read_finds, read_nodule_net
+    from ..evaluation.foreign_results import read_detections, read_nodule_net
+    from ..evaluation.scan_scores import read_references, score_detections
     from ..studies.tables import froc_table
 
     if arguments.alike:
         raise InputError(f"--alike is for label maps, and {arguments.labels.name} holds finds; leave it out.")
     folder = arguments.nodule_net
-    found = read_nodule_net(arguments.labels, folder) if folder else read_finds(arguments.labels)
-    scans = score_finds(found, read_references(arguments.reference))
+    found = read_nodule_net(arguments.labels, folder) if folder else read_detections(arguments.labels)
+    scans = score_detections(found, read_references(arguments.reference))
     scores = [score for scan in scans for score in scan.nodule_scores]
     hit, false = sum(score > 0 for score in scores), sum(len(scan.false_scores) for scan in scans)
-    print(f"{len(scans)} scans, {hit} of {len(scores)} reference nodules found, {false} false finds\n")
+    print(f"{len(scans)} scans, {hit} of {len(scores)} reference nodules found, {false} false detections\n")
     table = froc_table({arguments.labels.stem: froc(scans)})
     print(table.markdown(), end="")
     return table.csv()
@@ -115,8 +122,12 @@ def _add_validate(commands: Any) -> None:
     parser = add_command(commands, "validate", _validate, "measure the weights on patients they were not trained on")
     parser.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_scans/")
     parser.add_argument("--weights", type=Path, help="folder with the weights (default: the shipped ones)")
-    parser.add_argument("--list", choices=("select", "report"), default="report", help="which patients (default: report)")
-    parser.add_argument("--fold", type=int, choices=(1, 2), default=1, help="in which the detector was trained (default: 1)")
+    parser.add_argument(
+        "--list", choices=("select", "report"), default="report", help="which patients (default: report)"
+    )
+    parser.add_argument(
+        "--fold", type=int, choices=(1, 2), default=1, help="in which the detector was trained (default: 1)"
+    )
     parser.add_argument("--output", type=Path, help="also write the tables as Markdown to this file")
 
 

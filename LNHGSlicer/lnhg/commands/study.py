@@ -29,11 +29,16 @@ def add(commands: Any) -> None:
         metavar="NAME=FOLDER",
         nargs="+",
         default=[],
-        help="systems of others (nnu-net, nodulenet, any name) and their label maps, one for each cut-out and, if wanted, for "
+        help="systems of others (nnu-net, nodulenet, any name) and their label maps, one for each cut-out and, if "
+        "wanted, for "
         "each whole scan that was not trained on, named like these",
     )
     parser.add_argument(
-        "--alike", metavar="NAME", nargs="+", default=[], help="those of --labels that give all nodules one label, as nnU-Net"
+        "--alike",
+        metavar="NAME",
+        nargs="+",
+        default=[],
+        help="those of --labels that give all nodules one label, as nnU-Net",
     )
     parser.add_argument(
         "--lengths",
@@ -41,7 +46,8 @@ def add(commands: Any) -> None:
         type=Path,
         nargs="+",
         default=[],
-        help="weights trained longer and longer, for stability: the paper's 80, 100, 140, 160 and 220 epochs are checkpoints "
+        help="weights trained longer and longer, for stability: the paper's 80, 100, 140, 160 and 220 epochs are "
+        "checkpoints "
         "of one run of lnhg train generator, --keep in the same ratios, each packed by lnhg weights pack",
     )
 

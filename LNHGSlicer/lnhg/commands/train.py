@@ -40,17 +40,27 @@ def add(commands: Any) -> None:
     networks = parser.add_subparsers(required=True, metavar="NETWORK")
     generator = add_command(networks, "generator", _train_generator, "train the generator")
     _add_data(generator, ", or a file of lnhg export training")
-    generator.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
-    generator.add_argument("--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)")
+    generator.add_argument(
+        "--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with"
+    )
+    generator.add_argument(
+        "--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)"
+    )
     generator.add_argument(
         "--variant",
         choices=("lnhg", "l-mse", "l-vgg", "unet"),
         default="lnhg",
         help="losses, or unet, the network it is compared with",
     )
-    generator.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset")
     generator.add_argument(
-        "--fold", type=int, choices=(1, 2), default=1, help="which half of the labelled whole scans is trained on (default: 1)"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset"
+    )
+    generator.add_argument(
+        "--fold",
+        type=int,
+        choices=(1, 2),
+        default=1,
+        help="which half of the labelled whole scans is trained on (default: 1)",
     )
     generator.add_argument("--start", type=Path, help="checkpoint whose generator is the starting point")
     generator.add_argument("--vgg", type=Path, help="local file of VGG-19 weights (default: torchvision's download)")
@@ -69,15 +79,26 @@ def add(commands: Any) -> None:
     _add_machine(generator)
     detector = add_command(networks, "detector", _train_detector, "train the Faster R-CNN detector with the GIoU loss")
     _add_data(detector)
-    detector.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
-    detector.add_argument("--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)")
     detector.add_argument(
-        "--minutes", type=minutes, nargs="+", help="of each phase of the patches preset (default: 45 30); mining lies between"
+        "--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with"
+    )
+    detector.add_argument(
+        "--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)"
+    )
+    detector.add_argument(
+        "--minutes",
+        type=minutes,
+        nargs="+",
+        help="of each phase of the patches preset (default: 45 30); mining lies between",
     )
     detector.add_argument("--features", type=Path, help="ImageNet features of MobileNetV2, safetensors")
     detector.add_argument("--random-seed", type=int, default=1, help="of the start and the samples (default: 1)")
     detector.add_argument(
-        "--fold", type=int, choices=(1, 2), default=1, help="which half of the labelled whole scans is trained on (default: 1)"
+        "--fold",
+        type=int,
+        choices=(1, 2),
+        default=1,
+        help="which half of the labelled whole scans is trained on (default: 1)",
     )
     detector.add_argument(
         "--set",
@@ -89,7 +110,9 @@ def add(commands: Any) -> None:
     _add_machine(detector)
     rescorer = add_command(networks, "rescorer", _train_rescorer, "train the network that looks at candidates again")
     _add_data(rescorer)
-    rescorer.add_argument("--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with")
+    rescorer.add_argument(
+        "--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with"
+    )
     rescorer.add_argument("--weights", type=Path, help="folder with the detector's weights (default: the shipped ones)")
     rescorer.add_argument("--steps", type=count(_MOST_STEPS), default=1500, help="steps in all (default: 1500)")
     rescorer.add_argument("--threads", type=count(MOST_THREADS), help="CPU threads (default: all cores)")
@@ -100,8 +123,8 @@ def _add_data(parser: argparse.ArgumentParser, other: str = "") -> None:
         "--data",
         type=Path,
         required=True,
-        help="folder with lidc_nodules/, lidc_scans/ (and lidc_cubes/, qin_scans/, chest_scans/), or a cache of lnhg prepare"
-        + other,
+        help="folder with lidc_nodules/, lidc_scans/ (and lidc_cubes/, qin_scans/, chest_scans/), or a cache of lnhg "
+        "prepare" + other,
     )
 
 
@@ -145,7 +168,9 @@ def _held(folder: Path) -> AbstractContextManager[None]:
 
 
 def _command(arguments: argparse.Namespace, network: str, names: Sequence[str]) -> str:
-    """What a person types to train the same, for the model card; of paths only what does not tell about this machine."""
+    """What a person types to train the same, for the model card; of paths only what does not tell about this
+    machine.
+    """
     count = os.environ.get("LOCAL_WORLD_SIZE", "1")
     words = ["lnhg"] if count == "1" else ["torchrun", "--nproc-per-node", count, "-m", "lnhg"]
     words += ["train", network, "--data", "DATA", "--output", arguments.output.name]
@@ -174,7 +199,9 @@ def _train_detector(arguments: argparse.Namespace) -> None:
         use_threads(arguments.threads)
     if arguments.preset == "paper":
         if arguments.minutes:
-            raise InputError("The paper's detector trains for 100 epochs; leave out --minutes, or choose --preset patches.")
+            raise InputError(
+                "The paper's detector trains for 100 epochs; leave out --minutes, or choose --preset patches."
+            )
         config = DetectorConfig.paper()
     else:
         config = DetectorConfig(minutes=tuple(arguments.minutes or (45.0, 30.0)), features=arguments.features)

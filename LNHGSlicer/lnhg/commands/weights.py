@@ -10,11 +10,15 @@ from .common import add_command
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("weights", help="pack a checkpoint into shipped weights, join detectors, or verify weights")
+    parser = commands.add_parser(
+        "weights", help="pack a checkpoint into shipped weights, join detectors, or verify weights"
+    )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     verify = add_command(actions, "verify", _verify, "check weights files against their manifests")
     verify.add_argument("folder", type=Path, nargs="?", help="folder with the weights (default: the shipped ones)")
-    pack = add_command(actions, "pack", _pack, "turn a checkpoint into weights with a manifest and a draft of a model card")
+    pack = add_command(
+        actions, "pack", _pack, "turn a checkpoint into weights with a manifest and a draft of a model card"
+    )
     pack.add_argument(
         "checkpoints",
         type=Path,
@@ -23,8 +27,12 @@ def add(commands: Any) -> None:
         help="last.pt or best.pt of a generator's or rescorer's run, phase-N.pt of a detector's; of several the mean",
     )
     pack.add_argument("--output", type=Path, required=True, help="folder for the weights")
-    pack.add_argument("--threshold", type=float, default=0.5, help="on G(x), or the lowest detector score (default: 0.5)")
-    pack.add_argument("--report", type=Path, help="measured figures for the model card: a file of lnhg validate --output")
+    pack.add_argument(
+        "--threshold", type=float, default=0.5, help="on G(x), or the lowest detector score (default: 0.5)"
+    )
+    pack.add_argument(
+        "--report", type=Path, help="measured figures for the model card: a file of lnhg validate --output"
+    )
 
     join = add_command(
         actions, "join", _join, "make detectors of several folders one ensemble; each looks at mirror images too"
@@ -37,14 +45,18 @@ def add(commands: Any) -> None:
         actions,
         "calibrate",
         _calibrate,
-        "measure a detector's false finds on whole scans, for its manifest",
+        "measure a detector's false detections on whole scans, for its manifest",
     )
     calibrate.add_argument("folder", type=Path, help="folder with the detector's weights, whose manifest is changed")
     calibrate.add_argument("--data", type=Path, required=True, help="folder with lidc_scans/ and, if there, qin_scans/")
     calibrate.add_argument("--threshold", type=float, help="lowest score by default from now on (default: as it is)")
     calibrate.add_argument("--fold", type=int, choices=(1, 2), default=1, help="fold that was trained on (default: 1)")
     calibrate.add_argument(
-        "--unseen", nargs="+", default=[], metavar="PREFIX", help="patients named so were not trained on, whatever their list"
+        "--unseen",
+        nargs="+",
+        default=[],
+        metavar="PREFIX",
+        help="patients named so were not trained on, whatever their list",
     )
 
 

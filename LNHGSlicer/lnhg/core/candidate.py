@@ -38,9 +38,10 @@ class Candidate:
     """One place in 3D.
 
     Attributes:
-        boxes: for each slice k of the axial view its box `(x0, y0, x1, y1)` in CT pixels; pixel column c covers c to c + 1.
+        boxes: for each slice k of the axial view its box `(x0, y0, x1, y1)` in CT pixels; pixel column c covers c to c
+            + 1.
         score: detector score, 0 to 1; 1 for a seed.
-        seed: the voxel (i, j, k) of the axial view that a person pointed at, or None for a find of the detector.
+        seed: the voxel (i, j, k) of the axial view that a person pointed at, or None for a detection of the detector.
         mass: where it lies in the middle of a mass, the largest ball of tissue there.
     """
 
@@ -65,9 +66,14 @@ class Candidate:
         return np.average(centres, axis=0, weights=areas)
 
     def as_record(self, ct: CT) -> dict[str, object]:
-        """As values for display and files: score, origin, centre and extent, and the corners of each slice's box (RAS, mm)."""
+        """As values for display and files: score, origin, centre and extent, and the corners of each slice's box (RAS,
+        mm).
+        """
         boxes = np.array(list(self.boxes.values()))
-        sides = (boxes[:, 2].max() - boxes[:, 0].min()) * ct.spacing[0], (boxes[:, 3].max() - boxes[:, 1].min()) * ct.spacing[1]
+        sides = (
+            (boxes[:, 2].max() - boxes[:, 0].min()) * ct.spacing[0],
+            (boxes[:, 3].max() - boxes[:, 1].min()) * ct.spacing[1],
+        )
         corners = [
             ct.to_ras(np.array([[x0, y0, k], [x1, y0, k], [x1, y1, k], [x0, y1, k]]) - (0.5, 0.5, 0)).round(2).tolist()
             for k, (x0, y0, x1, y1) in sorted(self.boxes.items())

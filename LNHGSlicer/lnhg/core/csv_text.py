@@ -1,4 +1,6 @@
-"""Tables as CSV: written so that no cell runs as a formula, read whatever separator and encoding a spreadsheet chose."""
+"""Tables as CSV: written so that no cell runs as a formula, read whatever separator and encoding a spreadsheet
+chose.
+"""
 
 from __future__ import annotations
 
@@ -41,14 +43,16 @@ def _is_number(cell: str) -> bool:
 def read_csv(path: Path, wanted: Sequence[str] = ()) -> tuple[list[str], list[dict[str, str]]]:
     """The columns of a CSV and its rows by column; cells without a column and empty lines are left out.
 
-    The separator is the one that gives the first line a column of `wanted`, else a comma. Raises InputError for a file that
-    cannot be read, for two columns of one wanted name, and for a row that ends before its last column.
+    The separator is the one that gives the first line a column of `wanted`, else a comma. Raises InputError for a file
+    that cannot be read, for two columns of one wanted name, and for a row that ends before its last column.
     """
     try:
         text = decoded(path.read_bytes())
         first = text.partition("\n")[0]
         separator = next((sign for sign in _SEPARATORS if set(wanted) & set(_cells(first, sign))), ",")
-        lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator)]
+        lines = [
+            [cell.strip() for cell in line] for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        ]
     except (OSError, UnicodeError, csv.Error) as error:
         raise InputError(f"{path.name} cannot be read as CSV; give the file as it was written.") from error
     columns, *rows = lines or [[]]
@@ -67,7 +71,9 @@ def _cells(line: str, separator: str) -> list[str]:
 
 
 def decoded(content: bytes) -> str:
-    """The text of a table: UTF-8, UTF-16 with its mark as some spreadsheets write it, or else the Windows code page 1252."""
+    """The text of a table: UTF-8, UTF-16 with its mark as some spreadsheets write it, or else the Windows code page
+    1252.
+    """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", "replace")
     try:

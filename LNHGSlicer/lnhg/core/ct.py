@@ -29,7 +29,8 @@ class CT:
 
     Attributes:
         hu: HU, int16, `[slice, row, column]` (k, j, i). Padding is air (-1024).
-        ijk_to_ras: 4 x 4, maps voxel `(i, j, k, 1)` = (column, row, slice) to RAS millimetres; may be oblique or sheared.
+        ijk_to_ras: 4 x 4, maps voxel `(i, j, k, 1)` = (column, row, slice) to RAS millimetres; may be oblique or
+            sheared.
         instance_numbers: DICOM instance number of each slice k, where the CT came from DICOM.
         warnings: sentences on what a reader should know of this CT (gantry tilt, thick slices, ...).
         source: where it came from; free of a person's identity (format, scanner, contrast, SHA-256 of voxels and grid).
@@ -84,7 +85,9 @@ def check_grid(ijk_to_ras: np.ndarray) -> None:
         )
     farthest = float(np.abs(ijk_to_ras[:3, 3]).max())
     if farthest > _FARTHEST_MM:
-        raise InputError(f"The CT lies {farthest:.3g} mm from the scanner's zero, as no patient does; export the CT again.")
+        raise InputError(
+            f"The CT lies {farthest:.3g} mm from the scanner's zero, as no patient does; export the CT again."
+        )
 
 
 def fingerprint(hu: np.ndarray, ijk_to_ras: np.ndarray) -> str:

@@ -29,7 +29,9 @@ def equivalent_diameter(volume: float) -> float:
 
 
 def slice_axes(ijk_to_ras: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors in the plane of the slices, at right angles in a sheared grid too: along a row, and down it (RAS)."""
+    """Unit vectors in the plane of the slices, at right angles in a sheared grid too: along a row, and down it
+    (RAS).
+    """
     column, row = ijk_to_ras[:3, 0], ijk_to_ras[:3, 1]
     along = column / np.linalg.norm(column)
     down = row - (row @ along) * along

@@ -1,4 +1,6 @@
-"""Names of files and folders made from names in data, which may hold anything: slashes, dots, control characters, a device."""
+"""Names of files and folders made from names in data, which may hold anything: slashes, dots, control characters, a
+device.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ _LONGEST_BYTES = 120
 
 
 def safe_name(name: str, instead: str = "scan") -> str:
-    """`name` as the name of a file or folder on any system: no path, nothing hidden, no option, no formula; cut if long.
+    """`name` as the name of a file or folder on any system: no path, nothing hidden, no option, no formula; cut if
+    long.
 
     The same for the same name; `instead` where nothing of it is left.
     """
@@ -22,7 +25,11 @@ def safe_name(name: str, instead: str = "scan") -> str:
     if _DEVICES.fullmatch(safe):
         safe = f"{instead}-{safe}"
     content = safe.encode()
-    return safe if len(content) <= _LONGEST_BYTES else f"{content[:_LONGEST_BYTES].decode(errors='ignore')}-{short_hash(safe)}"
+    return (
+        safe
+        if len(content) <= _LONGEST_BYTES
+        else f"{content[:_LONGEST_BYTES].decode(errors='ignore')}-{short_hash(safe)}"
+    )
 
 
 def own_name(name: str, instead: str = "scan") -> str:

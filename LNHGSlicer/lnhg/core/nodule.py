@@ -68,8 +68,8 @@ class Nodule:
         whole, core, rim: figures of the heterogeneity map in the nodule, without its rim, in its rim.
         raw_whole, raw_core, raw_rim: the same of the raw CT (`raw_ct_figures`).
         cut: whether the outline ends where the nodule does not, so that sizes are lower bounds and the classes say `or
-            higher`: it is 60 mm wide, as far as the method outlines, or ends at the limit of what was searched for it, at
-            the border of the CT, or in the middle of tissue. None in tables of versions that did not tell.
+            higher`: it is 60 mm wide, as far as the method outlines, or ends at the limit of what was searched for it,
+            at the border of the CT, or in the middle of tissue. None in tables of versions that did not tell.
     """
 
     id: int = field(metadata=_column("id"))
@@ -180,8 +180,8 @@ def _cell(value: Any) -> Any:
 def from_row(cells: Mapping[str, Any]) -> Nodule:
     """The nodule of which `as_row` made these cells, by the titles or by the keys of their columns.
 
-    A missing value may be empty, None or NaN there, a number text. A column that is missing was not measured: NaN, None, or
-    `NOT_MEASURED` in place of text. Columns that are not known are left out (`note_on_columns` names both).
+    A missing value may be empty, None or NaN there, a number text. A column that is missing was not measured: NaN,
+    None, or `NOT_MEASURED` in place of text. Columns that are not known are left out (`note_on_columns` names both).
     Raises InputError when a whole number that every nodule has (its id, its slice) is missing.
     """
     values = iter([_value(column, cells) for column in columns()])
@@ -193,7 +193,9 @@ def from_row(cells: Mapping[str, Any]) -> Nodule:
 
 
 def note_on_columns(names: Iterable[str]) -> str:
-    """A sentence on a table of another version, by the titles or keys of its columns; empty where none is missing or new."""
+    """A sentence on a table of another version, by the titles or keys of its columns; empty where none is missing or
+    new.
+    """
     there, known = set(names), columns()
     missing = [column.title for column in known if not {column.title, column.key} & there]
     others = sorted(there - {name for column in known for name in (column.title, column.key)})
@@ -210,7 +212,9 @@ def _value(column: Column, cells: Mapping[str, Any]) -> Any:
     cell = cells.get(name)
     if cell in (None, "", "nan") or cell != cell:
         if column.kind in (int, bool):
-            raise InputError(f"The nodule table lacks the column {column.title} or a value in it; segment the CT again.")
+            raise InputError(
+                f"The nodule table lacks the column {column.title} or a value in it; segment the CT again."
+            )
         return math.nan if column.kind is float else None
     if column.kind in (bool, bool | None):
         return cell == "yes"

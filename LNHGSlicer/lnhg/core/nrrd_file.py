@@ -14,7 +14,12 @@ _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
 def write_nrrd(
-    path: Path, array: np.ndarray, ijk_to_ras: np.ndarray, fields: Mapping[str, str] | None = None, *, packed: bool = True
+    path: Path,
+    array: np.ndarray,
+    ijk_to_ras: np.ndarray,
+    fields: Mapping[str, str] | None = None,
+    *,
+    packed: bool = True,
 ) -> None:
     """Write one volume as NRRD: header and voxels in one file, little endian; same input, same bytes.
 

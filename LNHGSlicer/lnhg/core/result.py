@@ -21,7 +21,8 @@ class Result:
         labels: uint16, 0 and 1..N; label n belongs to `nodules[n - 1]`.
         heterogeneity: float32, the map h(x) in 0..1 inside the nodules and -1 outside.
         generated: gives `image`; called each time, since G(x) of a whole CT takes more memory than all the rest.
-        unconfirmed: uint16, components of G(x) without a candidate, 0 and 1..M (all 0 unless the generator ran everywhere).
+        unconfirmed: uint16, components of G(x) without a candidate, 0 and 1..M (all 0 unless the generator ran
+            everywhere).
         nodules: one row per nodule, in the order of the labels.
         candidates: detector finds and seeds as plain values (score, centre_ras, size_mm, boxes_ras), for display.
         options: what was asked for.

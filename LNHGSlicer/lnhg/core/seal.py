@@ -1,4 +1,6 @@
-"""A seal over plain values: tells whether a record was changed since it was written. It guards against mishaps, not forgers."""
+"""A seal over plain values: tells whether a record was changed since it was written. It guards against mishaps, not
+forgers.
+"""
 
 from __future__ import annotations
 

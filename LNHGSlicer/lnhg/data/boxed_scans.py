@@ -1,4 +1,6 @@
-"""Whole scans whose tumours one radiologist marked with a box in each slice: a folder each with `ct.nrrd` and `boxes.csv`."""
+"""Whole scans whose tumours one radiologist marked with a box in each slice: a folder each with `ct.nrrd` and
+`boxes.csv`.
+"""
 
 from __future__ import annotations
 

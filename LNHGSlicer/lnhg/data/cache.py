@@ -2,8 +2,8 @@
 
 Each file keeps the CT on its own grid in the axial view, with the outlines of every reader: targets are made from
 outlines, samples are turned and scaled on the CT's own pixels before they shrink, and an evaluation on a coarser grid
-would flatter small nodules. A whole scan is kept a second time on the network grid (half resolution, a quarter more room),
-for training on whole slices, which are read from it in a tenth of the time.
+would flatter small nodules. A whole scan is kept a second time on the network grid (half resolution, a quarter more
+room), for training on whole slices, which are read from it in a tenth of the time.
 
 An HDF5 file is written by one process at a time, so every scan has its own: they are written side by side, and a
 finished one is a whole one. HDF5 as in the paper, not Zarr, which is no faster here.
@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from .. import __version__
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..core.ct import CT, fingerprint
 from ..core.geometry import equivalent_diameter
 from ..errors import InputError
@@ -92,7 +92,8 @@ class Cache:
         """Each nodule of these patients in its surroundings; other nodules in view are not marked.
 
         Of a patient who has both, cut-outs are taken and not the same nodules of whole scans. Nodules of more than four
-        readers (two that were taken for one), and those without a voxel that half of the readers outlined, are left out.
+        readers (two that were taken for one), and those without a voxel that half of the readers outlined, are left
+        out.
         """
         wanted = [record for record in self._records if record["patient"] in patients]
         apart = {record["patient"] for record in wanted if not record["whole"]}
@@ -135,11 +136,13 @@ def write_scan(path: Path, scan: PreparedScan, stamp: str) -> None:
         file["record"] = json.dumps(record)
         file.flush()
         content = file.id.get_file_image()
-    write_whole(path, content)
+    write_atomic(path, content)
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """What a file of the cache says of itself, as in the manifest and with its stamp; None if it is damaged or foreign."""
+    """What a file of the cache says of itself, as in the manifest and with its stamp; None if it is damaged or
+    foreign.
+    """
     try:
         with h5py.File(path) as file:
             record: dict[str, Any] = json.loads(file["record"][()])

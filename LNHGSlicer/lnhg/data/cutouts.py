@@ -35,7 +35,8 @@ RATINGS = (
 
 #: The readers' mean texture (1 ground glass .. 5 solid) from which on a nodule is solid.
 SOLID_TEXTURE = 4.0
-# A cut-out at least this wide in all three directions shows the nodule's true surroundings; a cube does in slices so thin, mm.
+# A cut-out at least this wide in all three directions shows the nodule's true surroundings; a cube does in slices so
+# thin, mm.
 _CUBE_MM, _CUBE_SLICE_MM = 50.0, 1.0
 
 
@@ -75,7 +76,9 @@ class Cutout:
 
     @property
     def cube(self) -> bool:
-        """Whether it shows the nodule's true surroundings, 50 mm and more in the slices and along the body, in thin slices."""
+        """Whether it shows the nodule's true surroundings, 50 mm and more in the slices and along the body, in thin
+        slices.
+        """
         wide = np.min(np.multiply(self.ct.hu.shape[::-1], self.ct.spacing)) >= _CUBE_MM
         return bool(wide and self.ct.spacing[2] <= _CUBE_SLICE_MM)
 
@@ -93,7 +96,9 @@ def share_of_readers(readers: np.ndarray, count: int) -> np.ndarray:
 def read_cutouts(folder: Path) -> list[Cutout]:
     """All cut-outs of a folder (`nodules.csv`, `NAME.ct.nrrd`, `NAME.readers.nrrd`) but those with merged readers."""
     rows = read_rows(folder / "nodules.csv", "the nodule cut-outs")
-    return [read_cutout(folder, row) for row in rows if whole_number(row, "readers", "the nodule cut-outs") <= MOST_READERS]
+    return [
+        read_cutout(folder, row) for row in rows if whole_number(row, "readers", "the nodule cut-outs") <= MOST_READERS
+    ]
 
 
 def read_cutout(folder: Path, row: Mapping[str, str]) -> Cutout:

@@ -1,7 +1,7 @@
 """Folders of image and label pairs: a CT and a label map on its grid, found by their names.
 
-The two lie in folders such as `images` and `labels` under the same name (as in the Medical Segmentation Decathlon), side
-by side as `NAME.nrrd` and `NAME_label.nrrd`, or in a folder of their own as `ct.nrrd` and `label.nrrd`.
+The two lie in folders such as `images` and `labels` under the same name (as in the Medical Segmentation Decathlon),
+side by side as `NAME.nrrd` and `NAME_label.nrrd`, or in a folder of their own as `ct.nrrd` and `label.nrrd`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from scipy import ndimage
 from ..errors import InputError
 from ..readers.image_file import grid_of, stem
 from ..readers.read_ct import read_ct
-from ..stages.axial import axial_view
+from ..stages.axial import axial_order
 from .cache import PreparedScan
 from .outlines import OutlinedNodule, in_view, of_readers
 from .sources import Job, Source
 
 _LABEL, _IMAGE = r"(labels?|masks?|seg|segmentations?)", r"(ct|images?|img|0000)"
-_LABEL_FOLDER, _IMAGE_FOLDER = re.compile(_LABEL + r"(Tr)?", re.IGNORECASE), re.compile(_IMAGE + r"(Tr)?", re.IGNORECASE)
+_LABEL_FOLDER, _IMAGE_FOLDER = (
+    re.compile(_LABEL + r"(Tr)?", re.IGNORECASE),
+    re.compile(_IMAGE + r"(Tr)?", re.IGNORECASE),
+)
 _LABEL_END, _IMAGE_END = (re.compile(rf"(^|[-_.]){words}$", re.IGNORECASE) for words in (_LABEL, _IMAGE))
 # A narrower field of view is a cut-out around nodules.
 _CHEST_MM = 200.0
@@ -42,7 +45,9 @@ def pairs_source(folder: Path) -> Source:
             if (labels if is_label else images).setdefault(name, file) != file:
                 raise InputError(f"Two files in {folder.name} are named {name}; give each pair a name of its own.")
     both = sorted(images.keys() & labels.keys())
-    jobs = tuple(Job(name, (images[name], labels[name]), partial(_read, name, images[name], labels[name])) for name in both)
+    jobs = tuple(
+        Job(name, (images[name], labels[name]), partial(_read, name, images[name], labels[name])) for name in both
+    )
     broken = {str(images[name].relative_to(folder)): "It has no label map." for name in images.keys() - labels.keys()}
     broken |= {str(labels[name].relative_to(folder)): "It has no image." for name in labels.keys() - images.keys()}
     return Source("image and label pairs", jobs, broken)
@@ -60,7 +65,7 @@ def _named(place: tuple[str, ...], own: str) -> tuple[str, bool]:
 def _read(name: str, image: Path, label: Path) -> PreparedScan:
     ct = read_ct(image)
     labels = _read_labels(label, ct.hu.shape, ct.ijk_to_ras)
-    view = axial_view(ct)
+    view = axial_order(ct)
     nodules = tuple(in_view(nodule, view) for nodule in _nodules(labels))
     return PreparedScan(name, name, None, view.ct.hu.shape[2] * view.ct.spacing[0] >= _CHEST_MM, view.ct, nodules)
 

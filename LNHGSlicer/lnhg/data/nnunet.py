@@ -1,4 +1,6 @@
-"""The cut-outs as a raw dataset of nnU-Net (version 2), trained on and scored on the same patients as our own networks."""
+"""The cut-outs as a raw dataset of nnU-Net (version 2), trained on and scored on the same patients as our own
+networks.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,9 @@ _ENDING = ".nrrd"
 def write_nnunet(data: Path, output: Path, number: int = 501) -> Path:
     """Write `DatasetNNN_LungNodules` into the folder `output` (nnU-Net's `nnUNet_raw`); returns its path.
 
-    Patients of the lists `train` and `select` become training cases with one fixed split (`splits_final.json`: fitted on
-    `train`, validated on `select`), those of `report` test cases with their labels in `labelsTs`. A case is a cut-out in
-    HU; its label is the 50% consensus, 1.
+    Patients of the lists `train` and `select` become training cases with one fixed split (`splits_final.json`: fitted
+    on `train`, validated on `select`), those of `report` test cases with their labels in `labelsTs`. A case is a
+    cut-out in HU; its label is the 50% consensus, 1.
 
     Raises InputError where the dataset is there already or `data` holds no cut-outs.
     """
@@ -57,7 +59,9 @@ def _write_dataset(partial: Path, cutouts: Sequence[Cutout], names: Mapping[str,
 def _write_case(folder: Path, cutout: Cutout) -> None:
     part = "Ts" if list_of(cutout.patient) == "report" else "Tr"
     write_nrrd(folder / f"images{part}" / f"{cutout.name}_0000{_ENDING}", cutout.ct.hu, cutout.ct.ijk_to_ras)
-    write_nrrd(folder / f"labels{part}" / f"{cutout.name}{_ENDING}", cutout.consensus.astype(np.uint8), cutout.ct.ijk_to_ras)
+    write_nrrd(
+        folder / f"labels{part}" / f"{cutout.name}{_ENDING}", cutout.consensus.astype(np.uint8), cutout.ct.ijk_to_ras
+    )
 
 
 def _description(cases: int) -> dict[str, Any]:

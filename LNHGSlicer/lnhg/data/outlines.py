@@ -13,7 +13,7 @@ from skimage.draw import polygon2mask
 
 from ..core.ct import CT
 from ..errors import InputError
-from ..stages.axial import AxialView
+from ..stages.axial import AxialOrder
 from .cutouts import MOST_READERS, share_of_readers
 from .scans import REFERENCE_READERS
 
@@ -81,7 +81,8 @@ class OutlinedNodule:
 
     Attributes:
         start: voxel (slice, row, column) at which `readers` begins in the CT.
-        readers: uint8 `[slice, row, column]`, bit r set where reader r outlined the voxel; large enough for all outlines.
+        readers: uint8 `[slice, row, column]`, bit r set where reader r outlined the voxel; large enough for all
+            outlines.
         reader_count: how many readers outlined the nodule.
         reference: whether it counts as a nodule beyond doubt.
         reader_ratings: each reader's ratings by the names of `Cutout.ratings`; or one, where only means are known.
@@ -122,7 +123,9 @@ def nodules_of(series: SeriesReadings, ct: CT) -> list[OutlinedNodule]:
     return sorted(nodules, key=lambda nodule: nodule.start)
 
 
-def of_readers(readers: np.ndarray, count: int, ratings: Sequence[Mapping[str, float]] = (), *, sure: bool) -> OutlinedNodule:
+def of_readers(
+    readers: np.ndarray, count: int, ratings: Sequence[Mapping[str, float]] = (), *, sure: bool
+) -> OutlinedNodule:
     """The nodule in a bit mask of its readers as large as the CT. Raises InputError if nobody outlined a voxel."""
     points = np.argwhere(readers)
     if not len(points):
@@ -133,13 +136,15 @@ def of_readers(readers: np.ndarray, count: int, ratings: Sequence[Mapping[str, f
 
 
 def is_reference(reader_count: int) -> bool:
-    """Whether so many readers make a nodule of LIDC-IDRI certain; more than there were are two nodules taken for one."""
+    """Whether so many readers make a nodule of LIDC-IDRI certain; more than there were are two nodules taken for
+    one.
+    """
     return REFERENCE_READERS <= reader_count <= MOST_READERS
 
 
-def in_view(nodule: OutlinedNodule, view: AxialView) -> OutlinedNodule:
+def in_view(nodule: OutlinedNodule, view: AxialOrder) -> OutlinedNodule:
     """A nodule of the CT as stored, in its axial view."""
-    readers = view.forth(nodule.readers)
+    readers = view.to_axial(nodule.readers)
     start = [nodule.start[axis] for axis in view.axes]
     for axis, flipped in enumerate(view.flips):
         if flipped:
@@ -181,7 +186,9 @@ def _grouped(curves: Sequence[np.ndarray], distance: float) -> list[np.ndarray]:
 
 
 def _nodule(readings: Sequence[Reading], curves: Sequence[Sequence[np.ndarray]]) -> OutlinedNodule:
-    """The nodule of these readings, given their contours as voxels. Of more than eight readers the first eight are kept."""
+    """The nodule of these readings, given their contours as voxels. Of more than eight readers the first eight are
+    kept.
+    """
     points = np.concatenate([part for one in curves for part in one])
     start = points.min(0)
     readers = np.zeros(points.max(0) - start + 1, np.uint8)

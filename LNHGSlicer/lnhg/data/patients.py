@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..core.csv_text import csv_text
 from .boxed_scans import boxed_patients
 from .splits import LISTS, SCAN_FOLDS
@@ -47,17 +47,21 @@ def _patient(name: str, counts: Sequence[Mapping[str, int]]) -> Patient:
 
 def write_patients(path: Path, patients: Sequence[Patient]) -> None:
     """A CSV with a row for each patient."""
-    write_whole(path, csv_text([[field.name for field in fields(Patient)], *map(astuple, patients)]))
+    write_atomic(path, csv_text([[field.name for field in fields(Patient)], *map(astuple, patients)]))
 
 
 def summary(patients: Sequence[Patient]) -> str:
     """How much is on each list of each fold, as a Markdown table."""
-    lines = ["| fold | list | patients | cut-outs | cubes | labelled scans | other scans |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| fold | list | patients | cut-outs | cubes | labelled scans | other scans |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for fold in (1, 2):
         for name in LISTS:
             members = [one for one in patients if getattr(one, f"fold_{fold}") == name]
             counts = [
-                sum(getattr(one, what) for one in members) for what in ("cutouts", "cubes", "labelled_scans", "other_scans")
+                sum(getattr(one, what) for one in members)
+                for what in ("cutouts", "cubes", "labelled_scans", "other_scans")
             ]
             lines.append(f"| {fold} | {name} | {len(members)} | {' | '.join(map(str, counts))} |")
     return "\n".join(lines)

@@ -1,4 +1,6 @@
-"""Turning a source into the training cache: scan by scan in several processes, resumable, and with a manifest at the end."""
+"""Turning a source into the training cache: scan by scan in several processes, resumable, and with a manifest at the
+end.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ import pydicom
 import SimpleITK as sitk
 
 from .. import __version__
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..core.lock import locked
 from ..core.names import own_name
 from ..errors import Cancelled, InputError, LNHGError
@@ -67,12 +69,15 @@ def prepare(
     processes: int = 1,
     progress: ProgressCallback | None = None,
 ) -> Prepared:
-    """Write every scan or cut-out of the source `folder` into the folder `cache`, which may hold those of other sources.
+    """Write every scan or cut-out of the source `folder` into the folder `cache`, which may hold those of other
+    sources.
 
-    What is there already, made from the same files and outlines, is kept. A scan that cannot be read is skipped and named
-    in the manifest, with the reason. `annotations` is as `read_outlines` takes it (default: XML files in `folder`).
+    What is there already, made from the same files and outlines, is kept. A scan that cannot be read is skipped and
+    named in the manifest, with the reason. `annotations` is as `read_outlines` takes it (default: XML files in
+    `folder`).
 
-    Raises InputError where the source is none of those known, its outlines cannot be read, or the cache is somebody else's.
+    Raises InputError where the source is none of those known, its outlines cannot be read, or the cache is somebody
+    else's.
     """
     source = open_source(folder, annotations)
     with locked(cache, "preparation"):
@@ -80,7 +85,12 @@ def prepare(
 
 
 def _prepared(
-    source: Source, folder: Path, cache: Path, annotations: Path | None, processes: int, progress: ProgressCallback | None
+    source: Source,
+    folder: Path,
+    cache: Path,
+    annotations: Path | None,
+    processes: int,
+    progress: ProgressCallback | None,
 ) -> Prepared:
     _earlier_sources(cache)
     skipped = dict(source.broken)
@@ -165,13 +175,16 @@ def _results(jobs: list[_OpenJob], processes: int) -> Iterator[tuple[str, str | 
         yield from map(_attempt, jobs)
         return
     # Processes that are forked inherit locks of torch and ITK.
-    with ProcessPoolExecutor(min(processes, len(jobs), _MOST_PROCESSES) or 1, get_context("spawn"), _begin_process) as pool:
+    with ProcessPoolExecutor(
+        min(processes, len(jobs), _MOST_PROCESSES) or 1, get_context("spawn"), _begin_process
+    ) as pool:
         try:
             for future in as_completed([pool.submit(_attempt, job) for job in jobs]):
                 yield future.result()
         except BrokenProcessPool as error:
             raise LNHGError(
-                "A process died, probably for want of memory; start again with fewer --processes, what is finished stays."
+                "A process died, probably for want of memory; start again with fewer --processes, what is finished "
+                "stays."
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -222,10 +235,11 @@ def _write_manifest(
         "scans": scans,
     }
     try:
-        write_whole(cache / MANIFEST, json.dumps(manifest, indent=1))
+        write_atomic(cache / MANIFEST, json.dumps(manifest, indent=1))
     except OSError as error:
         raise InputError(
-            f"{MANIFEST} cannot be written to {cache} ({error.strerror}); make room there, and run the same command again."
+            f"{MANIFEST} cannot be written to {cache} ({error.strerror}); make room there, and run the same command "
+            f"again."
         ) from error
     return manifest
 

@@ -1,7 +1,7 @@
 """HU in steps, as files of some training scans keep them: fine in and around the lungs, coarse further away.
 
-Scans with nodules are kept as they were, so that a network could learn that steps mean no nodule. All training samples are
-rounded at random alike.
+Scans with nodules are kept as they were, so that a network could learn that steps mean no nodule. All training samples
+are rounded at random alike.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Rounding:
 
 
 def far_from_lungs(lungs: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """Bool `[slice, row / COARSE, column / COARSE]` (rounded up): what lies far from the lungs, a mask `[slice, row, column]`.
+    """Bool `[slice, row / COARSE, column / COARSE]` (rounded up): what lies far from the lungs, a mask `[slice, row,
+    column]`.
 
     `spacing` (column, row, slice) in mm. Without lungs nothing is far from them.
     """
@@ -53,6 +54,10 @@ def far_from_lungs(lungs: np.ndarray, spacing: tuple[float, float, float]) -> np
 
 
 def far_in(far: np.ndarray, window: tuple[slice | np.ndarray, slice, slice], shape: tuple[int, ...]) -> np.ndarray:
-    """The part of `far_from_lungs` in a window of the CT `[slice, row, column]`, one value a voxel; `shape` is the window's."""
-    rows, columns = (((part.start or 0) + np.arange(size)) // COARSE for part, size in zip(window[1:], shape[1:], strict=True))
+    """The part of `far_from_lungs` in a window of the CT `[slice, row, column]`, one value a voxel; `shape` is the
+    window's.
+    """
+    rows, columns = (
+        ((part.start or 0) + np.arange(size)) // COARSE for part, size in zip(window[1:], shape[1:], strict=True)
+    )
     return far[window[0]][:, rows][:, :, columns]

@@ -1,7 +1,9 @@
-"""Whole scans with outlined nodules: a folder each with `ct.nrrd`, `nodules.csv` and, where there is a nodule, outlines.
+"""Whole scans with outlined nodules: a folder each with `ct.nrrd`, `nodules.csv` and, where there is a nodule,
+outlines.
 
-Of radiologists (`readers.nrrd` and `consensus.nrrd`; the table counts `readers`), who marked every nodule; or of algorithms
-(`algorithms.nrrd`, `consensus.nrrd`; the table counts `segmentations`) that outlined one cancer, so that others may be in view.
+Of radiologists (`readers.nrrd` and `consensus.nrrd`; the table counts `readers`), who marked every nodule; or of
+algorithms (`algorithms.nrrd`, `consensus.nrrd`; the table counts `segmentations`) that outlined one cancer, so that
+others may be in view.
 """
 
 from __future__ import annotations
@@ -28,10 +30,10 @@ class LabelledScan:
     """A whole CT in the axial view and its nodules.
 
     Attributes:
-        reference: uint8 `[slice, row, column]`, the 50% consensus of nodules that at least three readers (five algorithms)
-            outlined, 1..N.
+        reference: uint8 `[slice, row, column]`, the 50% consensus of nodules that at least three readers (five
+            algorithms) outlined, 1..N.
         doubtful: bool, voxels outlined by any reader outside those, and places that look like nodules nobody marked.
-        complete: whether readers marked every nodule; else a find elsewhere is neither right nor wrong.
+        complete: whether readers marked every nodule; else a detection elsewhere is neither right nor wrong.
     """
 
     patient: str

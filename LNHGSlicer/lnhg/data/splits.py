@@ -1,7 +1,7 @@
 """Who is trained on: every patient belongs to one list, and so do all of a patient's nodules and scans.
 
-`train` fits weights, `select` chooses thresholds and checkpoints, `report` gives the figures that are printed. The lists
-of the shipped weights are fixed; folds of any patients are drawn from a seed and kept in a file.
+`train` fits weights, `select` chooses thresholds and checkpoints, `report` gives the figures that are printed. The
+lists of the shipped weights are fixed; folds of any patients are drawn from a seed and kept in a file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..errors import InputError
 
 # Patients with a whole scan are placed by hand, so that each list has scans with nodules.
@@ -41,8 +41,8 @@ LISTS = ("train", "select", "report")
 def list_of(patient: str) -> str:
     """`train`, `select` or `report`. LIDC-IDRI patients go by the last digit of their number: 0 and 1 report, 2 select.
 
-    Patients of other collections are trained on, except those of Lung-PET-CT-Dx, which report. Those with a labelled whole
-    scan are placed by hand, so two of the four cancers of `qin_scans` report.
+    Patients of other collections are trained on, except those of Lung-PET-CT-Dx, which report. Those with a labelled
+    whole scan are placed by hand, so two of the four cancers of `qin_scans` report.
     """
     if patient in _PLACED:
         return _PLACED[patient]
@@ -74,10 +74,12 @@ def write_folds(path: Path, patients: Collection[str], count: int, seed: int) ->
     Raises InputError where there are fewer patients than folds.
     """
     if not 2 <= count <= len(set(patients)):
-        raise InputError(f"{len(set(patients))} patients do not fill {count} folds; choose 2 or more, at most one a patient.")
+        raise InputError(
+            f"{len(set(patients))} patients do not fill {count} folds; choose 2 or more, at most one a patient."
+        )
     drawn = np.random.default_rng(seed).permutation(sorted(set(patients)))
     folds = [sorted(drawn[number::count].tolist()) for number in range(count)]
-    write_whole(path, json.dumps({"random_seed": seed, "folds": folds}, indent=1))
+    write_atomic(path, json.dumps({"random_seed": seed, "folds": folds}, indent=1))
 
 
 def read_folds(path: Path, patients: Collection[str]) -> tuple[tuple[str, ...], ...]:
@@ -92,7 +94,9 @@ def read_folds(path: Path, patients: Collection[str]) -> tuple[tuple[str, ...], 
     counts = Counter(patient for fold in folds for patient in fold)
     twice = sorted(patient for patient, count in counts.items() if count > 1)
     if twice:
-        raise InputError(f"{_few(twice)} in more than one fold of {path.name}; write it again with lnhg prepare --folds.")
+        raise InputError(
+            f"{_few(twice)} in more than one fold of {path.name}; write it again with lnhg prepare --folds."
+        )
     missing = sorted(set(patients) - set(counts))
     if missing:
         raise InputError(f"{_few(missing)} in no fold of {path.name}; write it again with lnhg prepare --folds.")

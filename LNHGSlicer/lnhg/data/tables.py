@@ -33,7 +33,9 @@ def whole_number(row: Mapping[str, str], column: str, wanted: str) -> int:
     try:
         return int(row[column])
     except (KeyError, ValueError) as error:
-        raise InputError(f"The table of {wanted} has a row without a number in its column {column}; copy it again.") from error
+        raise InputError(
+            f"The table of {wanted} has a row without a number in its column {column}; copy it again."
+        ) from error
 
 
 def file_name(row: Mapping[str, str], column: str, wanted: str) -> str:

@@ -1,7 +1,7 @@
 """What is trained on: a folder of cut-outs, cubes and whole scans as they are, or the cache that `lnhg prepare` made.
 
-In a folder cut-outs lie in `lidc_nodules/`, whole scans in `lidc_scans/`; cubes in `lidc_cubes/` and scans with one outlined
-cancer in `qin_scans/`, where there are any.
+In a folder cut-outs lie in `lidc_nodules/`, whole scans in `lidc_scans/`; cubes in `lidc_cubes/` and scans with one
+outlined cancer in `qin_scans/`, where there are any.
 """
 
 from __future__ import annotations

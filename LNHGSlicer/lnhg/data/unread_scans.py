@@ -1,4 +1,6 @@
-"""Whole chest scans in which no readers looked for nodules: a folder each with `ct.nrrd` and, where known, `tumour.nrrd`."""
+"""Whole chest scans in which no readers looked for nodules: a folder each with `ct.nrrd` and, where known,
+`tumour.nrrd`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from .splits import list_of
 
 
 def unread_scans_of(data: Path, patients: str) -> Iterator[LabelledScan]:
-    """The scans in `chest_scans` of one list of patients, read one after the other; none where there is no such folder."""
+    """The scans in `chest_scans` of one list of patients, read one after the other; none where there is no such
+    folder.
+    """
     for patient in unread_patients(data):
         if list_of(patient) == patients:
             yield _read_scan(data / "chest_scans" / patient)

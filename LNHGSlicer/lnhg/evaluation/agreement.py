@@ -28,9 +28,9 @@ class Intraclass:
 def absolute_agreement(measured: np.ndarray, confidence: float = 0.95) -> Intraclass:
     """ICC(2,1), also called ICC(A,1): of single values that must be the same, repeats taken as a random sample.
 
-    `measured` is `[subject, repeat]`; subjects with a value that is not finite are left out. NaN for under two subjects or
-    repeats, or if all values are the same. Value: Shrout and Fleiss, Psychological Bulletin 86, 1979. Interval: McGraw and
-    Wong, Psychological Methods 1, 1996, table 7.
+    `measured` is `[subject, repeat]`; subjects with a value that is not finite are left out. NaN for under two subjects
+    or repeats, or if all values are the same. Value: Shrout and Fleiss, Psychological Bulletin 86, 1979. Interval:
+    McGraw and Wong, Psychological Methods 1, 1996, table 7.
     """
     whole = _complete(measured)
     n, k = whole.shape
@@ -84,4 +84,8 @@ def _mean_squares(values: np.ndarray) -> tuple[float, float, float]:
     n, k = values.shape
     subjects, repeats, mean = values.mean(1, keepdims=True), values.mean(0, keepdims=True), values.mean()
     left = ((values - subjects - repeats + mean) ** 2).sum() / ((n - 1) * (k - 1))
-    return k * float(((subjects - mean) ** 2).sum()) / (n - 1), n * float(((repeats - mean) ** 2).sum()) / (k - 1), float(left)
+    return (
+        k * float(((subjects - mean) ** 2).sum()) / (n - 1),
+        n * float(((repeats - mean) ** 2).sum()) / (k - 1),
+        float(left),
+    )

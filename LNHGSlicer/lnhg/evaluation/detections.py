@@ -1,6 +1,6 @@
-"""What a detector finds on whole scans and on cut-outs, and which of its finds hit a nodule.
+"""What a detector finds on whole scans and on cut-outs, and which of its detections hit a nodule.
 
-A find hits a nodule when its centre lies within the nodule's radius of the nodule's centre (the rule of LUNA16).
+A detection hits a nodule when its centre lies within the nodule's radius of the nodule's centre (the rule of LUNA16).
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from ..networks.grid import NetworkGrid
 from ..stages.detection import SliceDetector, detect
 from ..stages.lungs import lung_regions
 
-#: Finds below this score are neither judged nor looked at again.
+#: Detections below this score are neither judged nor looked at again.
 LOWEST_SCORE = 0.05
-#: In scans without readers a find this sure may be a nodule.
+#: In scans without readers a detection this sure may be a nodule.
 SURE_SCORE = 0.9
 
 
-def finds_on_scan(ct: CT, detector: SliceDetector, grid: NetworkGrid) -> tuple[Candidate, ...]:
+def candidates_on_scan(ct: CT, detector: SliceDetector, grid: NetworkGrid) -> tuple[Candidate, ...]:
     """What the detector finds in the lungs of a whole CT, best first."""
     return detect(ct, detector, grid, lungs=lung_regions(ct), score_threshold=LOWEST_SCORE)
 
 
-def finds_on_cutout(cutout: MirroredCutout, detector: SliceDetector, grid: NetworkGrid) -> tuple[Candidate, ...]:
+def candidates_on_cutout(cutout: MirroredCutout, detector: SliceDetector, grid: NetworkGrid) -> tuple[Candidate, ...]:
     """What the detector finds anywhere on a cut-out, best first; it shows too little to tell the lungs."""
     anywhere = np.ones(cutout.ct.hu.shape, np.uint8)
     return detect(cutout.ct, detector, grid, lungs=anywhere, score_threshold=LOWEST_SCORE)
@@ -70,24 +70,24 @@ def _spheres(labels: np.ndarray, ijk_to_ras: np.ndarray, counts: bool) -> list[R
 
 
 def hit_by(centre_ras: Sequence[float], nodules: Sequence[ReferenceNodule]) -> list[int]:
-    """The numbers of the nodules and doubtful places that a find with this centre (RAS, mm) hits."""
+    """The numbers of the nodules and doubtful places that a detection with this centre (RAS, mm) hits."""
     return [n for n, nodule in enumerate(nodules) if math.dist(centre_ras, nodule.centre_ras) <= nodule.radius_mm]
 
 
-def centre_ras(find: Candidate, ct: CT) -> tuple[float, float, float]:
-    """The centre of a find on a CT in the axial view, RAS, mm."""
-    r, a, s = ct.to_ras(find.centre_ijk).tolist()
+def centre_ras(detection: Candidate, ct: CT) -> tuple[float, float, float]:
+    """The centre of a detection on a CT in the axial view, RAS, mm."""
+    r, a, s = ct.to_ras(detection.centre_ijk).tolist()
     return r, a, s
 
 
-def best_hit(finds: Iterable[Candidate], cutout: MirroredCutout) -> Candidate | None:
-    """The find of the highest score among those that hit the cut-out's nodule."""
+def best_hit(detections: Iterable[Candidate], cutout: MirroredCutout) -> Candidate | None:
+    """The detection of the highest score among those that hit the cut-out's nodule."""
     nodules = reference_nodules(cutout.nodule, cutout.ct.ijk_to_ras)
-    hitting = (find for find in finds if hit_by(centre_ras(find, cutout.ct), nodules))
-    return max(hitting, key=lambda find: find.score, default=None)
+    hitting = (detection for detection in detections if hit_by(centre_ras(detection, cutout.ct), nodules))
+    return max(hitting, key=lambda detection: detection.score, default=None)
 
 
-def centre_voxel(find: Candidate, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """The voxel (k, j, i) at a find's centre, in a CT of this shape."""
-    k, j, i = np.clip(np.round(find.centre_ijk[::-1]).astype(int), 0, np.array(shape) - 1)
+def centre_voxel(detection: Candidate, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """The voxel (k, j, i) at a detection's centre, in a CT of this shape."""
+    k, j, i = np.clip(np.round(detection.centre_ijk[::-1]).astype(int), 0, np.array(shape) - 1)
     return int(k), int(j), int(i)

@@ -1,7 +1,8 @@
-"""How well the detector finds nodules: sensitivity against false finds per scan (FROC).
+"""How well the detector finds nodules: sensitivity against false detections per scan (FROC).
 
 Whole scans are few, so sensitivity also comes from cut-outs in their true surroundings, mirrored at the border, and the
-false finds from whole scans. A find hits a nodule by the rule of `data/finds.py`; a nodule is the 50% consensus.
+false detections from whole scans. A detection hits a nodule by the rule of `data/finds.py`; a nodule is the 50%
+consensus.
 """
 
 from __future__ import annotations
@@ -18,52 +19,56 @@ from ..data.mirrored import mirrored
 from ..data.scans import LabelledScan
 from ..networks.ensemble import Detector
 from ..networks.grid import NetworkGrid
-from .detection_scores import Find, ScanFinds, judge_finds
-from .detections import LOWEST_SCORE, best_hit, centre_ras, finds_on_cutout, finds_on_scan, reference_nodules
+from .detection_scores import Detection, ScanDetections, judged_detections
+from .detections import LOWEST_SCORE, best_hit, candidates_on_cutout, candidates_on_scan, centre_ras, reference_nodules
 
 #: What scores a CT's candidates again.
 Again = Callable[[CT, Sequence[Candidate]], Sequence[Candidate]]
 
-#: False finds per scan at which sensitivity is stated.
+#: False detections per scan at which sensitivity is stated.
 RATES = (1.0, 2.0, 4.0, 8.0)
 
 
-def as_found(ct: CT, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+def as_detected(ct: CT, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
     """Candidates as the detector scored them."""
     return candidates
 
 
-def scan_finds(scan: LabelledScan, detector: Detector, grid: NetworkGrid, again: Again = as_found) -> ScanFinds:
-    """The detector's finds on a whole scan, scored again by `again`, and judged."""
+def scan_detections(
+    scan: LabelledScan, detector: Detector, grid: NetworkGrid, again: Again = as_detected
+) -> ScanDetections:
+    """The detector's detections on a whole scan, scored again by `again`, and judged."""
     ct = scan.ct
-    candidates = again(ct, finds_on_scan(ct, detector, grid))
-    finds = (Find(scan.patient, centre_ras(one, ct), math.nan, one.score) for one in candidates)
-    return judge_finds(finds, reference_nodules(scan.reference, ct.ijk_to_ras, scan.doubtful))
+    candidates = again(ct, candidates_on_scan(ct, detector, grid))
+    detections = (Detection(scan.patient, centre_ras(one, ct), math.nan, one.score) for one in candidates)
+    return judged_detections(detections, reference_nodules(scan.reference, ct.ijk_to_ras, scan.doubtful))
 
 
-def froc(cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], detector: Detector, grid: NetworkGrid) -> dict[float, float]:
-    """Sensitivity on the cut-outs at each of `RATES`; the false finds are those of the whole scans."""
-    false = [score for scan in scans for score in scan_finds(scan, detector, grid).false_scores]
+def froc(
+    cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], detector: Detector, grid: NetworkGrid
+) -> dict[float, float]:
+    """Sensitivity on the cut-outs at each of `RATES`; the false detections are those of the whole scans."""
+    false = [score for scan in scans for score in scan_detections(scan, detector, grid).false_scores]
     return sensitivity_at([cutout_score(cutout, detector, grid) for cutout in cutouts], false, len(scans))
 
 
-def cutout_score(cutout: Cutout, detector: Detector, grid: NetworkGrid, again: Again = as_found) -> float:
-    """The best score of a find that hits the cut-out's nodule in its true surroundings; 0 if none does."""
+def cutout_score(cutout: Cutout, detector: Detector, grid: NetworkGrid, again: Again = as_detected) -> float:
+    """The best score of a detection that hits the cut-out's nodule in its true surroundings; 0 if none does."""
     wide = mirrored(cutout)
-    best = best_hit(again(wide.ct, finds_on_cutout(wide, detector, grid)), wide)
+    best = best_hit(again(wide.ct, candidates_on_cutout(wide, detector, grid)), wide)
     return best.score if best else 0.0
 
 
 def sensitivity_at(
     nodule_scores: Sequence[float], false_scores: Sequence[float], scans: int, rates: Sequence[float] = RATES
 ) -> dict[float, float]:
-    """Share of nodules found at the threshold that leaves at most each rate of false finds per scan."""
+    """Share of nodules found at the threshold that leaves at most each rate of false detections per scan."""
     scores = np.asarray(nodule_scores)
     return {rate: float((scores >= threshold_at(false_scores, scans, rate)).mean()) for rate in rates}
 
 
 def threshold_at(false_scores: Sequence[float], scans: int, rate: float) -> float:
-    """The lowest score threshold with at most `rate` false finds per scan (finds at the threshold count)."""
+    """The lowest score threshold with at most `rate` false detections per scan (detections at the threshold count)."""
     ordered = np.sort(np.asarray(false_scores, float))[::-1]
     allowed = int(rate * scans)
     return LOWEST_SCORE if len(ordered) <= allowed else float(np.nextafter(ordered[allowed], 2))

@@ -31,7 +31,9 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class LabelScore:
-    """One reference nodule: its file (without ending), its label, the label that overlaps it most (0: none), the measures."""
+    """One reference nodule: its file (without ending), its label, the label that overlaps it most (0: none), the
+    measures.
+    """
 
     file: str
     reference: int
@@ -70,7 +72,8 @@ def score_maps(name: str, found: LabelMap, reference: LabelMap) -> MapScores:
 
 
 def score_folders(found: Path, reference: Path, *, alike: bool = False) -> list[MapScores]:
-    """Scores of all pairs of files with the same name (whatever their endings); `alike` as of `read_label_map`, for `found`.
+    """Scores of all pairs of files with the same name (whatever their endings); `alike` as of `read_label_map`, for
+    `found`.
 
     Raises InputError where a reference has no counterpart, or no reference holds a nodule.
     """
@@ -78,9 +81,12 @@ def score_folders(found: Path, reference: Path, *, alike: bool = False) -> list[
     missing = sorted(references.keys() - labels.keys())
     if missing:
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        raise InputError(f"{found} holds no label map for {named}; write one for each reference, empty if nothing was found.")
+        raise InputError(
+            f"{found} holds no label map for {named}; write one for each reference, empty if nothing was found."
+        )
     scored = [
-        score_maps(name, read_label_map(labels[name], alike=alike), read_label_map(path)) for name, path in references.items()
+        score_maps(name, read_label_map(labels[name], alike=alike), read_label_map(path))
+        for name, path in references.items()
     ]
     if not any(one.scores for one in scored):
         raise InputError(f"No label map in {reference} holds a nodule; give label maps with labels 1..N.")

@@ -74,5 +74,7 @@ def label_files(folder: Path) -> dict[str, Path]:
     """The label maps of a folder by their names without ending. Raises InputError where there is none."""
     found = {name: path for path in sorted(folder.iterdir()) if path.is_file() and (name := stem(path))}
     if not found:
-        raise InputError(f"{folder} holds no label map; put NRRD, MHA or NIfTI files there, named alike in both folders.")
+        raise InputError(
+            f"{folder} holds no label map; put NRRD, MHA or NIfTI files there, named alike in both folders."
+        )
     return found

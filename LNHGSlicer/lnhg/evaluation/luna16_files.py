@@ -71,5 +71,7 @@ def _listed(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name} cannot be read as text; give the folder of annotations as LUNA16 has it.") from error
+        raise InputError(
+            f"{path.name} cannot be read as text; give the folder of annotations as LUNA16 has it."
+        ) from error
     return [uid for line in lines if (uid := line.strip()) and uid != SERIES]

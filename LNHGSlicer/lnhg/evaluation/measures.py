@@ -1,4 +1,6 @@
-"""All measures of outlined nodules against a reference: overlap, distances of surfaces, sizes, and which nodule is which."""
+"""All measures of outlined nodules against a reference: overlap, distances of surfaces, sizes, and which nodule is
+which.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ class SurfaceDistances:
     mean: float
 
 
-def surface_distances(reference: np.ndarray, found: np.ndarray, spacing: tuple[float, float, float]) -> SurfaceDistances:
+def surface_distances(
+    reference: np.ndarray, found: np.ndarray, spacing: tuple[float, float, float]
+) -> SurfaceDistances:
     """Of two boolean arrays `[slice, row, column]`; `spacing` along (column, row, slice), mm, as of `CT`."""
     if not reference.any() or not found.any():
         return SurfaceDistances(math.nan, math.nan)
@@ -82,8 +86,8 @@ class Measures:
     Attributes:
         dice, iou, sensitivity, precision: as of `overlap`; 0 where nothing was found, but precision nan.
         hausdorff95_mm, surface_distance_mm: as of `surface_distances`; nan where nothing was found.
-        volume_error, diameter_error: (found - reference) / reference; diameters are those of spheres of equal volume; nan
-            where nothing was found.
+        volume_error, diameter_error: (found - reference) / reference; diameters are those of spheres of equal volume;
+            nan where nothing was found.
         reference_mm3, found_mm3: volumes.
     """
 
@@ -99,7 +103,9 @@ class Measures:
     found_mm3: float
 
 
-def measure(reference: np.ndarray, found: np.ndarray, spacing: tuple[float, float, float], voxel_volume: float) -> Measures:
+def measure(
+    reference: np.ndarray, found: np.ndarray, spacing: tuple[float, float, float], voxel_volume: float
+) -> Measures:
     """Measures of two boolean arrays `[slice, row, column]` on one grid; `reference` holds at least one voxel.
 
     Args:
@@ -136,7 +142,9 @@ class Match:
 def match_nodules(reference: np.ndarray, labels: np.ndarray) -> list[Match]:
     """For each label of `reference` the Dice with the label of `labels` (same grid) that shares most voxels with it."""
     if reference.shape != labels.shape:
-        raise InputError(f"The label maps have different grids, {reference.shape} and {labels.shape}; compare maps of one CT.")
+        raise InputError(
+            f"The label maps have different grids, {reference.shape} and {labels.shape}; compare maps of one CT."
+        )
     matches = []
     for number in range(1, int(reference.max(initial=0)) + 1):
         nodule = reference == number

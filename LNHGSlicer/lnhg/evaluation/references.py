@@ -15,7 +15,9 @@ REFERENCES = (CONSENSUS, STAPLE, "reader 1", "reader 2", "reader 3", "reader 4")
 
 
 def reference_mask(cutout: Cutout, name: str) -> np.ndarray | None:
-    """The reference `name` of a cut-out's nodule, bool `[slice, row, column]`; None where that reader did not outline it."""
+    """The reference `name` of a cut-out's nodule, bool `[slice, row, column]`; None where that reader did not outline
+    it.
+    """
     if name not in REFERENCES:
         raise InputError(f"There is no reference {name!r}; choose one of {', '.join(REFERENCES)}.")
     if name == CONSENSUS:
@@ -38,7 +40,9 @@ def consensus_of(outlines: list[np.ndarray]) -> np.ndarray:
 
 
 def staple(outlines: list[np.ndarray]) -> np.ndarray:
-    """Voxels that are nodule with a probability of at least 0.5 by STAPLE (Warfield et al., 2004), which weighs the readers."""
+    """Voxels that are nodule with a probability of at least 0.5 by STAPLE (Warfield et al., 2004), which weighs the
+    readers.
+    """
     if len(outlines) == 1:  # nobody to weigh the reader against
         return outlines[0]
     images = [sitk.GetImageFromArray(outline.astype(np.uint8)) for outline in outlines]

@@ -22,7 +22,9 @@ def centre_of(nodule: np.ndarray) -> tuple[int, int, int]:
 
 
 def seeded_dice(cutout: Cutout, models: Models, options: Options = _SEEDS_ONLY) -> float:
-    """Dice of one cut-out's nodule against the 50% consensus on the CT's own grid, segmented from a seed at its centre."""
+    """Dice of one cut-out's nodule against the 50% consensus on the CT's own grid, segmented from a seed at its
+    centre.
+    """
     return dice(cutout.consensus, seeded(cutout, models, options).labels > 0)
 
 

@@ -1,1 +1,3 @@
-"""The networks with their grids and weights, and what they are computed with; the only room of a run that knows torch."""
+"""The networks with their grids and weights, and what they are computed with; the only room of a run that knows
+torch.
+"""

@@ -108,8 +108,8 @@ class FindsInArrays:
 class NoduleDetector(FindsInArrays, GeneralizedRCNN):
     """Faster R-CNN with its architecture.
 
-    Images are `[3, y, x]` in 0..1, of any size and on any device; boxes are `(x0, y0, x1, y1)` in their pixels. In training
-    it returns the losses; in evaluation, for each image, `boxes` and `scores` (0..1), best first.
+    Images are `[3, y, x]` in 0..1, of any size and on any device; boxes are `(x0, y0, x1, y1)` in their pixels. In
+    training it returns the losses; in evaluation, for each image, `boxes` and `scores` (0..1), best first.
     """
 
     def __init__(self, architecture: DetectorArchitecture, *parts: nn.Module) -> None:
@@ -172,7 +172,9 @@ def load_imagenet_features(detector: NoduleDetector, path: Path) -> None:
     wanted = body.state_dict().keys()
     missing = [name for name in wanted if name not in tensors]
     if missing:
-        raise WeightsError(f"{path.name} has no tensor {missing[0]}; give MobileNetV2 features with torchvision's names.")
+        raise WeightsError(
+            f"{path.name} has no tensor {missing[0]}; give MobileNetV2 features with torchvision's names."
+        )
     body.load_state_dict({name: tensors[name] for name in wanted})
 
 

@@ -18,8 +18,8 @@ _SAME_IOU = 0.3
 class DetectorEnsemble(FindsInArrays, nn.Module):
     """Detectors that look at the same slices; in evaluation it answers as a `NoduleDetector` does.
 
-    Each member looks at every image and at its mirror image. Boxes of the same thing become one: their mean, with the mean
-    of the scores of all looks, where one without a box there counts 0.
+    Each member looks at every image and at its mirror image. Boxes of the same thing become one: their mean, with the
+    mean of the scores of all looks, where one without a box there counts 0.
     """
 
     def __init__(self, members: Sequence[NoduleDetector]) -> None:
@@ -31,7 +31,10 @@ class DetectorEnsemble(FindsInArrays, nn.Module):
         answers = []
         for member in self.members:
             mirrored = member([image.flip(-1) for image in images])
-            answers += [member(images), [_back(one, image.shape[-1]) for one, image in zip(mirrored, images, strict=True)]]
+            answers += [
+                member(images),
+                [_back(one, image.shape[-1]) for one, image in zip(mirrored, images, strict=True)],
+            ]
         return [joined(of_one_image) for of_one_image in zip(*answers, strict=True)]
 
 

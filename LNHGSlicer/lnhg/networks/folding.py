@@ -1,4 +1,6 @@
-"""Networks as they run outside training: batch norm folded into the convolutions, and nothing computed that is not used."""
+"""Networks as they run outside training: batch norm folded into the convolutions, and nothing computed that is not
+used.
+"""
 
 from __future__ import annotations
 

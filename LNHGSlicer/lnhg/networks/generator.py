@@ -26,8 +26,8 @@ class Generator(nn.Module):
     convolution, batch norm, LeakyReLU. The first three decoder layers add the encoder result of the same width to the
     deconvolution's before batch norm and LeakyReLU; the last adds the input, then ReLU.
 
-    `last_slope` is the slope of the last ReLU below zero while training (0: the paper's ReLU). A small slope keeps it from
-    dying; in evaluation it is always the plain ReLU.
+    `last_slope` is the slope of the last ReLU below zero while training (0: the paper's ReLU). A small slope keeps it
+    from dying; in evaluation it is always the plain ReLU.
     """
 
     reach = REACH
@@ -60,7 +60,8 @@ class Generator(nn.Module):
         return nn.functional.leaky_relu(last, self.last_slope) if self.training else nn.functional.relu(last)
 
 
-#: Networks that turn O(x) into G(x), by the name in a manifest's architecture; one without a name is the paper's generator.
+#: Networks that turn O(x) into G(x), by the name in a manifest's architecture; one without a name is the paper's
+#: generator.
 NETWORKS: Mapping[str, type[Generator] | type[UNet]] = {"lnhg": Generator, "unet": UNet}
 
 
@@ -75,9 +76,9 @@ def build_generator(architecture: Mapping[str, Any], last_slope: float = 0.0) ->
 def widened(state: dict[str, torch.Tensor], width: int, seed: int = 0) -> dict[str, torch.Tensor]:
     """The weights of a narrower generator as those of one of `width` filters that gives nearly the same G(x).
 
-    Every filter is repeated and the weights that read it are divided among its copies (Net2Net, Chen et al., 2016). Noise of
-    2% on the weights tells the copies apart, so that training can part them. `width` must be a multiple of the width of
-    `state`.
+    Every filter is repeated and the weights that read it are divided among its copies (Net2Net, Chen et al., 2016).
+    Noise of 2% on the weights tells the copies apart, so that training can part them. `width` must be a multiple of the
+    width of `state`.
     """
     random = torch.Generator().manual_seed(seed)
     target = Generator(width).state_dict()

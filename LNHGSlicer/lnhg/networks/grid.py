@@ -24,10 +24,12 @@ class NetworkGrid:
     """How slices are sampled and scaled for one network.
 
     Attributes:
-        rule: `paper`: a whole slice becomes 256 pixels wide (512 halved), a crop gets `pixel_mm`; `fixed`: always `pixel_mm`.
+        rule: `paper`: a whole slice becomes 256 pixels wide (512 halved), a crop gets `pixel_mm`; `fixed`: always
+            `pixel_mm`.
         pixel_mm: pixel width and height in the slice, mm.
         window_hu: HU that become 0 and 1; values outside are clipped.
-        slice_mm: how far the slices of a triplet lie apart, mm, but no nearer than neighbouring slices; None: neighbours.
+        slice_mm: how far the slices of a triplet lie apart, mm, but no nearer than neighbouring slices; None:
+            neighbours.
     """
 
     rule: str = "fixed"
@@ -37,8 +39,14 @@ class NetworkGrid:
 
     def __post_init__(self) -> None:
         low, high = self.window_hu
-        if self.rule not in ("paper", "fixed") or not 0 < self.pixel_mm < math.inf or not -math.inf < low < high < math.inf:
-            raise InputError(f"No network can see on the grid {self}; give pixels above 0 and a window whose bounds rise.")
+        if (
+            self.rule not in ("paper", "fixed")
+            or not 0 < self.pixel_mm < math.inf
+            or not -math.inf < low < high < math.inf
+        ):
+            raise InputError(
+                f"No network can see on the grid {self}; give pixels above 0 and a window whose bounds rise."
+            )
         if self.slice_mm is not None and not 0 < self.slice_mm < math.inf:
             raise InputError(f"The slices of a triplet cannot lie {self.slice_mm} mm apart; give a length above 0.")
 
@@ -52,7 +60,9 @@ class NetworkGrid:
         low, high = self.window_hu
         return ((hu - low) / (high - low)).clamp_(0, 1)
 
-    def sample(self, slices: np.ndarray, spacing: tuple[float, float], steps: tuple[float, float] | None = None) -> np.ndarray:
+    def sample(
+        self, slices: np.ndarray, spacing: tuple[float, float], steps: tuple[float, float] | None = None
+    ) -> np.ndarray:
         """Slices `[n, row, column]` in HU, sampled and normalised: `[n, y, x]` float32.
 
         Linear with a triangle filter where it shrinks (no aliasing). Pixel y lies at CT row (y + 0.5) * step - 0.5.
@@ -97,7 +107,9 @@ class NetworkGrid:
 
 
 def between(position: float, count: int) -> list[tuple[int, float]]:
-    """The slices on either side of a position in a stack of `count`, with their weights; the end slices go on for ever."""
+    """The slices on either side of a position in a stack of `count`, with their weights; the end slices go on for
+    ever.
+    """
     below = math.floor(position)
     share = position - below
     sides = [(below, 1 - share), (below + 1, share)]
@@ -105,7 +117,9 @@ def between(position: float, count: int) -> list[tuple[int, float]]:
 
 
 def resize(images: torch.Tensor, scale: tuple[float, float]) -> torch.Tensor:
-    """Images `[n, y, x]` scaled by exactly `scale` (y, x), linear and free of aliasing; a partial last pixel is dropped."""
+    """Images `[n, y, x]` scaled by exactly `scale` (y, x), linear and free of aliasing; a partial last pixel is
+    dropped.
+    """
     if scale == (1.0, 1.0):
         return images
     # The tiny factor keeps 512 * (1 / 1.3999..) from losing a row to rounding.
@@ -123,8 +137,12 @@ def resized(volume: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
     return np.concatenate([resize(torch.from_numpy(one[None].astype(np.float32)), scale).numpy() for one in volume])
 
 
-def to_ct_grid(image: np.ndarray, steps: tuple[float, float], rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+def to_ct_grid(
+    image: np.ndarray, steps: tuple[float, float], rows: tuple[int, int], columns: tuple[int, int]
+) -> np.ndarray:
     """An image `[y, x]` on a network grid, linearly interpolated at CT rows and columns (half-open ranges)."""
     offset = [(rows[0] + 0.5) / steps[0] - 0.5, (columns[0] + 0.5) / steps[1] - 0.5]
     shape = (rows[1] - rows[0], columns[1] - columns[0])
-    return ndimage.affine_transform(image, [1 / steps[0], 1 / steps[1]], offset, shape, np.float32, order=1, mode="nearest")
+    return ndimage.affine_transform(
+        image, [1 / steps[0], 1 / steps[1]], offset, shape, np.float32, order=1, mode="nearest"
+    )

@@ -38,20 +38,25 @@ class Models:
 
     def threshold(self, kind: str, chosen: float | None) -> float:
         """The person's choice, or the value in the manifest."""
-        return float(self.manifests[kind]["thresholds"]["g" if kind == "generator" else "score"]) if chosen is None else chosen
+        return (
+            float(self.manifests[kind]["thresholds"]["g" if kind == "generator" else "score"])
+            if chosen is None
+            else chosen
+        )
 
     def score_threshold(self, kind: str, chosen: float | None, false_per_scan: float | None) -> float:
         """The lowest score of a candidate: chosen, or for so many false ones a scan, or the value in the manifest.
 
-        Between the rates that were measured it is interpolated, beyond them it is that of the nearest. Raises InputError
-        where a rate is asked for and none was measured of these weights.
+        Between the rates that were measured it is interpolated, beyond them it is that of the nearest. Raises
+        InputError where a rate is asked for and none was measured of these weights.
         """
         if false_per_scan is None:
             return self.threshold(kind, chosen)
         points = self.manifests[kind].get("operating_points")
         if not points:
             raise InputError(
-                "False finds per scan were not measured of these weights; give --score-threshold, or lnhg weights calibrate."
+                "False detections per scan were not measured of these weights; give --score-threshold, or lnhg weights "
+                "calibrate."
             )
         rates, scores = zip(*sorted((point["false_per_scan"], point["score"]) for point in points), strict=True)
         return float(np.interp(false_per_scan, rates, scores))
@@ -63,7 +68,9 @@ class Models:
 
 
 def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Models:
-    """Check and load the weights of a folder (None: the shipped ones); a generator alone goes with the shipped detector."""
+    """Check and load the weights of a folder (None: the shipped ones); a generator alone goes with the shipped
+    detector.
+    """
     folder = folder or resource("Models")
     found = {"generator": _of_kind(load_weights(folder, "generator"), "generator")}
     generator = found["generator"].network(lambda manifest: build_generator(manifest["architecture"]))
@@ -71,7 +78,9 @@ def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Mo
     if with_detector:
         kinds = kinds_in(folder)
         if "rescorer" in kinds and "detector" not in kinds:
-            raise InputError(f"{folder} holds a rescorer without its detector; put the detector beside it, or take it out.")
+            raise InputError(
+                f"{folder} holds a rescorer without its detector; put the detector beside it, or take it out."
+            )
         others = folder if "detector" in kinds else resource("Models")
         found["detector"] = _of_kind(load_weights(others, "detector"), "detector")
         detector = found["detector"].network(detector_of)
@@ -90,10 +99,14 @@ def _check_grid(weights: Weights) -> None:
     try:
         NetworkGrid.from_dict(weights.manifest["grid"])
     except (InputError, KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"The manifest {weights.name}.json names no usable grid; install the weights again.") from error
+        raise WeightsError(
+            f"The manifest {weights.name}.json names no usable grid; install the weights again."
+        ) from error
 
 
 def _of_kind(weights: Weights, kind: str) -> Weights:
     if weights.manifest["kind"] != kind:
-        raise InputError(f"{weights.name} holds weights of a {weights.manifest['kind']}, not of a {kind}; install them again.")
+        raise InputError(
+            f"{weights.name} holds weights of a {weights.manifest['kind']}, not of a {kind}; install them again."
+        )
     return weights

@@ -23,8 +23,8 @@ _TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
 class PerceptualFeatures(nn.Module):
     """VGG-19 up to and with its 16th convolution.
 
-    `weights` is a file with 8-bit weights in the Oxford convention (each tensor with its scale and minimum), or None for
-    torchvision's own download. Images are scaled to the convention of the weights in use.
+    `weights` is a file with 8-bit weights in the Oxford convention (each tensor with its scale and minimum), or None
+    for torchvision's own download. Images are scaled to the convention of the weights in use.
     """
 
     mean: torch.Tensor

@@ -16,7 +16,9 @@ _WIDTHS = (1, 8, 16, 32)
 
 
 class Rescorer(nn.Module):
-    """Three blocks of two 3 x 3 x 3 convolutions with batch norm and ReLU, halved in the slice, then the mean and one logit."""
+    """Three blocks of two 3 x 3 x 3 convolutions with batch norm and ReLU, halved in the slice, then the mean and one
+    logit.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -32,7 +32,9 @@ class DetectorOnCompute:
     def find(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
         """As `NoduleDetector.find`."""
         item_bytes = max(image.size for image in images) * 4 * 200
-        return self._compute.run(self._detector, _apply_detector, [torch.from_numpy(image) for image in images], item_bytes)
+        return self._compute.run(
+            self._detector, _apply_detector, [torch.from_numpy(image) for image in images], item_bytes
+        )
 
 
 class GeneratorOnCompute:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-# Poolings. They halve the slice only: three slices leave nothing to halve. Two fit the small patches of a CPU's training.
+# Poolings. They halve the slice only: three slices leave nothing to halve. Two fit the small patches of a CPU's
+# training.
 _DEPTH = 2
 
 
 class UNet(nn.Module):
-    """A U-Net of two poolings: blocks of two 3 x 3 x 3 convolutions with batch norm and ReLU, w, 2w and 4w filters wide.
+    """A U-Net of two poolings: blocks of two 3 x 3 x 3 convolutions with batch norm and ReLU, w, 2w and 4w filters
+    wide.
 
-    w is `width`. Like the generator it takes O(x) and gives G(x) from 0 upwards; `last_slope` is the slope of its last ReLU
-    below zero while training.
+    w is `width`. Like the generator it takes O(x) and gives G(x) from 0 upwards; `last_slope` is the slope of its last
+    ReLU below zero while training.
 
-    `reach`: G(x) at a pixel depends on pixels at most this far away in the slice: 2 + 4 of the convolutions on the way down,
-    8 at the bottom, 4 + 2 on the way up and 3 of pooling make 23; 24 is the next whole cell of pooling. `cell`: tiles must
-    begin at multiples of it, so that they are pooled as the whole slice is.
+    `reach`: G(x) at a pixel depends on pixels at most this far away in the slice: 2 + 4 of the convolutions on the way
+    down, 8 at the bottom, 4 + 2 on the way up and 3 of pooling make 23; 24 is the next whole cell of pooling. `cell`:
+    tiles must begin at multiples of it, so that they are pooled as the whole slice is.
     """
 
     reach = 24
@@ -28,7 +30,9 @@ class UNet(nn.Module):
         self.width = width
         self.last_slope = last_slope
         widths = [width * 2**level for level in range(_DEPTH + 1)]
-        self.down = nn.ModuleList(convolutions(before, after) for before, after in zip([1, *widths], widths, strict=False))
+        self.down = nn.ModuleList(
+            convolutions(before, after) for before, after in zip([1, *widths], widths, strict=False)
+        )
         self.up = nn.ModuleList(nn.ConvTranspose3d(2 * wide, wide, (1, 2, 2), (1, 2, 2)) for wide in widths[-2::-1])
         self.merge = nn.ModuleList(convolutions(2 * wide, wide) for wide in widths[-2::-1])
         self.last = nn.Conv3d(width, 1, 1)

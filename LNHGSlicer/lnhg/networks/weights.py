@@ -1,4 +1,6 @@
-"""Weights on disk: a safetensors file and a JSON manifest of the same name, checked before use. Pickles are never read."""
+"""Weights on disk: a safetensors file and a JSON manifest of the same name, checked before use. Pickles are never
+read.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors.torch import load, save
 
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..core.seal import is_sealed, sealed
 from ..errors import WeightsError
 
@@ -32,7 +34,8 @@ class Weights:
 
     Attributes:
         name: file name without ending.
-        manifest: kind, architecture, grid, thresholds, target, training and measured figures, SHA-256 of the weights file.
+        manifest: kind, architecture, grid, thresholds, target, training and measured figures, SHA-256 of the weights
+            file.
         tensors: float32, by the network's own names.
     """
 
@@ -64,7 +67,9 @@ class Weights:
         return network.eval().requires_grad_(False)
 
     def _misfit(self) -> WeightsError:
-        return WeightsError(f"The weights {self.name} do not fit the architecture their manifest names; install them again.")
+        return WeightsError(
+            f"The weights {self.name} do not fit the architecture their manifest names; install them again."
+        )
 
 
 def save_weights(folder: Path, name: str, tensors: Mapping[str, torch.Tensor], manifest: Mapping[str, Any]) -> Path:
@@ -75,18 +80,24 @@ def save_weights(folder: Path, name: str, tensors: Mapping[str, torch.Tensor], m
     stored = {key: _stored(tensor) for key, tensor in tensors.items()}
     _check_finite(name, stored)
     content = save(stored)
-    full = {"format": FORMAT, "name": name, **manifest, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    full = {
+        "format": FORMAT,
+        "name": name,
+        **manifest,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
-    write_whole(path, content)
-    write_whole(folder / f"{name}.json", _written(full))
+    write_atomic(path, content)
+    write_atomic(folder / f"{name}.json", _written(full))
     return path
 
 
 def change_manifest(folder: Path, name: str, **changes: Any) -> None:
     """Write other values into the manifest of weights that are whole, or raise WeightsError."""
     manifest = load_weights(folder, name).manifest
-    write_whole(folder / f"{name}.json", _written({**manifest, **changes}))
+    write_atomic(folder / f"{name}.json", _written({**manifest, **changes}))
 
 
 def _written(manifest: Mapping[str, Any]) -> str:
@@ -111,24 +122,31 @@ def load_weights(folder: Path, name: str) -> Weights:
         raise WeightsError(f"{path.name} cannot be read ({error.strerror}); install the weights again.") from error
     if len(content) != manifest["bytes"]:
         raise WeightsError(
-            f"{path.name} has {len(content)} bytes, its manifest says {manifest['bytes']}: the file is cut off or foreign; "
+            f"{path.name} has {len(content)} bytes, its manifest says {manifest['bytes']}: the file is cut off or "
+            f"foreign; "
             "install the weights again."
         )
     if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
-        raise WeightsError(f"{path.name} is not the file that its manifest names (SHA-256 differs); install the weights again.")
+        raise WeightsError(
+            f"{path.name} is not the file that its manifest names (SHA-256 differs); install the weights again."
+        )
     try:
         tensors = load(content)
     except MemoryError:
         raise
     except Exception as error:
-        raise WeightsError(f"{path.name} is not a readable safetensors file ({error}); install the weights again.") from error
+        raise WeightsError(
+            f"{path.name} is not a readable safetensors file ({error}); install the weights again."
+        ) from error
     _check_finite(name, tensors)
     return Weights(name, manifest, {key: _restored(tensor) for key, tensor in tensors.items()})
 
 
 def kinds_in(folder: Path) -> tuple[str, ...]:
     """The kinds of weights that a folder holds; only the generator is always needed, and the rescorer never."""
-    return tuple(kind for kind in KINDS if any((folder / f"{kind}.{ending}").is_file() for ending in ("json", "safetensors")))
+    return tuple(
+        kind for kind in KINDS if any((folder / f"{kind}.{ending}").is_file() for ending in ("json", "safetensors"))
+    )
 
 
 def read_manifest(folder: Path, name: str) -> dict[str, Any]:
@@ -141,11 +159,15 @@ def read_manifest(folder: Path, name: str) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"The manifest {path.name} is not readable JSON; install the weights again.") from error
     if not _well_formed(manifest):
-        raise WeightsError(f"{path.name} is not a manifest of LNHG weights; choose a folder with weights of this project.")
+        raise WeightsError(
+            f"{path.name} is not a manifest of LNHG weights; choose a folder with weights of this project."
+        )
     if manifest["kind"] not in KINDS:
         raise WeightsError(f"{path.name} names the unknown kind {manifest['kind']!r}; choose weights of this project.")
     if manifest["format"] != _UNSEALED and not is_sealed(manifest):
-        raise WeightsError(f"{path.name} was changed since it was written (its seal differs); install the weights again.")
+        raise WeightsError(
+            f"{path.name} was changed since it was written (its seal differs); install the weights again."
+        )
     _check_thresholds(path.name, manifest)
     return manifest
 
@@ -164,12 +186,21 @@ def _check_finite(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
     wrong = [key for key, tensor in tensors.items() if tensor.is_floating_point() and not bool(tensor.isfinite().all())]
     if wrong:
         raise WeightsError(
-            f"The weights {name} hold values that are not finite (in {wrong[0]}); install the weights again, or train anew."
+            f"The weights {name} hold values that are not finite (in {wrong[0]}); install the weights again, or train "
+            f"anew."
         )
 
 
 def _well_formed(manifest: Any) -> bool:
-    needed = {"format": str, "kind": str, "architecture": dict, "grid": dict, "thresholds": dict, "sha256": str, "bytes": int}
+    needed = {
+        "format": str,
+        "kind": str,
+        "architecture": dict,
+        "grid": dict,
+        "thresholds": dict,
+        "sha256": str,
+        "bytes": int,
+    }
     return (
         isinstance(manifest, dict)
         and manifest.get("format") in (FORMAT, _UNSEALED)

@@ -46,7 +46,9 @@ class Grid:
         return matrix
 
     def ranges(self, low: Array, high: Array) -> tuple[Array, Array]:
-        """First voxels, and those after the last (z, y, x), between points `[..., (x, y, z)]`; equal outside of the grid."""
+        """First voxels, and those after the last (z, y, x), between points `[..., (x, y, z)]`; equal outside of the
+        grid.
+        """
         first = np.array([self.z[0], self.y[0], self.x[0]], float)
         size = (len(self.z), len(self.y), len(self.x))
         starts = np.ceil((low[..., ::-1] - first) / self.step).astype(int)

@@ -47,7 +47,9 @@ def plan_nodules(chest: Chest, vessels: Vessels, rng: np.random.Generator) -> tu
     return tuple(nodules[number] for number in range(len(kinds)))
 
 
-def _place(chest: Chest, vessels: Vessels, kind: str, radius: float, placed: _Placed, rng: np.random.Generator) -> Array:
+def _place(
+    chest: Chest, vessels: Vessels, kind: str, radius: float, placed: _Placed, rng: np.random.Generator
+) -> Array:
     """A centre (LPS mm) that suits the kind, away from the other nodules and in the lung with fewer of them."""
     points = _candidates(chest, vessels, kind, radius, rng)
     keep = np.abs(points[:, 2]) < 95

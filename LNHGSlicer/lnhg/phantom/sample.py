@@ -99,7 +99,9 @@ def _check_nothing_foreign(paths: Mapping[str, Path]) -> None:
     table = paths["nodules.csv"]
     own = len(there) == len(paths) and table.read_bytes().startswith(",".join(_COLUMNS).encode())
     if there and not own:
-        raise InputError(f"{', '.join(there)} in {table.parent} would be replaced, but is no sample; choose another folder.")
+        raise InputError(
+            f"{', '.join(there)} in {table.parent} would be replaced, but is no sample; choose another folder."
+        )
 
 
 def _write_table(phantom: Phantom, path: Path) -> None:

@@ -99,11 +99,14 @@ def any_nodule(rng: np.random.Generator) -> SimulatedNodule:
     glass, core = rng.random() < 0.4, rng.random() < 0.5
     cavitary = not glass and diameter >= _CAVITARY_FROM_MM and rng.random() < 0.25
     spiculated = not glass and rng.random() < 0.25
-    return simulate(diameter / 2, rng, spiculated=spiculated, ground_glass=glass, cavitary=cavitary, solid_core=glass and core)
+    return simulate(
+        diameter / 2, rng, spiculated=spiculated, ground_glass=glass, cavitary=cavitary, solid_core=glass and core
+    )
 
 
 def sections(nodule: SimulatedNodule, heights: Array, thickness: float, pixel_mm: float) -> tuple[Array, Array]:
-    """Slices of `thickness` mm through a nodule at `heights` (mm from its centre, `[n]`) on square pixels about its centre.
+    """Slices of `thickness` mm through a nodule at `heights` (mm from its centre, `[n]`) on square pixels about its
+    centre.
 
     Returns the share of each pixel that the nodule fills, and the HU of what fills it, float32 `[n, y, x]`.
     """

@@ -191,7 +191,10 @@ def _cone_shares(grid: Grid, pieces: Array) -> Iterator[tuple[tuple[slice, slice
             continue
         z = heights[k0 * SUBSLICES : k1 * SUBSLICES, None, None]
         radius = float(piece[6])
-        depth = cone_distance(grid.x[i0:i1], grid.y[j0:j1, None], z, piece[:3], piece[3:6], radius, float(piece[7])) + radius
+        depth = (
+            cone_distance(grid.x[i0:i1], grid.y[j0:j1, None], z, piece[:3], piece[3:6], radius, float(piece[7]))
+            + radius
+        )
         # A vessel thinner than a voxel fills only its diameter's part of it.
         share = (np.minimum(radius - depth, half) + np.minimum(radius + depth, half)) / (2 * half)
         share = np.maximum(share, 0).reshape(k1 - k0, SUBSLICES, j1 - j0, i1 - i0).sum(1) / SUBSLICES

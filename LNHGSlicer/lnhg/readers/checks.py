@@ -20,7 +20,8 @@ def in_hu(values: np.ndarray, name: str, ijk_to_ras: np.ndarray) -> tuple[np.nda
     """Values `[slice, row, column]` of a stored image as HU (int16, padding below -1024 made air), and warnings.
 
     Raises InputError where the values cannot be HU: not real numbers, not finite, none but padding below 0 (MR, PET,
-    photographs, CT without its rescale), spanning less than 100, or with air, lung and tissue 700 HU or more from their place.
+    photographs, CT without its rescale), spanning less than 100, or with air, lung and tissue 700 HU or more from their
+    place.
     """
     if values.dtype.kind not in "iuf":
         raise InputError(f"{name} holds no plain numbers ({values.dtype}); give a CT with one HU value a voxel.")
@@ -30,7 +31,8 @@ def in_hu(values: np.ndarray, name: str, ijk_to_ras: np.ndarray) -> tuple[np.nda
     low = values.min(where=values >= AIR_HU, initial=high)
     if low >= 0 or float(high) - float(low) < _LEAST_SPAN_HU:
         raise InputError(
-            f"{name} is not in HU (its values run from {values.min():g} to {high:g}); give a CT with its rescale applied."
+            f"{name} is not in HU (its values run from {values.min():g} to {high:g}); give a CT with its rescale "
+            f"applied."
         )
     warnings = _of_offset(values, name, ijk_to_ras)
     hu = np.empty(values.shape, np.int16)
@@ -53,8 +55,12 @@ def _of_offset(values: np.ndarray, name: str, ijk_to_ras: np.ndarray) -> tuple[s
         return ()
     where = f"{abs(off):.0f} HU too {'high' if off > 0 else 'low'}"
     if abs(off) >= MOST_OFF_HU:
-        raise InputError(f"{name} is not in HU: its air and tissue lie about {where}; give a CT with its rescale applied once.")
-    return (f"Air, lung and soft tissue lie about {where}: check the rescale of this CT, HU and findings may be wrong.",)
+        raise InputError(
+            f"{name} is not in HU: its air and tissue lie about {where}; give a CT with its rescale applied once."
+        )
+    return (
+        f"Air, lung and soft tissue lie about {where}: check the rescale of this CT, HU and findings may be wrong.",
+    )
 
 
 def constant_slices(hu: np.ndarray) -> list[int]:
@@ -64,7 +70,9 @@ def constant_slices(hu: np.ndarray) -> list[int]:
 
 
 def grid_warnings(ijk_to_ras: np.ndarray, thickness: float = 0.0) -> tuple[str, ...]:
-    """What a reader should know of a grid: sheared by a tilted gantry, slices thick (`thickness` mm, 0: unknown) or apart."""
+    """What a reader should know of a grid: sheared by a tilted gantry, slices thick (`thickness` mm, 0: unknown) or
+    apart.
+    """
     lengths = np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
     directions = ijk_to_ras[:3, :3] / lengths
     cosines = np.abs(directions.T @ directions)[np.triu_indices(3, 1)]

@@ -1,7 +1,7 @@
 """Compressed pixels, decoded by a process of its own: a damaged file can crash or hang a decoder, not the program.
 
-The program starts this module with `python -m` and sends it one frame after another: a line of JSON that describes it, then
-its bytes; the answer is a line of JSON, then the values.
+The program starts this module with `python -m` and sends it one frame after another: a line of JSON that describes it,
+then its bytes; the answer is a line of JSON, then the values.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Undecodable(Exception):
 
 @dataclass(frozen=True)
 class Layout:
-    """What a frame should hold: transfer syntax, size, bits of a pixel, bits that are used, and whether they are signed."""
+    """What a frame should hold: transfer syntax, size, bits of a pixel, bits that are used, and whether they are
+    signed.
+    """
 
     syntax: str
     rows: int
@@ -89,7 +91,10 @@ def _asked(process: subprocess.Popen[bytes], frame: bytes, layout: Layout) -> np
         raise Undecodable(answer["failure"])
     kind = np.dtype(answer.get("kind", "u1"))
     values = process.stdout.read(layout.rows * layout.columns * kind.itemsize)
-    if answer.get("shape") != [layout.rows, layout.columns] or len(values) < layout.rows * layout.columns * kind.itemsize:
+    if (
+        answer.get("shape") != [layout.rows, layout.columns]
+        or len(values) < layout.rows * layout.columns * kind.itemsize
+    ):
         raise EOFError
     return np.frombuffer(values, kind).reshape(layout.rows, layout.columns)
 
@@ -98,7 +103,9 @@ def _asked(process: subprocess.Popen[bytes], frame: bytes, layout: Layout) -> np
 
 
 def decode(frame: bytes, layout: Layout) -> np.ndarray:
-    """Stored values `[row, column]` of a frame, by pydicom's decoders or, for what they lack, GDCM's; raises Undecodable."""
+    """Stored values `[row, column]` of a frame, by pydicom's decoders or, for what they lack, GDCM's; raises
+    Undecodable.
+    """
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.encaps import encapsulate
     from pydicom.uid import UID, CTImageStorage, generate_uid
@@ -132,7 +139,9 @@ def _through_gdcm(dataset: Any) -> np.ndarray:
         try:
             values = sitk.GetArrayFromImage(sitk.ReadImage(file, imageIO="GDCMImageIO"))
         except RuntimeError as error:
-            raise Undecodable("its compressed pixels are damaged, or compressed in a way that cannot be read here") from error
+            raise Undecodable(
+                "its compressed pixels are damaged, or compressed in a way that cannot be read here"
+            ) from error
     return np.asarray(values[0] if values.ndim == 3 else values)
 
 
@@ -146,7 +155,9 @@ def _serve(asked: IO[bytes], answers: IO[bytes]) -> None:
             answers.write(json.dumps({"kind": values.dtype.str, "shape": values.shape}).encode() + b"\n")
             answers.write(np.ascontiguousarray(values).tobytes())
         except Exception as error:  # decoders raise many kinds; whatever it is, the frame was not decoded
-            why = str(error) if isinstance(error, Undecodable) else f"its compressed pixels raise {type(error).__name__}"
+            why = (
+                str(error) if isinstance(error, Undecodable) else f"its compressed pixels raise {type(error).__name__}"
+            )
             answers.write(json.dumps({"failure": why}).encode() + b"\n")
         answers.flush()
 

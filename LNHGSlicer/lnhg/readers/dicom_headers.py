@@ -87,8 +87,10 @@ class Slice:
     """One slice of a CT, in a file of its own or a frame of an enhanced CT; its header holds all that is needed.
 
     Attributes:
-        file, frame: where its pixels are; `frame` counts from 0, None for a file of one slice; `frames`: how many the file has.
-        texts: `PERSON`, `SERIES`, scanner, frame of reference, and what may tell scans apart (`APART`), by keyword; "": absent.
+        file, frame: where its pixels are; `frame` counts from 0, None for a file of one slice; `frames`: how many the
+            file has.
+        texts: `PERSON`, `SERIES`, scanner, frame of reference, and what may tell scans apart (`APART`), by keyword; "":
+            absent.
         image_type: the parts of ImageType.
         rows, columns: size.
         position: of the first pixel's centre, LPS mm.
@@ -127,7 +129,9 @@ class Slice:
 
 @dataclass(frozen=True)
 class Other:
-    """An image or other object that is no slice of a CT, or one that lacks what a slice needs (`defective`), and why."""
+    """An image or other object that is no slice of a CT, or one that lacks what a slice needs (`defective`), and
+    why.
+    """
 
     file: Path
     series: str
@@ -152,7 +156,9 @@ def is_dicom(path: Path) -> bool:
 
 
 def _is_bare(start: bytes) -> bool:
-    """Whether these are the first bytes of a data set without preamble: an element of group 2 or 8, short as these are."""
+    """Whether these are the first bytes of a data set without preamble: an element of group 2 or 8, short as these
+    are.
+    """
     for order in _ORDERS:
         group, element = int.from_bytes(start[:2], order), int.from_bytes(start[2:4], order)
         if group in (2, 8) and element < 0x100 and len(start) > 8:
@@ -210,7 +216,9 @@ def _check_deflated(file: Path) -> None:
 
 
 def slices_of(header: pydicom.Dataset, file: Path) -> tuple[Slice | Other, ...]:
-    """What a header describes, a value for each frame; what one of several frames lacks makes a defect of the whole file."""
+    """What a header describes, a value for each frame; what one of several frames lacks makes a defect of the whole
+    file.
+    """
     frames = [_described(view, file, frame) for frame, view in _views(header)]
     broken = next((one for one in frames if isinstance(one, Other) and one.defective), None)
     return (broken,) if broken else tuple(frames)

@@ -20,8 +20,9 @@ from .dicom_headers import Slice
 def decoded(slices: Sequence[Slice]) -> np.ndarray:
     """HU as float32 `[slice, row, column]`: rescale applied, padding that the header names made air.
 
-    Pixels that are not compressed are read here; all others by a decoder in a process of its own, which a damaged file can
-    end without harm. Raises InputError for a file whose pixels are not all there, or are others than its header says.
+    Pixels that are not compressed are read here; all others by a decoder in a process of its own, which a damaged file
+    can end without harm. Raises InputError for a file whose pixels are not all there, or are others than its header
+    says.
     """
     volume = np.empty((len(slices), slices[0].rows, slices[0].columns), np.float32)
     file, pixels = None, b""
@@ -29,7 +30,11 @@ def decoded(slices: Sequence[Slice]) -> np.ndarray:
         for image, one in zip(volume, slices, strict=True):
             if one.file != file:
                 file, pixels = one.file, _pixel_data(one.file)
-            stored = _compressed(one, pixels, decoder) if one.syntax and UID(one.syntax).is_compressed else _plain(one, pixels)
+            stored = (
+                _compressed(one, pixels, decoder)
+                if one.syntax and UID(one.syntax).is_compressed
+                else _plain(one, pixels)
+            )
             image[:] = stored * one.slope + one.intercept
             if one.padding is not None:
                 image[_is_padding(one, stored)] = AIR_HU

@@ -1,4 +1,6 @@
-"""Which DICOM slices make one scan: told apart by patient, study, grid, acquisition and phase; and which scan to take."""
+"""Which DICOM slices make one scan: told apart by patient, study, grid, acquisition and phase; and which scan to
+take.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ _ASTRAY_MM = 1.0
 _AXIAL_COSINE = 0.8
 # A scan of fewer slices, or of fewer places, comes after longer ones, however thin.
 _FEW = 10
-# Scans that cover this share of what the longest covers, or a whole chest (mm), cover enough to be chosen by their thickness.
+# Scans that cover this share of what the longest covers, or a whole chest (mm), cover enough to be chosen by their
+# thickness.
 _ENOUGH, _CHEST_MM = 0.8, 250.0
 _REFORMATTED = ("REFORMATTED", "MPR")
 
@@ -157,7 +160,9 @@ def _in_list(scan: Scan) -> tuple[Any, ...]:
 
 
 def _parts(slices: list[Slice], names: Sequence[str]) -> list[list[Slice]]:
-    """The scans in slices of one series and plane, told apart by the first of the named elements that does, and so on."""
+    """The scans in slices of one series and plane, told apart by the first of the named elements that does, and so
+    on.
+    """
     for number, name in enumerate(names):
         groups: dict[str, list[Slice]] = {}
         for one in slices:
@@ -183,7 +188,9 @@ def _stand_apart(slices: list[Slice], groups: Mapping[str, list[Slice]]) -> bool
 
 
 def _by_turns(slices: list[Slice]) -> list[list[Slice]]:
-    """Phases that nothing but the order of the image numbers tells apart: every place has as many images, each its number."""
+    """Phases that nothing but the order of the image numbers tells apart: every place has as many images, each its
+    number.
+    """
     whole = _scan(slices)
     numbers = [one.instance for one in slices]
     if whole.places < 2 or len(slices) == whole.places or None in numbers or len(set(numbers)) < len(numbers):
@@ -235,7 +242,9 @@ def _describes(scan: Scan, wanted: str) -> bool:
 
 def _rank(scans: Sequence[Scan]) -> Callable[[Scan], tuple[Any, ...]]:
     """Sorts the scan to read first: long, axial, covering enough without gaps, whole, not reformatted, thin."""
-    covered = [scan.covered_mm for scan in scans if scan.axial and scan.places >= _FEW] or [scan.covered_mm for scan in scans]
+    covered = [scan.covered_mm for scan in scans if scan.axial and scan.places >= _FEW] or [
+        scan.covered_mm for scan in scans
+    ]
     enough = min(_ENOUGH * max(covered), _CHEST_MM)
 
     def rank(scan: Scan) -> tuple[Any, ...]:

@@ -33,7 +33,9 @@ def read(files: Sequence[Path], place: Path, series: str | None, number: int | N
         warnings.simplefilter("ignore")
         found = {file: () if _is_lost(file) else read_slices(file) for file in files}
         others = [one for held in found.values() for one in held if isinstance(one, Other)]
-        scans = _whole_scans([one for held in found.values() for one in held if isinstance(one, Slice)], others, place, found)
+        scans = _whole_scans(
+            [one for held in found.values() for one in held if isinstance(one, Slice)], others, place, found
+        )
         scan, listed = chosen(scans, place, series, number)
         _check_none_lost(scan, found)
         if scan.problem:
@@ -53,7 +55,14 @@ def read(files: Sequence[Path], place: Path, series: str | None, number: int | N
         identity=_identity(first, place, (*shown, *why)),
     )
     return replace(
-        ct, warnings=(*kept, *left_out, *remarks, *_of_slices(scan, hu), *grid_warnings(ijk_to_ras, first.thickness or 0.0))
+        ct,
+        warnings=(
+            *kept,
+            *left_out,
+            *remarks,
+            *_of_slices(scan, hu),
+            *grid_warnings(ijk_to_ras, first.thickness or 0.0),
+        ),
     )
 
 
@@ -62,7 +71,9 @@ def _is_lost(file: Path) -> bool:
 
 
 def _whole_scans(slices: list[Slice], others: list[Other], place: Path, found: dict[Path, Any]) -> list[Scan]:
-    """The scans of the slices; refuses a folder that holds none, saying what it holds, and one with a defective slice."""
+    """The scans of the slices; refuses a folder that holds none, saying what it holds, and one with a defective
+    slice.
+    """
     if not slices:
         problems = ", ".join(dict.fromkeys(one.reason for one in others))
         if problems:
@@ -79,7 +90,9 @@ def _whole_scans(slices: list[Slice], others: list[Other], place: Path, found: d
 
 
 def _check_none_lost(scan: Scan, found: dict[Path, Any]) -> None:
-    """Refuse the scan where files beside its slices, named as they are, lost their content: the lung may be cut short."""
+    """Refuse the scan where files beside its slices, named as they are, lost their content: the lung may be cut
+    short.
+    """
     endings: dict[Path, set[str]] = {}
     sizes: dict[Path, set[int]] = {}
     for one in scan.slices:
@@ -89,7 +102,9 @@ def _check_none_lost(scan: Scan, found: dict[Path, Any]) -> None:
     lost = [_lost(file, sizes[file.parent]) for file in beside if file.name.upper() != "DICOMDIR"]
     if any(lost):
         named = few([text for text in lost if text])
-        raise InputError(f"Beside the slices of the CT {named}; copy the series again, or remove what is no part of it.")
+        raise InputError(
+            f"Beside the slices of the CT {named}; copy the series again, or remove what is no part of it."
+        )
 
 
 def _lost(file: Path, sizes: Collection[int] = ()) -> str:
@@ -104,7 +119,9 @@ def _lost(file: Path, sizes: Collection[int] = ()) -> str:
 def _of_choice(
     scan: Scan, scans: list[Scan], listed: list[Scan], number: int | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What was chosen from where there are several scans: a sentence to keep with the results, and one for the screen."""
+    """What was chosen from where there are several scans: a sentence to keep with the results, and one for the
+    screen.
+    """
     if len(listed) < 2 or number is not None:
         return (), ()
     kept = f"Of {len(listed)} CT scans number {listed.index(scan) + 1} was taken, {scan.label}"
@@ -136,7 +153,9 @@ def _of_slices(scan: Scan, hu: np.ndarray) -> tuple[str, ...]:
         )
     if not scan.axial:
         plane = _PLANES[int(np.argmax(np.abs(scan.upward)))]
-        remarks.append(f"The slices are {plane}, not axial, and likely reformatted: use the axial series where there is one.")
+        remarks.append(
+            f"The slices are {plane}, not axial, and likely reformatted: use the axial series where there is one."
+        )
     if scan.acquisitions > 1:
         remarks.append(
             f"The slices are of {scan.acquisitions} acquisitions, one upon another: "
@@ -153,7 +172,9 @@ def _of_slices(scan: Scan, hu: np.ndarray) -> tuple[str, ...]:
 
 
 def _matrix(scan: Scan) -> np.ndarray:
-    """Voxel (column, row, slice) to RAS; the slice step runs from the first slice's corner to the last's, tilt included."""
+    """Voxel (column, row, slice) to RAS; the slice step runs from the first slice's corner to the last's, tilt
+    included.
+    """
     along = np.array(scan.first.along)
     down, across = scan.first.spacing
     lps = np.eye(4)

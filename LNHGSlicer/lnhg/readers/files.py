@@ -38,9 +38,13 @@ def _raise(error: OSError) -> None:
 
 
 def entries_of(folder: Path) -> list[Path]:
-    """What lies in a folder by name: files, and links that point nowhere, but no folders, pipes, devices or hidden files."""
+    """What lies in a folder by name: files, and links that point nowhere, but no folders, pipes, devices or hidden
+    files.
+    """
     with os.scandir(folder) as entries:
-        kept = [entry.path for entry in entries if not entry.name.startswith(".") and (entry.is_file() or _dangles(entry))]
+        kept = [
+            entry.path for entry in entries if not entry.name.startswith(".") and (entry.is_file() or _dangles(entry))
+        ]
     return sorted(Path(path) for path in kept)
 
 

@@ -1,4 +1,6 @@
-"""Whether values are HU by where air, lung and soft tissue lie: a rescale applied twice or an offset lost shows there."""
+"""Whether values are HU by where air, lung and soft tissue lie: a rescale applied twice or an offset lost shows
+there.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ MOST_OFF_HU = 660.0
 _LUNG_HU, _TISSUE_HU = -870, 10
 # Offsets that both show: in a whole chest, and in a small part of one, whose tissue may be all nodule or all bone.
 _SEEN_HU, _SEEN_IN_PART_HU = 100, 200
-# In a whole chest tissue alone shows an offset, where this share of the voxels is the brighter part: all darker may be cut off.
+# In a whole chest tissue alone shows an offset, where this share of the voxels is the brighter part: all darker may be
+# cut off.
 _SEEN_ALONE_HU, _TISSUE_SHARE = 220, 0.15
 # Noise does not put this share of the voxels below this value; what lies there is no padding, which is one value.
 _LOWEST_HU, _LOW_SHARE = -1250, 0.1
@@ -31,7 +34,9 @@ _FEWEST, _ENOUGH_VOXELS = 500, 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """Which values an image has, and what they show: `counts` from -6000 to 6000, padding left out; `chest`: it is as wide."""
+    """Which values an image has, and what they show: `counts` from -6000 to 6000, padding left out; `chest`: it is as
+    wide.
+    """
 
     counts: np.ndarray
     chest: bool
@@ -53,7 +58,9 @@ class Spread:
 
     @property
     def offset_of_one(self) -> float | None:
-        """How far tissue alone, in a whole chest, or what is darker than any air lies off; None where nothing shows it."""
+        """How far tissue alone, in a whole chest, or what is darker than any air lies off; None where nothing shows
+        it.
+        """
         lung, tissue, share = self._middles
         if self.chest and 1 - share > _TISSUE_SHARE and abs(tissue - _TISSUE_HU) >= _SEEN_ALONE_HU:
             return float(tissue - _TISSUE_HU)
@@ -87,7 +94,9 @@ def _counts(values: np.ndarray) -> np.ndarray:
 
 
 def _middles(counts: np.ndarray) -> tuple[int, int, float]:
-    """Medians of the darker and the brighter voxels, parted where both are most alike (Otsu), and the share of the darker."""
+    """Medians of the darker and the brighter voxels, parted where both are most alike (Otsu), and the share of the
+    darker.
+    """
     hu = np.arange(len(counts), dtype=float) - _EDGE_HU
     below = np.cumsum(counts).astype(float)
     total, sums = below[-1], np.cumsum(counts * hu)

@@ -31,7 +31,9 @@ _NO_CONTRAST = "Whether contrast was given is unknown: the file does not say."
 
 def ending_of(path: Path) -> str | None:
     """The ending of an image file, in small letters; None if the name has none of them."""
-    return next((ending for ending in sorted(ENDINGS, key=len, reverse=True) if path.name.lower().endswith(ending)), None)
+    return next(
+        (ending for ending in sorted(ENDINGS, key=len, reverse=True) if path.name.lower().endswith(ending)), None
+    )
 
 
 def stem(path: Path) -> str | None:
@@ -41,7 +43,9 @@ def stem(path: Path) -> str | None:
 
 
 def read_volume(path: Path) -> Volume:
-    """Voxels and grid of one image file. Raises InputError for a file that holds no single 3D image of plain numbers."""
+    """Voxels and grid of one image file. Raises InputError for a file that holds no single 3D image of plain
+    numbers.
+    """
     ending = ending_of(path)
     if ending is None:
         raise InputError(f"{path.name} is no CT that can be read; give a DICOM folder, NRRD, MHA or NIfTI.")
@@ -70,7 +74,8 @@ def _of_blank(hu: np.ndarray) -> tuple[str, ...]:
     if not blank:
         return ()
     return (
-        f"{len(blank)} slices hold nothing but one value (number {few([str(k) for k in blank])}): the scan may be cut short.",
+        f"{len(blank)} slices hold nothing but one value (number {few([str(k) for k in blank])}): the scan may be cut "
+        f"short.",
     )
 
 

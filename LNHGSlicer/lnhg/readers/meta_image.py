@@ -33,7 +33,9 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def read(path: Path) -> Volume:
-    """The image of an MHA file, or of an MHD header and the file of voxels beside it; raises InputError for anything else."""
+    """The image of an MHA file, or of an MHD header and the file of voxels beside it; raises InputError for anything
+    else.
+    """
     with path.open("rb") as file:
         fields = _header(path, file)
         sizes, kind, matrix = _sizes(path, fields), _type(path, fields), _grid(path, fields)
@@ -83,7 +85,9 @@ def _type(path: Path, fields: Mapping[str, str]) -> np.dtype:
         damaged(path, f"its ElementType is {name[:40]!r}")
     for unusual, usual in (("ElementToIntensityFunctionSlope", 1.0), ("ElementToIntensityFunctionOffset", 0.0)):
         if (numbers(path, fields, unusual, 1) or (usual,)) != (usual,):
-            raise InputError(f"{path.name} holds values with a rescale of their own ({unusual}); export the CT again in HU.")
+            raise InputError(
+                f"{path.name} holds values with a rescale of their own ({unusual}); export the CT again in HU."
+            )
     big = _is(fields, "BinaryDataByteOrderMSB") or _is(fields, "ElementByteOrderMSB")
     return np.dtype(_TYPES[name]).newbyteorder(">" if big else "<")
 
@@ -97,7 +101,9 @@ def _grid(path: Path, fields: Mapping[str, str]) -> np.ndarray:
     origin = _first(path, fields, ("Offset", "Position", "Origin"), 3) or (0.0, 0.0, 0.0)
     unit = fields.get("DistanceUnits", "").lower()
     if unit not in _MM:
-        raise InputError(f"{path.name} gives its lengths in {unit[:40]!r}, which is not known here; export it again in mm.")
+        raise InputError(
+            f"{path.name} gives its lengths in {unit[:40]!r}, which is not known here; export it again in mm."
+        )
     directions = np.reshape(turned, (3, 3)).T
     with np.errstate(over="ignore"):
         if np.abs(np.linalg.norm(directions, axis=0) - 1).max() > _UNIT:

@@ -83,7 +83,9 @@ def _grid(path: Path, header: nibabel.Nifti1Header) -> tuple[np.ndarray, tuple[s
     if unit not in _MM:
         raise InputError(f"{path.name} gives its lengths in the unknown unit {unit}; export it again in mm.")
     if sform is not None and not _has_spacing(sform, np.array(header["pixdim"][1:4], float)):
-        raise InputError(f"The grid of {path.name} (sform) and the size of its voxels (pixdim) disagree; export it again.")
+        raise InputError(
+            f"The grid of {path.name} (sform) and the size of its voxels (pixdim) disagree; export it again."
+        )
     remarks: tuple[str, ...] = ()
     matrix = sform if sform is not None else qform
     if matrix is None:

@@ -1,4 +1,6 @@
-"""Voxels and grid of NRRD files, by teem's definition of the format; ITK's reader crashes and hangs on damaged headers."""
+"""Voxels and grid of NRRD files, by teem's definition of the format; ITK's reader crashes and hangs on damaged
+headers.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ _SCALAR_KINDS = ("domain", "space", "time", "list", "none", "???", "point", "sca
 
 
 def read(path: Path) -> Volume:
-    """The image of a NRRD file, or of a header that names a file of voxels beside it; raises InputError for anything else."""
+    """The image of a NRRD file, or of a header that names a file of voxels beside it; raises InputError for anything
+    else.
+    """
     with path.open("rb") as file:
         fields = _header(path, file)
         sizes = _sizes(path, fields)
@@ -86,7 +90,9 @@ def _header(path: Path, file: BinaryIO) -> dict[str, str]:
             damaged(path, "its header has no end")
         name, sign, value = text.partition(":")
         if sign and not text.startswith("#") and not value.startswith("="):
-            name = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}.get(name.lower(), name.lower())
+            name = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}.get(
+                name.lower(), name.lower()
+            )
             if name in fields:
                 damaged(path, f"its header has two of {name[:40]!r}")
             fields[name] = value.strip()
@@ -127,7 +133,9 @@ def _grid(path: Path, fields: Mapping[str, str]) -> tuple[np.ndarray, bool]:
             raise InputError(f"{path.name} does not say how large its voxels are; export it again with its spacing.")
         matrix[:3, :3] = np.diag(np.multiply(spacings, _units(path, fields.get("units"), 3)))
     if "space origin" in fields:
-        matrix[:3, 3] = np.multiply(_vectors(path, fields["space origin"], 1)[0], _units(path, fields.get("space units"), 3))
+        matrix[:3, 3] = np.multiply(
+            _vectors(path, fields["space origin"], 1)[0], _units(path, fields.get("space units"), 3)
+        )
     signs = _TO_RAS.get(fields.get("space", "").lower().removesuffix("-time"))
     return np.diag([*(signs or (-1, -1, 1)), 1.0]) @ matrix, signs is not None
 
@@ -149,7 +157,9 @@ def _units(path: Path, text: str | None, count: int) -> list[float]:
         return [1.0] * count
     names = [name.strip().lower() for name in re.findall(r'"([^"]*)"', text)] or text.lower().split()
     if len(names) != count or not all(name in _MM for name in names):
-        raise InputError(f"{path.name} gives its lengths in {text[:60]!r}, which is not known here; export it again in mm.")
+        raise InputError(
+            f"{path.name} gives its lengths in {text[:60]!r}, which is not known here; export it again in mm."
+        )
     return [_MM[name] for name in names]
 
 

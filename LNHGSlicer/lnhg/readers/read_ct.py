@@ -16,10 +16,12 @@ def read_ct(path: str | Path, series: str | None = None, scan: int | None = None
         path: the folder or file.
         series: which DICOM series, where there are several: its UID, its number, or part of its description.
         scan: which of several scans, as numbered from 1 in the warnings and refusals of an earlier call: those of the
-            series, or all. Scans of one series are told apart by patient, study, acquisition, phase, kernel and the like.
+            series, or all. Scans of one series are told apart by patient, study, acquisition, phase, kernel and the
+            like.
 
-    Without them the scan that covers enough of the chest without gaps, and of these the thin axial one, is taken and named
-    in the warnings. Raises InputError, with a sentence on what to do, for anything that is no CT in HU on one regular grid.
+    Without them the scan that covers enough of the chest without gaps, and of these the thin axial one, is taken and
+    named in the warnings. Raises InputError, with a sentence on what to do, for anything that is no CT in HU on one
+    regular grid.
     """
     path = Path(path)
     return read_files(None, path, series, scan)

@@ -1,4 +1,6 @@
-"""What the readers of image files share: voxels and grid of a file, its numbers, and its voxels in any packing, bounded."""
+"""What the readers of image files share: voxels and grid of a file, its numbers, and its voxels in any packing,
+bounded.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ _MOST_PACKED, _SMALL_BYTES = 250, 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Voxels `[slice, row, column]` as stored, their grid (4 x 4, voxel (column, row, slice) to RAS mm), and remarks on it."""
+    """Voxels `[slice, row, column]` as stored, their grid (4 x 4, voxel (column, row, slice) to RAS mm), and remarks on
+    it.
+    """
 
     values: np.ndarray
     ijk_to_ras: np.ndarray
@@ -47,11 +51,15 @@ def check_axes(path: Path, sizes: tuple[int, ...], components: int) -> None:
     if min(sizes) < 1:
         damaged(path, f"its sizes are {', '.join(map(str, sizes))}")
     if int(np.prod([float(size) for size in sizes])) > _MOST_VOXELS:
-        raise InputError(f"{path.name} says that it has {' x '.join(map(str, sizes))} voxels, more than any CT; leave it out.")
+        raise InputError(
+            f"{path.name} says that it has {' x '.join(map(str, sizes))} voxels, more than any CT; leave it out."
+        )
 
 
 def numbers(path: Path, fields: Mapping[str, str], name: str, count: int) -> tuple[float, ...] | None:
-    """Finite numbers of a text header, parted by spaces; None where the field is absent. Raises InputError otherwise."""
+    """Finite numbers of a text header, parted by spaces; None where the field is absent. Raises InputError
+    otherwise.
+    """
     if name not in fields:
         return None
     try:
@@ -78,7 +86,9 @@ def beside(path: Path, name: str) -> Path:
     file = path.parent / name.replace("\\", "/")
     inside = file.resolve().is_relative_to(path.parent.resolve())
     if not inside:
-        raise InputError(f"{path.name} names voxels outside its folder; put their file beside it and name it without a folder.")
+        raise InputError(
+            f"{path.name} names voxels outside its folder; put their file beside it and name it without a folder."
+        )
     if not file.is_file():
         raise InputError(f"{path.name} names {name[:100]}, which is not beside it; copy both files.")
     return file
@@ -93,7 +103,8 @@ def voxels(
         packing: raw, gzip (also zlib), bzip2 or text.
         skip: bytes, once unpacked, that come before the voxels; -1: whatever comes before the last that are needed.
 
-    Raises InputError where there are more or fewer voxels, checksums do not hold, or the file would unpack to what no CT does.
+    Raises InputError where there are more or fewer voxels, checksums do not hold, or the file would unpack to what no
+    CT does.
     """
     shape = tuple(reversed(sizes))
     size = int(np.prod(shape)) * kind.itemsize
@@ -107,7 +118,9 @@ def voxels(
         content = memoryview(file.read(size + _SLACK + 1))
     else:
         if size > max(_SMALL_BYTES, _MOST_PACKED * left):
-            raise InputError(f"{path.name} would unpack to {size >> 20} MB from {left >> 10} KB, as no CT does; leave it out.")
+            raise InputError(
+                f"{path.name} would unpack to {size >> 20} MB from {left >> 10} KB, as no CT does; leave it out."
+            )
         content = _unpacked(path, file.read(), skip + size + _SLACK + 1, packing)[skip:]
     if not size <= len(content) <= size + _SLACK:
         more = "more" if len(content) > size else f"{len(content)}"

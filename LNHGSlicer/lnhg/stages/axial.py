@@ -17,7 +17,7 @@ _AXIAL_RAS = np.array([[-1, 0, 0], [0, -1, 0], [0, 0, 1]], float)
 
 
 @dataclass(frozen=True, eq=False)
-class AxialView:
+class AxialOrder:
     """A CT reordered (never resampled) to the axial view, and the way back.
 
     Attributes:
@@ -34,7 +34,7 @@ class AxialView:
     def _flipped(self) -> tuple[int, ...]:
         return tuple(axis for axis in range(3) if self.flips[axis])
 
-    def forth(self, array: np.ndarray) -> np.ndarray:
+    def to_axial(self, array: np.ndarray) -> np.ndarray:
         """An array `[slice, row, column]` on the original grid, reordered to the view."""
         return np.flip(array.transpose(self.axes), self._flipped)
 
@@ -42,19 +42,19 @@ class AxialView:
         """The number, in the CT as stored, of slice k of the view; k itself where its slices run along another axis."""
         return len(self.ct.hu) - 1 - k if self.axes[0] == 0 and self.flips[0] else k
 
-    def back(self, array: np.ndarray) -> np.ndarray:
+    def from_axial(self, array: np.ndarray) -> np.ndarray:
         """An array `[slice, row, column]` of the view, reordered to the original grid."""
         unflipped = np.flip(array, self._flipped)
         return np.ascontiguousarray(unflipped.transpose(np.argsort(self.axes)))
 
-    def box_forth(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
+    def box_to_axial(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
         """A box of the original grid as a box of the view."""
         return tuple(
             slice(size - box[axis].stop, size - box[axis].start) if flip else box[axis]
             for axis, size, flip in zip(self.axes, self.ct.hu.shape, self.flips, strict=True)
         )
 
-    def box_back(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
+    def box_from_axial(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
         """A box of the view as a box of the original grid."""
         sides = [
             slice(size - one.stop, size - one.start) if flip else one
@@ -63,7 +63,7 @@ class AxialView:
         return tuple(sides[axis] for axis in np.argsort(self.axes))
 
 
-def axial_view(ct: CT) -> AxialView:
+def axial_order(ct: CT) -> AxialOrder:
     """The axial view of `ct`: the permutation and flips of its axes that lie closest to the patient's axes."""
     directions = ct.ijk_to_ras[:3, :3] / np.linalg.norm(ct.ijk_to_ras[:3, :3], axis=0)
     cosines = _AXIAL_RAS @ directions  # [axis of the view (i, j, k), axis of the original (i, j, k)]
@@ -84,4 +84,4 @@ def axial_view(ct: CT) -> AxialView:
     if numbers is not None:
         numbers = None if axes[0] != 0 else tuple(reversed(numbers)) if flips[0] else numbers
     view = replace(ct, hu=reordered, ijk_to_ras=ct.ijk_to_ras @ view_to_original, instance_numbers=numbers)
-    return AxialView(view, axes, flips)
+    return AxialOrder(view, axes, flips)

@@ -101,7 +101,9 @@ def slice_boxes(
     for begin in range(0, len(wanted), batch_size):
         slices = wanted[begin : begin + batch_size]
         rows, columns = _window(np.any(lungs[slices], axis=0), ct.spacing)
-        images = slice_images(ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps)
+        images = slice_images(
+            ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps
+        )
         origin, scale = np.array([columns.start, rows.start] * 2), np.array([steps[1], steps[0]] * 2)
         for k, (pixels, scores) in zip(slices, detector.find(images), strict=True):
             boxes = pixels * scale + origin
@@ -150,7 +152,9 @@ class _Chain:
         return Candidate(kept, best)
 
 
-def link_boxes(boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float = _LOWEST_LINKED) -> list[Candidate]:
+def link_boxes(
+    boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float = _LOWEST_LINKED
+) -> list[Candidate]:
     """Candidates from the boxes of consecutive slices: a box goes to the candidate whose last box overlaps it most."""
     reach = max(2, round(_BRIDGE_MM / slice_mm))
     chains: list[_Chain] = []

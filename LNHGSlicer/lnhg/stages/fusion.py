@@ -31,18 +31,19 @@ class FusionRule:
 
     Attributes:
         threshold: G(x) above this is nodule.
-        edge: where a nodule ends under the `scan` rule: `fixed`: at the threshold; `peak`: at the threshold times the largest
-            G(x) in its boxes (at most 1), since G(x) of small and faint nodules stays lower as a whole. A find of the
-            detector needs a peak above the threshold all the same.
+        edge: where a nodule ends under the `scan` rule: `fixed`: at the threshold; `peak`: at the threshold times the
+            largest G(x) in its boxes (at most 1), since G(x) of small and faint nodules stays lower as a whole. A
+            detection of the detector needs a peak above the threshold all the same.
         lowest: no edge lies below this value of G(x).
         minimum_diameter: smallest nodule kept, diameter of the sphere of equal volume, mm.
         seed_reach: a seed takes the component at it, or the nearest at most this far away, mm.
-        reach, seed_extent: how far a nodule may extend beyond a candidate's boxes, and from a seed, mm; beyond wide boxes
-            by their width. What lies further off is no part of it: a leak into a vessel or the chest wall ends there.
+        reach, seed_extent: how far a nodule may extend beyond a candidate's boxes, and from a seed, mm; beyond wide
+            boxes by their width. What lies further off is no part of it: a leak into a vessel or the chest wall ends
+            there.
         gap: parts of one nodule that lie at most this far apart, mm, are one nodule.
         inside: further components at a candidate belong to it if at least this share of them lies in its boxes.
-        neck: two candidates in one component are two nodules if the narrowest place between them is thinner than this share
-            of the thinner one.
+        neck: two candidates in one component are two nodules if the narrowest place between them is thinner than this
+            share of the thinner one.
     """
 
     threshold: float
@@ -83,7 +84,9 @@ class Nodules:
 
 @dataclass(frozen=True, eq=False)
 class _Components:
-    """Components of the thresholded image: labels 1..n, and for each its box and its number of voxels (index 0 unused)."""
+    """Components of the thresholded image: labels 1..n, and for each its box and its number of voxels (index 0
+    unused).
+    """
 
     labels: np.ndarray
     boxes: list[tuple[slice, ...]]
@@ -99,7 +102,7 @@ class _Components:
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class _Outlined:
     """One nodule before numbering: a mask within a box of the CT."""
 
     box: tuple[slice, ...]
@@ -111,17 +114,17 @@ class _Found:
 def fuse_scan(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: FusionRule) -> Nodules:
     """The default rule, in 3D: a component of `image` (G(x) on the CT grid) stays if a candidate touches it.
 
-    Holes in a slice are filled. The component with most voxels in a candidate's boxes is its nodule; fragments close to it
-    that lie mostly in the boxes join. A component that holds several candidates is parted where it has a neck. A candidate
-    without a component gives a region grown inside its boxes (detector only). Components without a candidate are
-    unconfirmed; they are listed if `image` is an array, which is known everywhere. A slice without a candidate adds only to
-    components that a candidate touches elsewhere.
+    Holes in a slice are filled. The component with most voxels in a candidate's boxes is its nodule; fragments close to
+    it that lie mostly in the boxes join. A component that holds several candidates is parted where it has a neck. A
+    candidate without a component gives a region grown inside its boxes (detector only). Components without a candidate
+    are unconfirmed; they are listed if `image` is an array, which is known everywhere. A slice without a candidate adds
+    only to components that a candidate touches elsewhere.
 
     Labels: confirmed nodules by falling score, seeded ones, then those of the detector alone by falling score.
     """
     components = _Components.of(_filled(_above_edges(ct, image, candidates, rule)))
     owned = {}
-    regions: list[_Found] = []
+    regions: list[_Outlined] = []
     not_found = []
     for candidate in candidates:
         numbers = _components_of(components, candidate, ct, rule)
@@ -137,7 +140,9 @@ def fuse_scan(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: Fus
     taken[[number for _, numbers in groups for number in numbers]] = True
     unconfirmed = np.zeros(ct.hu.shape, np.uint16)
     if isinstance(image, np.ndarray):
-        unconfirmed = _large_enough(ndimage.label((image > rule.threshold) & ~taken[components.labels], _FACES)[0], ct, rule)
+        unconfirmed = _large_enough(
+            ndimage.label((image > rule.threshold) & ~taken[components.labels], _FACES)[0], ct, rule
+        )
     labels, statuses, scores = _numbered(found + regions, ct, rule)
     return Nodules(labels, statuses, scores, unconfirmed, tuple(not_found))
 
@@ -145,9 +150,10 @@ def fuse_scan(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: Fus
 def fuse_paper(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> Nodules:
     """The paper's rule, slice by slice.
 
-    Components that share a voxel with a candidate's box stay, others go; a slice without candidates keeps the generator's
-    image; where the generator has nothing on a slice, the detector's boxes, filled, stand. Nodules are the 3D components of
-    what stands, numbered as in `fuse_scan`. A seed acts as a candidate on the slices around it, but its box is never filled.
+    Components that share a voxel with a candidate's box stay, others go; a slice without candidates keeps the
+    generator's image; where the generator has nothing on a slice, the detector's boxes, filled, stand. Nodules are the
+    3D components of what stands, numbered as in `fuse_scan`. A seed acts as a candidate on the slices around it, but
+    its box is never filled.
     """
     above = image > rule.threshold
     found_boxes, seed_boxes = (
@@ -170,7 +176,7 @@ def fuse_paper(ct: CT, image: np.ndarray, candidates: Sequence[Candidate], rule:
         mask = labels[box] == number
         holders = [c for c in candidates if any((labels[window(c, k, ct)] == number).any() for k in c.boxes)]
         status = _status(holders) if stands[box][mask].any() else DETECTOR_ONLY
-        found.append(_Found(box, mask, status, _score(holders)))
+        found.append(_Outlined(box, mask, status, _score(holders)))
     numbered = _numbered(found, ct, rule)
     rest, _ = ndimage.label(above & ~stands, _FACES)
     missed = tuple(
@@ -187,7 +193,8 @@ def only(nodules: Nodules, wanted: Sequence[bool]) -> Nodules:
 
 
 def _above_edges(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: FusionRule) -> np.ndarray:
-    """Voxels where G(x) lies above the edge of the candidate they belong to; none where no candidate's nodule may reach.
+    """Voxels where G(x) lies above the edge of the candidate they belong to; none where no candidate's nodule may
+    reach.
 
     Where candidates are close, each has its own boxes and the stronger one has the rest.
     """
@@ -226,7 +233,9 @@ def width_seen(ct: CT, image: Indexed, candidate: Candidate, rule: FusionRule) -
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
-    """The mask with the holes of each slice filled: cavities, and the middle of masses wider than the generator sees."""
+    """The mask with the holes of each slice filled: cavities, and the middle of masses wider than the generator
+    sees.
+    """
     for k in np.flatnonzero(mask.any((1, 2))):
         (box,) = ndimage.find_objects(mask[k].view(np.uint8))
         mask[k][box] = ndimage.binary_fill_holes(mask[k][box])
@@ -318,13 +327,15 @@ def _groups(owned: dict[Candidate, tuple[int, ...]]) -> list[tuple[list[Candidat
     return groups
 
 
-def _parted(components: _Components, members: Sequence[Candidate], numbers: set[int], ct: CT, rule: FusionRule) -> list[_Found]:
+def _parted(
+    components: _Components, members: Sequence[Candidate], numbers: set[int], ct: CT, rule: FusionRule
+) -> list[_Outlined]:
     """The nodules of one group: one, or several where a neck parts the candidates' places."""
     boxes = [components.boxes[number] for number in numbers]
     box = tuple(slice(min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes)) for axis in range(3))
     mask = np.isin(components.labels[box], list(numbers))
     if len(members) == 1:
-        return [_Found(box, mask, _status(members), _score(members))]
+        return [_Outlined(box, mask, _status(members), _score(members))]
     depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=ct.spacing[::-1])[1:-1, 1:-1, 1:-1]
     places = [_deepest(depth, member, box, ct) for member in members]
     merged = _merge_without_neck(depth, mask, places, rule.neck)
@@ -333,12 +344,14 @@ def _parted(components: _Components, members: Sequence[Candidate], numbers: set[
     for group in sorted(set(merged)):
         holders = [member for member, own in zip(members, merged, strict=True) if own == group]
         own_parts = [number for number, own in enumerate(merged, 1) if own == group]
-        found.append(_Found(box, np.isin(parts, own_parts), _status(holders), _score(holders)))
+        found.append(_Outlined(box, np.isin(parts, own_parts), _status(holders), _score(holders)))
     return found
 
 
 def _deepest(depth: np.ndarray, member: Candidate, box: tuple[slice, ...], ct: CT) -> tuple[int, ...]:
-    """A member's place: the voxel deepest inside the component in its boxes, or nearest to its seed; index within `box`."""
+    """A member's place: the voxel deepest inside the component in its boxes, or nearest to its seed; index within
+    `box`.
+    """
     if member.seed is None:
         here = depth * _boxes([member], ct)[box]
         return tuple(int(index) for index in np.unravel_index(np.argmax(here), here.shape))
@@ -359,7 +372,9 @@ def _watershed(depth: np.ndarray, mask: np.ndarray, places: Sequence[tuple[int, 
     return np.where(mask, parts[tuple(nearest)], 0)
 
 
-def _merge_without_neck(depth: np.ndarray, mask: np.ndarray, places: Sequence[tuple[int, ...]], neck: float) -> list[int]:
+def _merge_without_neck(
+    depth: np.ndarray, mask: np.ndarray, places: Sequence[tuple[int, ...]], neck: float
+) -> list[int]:
     """For each place the number of its nodule: places that no neck parts share one.
 
     Two places are parted if every way between them inside the mask passes a depth below `neck` of the shallower place.
@@ -374,8 +389,10 @@ def _merge_without_neck(depth: np.ndarray, mask: np.ndarray, places: Sequence[tu
     return merged
 
 
-def _grown(ct: CT, candidate: Candidate) -> _Found:
-    """A region inside a candidate's boxes: the brighter part by Otsu's threshold, nearest the middle; all where HU are even."""
+def _grown(ct: CT, candidate: Candidate) -> _Outlined:
+    """A region inside a candidate's boxes: the brighter part by Otsu's threshold, nearest the middle; all where HU are
+    even.
+    """
     box = around(candidate, ct)
     inside, hu = _boxes([candidate], ct)[box], ct.hu[box]
     bright = inside & (hu > threshold_otsu(hu[inside])) if np.ptp(hu[inside]) else inside
@@ -383,7 +400,7 @@ def _grown(ct: CT, candidate: Candidate) -> _Found:
     middle = candidate.centre_ijk[::-1] - [part.start for part in box]
     voxels = np.argwhere(bright)
     nearest = voxels[np.argmin((((voxels - middle) * ct.spacing[::-1]) ** 2).sum(1))]
-    return _Found(box, parts == parts[tuple(nearest)], DETECTOR_ONLY, candidate.score)
+    return _Outlined(box, parts == parts[tuple(nearest)], DETECTOR_ONLY, candidate.score)
 
 
 def _status(holders: Sequence[Candidate]) -> str:
@@ -402,12 +419,12 @@ def _diameters(voxels: np.ndarray, ct: CT) -> np.ndarray:
 
 
 def _numbered(
-    found: Sequence[_Found], ct: CT, rule: FusionRule
+    found: Sequence[_Outlined], ct: CT, rule: FusionRule
 ) -> tuple[np.ndarray, tuple[str, ...], tuple[float | None, ...]]:
     """Labels 1..N of those large enough, with their statuses and scores; a voxel goes to the first that claims it."""
     ordered = sorted(found, key=lambda nodule: (nodule.status == DETECTOR_ONLY, -(nodule.score or 0.0)))
     labels = np.zeros(ct.hu.shape, np.uint16)
-    kept: list[_Found] = []
+    kept: list[_Outlined] = []
     for nodule in ordered:
         free = nodule.mask & (labels[nodule.box] == 0)
         if free.any() and _diameters(free.sum(), ct) >= rule.minimum_diameter:

@@ -1,7 +1,7 @@
 """The generate stage: G(x) for the slices of a CT, everywhere or in tiles in and around the candidates.
 
-G(x) at a pixel depends only on pixels within the network's reach in three slices, so a tile read with that much surrounding
-gives the same values as the whole slice.
+G(x) at a pixel depends only on pixels within the network's reach in three slices, so a tile read with that much
+surrounding gives the same values as the whole slice.
 """
 
 from __future__ import annotations
@@ -151,17 +151,18 @@ def generate(
     """G(x) of a CT in the axial view.
 
     With `places` None the generator runs everywhere. Else it runs in tiles that cover the places' boxes, and in further
-    tiles for as long as a component that touches a box reaches beyond the tiles known so far. Components are the same as if
-    the generator had run everywhere.
+    tiles for as long as a component that touches a box reaches beyond the tiles known so far. Components are the same
+    as if the generator had run everywhere.
 
     Args:
         run: applies the generator to tiles `[n, 1, 3, y, x]`; returns the same shape.
-        reach, cell: of the generator: pixels further away than `reach` do not count, and tiles must begin on multiples of
-            `cell` pixels.
-        triplets: `averaged` runs each slice with one on either side, as far away as the grid says, and averages what the runs
-            that hold a slice give for it, as its first, middle and last; `overlapping` takes the middle slice of each run;
-            `neighbouring` averages runs of neighbouring slices, whatever the grid says; `paper` puts triplets of neighbours
-            side by side from the first slice. Slices between those of the CT are interpolated, its end slices repeated.
+        reach, cell: of the generator: pixels further away than `reach` do not count, and tiles must begin on multiples
+            of `cell` pixels.
+        triplets: `averaged` runs each slice with one on either side, as far away as the grid says, and averages what
+            the runs that hold a slice give for it, as its first, middle and last; `overlapping` takes the middle slice
+            of each run; `neighbouring` averages runs of neighbouring slices, whatever the grid says; `paper` puts
+            triplets of neighbours side by side from the first slice. Slices between those of the CT are interpolated,
+            its end slices repeated.
         cell_px: tiles are made of cells this many pixels wide, rounded up to a multiple of `cell`.
     """
     work = _Work(ct, grid, _up(cell_px, cell), _up(reach, cell), triplets, run)
@@ -214,7 +215,9 @@ def _reached(values: np.ndarray, wanted: np.ndarray, edges: _Edges) -> np.ndarra
 
 
 def _dilated(mask: np.ndarray, axes: Sequence[int]) -> np.ndarray:
-    """The mask with its neighbours along the axes, corners too: in a twentieth of the time of scipy's general dilation."""
+    """The mask with its neighbours along the axes, corners too: in a twentieth of the time of scipy's general
+    dilation.
+    """
     for axis in axes:
         grown = mask.copy()
         before, after = np.moveaxis(mask, axis, 0), np.moveaxis(grown, axis, 0)
@@ -227,8 +230,8 @@ def _dilated(mask: np.ndarray, axes: Sequence[int]) -> np.ndarray:
 def _tiles(cells: np.ndarray, margin: float, widest: int) -> np.ndarray:
     """Tiles `(first row, end row, first column, end column)` that cover the cells `[y, x]`.
 
-    Runs of cells in a row are joined while that leaves less to compute: a tile's own rows and columns and `margin` more.
-    Tiles are at most `widest` cells wide and may overlap.
+    Runs of cells in a row are joined while that leaves less to compute: a tile's own rows and columns and `margin`
+    more. Tiles are at most `widest` cells wide and may overlap.
     """
     tiles = np.array([(y, y + 1, *run) for y in np.flatnonzero(cells.any(1)) for run in _runs(cells[y], widest)])
     while len(tiles) > 1:
@@ -248,7 +251,9 @@ def _tiles(cells: np.ndarray, margin: float, widest: int) -> np.ndarray:
 def _runs(row: np.ndarray, widest: int) -> list[tuple[int, int]]:
     """Begin and end of each run of cells, long ones in equal parts."""
     ends = np.flatnonzero(np.diff(row.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
-    cuts = [np.linspace(begin, end, -(-(end - begin) // widest) + 1).round().astype(int).tolist() for begin, end in ends]
+    cuts = [
+        np.linspace(begin, end, -(-(end - begin) // widest) + 1).round().astype(int).tolist() for begin, end in ends
+    ]
     return [pair for cut in cuts for pair in pairwise(cut)]
 
 
@@ -268,7 +273,9 @@ class _Tile:
 
 
 class _Work:
-    """The cells of one CT: which triplets' are done, the values so far, and the padded slices they are computed from."""
+    """The cells of one CT: which triplets' are done, the values so far, and the padded slices they are computed
+    from.
+    """
 
     def __init__(
         self, ct: CT, grid: NetworkGrid, cell: int, margin: int, triplets: str, run: Callable[[np.ndarray], np.ndarray]
@@ -334,7 +341,8 @@ class _Work:
 
     @cached_property
     def _shares(self) -> list[tuple[int, int, float]]:
-        """To which slices the used slices of a triplet's G(x) go: counted from the triplet's own, which of the three, weight.
+        """To which slices the used slices of a triplet's G(x) go: counted from the triplet's own, which of the three,
+        weight.
 
         One that lies between two slices of the CT goes to both, by their nearness.
         """
@@ -349,7 +357,9 @@ class _Work:
     def _weights(self) -> np.ndarray:
         """For each slice of the image the sum of the weights of what it gets."""
         slices = range(self.shape[0])
-        return np.array([sum(weight for offset, _, weight in self._shares if self._is_triplet(k - offset)) for k in slices])
+        return np.array(
+            [sum(weight for offset, _, weight in self._shares if self._is_triplet(k - offset)) for k in slices]
+        )
 
     def evaluate(self, cells: np.ndarray, report: Callable[[float], None]) -> None:
         """Compute the cells `[triplet, y, x]`."""
@@ -403,8 +413,8 @@ class _Work:
         for offset, number, weight in self._shares:
             k = tile.unit + offset
             if 0 <= k < self.shape[0]:
-                # A mean of which a part is still missing stays below its value (G(x) is never negative): what it reaches
-                # is reached.
+                # A mean of which a part is still missing stays below its value (G(x) is never negative): what it
+                # reaches is reached.
                 inner = values[number, self.margin : -self.margin, self.margin : -self.margin]
                 self.values[k][window] += fresh * inner * (weight / self._weights[k])
         self.done[tile.cells] = True
@@ -413,7 +423,9 @@ class _Work:
         """Slice k on the network grid, mirrored at its border by the margin and to whole cells."""
         if k not in self._slices:
             image = self.grid.sample(self.ct.hu[k : k + 1], self.ct.spacing[:2])[0]
-            after = [count * self.cell - extent + self.margin for count, extent in zip(self.counts, image.shape, strict=True)]
+            after = [
+                count * self.cell - extent + self.margin for count, extent in zip(self.counts, image.shape, strict=True)
+            ]
             padding = [(self.margin, after[0]), (self.margin, after[1])]
             self._slices[k] = np.pad(image, padding, mode="symmetric")
         return self._slices[k]

@@ -16,7 +16,7 @@ from scipy import ndimage
 from ..core.boxes import box_around, grown_box, label_boxes
 from ..core.nodule import HeterogeneityFigures
 from ..core.result import Result
-from .axial import AxialView, axial_view
+from .axial import AxialOrder, axial_order
 
 #: Value of a map outside the nodules.
 OUTSIDE = -1.0
@@ -66,7 +66,9 @@ def _moved(ends: Sequence[tuple[int, int]], origin: Sequence[int]) -> tuple[slic
     return tuple(slice(first - start, end - start) for (first, end), start in zip(ends, origin, strict=True))
 
 
-def heterogeneity_map(image: Indexed, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan") -> np.ndarray:
+def heterogeneity_map(
+    image: Indexed, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan"
+) -> np.ndarray:
     """h(x) = 1 - (G(x) - min) / (max - min) inside the nodules, clipped to 0..1.
 
     Args:
@@ -82,7 +84,9 @@ def heterogeneity_map(image: Indexed, labels: np.ndarray, kind: str = "inverse",
     return map_of_outlines(image, labels.shape, _outlines(labels), kind, normalisation).whole()
 
 
-def raw_ct_in_same_colours(hu: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan") -> NoduleMap:
+def raw_ct_in_same_colours(
+    hu: np.ndarray, labels: np.ndarray, kind: str = "inverse", normalisation: str = "scan"
+) -> NoduleMap:
     """The raw CT as if it were G(x), to compare with the map: arguments and values as for `heterogeneity_map`.
 
     0 HU is no natural lower end, so `scan` takes min as well as max over the voxels of all nodules.
@@ -91,14 +95,16 @@ def raw_ct_in_same_colours(hu: np.ndarray, labels: np.ndarray, kind: str = "inve
 
 
 def raw_ct_map(result: Result) -> np.ndarray:
-    """The raw CT of a result rendered as its map is: float32 on the CT's grid, 0..1 inside the nodules and -1 outside."""
-    view = axial_view(result.ct)
-    return view.back(raw_ct_in_view(result, view).whole())
+    """The raw CT of a result rendered as its map is: float32 on the CT's grid, 0..1 inside the nodules and -1
+    outside.
+    """
+    view = axial_order(result.ct)
+    return view.from_axial(raw_ct_in_view(result, view).whole())
 
 
-def raw_ct_in_view(result: Result, view: AxialView) -> NoduleMap:
+def raw_ct_in_view(result: Result, view: AxialOrder) -> NoduleMap:
     """The same in the axial view of the result's CT, with memory for the nodules alone."""
-    labels, options = view.forth(result.labels), result.options
+    labels, options = view.to_axial(result.labels), result.options
     return raw_ct_in_same_colours(view.ct.hu, labels, options.heterogeneity, options.normalisation)
 
 
@@ -111,7 +117,8 @@ def map_of_outlines(
     *,
     raw_ct: bool = False,
 ) -> NoduleMap:
-    """`heterogeneity_map` (`raw_ct`: `raw_ct_in_same_colours`) of nodules that are given one by one, not as a label map.
+    """`heterogeneity_map` (`raw_ct`: `raw_ct_in_same_colours`) of nodules that are given one by one, not as a label
+    map.
 
     Args:
         image: G(x), or HU.
@@ -145,12 +152,18 @@ def _ranges(
     normalisation: str,
     scan_minimum: float | None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Min and max for each nodule (its box and its mask in it), float32: one value, or one for each slice of the box."""
+    """Min and max for each nodule (its box and its mask in it), float32: one value, or one for each slice of the
+    box.
+    """
     if normalisation == "slice":
-        slices = ([image[k, 0 : shape[1], 0 : shape[2]] for k in range(box[0].start, box[0].stop)] for box, _ in nodules)
+        slices = (
+            [image[k, 0 : shape[1], 0 : shape[2]] for k in range(box[0].start, box[0].stop)] for box, _ in nodules
+        )
         ends = [(np.array([one.min() for one in some]), np.array([one.max() for one in some])) for some in slices]
         return [(low[:, None, None].astype(np.float32), high[:, None, None].astype(np.float32)) for low, high in ends]
-    ends = [(np.float32(inside.min()), np.float32(inside.max())) for inside in (image[box][mask] for box, mask in nodules)]
+    ends = [
+        (np.float32(inside.min()), np.float32(inside.max())) for inside in (image[box][mask] for box, mask in nodules)
+    ]
     if normalisation == "scan":
         low = min(low for low, _ in ends) if scan_minimum is None else scan_minimum
         ends = [(np.float32(low), np.float32(max(high for _, high in ends)))] * len(ends)

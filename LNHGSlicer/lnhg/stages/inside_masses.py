@@ -22,7 +22,7 @@ _REACH_MM = 60.0
 _LEAST_MM = 25.0
 # A leak into a vessel ends at the limit of the search too; what ends there over more than this area is no leak.
 _STOPPED_MM2 = 100.0
-# A find is in the middle of a mass if the ball is wider than its boxes by this factor.
+# A detection is in the middle of a mass if the ball is wider than its boxes by this factor.
 _WIDER = 1.5
 
 
@@ -36,8 +36,8 @@ def with_masses(ct: CT, candidates: Sequence[Candidate], lungs: np.ndarray) -> l
 
 
 def ended_by_limits(ct: CT, labels: np.ndarray, candidates: Sequence[Candidate], rule: FusionRule) -> list[bool]:
-    """For nodules 1..N whether the method stopped outlining them: at the limit of a candidate's search, or because its boxes
-    or its mass are as wide as it outlines.
+    """For nodules 1..N whether the method stopped outlining them: at the limit of a candidate's search, or because its
+    boxes or its mass are as wide as it outlines.
     """
     ended = np.zeros(int(labels.max()) + 1, bool)
     for candidate in candidates:
@@ -70,7 +70,9 @@ def _ball_of(ct: CT, candidate: Candidate, lungs: np.ndarray) -> Ball | None:
 
 
 def _deepest_ball(ct: CT, ijk: np.ndarray, lungs: np.ndarray) -> Ball:
-    """The largest ball of tissue at a voxel; inside the lungs the largest that is reached from it by ever larger ones."""
+    """The largest ball of tissue at a voxel; inside the lungs the largest that is reached from it by ever larger
+    ones.
+    """
     box = tuple(
         slice(max(0, int(at - _REACH_MM / spacing)), int(at + _REACH_MM / spacing) + 2)
         for at, spacing in zip(ijk[::-1], ct.spacing[::-1], strict=True)

@@ -21,29 +21,29 @@ _FIELD_MM = 80.0
 _AIR_HU, _OUTER_AIR_HU = -400.0, -970.0
 # Padding: one value, never that of lung, on at least this share of the border.
 _PADDING_SHARE = 0.05
-# A quarter of a lung lies above this value, and half of one that is smaller than the second value (mm3) above the third:
-# bowel gas and pockets of air are emptier, large emphysema nearly as empty.
+# A quarter of a lung lies above this value, and half of one that is smaller than the second value (mm3) above the
+# third: bowel gas and pockets of air are emptier, large emphysema nearly as empty.
 _GAS_HU, _SMALL_LUNG_MM3, _SMALL_LUNG_HU = -920.0, 150e3, -930.0
-# The largest axial section of a lung is at least this large and this share of the body's, so that a child has lungs too;
-# the smaller lung has at least the last share of the larger.
+# The largest axial section of a lung is at least this large and this share of the body's, so that a child has lungs
+# too; the smaller lung has at least the last share of the larger.
 _LUNG_SECTION_MM2, _LUNG_OF_BODY, _LUNG_SHARE = 1000.0, 0.03, 0.05
-# The foam of a table is flatter than the first value, and has more than this share of all tissue on one side; the last where
-# it has none on the other.
+# The foam of a table is flatter than the first value, and has more than this share of all tissue on one side; the last
+# where it has none on the other.
 _FOAM_MM, _BESIDE, _BESIDE_BARE = 60.0, 0.9, 0.75
 # The windpipe: sections of gas up to this size, this close to the body's middle, over at least this length.
 _AIRWAY_HU, _AIRWAY_SECTION_MM2, _AIRWAY_OFFSET_MM, _AIRWAY_LENGTH_MM = -930.0, 900.0, 35.0, 30.0
 # Radius of the closing that takes nodules at the pleura and vessels of the hilum into the mask.
 _CLOSING_MM = 10.0
-# Both lungs of a pair hold at least the first share of it, or the second in a field that shows little of one. Their centres
-# lie this far apart, or in a child this share of the larger one's width.
+# Both lungs of a pair hold at least the first share of it, or the second in a field that shows little of one. Their
+# centres lie this far apart, or in a child this share of the larger one's width.
 _PART_SHARE, _SLIVER_SHARE, _PART_DISTANCE_MM, _PART_DISTANCE = 0.15, 0.03, 50.0, 0.6
-# Of a pair at most the first share of the smaller one lies beyond the seam, and this much is between them, on lines from
-# side to side that hold at least the last share of the smaller one.
+# Of a pair at most the first share of the smaller one lies beyond the seam, and this much is between them, on lines
+# from side to side that hold at least the last share of the smaller one.
 _BEYOND_SEAM, _BETWEEN_MM, _COMMON_LINES = 0.1, 8.0, 0.3
 # A lung has a side if at most this share of it lies on the other one.
 _UNSURE = 0.3
-# The chest wall at a lung's outer side is thinner than this share of the lung's width; the field cuts at most the second
-# share of the lines at its other side.
+# The chest wall at a lung's outer side is thinner than this share of the lung's width; the field cuts at most the
+# second share of the lines at its other side.
 _WALL, _CUT_LINES = 0.4, 0.05
 
 _IN_PLANE = np.zeros((3, 3, 3), bool)
@@ -65,7 +65,8 @@ def lung_regions(ct: CT) -> np.ndarray:
     if min(ct.hu.shape[1] * ct.spacing[1], ct.hu.shape[2] * ct.spacing[0]) < _FIELD_MM:
         return np.zeros(ct.hu.shape, np.uint8)
     steps = tuple(
-        min(max(1, round(_CELL_MM / spacing)), size) for spacing, size in zip(ct.spacing[::-1], ct.hu.shape, strict=True)
+        min(max(1, round(_CELL_MM / spacing)), size)
+        for spacing, size in zip(ct.spacing[::-1], ct.hu.shape, strict=True)
     )
     body = _body(block_mean(ct.hu, steps), np.multiply(steps, ct.spacing[::-1]))
     components = _lung_components(body)
@@ -76,7 +77,9 @@ def lung_regions(ct: CT) -> np.ndarray:
 
 
 def block_mean(hu: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
-    """Mean of blocks of `steps` voxels, float32 HU of at least -1024; voxels that do not fill a last block are left out."""
+    """Mean of blocks of `steps` voxels, float32 HU of at least -1024; voxels that do not fill a last block are left
+    out.
+    """
     total = np.maximum(hu, AIR_HU)
     for axis, step in enumerate(steps):
         whole = total.shape[axis] // step * step
@@ -279,8 +282,8 @@ def _body_middle(lungs: np.ndarray, outer: np.ndarray) -> tuple[float | None, fl
 
 
 def _edges(lungs: np.ndarray, outer: np.ndarray) -> np.ndarray:
-    """For each line of columns with lung four columns `[4, line]`: air around the body before, the lung's first and last
-    cell, air around the body behind. -1 and the number of columns stand for air that is not seen.
+    """For each line of columns with lung four columns `[4, line]`: air around the body before, the lung's first and
+    last cell, air around the body behind. -1 and the number of columns stand for air that is not seen.
     """
     lines = lungs.any(2)
     lung, air, last = lungs[lines], outer[lines], lungs.shape[2] - 1

@@ -1,4 +1,6 @@
-"""Masses: candidates too wide for the generator's usual grid, which sees parts of them; they are shown on a coarser grid."""
+"""Masses: candidates too wide for the generator's usual grid, which sees parts of them; they are shown on a coarser
+grid.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,13 @@ Generate = Callable[[NetworkGrid, Sequence[Place] | None], NoduleImage]
 
 
 def image_with_masses(
-    ct: CT, candidates: Sequence[Candidate], grid: NetworkGrid, rule: FusionRule, generate: Generate, *, everywhere: bool
+    ct: CT,
+    candidates: Sequence[Candidate],
+    grid: NetworkGrid,
+    rule: FusionRule,
+    generate: Generate,
+    *,
+    everywhere: bool,
 ) -> NoduleImage:
     """G(x) around the candidates or everywhere, of masses on a coarser grid.
 

@@ -26,7 +26,8 @@ _SOLID_HU, _AERATED_HU, _CALCIFIED_HU = -300, -600, 200
 # The type is judged on the core, without this outer layer, mm: partial volume makes every edge look like ground glass.
 _TYPE_RIM_MM = 1.0
 _TYPE_CORE_VOXELS = 5
-# Shares of the core's voxels that part the types. They agree with readers' ratings, but for half of the part-solid ones.
+# Shares of the core's voxels that part the types. They agree with readers' ratings, but for half of the part-solid
+# ones.
 _CALCIFIED_SHARE, _SOLID_SHARE, _GROUND_GLASS_SHARE = 0.5, 0.6, 0.1
 _SIDES = {RIGHT: "right", LEFT: "left"}
 # The lung a nodule belongs to lies within this distance, mm.
@@ -35,8 +36,8 @@ _SIDE_MM = 10.0
 _PLEURA_MM = 2.0
 #: A nodule this wide in any direction, mm, is as wide as the method outlines.
 WIDEST_MM = 60.0
-# An outline ends in tissue if more than this share of what lies so far outside of it (mm) is tissue: of the outlines of readers
-# of 195 nodules a share of 0.55 is the 99th percentile.
+# An outline ends in tissue if more than this share of what lies so far outside of it (mm) is tissue: of the outlines of
+# readers of 195 nodules a share of 0.55 is the 99th percentile.
 _SHELL_MM, _IN_TISSUE = (0.9, 3.0), 0.75
 _HIGHEST_FLEISCHNER = (
     "calcified, not classed",

@@ -19,7 +19,9 @@ from .fusion import FusionRule
 def provenance(
     models: Models, compute: Compute, rule: FusionRule, score_threshold: float | None, seconds: Mapping[str, float]
 ) -> dict[str, object]:
-    """Versions, weights (SHA-256, terms of the loss), grids, device, precision, thresholds, and the seconds of each stage."""
+    """Versions, weights (SHA-256, terms of the loss), grids, device, precision, thresholds, and the seconds of each
+    stage.
+    """
     return {
         "lnhg": __version__,
         "python": platform.python_version(),

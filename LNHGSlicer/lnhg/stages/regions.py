@@ -29,7 +29,9 @@ def wanted_region(ct: CT, options: Options) -> np.ndarray | None:
     if options.roi is not None:
         inside &= _inside_box(ct, options.roi)
         if not inside.any():
-            raise InputError("The region holds no voxel of the CT (or of its slices asked for); give other RAS bounds (mm).")
+            raise InputError(
+                "The region holds no voxel of the CT (or of its slices asked for); give other RAS bounds (mm)."
+            )
     return inside
 
 

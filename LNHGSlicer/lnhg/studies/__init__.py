@@ -1,1 +1,3 @@
-"""What the paper compares: outlines, detection, repeatability, meaning and stability, as tables, figures and one page."""
+"""What the paper compares: outlines, detection, repeatability, meaning and stability, as tables, figures and one
+page.
+"""

@@ -1,8 +1,9 @@
 """Cross-validation of the generator by patient: every nodule is scored by a generator that saw none of its patient's.
 
 In each turn one fold of patients reports, the next one chooses the threshold on G(x), and the others are trained on
-(`splits.list_in_fold`). A patient in no fold (whole scans without a nodule) is trained on in all of them. `OUTPUT/fold-N` holds
-the run (`training`), what it gave with the chosen threshold (`weights`), and `scores.json`; what is there is not made again.
+(`splits.list_in_fold`). A patient in no fold (whole scans without a nodule) is trained on in all of them.
+`OUTPUT/fold-N` holds the run (`training`), what it gave with the chosen threshold (`weights`), and `scores.json`; what
+is there is not made again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..data.cutouts import Cutout
 from ..data.splits import list_in_fold, read_folds, write_folds
 from ..data.training_data import cutouts_of
@@ -47,7 +48,8 @@ class CrossValidation:
     """What is trained, on what, and how long.
 
     Attributes:
-        data: a folder with `lidc_nodules/` and `lidc_scans/`, or a cache of `lnhg prepare`, whose own folds are then used.
+        data: a folder with `lidc_nodules/` and `lidc_scans/`, or a cache of `lnhg prepare`, whose own folds are then
+            used.
         name: the variant trained, as in `systems.OWN_SYSTEMS`.
         config: of each fold's training.
         folds, seed: how many folds, and of their drawing.
@@ -67,7 +69,8 @@ class CrossValidation:
 
 
 def cross_validate(plan: CrossValidation, output: Path) -> tuple[Table, Table]:
-    """Train and score fold after fold, and write `output/tables`; returns Table I by folds, and Table II of all nodules.
+    """Train and score fold after fold, and write `output/tables`; returns Table I by folds, and Table II of all
+    nodules.
 
     A call that was cut off, however, goes on where it was when it is given again.
 
@@ -79,7 +82,9 @@ def cross_validate(plan: CrossValidation, output: Path) -> tuple[Table, Table]:
     output.mkdir(parents=True, exist_ok=True)
     _check_settings(plan, output / "settings.json")
     folds = _folds_of(plan, output, sorted({cutout.patient for cutout in cutouts}))
-    scored = [_Fold(plan, output / f"fold-{number + 1}", cutouts, folds, number).scores() for number in range(len(folds))]
+    scored = [
+        _Fold(plan, output / f"fold-{number + 1}", cutouts, folds, number).scores() for number in range(len(folds))
+    ]
     every = {plan.name: [score for fold in scored for score in fold.scores]}
     tables = crossvalidation_table(plan.name, scored), types_table(every)
     write_tables(tables, output / "tables")
@@ -89,12 +94,16 @@ def cross_validate(plan: CrossValidation, output: Path) -> tuple[Table, Table]:
 def _check_settings(plan: CrossValidation, path: Path) -> None:
     """Keep what the folds have in common, or compare with what was kept."""
     now = json.loads(
-        json.dumps({"name": plan.name, "minutes": plan.minutes, "random_seed": plan.seed, "config": plan.config.as_dict()})
+        json.dumps(
+            {"name": plan.name, "minutes": plan.minutes, "random_seed": plan.seed, "config": plan.config.as_dict()}
+        )
     )
     if not path.is_file():
-        write_whole(path, json.dumps(now, indent=1))
+        write_atomic(path, json.dumps(now, indent=1))
     elif json.loads(path.read_text()) != now:
-        raise InputError(f"{path.parent} holds a cross-validation with other settings; give these, or choose a new folder.")
+        raise InputError(
+            f"{path.parent} holds a cross-validation with other settings; give these, or choose a new folder."
+        )
 
 
 def _folds_of(plan: CrossValidation, output: Path, patients: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -105,7 +114,9 @@ def _folds_of(plan: CrossValidation, output: Path, patients: Sequence[str]) -> t
             write_folds(path, patients, plan.folds, plan.seed)
     folds = read_folds(path, patients)
     if len(folds) != plan.folds:
-        raise InputError(f"{path} deals the patients to {len(folds)} folds, not {plan.folds}; give --folds {len(folds)}.")
+        raise InputError(
+            f"{path} deals the patients to {len(folds)} folds, not {plan.folds}; give --folds {len(folds)}."
+        )
     return folds
 
 
@@ -113,7 +124,12 @@ class _Fold:
     """One turn of the cross-validation, in its folder."""
 
     def __init__(
-        self, plan: CrossValidation, folder: Path, cutouts: Sequence[Cutout], folds: Sequence[Sequence[str]], number: int
+        self,
+        plan: CrossValidation,
+        folder: Path,
+        cutouts: Sequence[Cutout],
+        folds: Sequence[Sequence[str]],
+        number: int,
     ) -> None:
         self.plan, self.folder, self.cutouts = plan, folder, cutouts
         dealt = {patient: list_in_fold(patient, folds, number) for fold in folds for patient in fold}
@@ -123,7 +139,7 @@ class _Fold:
         """Scores of the fold's nodules; trained and scored first where that has not been done."""
         kept = self.folder / "scores.json"
         if not kept.is_file():
-            write_whole(kept, json.dumps(self._scored()))
+            write_atomic(kept, json.dumps(self._scored()))
         found = json.loads(kept.read_text())
         return FoldScores(found["threshold"], found["steps"], [NoduleScore(**row) for row in found["scores"]])
 
@@ -133,7 +149,9 @@ class _Fold:
             self._train(weights)
         manifest = json.loads((weights / "generator.json").read_text())
         scores = nodule_scores(own_system(self.plan.name, weights), self._of("report"))
-        logger.info("%s: %d nodules, mean Dice %.4f", self.folder.name, len(scores), np.mean([one.dice for one in scores]))
+        logger.info(
+            "%s: %d nodules, mean Dice %.4f", self.folder.name, len(scores), np.mean([one.dice for one in scores])
+        )
         return {
             "threshold": manifest["thresholds"]["g"],
             "steps": manifest["training"]["steps_done"],
@@ -163,7 +181,9 @@ class _Fold:
         """The nodules of a list of patients in this turn."""
         found = [cutout for cutout in self.cutouts if self.list_of(cutout.patient) == patients]
         if not found:
-            raise InputError(f"{self.folder.name} has no nodule of a patient of the list {patients}; choose fewer folds.")
+            raise InputError(
+                f"{self.folder.name} has no nodule of a patient of the list {patients}; choose fewer folds."
+            )
         return found
 
 

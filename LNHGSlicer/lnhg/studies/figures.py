@@ -64,7 +64,9 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class FrocCurve:
-    """One curve: sensitivity (0..1), with the ends of its 95% interval, at rising rates of false finds per scan."""
+    """One curve: sensitivity (0..1), with the ends of its 95% interval, at rising rates of false detections per
+    scan.
+    """
 
     name: str
     rates: np.ndarray
@@ -86,7 +88,7 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
 
 @rc_context(_STYLE)
 def froc_figure(curves: Sequence[FrocCurve]) -> Figure:
-    """Sensitivity against false finds per scan, with 95% bands."""
+    """Sensitivity against false detections per scan, with 95% bands."""
     figure, (axes,) = _figure(1, 1, 4.0)
     for curve, colour in zip(curves, _COLOURS, strict=False):
         axes.fill_between(curve.rates, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
@@ -95,7 +97,7 @@ def froc_figure(curves: Sequence[FrocCurve]) -> Figure:
     axes.set_xscale("log", base=2)
     axes.set_xticks(ticks, ("1/8", "1/4", "1/2", "1", "2", "4", "8"))
     axes.set(xlim=(ticks[0] * 0.93, ticks[-1] * 1.07), ylim=(0, 1.02))
-    axes.set(xlabel="false finds per scan", ylabel="share of nodules found")
+    axes.set(xlabel="false detections per scan", ylabel="share of nodules found")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", title="band: 95% interval")
     return figure
@@ -103,7 +105,8 @@ def froc_figure(curves: Sequence[FrocCurve]) -> Figure:
 
 @rc_context(_STYLE)
 def dice_figure(scores: Sequence[NoduleScore], groupings: Mapping[str, Mapping[str, Sequence[NoduleScore]]]) -> Figure:
-    """Dice of every nodule by group, a panel for each grouping; boxes are quartiles, dots nodules, side by side by system.
+    """Dice of every nodule by group, a panel for each grouping; boxes are quartiles, dots nodules, side by side by
+    system.
 
     Args:
         scores: of one or more systems; they give the order of the systems.
@@ -132,7 +135,8 @@ def dice_figure(scores: Sequence[NoduleScore], groupings: Mapping[str, Mapping[s
 def volume_figure(scores: Sequence[NoduleScore]) -> Figure:
     """Bland and Altman's figure of volume for one system: difference against mean, both in relation to size.
 
-    Volumes run over three decades, so differences are shown in per cent of the mean and the axis of means is logarithmic.
+    Volumes run over three decades, so differences are shown in per cent of the mean and the axis of means is
+    logarithmic.
     """
     found = [score for score in scores if score.found_mm3 > 0]
     reference, own = (np.array([getattr(score, name) for score in found]) for name in ("reference_mm3", "found_mm3"))
@@ -143,7 +147,9 @@ def volume_figure(scores: Sequence[NoduleScore]) -> Figure:
     axes.scatter(mean, difference, s=14, color=_COLOURS[0], alpha=0.6, linewidths=0)
     for height, text in ((bias, "mean"), (bias - spread, "-1.96 SD"), (bias + spread, "+1.96 SD")):
         axes.axhline(height, color="black", linewidth=0.9, linestyle="-" if text == "mean" else "--")
-        axes.annotate(f"{text}\n{height:+.0f}%", (1.01, height), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+        axes.annotate(
+            f"{text}\n{height:+.0f}%", (1.01, height), xycoords=("axes fraction", "data"), va="center", fontsize=8
+        )
     axes.axhline(0, color="grey", linewidth=0.6)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(ScalarFormatter())
@@ -220,7 +226,9 @@ def contrast_figure(rows: Sequence[Measured], panels: Sequence[str]) -> Figure:
         for place, (group, colour) in enumerate(zip(groups, _COLOURS, strict=False)):
             _boxes(axes, [group], np.array([place]), 0.6, colour)
         axes.axhline(0.5, color="grey", linestyle="--", linewidth=0.8)
-        names = (f"rated\n{name}\nn = {len(group)}" for name, group in zip(("benign", "malignant"), groups, strict=True))
+        names = (
+            f"rated\n{name}\nn = {len(group)}" for name, group in zip(("benign", "malignant"), groups, strict=True)
+        )
         axes.set_xticks([0, 1], list(names))
         axes.set(ylim=(0, 1.02), title=index)
     all_axes[0].set_ylabel(f"in the {rated[0].region}")

@@ -45,15 +45,17 @@ class Measured:
 def measured(cutout: Cutout, run: NoduleRun, region: str, change: str = AS_IT_IS) -> Measured:
     """The indices of a cut-out's nodule in the consensus or in the outline of its run."""
     mask = cutout.consensus if region == CONSENSUS else run.found
-    return Measured(cutout.name, cutout.patient, region, change, dict(cutout.ratings), indices(cutout.ct, run.image, mask))
+    return Measured(
+        cutout.name, cutout.patient, region, change, dict(cutout.ratings), indices(cutout.ct, run.image, mask)
+    )
 
 
 def indices(ct: CT, image: np.ndarray, region: np.ndarray) -> dict[str, float]:
     """All indices of one region (bool `[slice, row, column]`, as `image`, which is G(x)); NaN where not defined.
 
-    Names: `h core mean` is the mean of h(x) in the core, `G ...` the same of G(x) itself (clipped to 0..1), `CT ...` of the
-    raw CT, `diameter` (mm) that of the sphere of equal volume. h(x) takes its range from this region alone: 1 - G / max G.
-    The rim is the outer 1 mm, the core the rest.
+    Names: `h core mean` is the mean of h(x) in the core, `G ...` the same of G(x) itself (clipped to 0..1), `CT ...` of
+    the raw CT, `diameter` (mm) that of the sphere of equal volume. h(x) takes its range from this region alone: 1 - G /
+    max G. The rim is the outer 1 mm, the core the rest.
     """
     labels = region.astype(np.uint8)
     maps = {"h": heterogeneity_map(image, labels), "G": image.clip(0, 1)}

@@ -1,6 +1,7 @@
 """What the indices say of a nodule: against the readers' ratings, and for nodules rated benign against malignant.
 
-LIDC-IDRI has no pathology for these nodules: benign and malignant are what the readers thought, mean rating below or above 3.
+LIDC-IDRI has no pathology for these nodules: benign and malignant are what the readers thought, mean rating below or
+above 3.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class Discrimination:
         benign, malignant: how many nodules have the index.
         alone: of the index itself.
         size_alone: of the diameter, same nodules.
-        size_modelled, with_size: of logistic regressions on the (log) diameter, and on it and the index, cross-validated
-            by patient.
+        size_modelled, with_size: of logistic regressions on the (log) diameter, and on it and the index,
+            cross-validated by patient.
         gain: with_size - size_modelled.
     """
 
@@ -137,7 +138,9 @@ def _discrimination(rated: Sequence[Measured], index: str) -> Discrimination | N
         return None
     values, size = column(rows, index), column(rows, SIZE)
     modelled = modelled_chance(np.log(size)[:, None], malignant, patients)
-    chance = modelled if index == SIZE else modelled_chance(np.column_stack([np.log(size), values]), malignant, patients)
+    chance = (
+        modelled if index == SIZE else modelled_chance(np.column_stack([np.log(size), values]), malignant, patients)
+    )
 
     columns = np.column_stack([malignant, values, size, modelled, chance])
     groups = [np.flatnonzero(patients == patient) for patient in np.unique(patients)]
@@ -161,7 +164,10 @@ def contrasts(rows: Sequence[Measured]) -> list[Contrast]:
     """The maximum of h(x) in the whole nodule and in its core, of nodules measured in one region."""
     found = []
     for index in ("h whole maximum", "h core maximum"):
-        for rated, chosen in (("benign", lambda rating: rating < _MIDDLE), ("malignant", lambda rating: rating > _MIDDLE)):
+        for rated, chosen in (
+            ("benign", lambda rating: rating < _MIDDLE),
+            ("malignant", lambda rating: rating > _MIDDLE),
+        ):
             values = column([row for row in rows if chosen(row.ratings["malignancy"])], index)
             values = values[np.isfinite(values)]
             if values.size:
@@ -173,7 +179,8 @@ def contrasts(rows: Sequence[Measured]) -> list[Contrast]:
 def roc_curves(rows: Sequence[Measured]) -> dict[str, tuple[np.ndarray, np.ndarray, Interval]]:
     """For the ROC figure: name -> whether each nodule is malignant, its value, the area; all on the same nodules.
 
-    Rated nodules with a core: the diameter, h and the raw CT in the core, and models with and without h, cross-validated.
+    Rated nodules with a core: the diameter, h and the raw CT in the core, and models with and without h,
+    cross-validated.
     """
     used = [SIZE, "h core mean", "h core deviation", "CT core mean", "CT core deviation"]
     known = [row for row in _rated(rows) if all(math.isfinite(row.indices[index]) for index in used)]

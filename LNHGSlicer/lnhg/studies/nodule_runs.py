@@ -31,7 +31,9 @@ class NoduleRun:
 
 @dataclass(frozen=True, eq=False)
 class NoduleRuns:
-    """Runs of one generator. Those done before are read from `folder`, in a part of it named after the weights' SHA-256."""
+    """Runs of one generator. Those done before are read from `folder`, in a part of it named after the weights'
+    SHA-256.
+    """
 
     models: Models
     folder: Path

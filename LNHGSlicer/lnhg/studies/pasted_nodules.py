@@ -5,22 +5,23 @@ from __future__ import annotations
 import torch
 
 from ..networks.ensemble import Detector
-from ..training.decoys import sham_pair
+from ..training.decoys import decoy_pair
 from ..training.detector_data import DetectorData
 from ..training.detector_samples import make_sample
 from ..training.sampling import Sampling
 
-# Real nodules alone, each in a crop of its own: neither mosaics nor false finds nor shams nor simulated nodules.
+# Real nodules alone, each in a crop of its own: neither mosaics nor false detections nor decoys nor simulated nodules.
 _INSERTED = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0, nodules=1.0, masses=0.0, simulated=0.0, rounded=0.0)
 
 
-def found_of_inserted(
+def detected_of_pasted(
     detector: Detector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0
 ) -> tuple[int, int]:
     """How many nodules pasted into `count` crops of the scans are found in their slice, and of how many.
 
-    A box of at least this score finds a nodule when its centre lies in the nodule's box. Pastes can be told from real nodules
-    to some degree: read beside `sham_rate`.
+    A box of at least this score finds a nodule when its centre lies in the nodule's box. Pastes can be told from real
+    nodules
+    to some degree: read beside `decoy_rate`.
     """
     found = inserted = 0
     with torch.inference_mode():
@@ -35,16 +36,17 @@ def found_of_inserted(
     return found, inserted
 
 
-def sham_rate(detector: Detector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0) -> float:
+def decoy_rate(detector: Detector, data: DetectorData, threshold: float, count: int = 100, seed: int = 0) -> float:
     """Share of mask-shaped pastes of plain tissue that fire where the same place without the paste does not."""
     fired = 0
     with torch.inference_mode():
         for number in range(count):
-            before, after, radius = sham_pair(data, seed, number)
-            without, with_sham = (
-                _best_near_middle(result, before.shape[-1] / 2, radius, threshold) for result in detector([before, after])
+            before, after, radius = decoy_pair(data, seed, number)
+            without, with_decoy = (
+                _best_near_middle(result, before.shape[-1] / 2, radius, threshold)
+                for result in detector([before, after])
             )
-            fired += with_sham and not without
+            fired += with_decoy and not without
     return fired / count
 
 

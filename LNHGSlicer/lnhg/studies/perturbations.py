@@ -119,7 +119,9 @@ def _random_of(cutout: Cutout) -> np.random.Generator:
 
 def _smoothed(cutout: Cutout) -> np.ndarray:
     column, row, _ = cutout.ct.spacing
-    return ndimage.gaussian_filter(cutout.ct.hu.astype(float), (0, _KERNEL_MM / row, _KERNEL_MM / column), mode="nearest")
+    return ndimage.gaussian_filter(
+        cutout.ct.hu.astype(float), (0, _KERNEL_MM / row, _KERNEL_MM / column), mode="nearest"
+    )
 
 
 def _with_hu(cutout: Cutout, hu: np.ndarray) -> Cutout:

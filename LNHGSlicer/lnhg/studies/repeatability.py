@@ -47,7 +47,9 @@ def stratified_sample(cutouts: Sequence[Cutout], count: int, seed: int = 0) -> l
 def perturbed(
     runs: NoduleRuns, sample: Sequence[Cutout], report: Callable[[float], None] = lambda fraction: None
 ) -> list[Measured]:
-    """Every nodule as it is and under every perturbation, measured in both regions; one run of the generator for each."""
+    """Every nodule as it is and under every perturbation, measured in both regions; one run of the generator for
+    each.
+    """
     rows = []
     for number, cutout in enumerate(sample):
         versions = {AS_IT_IS: cutout} | {one.name: one.apply(cutout) for one in PERTURBATIONS}

@@ -92,7 +92,9 @@ def reader_scores(cutouts: Iterable[Cutout]) -> list[NoduleScore]:
 
 
 def score(system: str, cutout: Cutout, reference: np.ndarray, found: np.ndarray) -> NoduleScore:
-    """The score of the mask `found` against the mask `reference`, both bool on the cut-out's grid; `reference` is not empty."""
+    """The score of the mask `found` against the mask `reference`, both bool on the cut-out's grid; `reference` is not
+    empty.
+    """
     measures = measure(reference, found, cutout.ct.spacing, cutout.ct.voxel_volume)
     return NoduleScore(
         system=system,

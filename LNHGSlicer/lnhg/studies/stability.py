@@ -47,7 +47,9 @@ def stability(folders: Sequence[Path], cutouts: Sequence[Cutout], cache: Path) -
     Raises InputError for under two folders, WeightsError for bad weights.
     """
     if len(folders) < 2:
-        raise InputError("Stability over training needs weights of two or more lengths; give their folders, shortest first.")
+        raise InputError(
+            "Stability over training needs weights of two or more lengths; give their folders, shortest first."
+        )
     trained = [NoduleRuns(load_models(folder, with_detector=False), cache) for folder in folders]
     images = [[runs.run(cutout).image for cutout in cutouts] for runs in trained]
     values = [[measured(cutout, runs.run(cutout), CONSENSUS).indices for cutout in cutouts] for runs in trained]

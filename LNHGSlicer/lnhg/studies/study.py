@@ -1,7 +1,7 @@
 """The whole evaluation: runs, tables, figures and the page, from the shared data, on patients of the report list.
 
-What takes long is kept in `OUTPUT/cache` by the weights' SHA-256, so that a study that was cut off goes on where it was;
-delete that folder to measure anew.
+What takes long is kept in `OUTPUT/cache` by the weights' SHA-256, so that a study that was cut off goes on where it
+was; delete that folder to measure anew.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import torch
 from matplotlib.figure import Figure
 
 from .. import __version__
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..data.cutouts import Cutout, read_cutouts
 from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..errors import InputError
 from ..evaluation.detection_scores import LUNA16_RATES, Counts, count_nodules, count_slices
-from ..evaluation.froc import cutout_score, scan_finds, sensitivity_at
+from ..evaluation.froc import cutout_score, scan_detections, sensitivity_at
 from ..evaluation.references import CONSENSUS, REFERENCES
 from ..evaluation.statistics import Interval, bootstrap_interval
 from ..networks.models import Models, load_models
@@ -109,10 +109,11 @@ def study(
         data: folder with `lidc_nodules/` and `lidc_scans/`.
         weights: system -> folder of weights (None: the shipped ones); `lnhg` must be among them.
         lengths: folders of weights trained for different lengths, shortest first; none: stability is not measured.
-        others: further systems of which there are label maps of all the nodules; those with whole scans are counted there too.
+        others: further systems of which there are label maps of all the nodules; those with whole scans are counted
+            there too.
 
-    Raises InputError where the data holds no nodule of the report list, a system is unknown or named twice, or a label map is
-    missing; WeightsError for bad weights.
+    Raises InputError where the data holds no nodule of the report list, a system is unknown or named twice, or a label
+    map is missing; WeightsError for bad weights.
     """
     work = _Study(data, output, weights, others, ProgressReporter(_SHARES, progress))
     sections = [*work.outlines(), work.detection(), work.whole_scans(), *work.heterogeneity(), work.training(lengths)]
@@ -145,7 +146,9 @@ class _Study:
             raise InputError(f"{data} holds no nodule of a patient of the report list; give the development data.")
         self.scan_folders = held_out_scans(data)
         if not self.scan_folders:
-            raise InputError(f"{data} holds no whole scan of a patient who was not trained on; give the development data.")
+            raise InputError(
+                f"{data} holds no whole scan of a patient who was not trained on; give the development data."
+            )
         self.models = {name: load_models(folder, with_detector=name == MAIN) for name, folder in weights.items()}
         self.cache = output / "cache"
         self.runs = {name: NoduleRuns(models, self.cache) for name, models in self.models.items()}
@@ -173,14 +176,20 @@ class _Study:
             tables.append(systems_table(self.scores))
         every = [score for scores in self.scores.values() for score in scores]
         pictures = [
-            self._picture("dice", dice_figure(every, _groupings(every)), "Dice of each nodule by size, texture and place."),
-            self._picture("volume", volume_figure(own), "Agreement of volume (Bland and Altman), against the 50% consensus."),
+            self._picture(
+                "dice", dice_figure(every, _groupings(every)), "Dice of each nodule by size, texture and place."
+            ),
+            self._picture(
+                "volume", volume_figure(own), "Agreement of volume (Bland and Altman), against the 50% consensus."
+            ),
         ]
         gallery = [
             self._picture("gallery", gallery_figure(self._ranked(own)), "Best, median and worst nodules by Dice."),
-            self._picture("gallery-types", gallery_figure(self._typical(own)), "A typical nodule (median Dice) of each type."),
+            self._picture(
+                "gallery-types", gallery_figure(self._typical(own)), "A typical nodule (median Dice) of each type."
+            ),
         ]
-        text = "Every nodule is seeded at the centre of the readers' 50% consensus and scored against it on the CT's own grid. "
+        text = "Every nodule is seeded at the centre of the readers' 50% consensus, and scored on the CT's own grid. "
         text += f"Training: {len(sample)} nodules drawn at random from those of the shipped weights' training list."
         return [
             Section("Outlines", text, pictures, self._written_tables(tables)),
@@ -219,11 +228,13 @@ class _Study:
             for r, c in zip([*LUNA16_RATES, "mean"], [*curve, average], strict=True)
         )
         note = (
-            f"{len(scores)} cut-outs in their own surroundings, mirrored at the border: easier than whole scans. False finds "
-            f"are counted on {', '.join(scans)}, none of them trained on. Intervals: bootstrap over patients, thresholds fixed."
+            f"{len(scores)} cut-outs in their own surroundings, mirrored at the border: easier than whole scans. False "
+            f"detections "
+            f"are counted on {', '.join(scans)}, none of them trained on. Intervals: bootstrap over patients, "
+            f"thresholds fixed."
         )
-        table = Table("Detector alone", ("false finds per scan", "nodules found, %"), cells, note)
-        caption = f"Free-response ROC of the detector; false finds from {len(scans)} scans."
+        table = Table("Detector alone", ("false detections per scan", "nodules found, %"), cells, note)
+        caption = f"Free-response ROC of the detector; false detections from {len(scans)} scans."
         return Section("Detection", "", [self._picture("froc", figure, caption)], self._written_tables([table]))
 
     def _detected(self) -> dict[str, list]:
@@ -231,7 +242,11 @@ class _Study:
         assert models.detector is not None
         grid = models.grid("detector")
         folders = self.scan_folders
-        false = [score for folder in folders for score in scan_finds(read_scan(folder), models.detector, grid).false_scores]
+        false = [
+            score
+            for folder in folders
+            for score in scan_detections(read_scan(folder), models.detector, grid).false_scores
+        ]
         scores = []
         for number, cutout in enumerate(self.cutouts):
             scores.append(cutout_score(cutout, models.detector, grid))
@@ -245,13 +260,18 @@ class _Study:
         counted |= {one.name: _counts(scans, one.labels) for one in self.others if one.labels is not None}
         self.report("whole scans", 1.0)
         tables = [
-            detection_table({name: Counts(*counts[unit]) for name, counts in counted.items()}, f"whole scans, per {unit}")
+            detection_table(
+                {name: Counts(*counts[unit]) for name, counts in counted.items()}, f"whole scans, per {unit}"
+            )
             for unit in ("slice", "nodule")
         ]
         text = (
-            f"{', '.join(scan.patient for scan in scans)}, as they come out with the default options, by the detector of LNHG; "
-            "L-RF is the generator everywhere, without a detector; systems of others stand by their own label maps. Reference: "
-            "nodules of three or more readers; what touches those of fewer is neither right nor wrong. Per slice only slices "
+            f"{', '.join(scan.patient for scan in scans)}, as they come out with the default options, by the detector "
+            f"of LNHG; "
+            "L-RF is the generator everywhere, without a detector; systems of others stand by their own label maps. "
+            "Reference: "
+            "nodules of three or more readers; what touches those of fewer is neither right nor wrong. Per slice only "
+            "slices "
             "with a nodule count, as in the paper."
         )
         return Section("Detection on whole scans", text, tables=self._written_tables(tables))
@@ -293,7 +313,8 @@ class _Study:
         figure = agreement_figure(ordered, {index: _KINDS[index.split()[0]] for index in SHOWN})
         caption = f"Repeatability of each index in the readers' consensus under {len(PERTURBATIONS)} perturbations."
         text = (
-            f"{len(chosen)} nodules, drawn evenly over the sizes, each as it is and under {len(PERTURBATIONS)} perturbations. "
+            f"{len(chosen)} nodules, drawn evenly over the sizes, each as it is and under {len(PERTURBATIONS)} "
+            f"perturbations. "
             "Nodules too small for a core have no index there."
         )
         return Section("Heterogeneity: repeatability", text, [self._picture("repeatability", figure, caption)], tables)
@@ -308,7 +329,11 @@ class _Study:
             Section(
                 "Heterogeneity: the paper's contrast",
                 "",
-                [self._picture("contrast", shown, "h(x) of nodules rated benign and malignant, in the readers' consensus.")],
+                [
+                    self._picture(
+                        "contrast", shown, "h(x) of nodules rated benign and malignant, in the readers' consensus."
+                    )
+                ],
                 self._written_tables([contrast]),
             )
         ]
@@ -352,10 +377,16 @@ class _Study:
             "versions": f"lnhg {__version__}, Python {platform.python_version()}, torch {torch.__version__}",
         }
 
-    def _scores_of(self, name: str, cutouts: Sequence[Cutout], stage: str, part: tuple[float, float]) -> list[NoduleScore]:
+    def _scores_of(
+        self, name: str, cutouts: Sequence[Cutout], stage: str, part: tuple[float, float]
+    ) -> list[NoduleScore]:
         """Scores of the system `name`; `part` of the stage is this system's, as shares from and to."""
         runs = self.runs[name]
-        system = own_system(name, self.weights[name]) if name == "l-rf" else System(name, lambda cutout: runs.run(cutout).found)
+        system = (
+            own_system(name, self.weights[name])
+            if name == "l-rf"
+            else System(name, lambda cutout: runs.run(cutout).found)
+        )
 
         def make() -> list[NoduleScore]:
             scores = []
@@ -377,13 +408,17 @@ class _Study:
             **_grouped(scores, [name for name, _, _ in TEXTURES[::-1]], "texture"),
             **_grouped(scores, PLACES[:2], "place"),
         }
-        return [self._case(sorted(some, key=lambda one: one.dice)[len(some) // 2], name) for name, some in groups.items()]
+        return [
+            self._case(sorted(some, key=lambda one: one.dice)[len(some) // 2], name) for name, some in groups.items()
+        ]
 
     def _case(self, score: NoduleScore, name: str) -> Case:
         cutout = next(one for one in self.cutouts if one.name == score.nodule)
         return Case(f"{name}, Dice {score.dice:.2f}\n{score.diameter_mm:.0f} mm", cutout, self.runs[MAIN].run(cutout))
 
-    def _kept_rows(self, name: str, make: Callable[[], list[_T]], kind: type[_T], models: Models | None = None) -> list[_T]:
+    def _kept_rows(
+        self, name: str, make: Callable[[], list[_T]], kind: type[_T], models: Models | None = None
+    ) -> list[_T]:
         rows = self._kept(name, lambda: {"rows": [asdict(row) for row in make()]}, models)["rows"]
         return [kind(**row) for row in rows]
 
@@ -432,7 +467,7 @@ def _drawn(cutouts: Sequence[Cutout], count: int) -> list[Cutout]:
 
 
 def _mean_sensitivity(scores: Sequence[float], false: Sequence[float], scans: int) -> float:
-    """Mean over LUNA16's rates of false finds per scan."""
+    """Mean over LUNA16's rates of false detections per scan."""
     return float(np.mean(list(sensitivity_at(scores, false, scans, LUNA16_RATES).values())))
 
 
@@ -452,5 +487,5 @@ def _grouped(scores: Sequence[NoduleScore], names: Sequence[str], field: str) ->
 
 def _written(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text)
+    write_atomic(path, text)
     return path

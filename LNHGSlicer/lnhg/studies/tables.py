@@ -1,4 +1,6 @@
-"""The paper's tables for any systems, as Markdown, CSV and LaTeX, with the paper's own figures in columns marked as such."""
+"""The paper's tables for any systems, as Markdown, CSV and LaTeX, with the paper's own figures in columns marked as
+such.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..core.csv_text import csv_text
 from ..evaluation.detection_scores import Counts, Froc
 from ..evaluation.statistics import Interval, bootstrap_interval, paired_t, welch, wilcoxon
@@ -74,7 +76,7 @@ def write_tables(tables: Sequence[Table], folder: Path) -> None:
     for table in tables:
         stem = re.sub("[^a-z0-9]+", "-", table.title.lower()).strip("-")
         for ending, text in (("md", table.markdown()), ("csv", table.csv()), ("tex", table.latex())):
-            write_whole(folder / f"{stem}.{ending}", text)
+            write_atomic(folder / f"{stem}.{ending}", text)
 
 
 def dice_table(test: Scores, training: Scores | None = None) -> Table:
@@ -106,7 +108,8 @@ def types_table(test: Scores) -> Table:
         "Mean Dice (%) by type",
         ("nodules", "n", *map(_title, test), *(f"paper: {name}" for name in paper.TYPES_SYSTEMS)),
         tuple(rows),
-        "Texture by the readers' mean rating, place by the rule of types_of_place, so that a nodule stands in several rows; "
+        "Texture by the readers' mean rating, place by the rule of types_of_place, so that a nodule stands in several "
+        "rows; "
         "95% intervals by bootstrap over patients. The paper's figures are from other data.",
     )
 
@@ -134,10 +137,20 @@ def crossvalidation_table(system: str, folds: Sequence[FoldScores]) -> Table:
     rows.append(("all nodules (95% interval)", *_counts(every), "", "", *together, ""))
     return Table(
         f"Cross-validation of {_title(system)}",
-        ("", "patients", "nodules", "threshold", "steps", *(f"{title} (%)" for title, _ in _SHARES), "paper: Dice, test (%)"),
+        (
+            "",
+            "patients",
+            "nodules",
+            "threshold",
+            "steps",
+            *(f"{title} (%)" for title, _ in _SHARES),
+            "paper: Dice, test (%)",
+        ),
         tuple(rows),
-        "Each fold is scored by a generator that saw none of its patients, with a threshold chosen on patients who are neither "
-        "trained on nor scored in that turn; nodules seeded at the centre of the 50% consensus, missed ones count as 0. "
+        "Each fold is scored by a generator that saw none of its patients, with a threshold chosen on patients who are "
+        "neither "
+        "trained on nor scored in that turn; nodules seeded at the centre of the 50% consensus, missed ones count as "
+        "0. "
         "Intervals by bootstrap over patients. The paper's figure is from other data.",
     )
 
@@ -157,7 +170,9 @@ def measures_table(test: Scores) -> Table:
     rows = []
     for system, scores in test.items():
         found = [score for score in scores if score.found_mm3]
-        cells = (_mean_sd(np.array([getattr(score, field) for score in found]), digits) for _, field, digits in measures)
+        cells = (
+            _mean_sd(np.array([getattr(score, field) for score in found]), digits) for _, field, digits in measures
+        )
         rows.append((_title(system), str(len(scores)), str(len(scores) - len(found)), *cells))
     return Table(
         "Measures per nodule",
@@ -178,7 +193,8 @@ def references_table(against: Scores) -> Table:
         "Mean Dice (%) against each reference",
         ("reference", "outlines", "mean", "median"),
         tuple(rows),
-        "Readers are numbered nodule by nodule, so that one number is not one person; each against the consensus of the others "
+        "Readers are numbered nodule by nodule, so that one number is not one person; each against the consensus of "
+        "the others "
         "is the limit that anyone can be held to. 95% intervals by bootstrap over patients.",
     )
 
@@ -207,29 +223,37 @@ def detection_table(counts: Mapping[str, Counts], counted: str) -> Table:
     """Supplementary S2: counts by system; `counted` says of what (`per slice, scans of the report list`)."""
     rows = []
     for system, one in counts.items():
-        own = (str(one.tp), str(one.fp), str(one.fn), *(f"{100 * rate:.1f}" for rate in (one.precision, one.recall, one.f1)))
+        own = (
+            str(one.tp),
+            str(one.fp),
+            str(one.fn),
+            *(f"{100 * rate:.1f}" for rate in (one.precision, one.recall, one.f1)),
+        )
         printed = (" / ".join(map(str, of.get(system, ()))) for of in (paper.DETECTION, paper.DETECTION_RATES))
         rows.append((_title(system), *own, *printed))
     return Table(
         f"Detection, {counted}",
         ("system", "TP", "FP", "FN", "precision %", "recall %", "F1 %", "paper: TP / FP / FN", "paper: P / R / F1 %"),
         tuple(rows),
-        "Ours are counted by the rules of detection_scores, the paper's by a radiologist's eye on other data; its 363 missed "
+        "Ours are counted by the rules of detection_scores, the paper's by a radiologist's eye on other data; its 363 "
+        "missed "
         "of L-RF is a misprint for 20.",
     )
 
 
 def froc_table(curves: Mapping[str, Froc]) -> Table:
-    """Sensitivity at each rate of false finds per scan, by system."""
+    """Sensitivity at each rate of false detections per scan, by system."""
     rates = next(iter(curves.values())).rates
     rows = tuple(
-        (_title(system), *(_percent(one) for one in (*curve.sensitivities, curve.average))) for system, curve in curves.items()
+        (_title(system), *(_percent(one) for one in (*curve.sensitivities, curve.average)))
+        for system, curve in curves.items()
     )
     return Table(
-        "Sensitivity (%) at false finds per scan",
+        "Sensitivity (%) at false detections per scan",
         ("system", *(f"{rate:g}" for rate in rates), "mean"),
         rows,
-        "A find hits a nodule when its centre lies within the nodule's radius; 95% intervals by bootstrap over scans.",
+        "A detection hits a nodule when its centre lies within the nodule's radius; 95% intervals by bootstrap over "
+        "scans.",
     )
 
 

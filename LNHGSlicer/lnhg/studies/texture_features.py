@@ -12,13 +12,19 @@ _CO_OCCURRENCE = ("contrast", "dissimilarity", "homogeneity", "energy", "correla
 
 
 def first_order(hu: np.ndarray) -> dict[str, float]:
-    """Mean and standard deviation (HU) and entropy (bits, steps of 50 HU) of a region's voxels, any shape; NaN if empty."""
+    """Mean and standard deviation (HU) and entropy (bits, steps of 50 HU) of a region's voxels, any shape; NaN if
+    empty.
+    """
     if not hu.size:
         return dict.fromkeys(("mean", "deviation", "entropy"), float("nan"))
     shares = np.bincount(_levels(hu).ravel()) / hu.size
     shares = shares[shares > 0]
     exact = hu.astype(float)
-    return {"mean": float(exact.mean()), "deviation": float(exact.std()), "entropy": float(-(shares * np.log2(shares)).sum())}
+    return {
+        "mean": float(exact.mean()),
+        "deviation": float(exact.std()),
+        "entropy": float(-(shares * np.log2(shares)).sum()),
+    }
 
 
 def co_occurrence(hu: np.ndarray, region: np.ndarray) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """Where a nodule lies: at the pleura, at a vessel, or free in the lung.
 
-The data has no label for it, so a rule stands in, from HU alone. Tissue is what is denser than lung and no part of the nodule
-(of any reader's outline). Where a ball of 4 mm radius fits into it, it is chest wall, diaphragm or mediastinum, whose border is
-the pleura; the rest, down to the density that thin vessels have by partial volume, are vessels and walls of airways.
+The data has no label for it, so a rule stands in, from HU alone. Tissue is what is denser than lung and no part of the
+nodule (of any reader's outline). Where a ball of 4 mm radius fits into it, it is chest wall, diaphragm or mediastinum,
+whose border is the pleura; the rest, down to the density that thin vessels have by partial volume, are vessels and
+walls of airways.
 
 - juxta-pleural: the consensus comes within 2 mm of that border.
 - juxta-vascular: else, and a vessel within 1.5 mm of the nodule goes on from there by at least 6 mm.

@@ -37,8 +37,10 @@ def cube_table(models: Models, cubes: Sequence[Cutout]) -> Iterable[str]:
         groups += [(name, (measure >= low) & (measure < high)) for name, low, high in named]
     patients = np.array([cube.patient for cube in cubes])
     yield (
-        "Cubes, nodules in 51 mm of their true surroundings, slices of 1 mm: Dice seeded at the centre, and the share that the "
-        f"detector finds at a score of {threshold:g} (mirrored beyond the cube); 95% intervals by bootstrap over patients:\n"
+        "Cubes, nodules in 51 mm of their true surroundings, slices of 1 mm: Dice seeded at the centre, and the share "
+        "that the "
+        f"detector finds at a score of {threshold:g} (mirrored beyond the cube); 95% intervals by bootstrap over "
+        f"patients:\n"
     )
     yield "| nodules | n | mean Dice | median | below 0.5 | found |"
     yield "|---|---|---|---|---|---|"
@@ -75,8 +77,10 @@ class _Cancer:
 def cancer_table(models: Models, scans: Iterable[LabelledScan], listed: Callable[[str], str]) -> Iterator[str]:
     """The whole way, default options, on scans in which one cancer is outlined and other nodules are not marked."""
     yield (
-        "Whole scans with one cancer, outlined by algorithms (reference: five of nine), default options. Other nodules are not "
-        "marked, so other finds are neither right nor wrong; those at places that look like nodules are counted apart:\n"
+        "Whole scans with one cancer, outlined by algorithms (reference: five of nine), default options. Other nodules "
+        "are not "
+        "marked, so other detections are neither right nor wrong; those at places that look like nodules are counted "
+        "apart:\n"
     )
     yield "| scan | list | cancer: label, status, Dice, outside | others confirmed: like nodules | elsewhere |"
     yield "|---|---|---|---|---|"
@@ -91,7 +95,10 @@ def cancer_table(models: Models, scans: Iterable[LabelledScan], listed: Callable
     yield ""
     for name, chosen in (
         ("cancers of scans not trained on", [one for one in cancers if one.patients != "train"]),
-        (f"of these {_MASS_MM:g} mm and more", [o for o in cancers if o.patients != "train" and o.diameter_mm >= _MASS_MM]),
+        (
+            f"of these {_MASS_MM:g} mm and more",
+            [o for o in cancers if o.patients != "train" and o.diameter_mm >= _MASS_MM],
+        ),
     ):
         if chosen:
             values = np.array([one.dice for one in chosen])

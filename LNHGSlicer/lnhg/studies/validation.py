@@ -1,4 +1,6 @@
-"""The measured figures of the model cards: Dice of seeded nodules, detection, whole scans, cubes, for one patient list."""
+"""The measured figures of the model cards: Dice of seeded nodules, detection, whole scans, cubes, for one patient
+list.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..data.training_data import cubes_in
 from ..errors import InputError
-from ..evaluation.froc import RATES, Again, as_found, cutout_score, scan_finds, sensitivity_at
+from ..evaluation.froc import RATES, Again, as_detected, cutout_score, scan_detections, sensitivity_at
 from ..evaluation.measures import dice, match_nodules
 from ..evaluation.seeded import seeded
 from ..networks.models import Models, load_models
@@ -25,7 +27,7 @@ from ..stages.fusion import CONFIRMED
 from ..training.candidate_samples import whole
 from ..training.detector_data import DetectorData, read_detector_data
 from .groups import SIZES, TEXTURES
-from .pasted_nodules import found_of_inserted, sham_rate
+from .pasted_nodules import decoy_rate, detected_of_pasted
 from .validate_sources import cancer_table, cube_table
 
 
@@ -48,7 +50,8 @@ def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[
     held_out = [scan for scan in scans if listed(scan.patient) != "train"]
     return "\n".join(
         [
-            f"Patients of the `{patients}` list: {len({c.patient for c in cutouts})} patients, {len(cutouts)} nodules.\n",
+            f"Patients of the `{patients}` list: {len({c.patient for c in cutouts})} patients, {len(cutouts)} "
+            f"nodules.\n",
             *_dice_table(models, cutouts),
             "",
             *_detection_tables(models, cutouts, held_out),
@@ -101,28 +104,30 @@ def _dice_row(name: str, values: np.ndarray, outside: np.ndarray) -> str:
 
 def _detection_tables(models: Models, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan]) -> Iterable[str]:
     """Sensitivity of the detector alone and, where the weights hold a rescorer, after the second look."""
-    yield from _detection_table("Detector alone", models, cutouts, scans, as_found)
+    yield from _detection_table("Detector alone", models, cutouts, scans, as_detected)
     if models.rescorer is not None:
         # A cut-out that ends in its nodule has made-up end slices, which the rescorer cannot judge.
         complete = [cutout for cutout in cutouts if whole(cutout)]
         again = partial(rescore, scores=partial(apply_rescorer, models.rescorer))
-        yield from _detection_table("Detector alone, cut-outs that show both ends", models, complete, scans, as_found)
+        yield from _detection_table(
+            "Detector alone, cut-outs that show both ends", models, complete, scans, as_detected
+        )
         yield from _detection_table("After the second look, the same cut-outs", models, complete, scans, again)
 
 
 def _detection_table(
     title: str, models: Models, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], again: Again
 ) -> Iterable[str]:
-    """Sensitivity where the false finds come from the whole scans that were not trained on."""
+    """Sensitivity where the false detections come from the whole scans that were not trained on."""
     assert models.detector is not None
     grid = models.grid("detector")
-    finds = [scan_finds(scan, models.detector, grid, again) for scan in scans]
+    detections = [scan_detections(scan, models.detector, grid, again) for scan in scans]
     scores = [cutout_score(cutout, models.detector, grid, again) for cutout in cutouts]
-    false = [score for scan in finds for score in scan.false_scores]
-    real = [score for scan in finds for score in scan.nodule_scores]
+    false = [score for scan in detections for score in scan.false_scores]
+    real = [score for scan in detections for score in scan.nodule_scores]
     found, on_scans = sensitivity_at(scores, false, len(scans)), sensitivity_at(real, false, len(scans))
-    yield f"{title}; false finds counted on {', '.join(scan.patient for scan in scans)}:\n"
-    yield "| false finds per scan | nodules in their own surroundings found | nodules of the whole scans found |"
+    yield f"{title}; false detections counted on {', '.join(scan.patient for scan in scans)}:\n"
+    yield "| false detections per scan | nodules in their own surroundings found | nodules of the whole scans found |"
     yield "|---|---|---|"
     for rate in RATES:
         count = round(on_scans[rate] * len(real))
@@ -134,25 +139,30 @@ def _of_readers(data: DetectorData) -> DetectorData:
     """The cut-outs alone, and the scans in which readers looked for every nodule."""
     kept = [number for number, volume in enumerate(data.volumes) if not volume.cube]
     volumes, patients = [data.volumes[number] for number in kept], [data.patients[number] for number in kept]
-    return replace(data, hosts=[host for host in data.hosts if host.read], volumes=volumes, patients=patients)
+    return replace(
+        data,
+        training_scans=[training_scan for training_scan in data.training_scans if training_scan.read],
+        volumes=volumes,
+        patients=patients,
+    )
 
 
 def _insertions(models: Models, data: DetectorData) -> Iterable[str]:
     """Nodules and plain tissue pasted into the list's own scans, slice by slice, at the detector's threshold."""
     assert models.detector is not None
     threshold = models.threshold("detector", None)
-    found, inserted = found_of_inserted(models.detector, data, threshold)
-    shams = 100 * sham_rate(models.detector, data, threshold)
-    names = ", ".join(host.name for host in data.hosts)
+    found, inserted = detected_of_pasted(models.detector, data, threshold)
+    decoys = 100 * decoy_rate(models.detector, data, threshold)
+    names = ", ".join(training_scan.name for training_scan in data.training_scans)
     yield (
         f"Pasted into slices of {names}, at a score of {threshold:g}: {found} of {inserted} sections of nodules found; "
-        f"{shams:.0f}% of 100 pieces of plain tissue in the shape of one fire.\n"
+        f"{decoys:.0f}% of 100 pieces of plain tissue in the shape of one fire.\n"
     )
 
 
 def _scan_table(models: Models, scans: Sequence[LabelledScan], listed: Callable[[str], str]) -> Iterable[str]:
     """The whole way on each scan with the default options."""
-    yield "Whole scans, default options; reference: nodules of three or more readers; Dice and share of the volume outside:\n"
+    yield "Whole scans, default options; reference: nodules of three or more readers; Dice and volume outside:\n"
     yield "| scan | list | reference nodule: label, status, Dice, outside | other confirmed | detector only |"
     yield "|---|---|---|---|---|"
     for scan in scans:
@@ -187,7 +197,10 @@ def _box_table(models: Models, scans: Sequence[BoxedScan]) -> Iterable[str]:
     yield "|---|---|---|---|"
     for scan in scans:
         nodules = segment(scan.ct, models=models).nodules
-        hits = [one for one in nodules if scan.holds(scan.ct.to_ijk(np.array([one.centre_r, one.centre_a, one.centre_s])))]
+        hits = [
+            one for one in nodules if scan.holds(scan.ct.to_ijk(np.array([one.centre_r, one.centre_a, one.centre_s])))
+        ]
         others = [one.status for one in nodules if one not in hits]
         texts = "; ".join(f"{one.id}, {one.status}, {one.equivalent_diameter:.0f} mm" for one in hits)
-        yield f"| {scan.patient} | {texts or 'missed'} | {others.count(CONFIRMED)} | {len(others) - others.count(CONFIRMED)} |"
+        confirmed = others.count(CONFIRMED)
+        yield f"| {scan.patient} | {texts or 'missed'} | {confirmed} | {len(others) - confirmed} |"

@@ -1,4 +1,6 @@
-"""Calibration of a detector: the lowest score at which whole scans that it has not seen have so many false candidates."""
+"""Calibration of a detector: the lowest score at which whole scans that it has not seen have so many false
+candidates.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ import numpy as np
 from ..data.scans import read_scan
 from ..data.training_data import scan_folders
 from ..errors import InputError
-from ..evaluation.detection_scores import ScanFinds
-from ..evaluation.froc import scan_finds, threshold_at
+from ..evaluation.detection_scores import ScanDetections
+from ..evaluation.froc import scan_detections, threshold_at
 from ..networks.models import load_models
 from ..networks.weights import change_manifest
 
@@ -35,15 +37,17 @@ def calibrate(folder: Path, data: Path, held_out: Callable[[str], bool], thresho
     assert models.detector is not None
     names = [path for path in scan_folders(data) if held_out(path.name)]
     if not names:
-        raise InputError(f"{data} holds no whole scan that the detector has not seen; give another --fold, or --unseen.")
-    scans = [scan_finds(read_scan(path), models.detector, models.grid("detector")) for path in names]
+        raise InputError(
+            f"{data} holds no whole scan that the detector has not seen; give another --fold, or --unseen."
+        )
+    scans = [scan_detections(read_scan(path), models.detector, models.grid("detector")) for path in names]
     points = operating_points(scans)
     chosen = models.threshold("detector", threshold)
     change_manifest(folder, "detector", thresholds={"score": chosen}, operating_points=points)
     return "\n".join(_table(points, scans, [path.name for path in names]))
 
 
-def operating_points(scans: Sequence[ScanFinds]) -> list[dict[str, float]]:
+def operating_points(scans: Sequence[ScanDetections]) -> list[dict[str, float]]:
     """For each of `RATES` that these scans can tell (at least one false candidate in all) the score; rising rates."""
     false = [score for scan in scans for score in scan.false_scores]
     rates = [rate for rate in RATES if rate * len(scans) >= 1]
@@ -52,9 +56,12 @@ def operating_points(scans: Sequence[ScanFinds]) -> list[dict[str, float]]:
     return [{"false_per_scan": rate, "score": score} for rate, score in zip(rates, scores, strict=True)]
 
 
-def _table(points: Sequence[dict[str, float]], scans: Sequence[ScanFinds], names: Sequence[str]) -> list[str]:
+def _table(points: Sequence[dict[str, float]], scans: Sequence[ScanDetections], names: Sequence[str]) -> list[str]:
     nodules = np.array([score for scan in scans for score in scan.nodule_scores])
-    lines = [f"Whole scans not trained on: {', '.join(names)}.\n", "| false finds a scan | lowest score | nodules found |"]
+    lines = [
+        f"Whole scans not trained on: {', '.join(names)}.\n",
+        "| false detections a scan | lowest score | nodules found |",
+    ]
     lines.append("|---|---|---|")
     for point in points:
         found = int((nodules >= point["score"]).sum())

@@ -1,4 +1,6 @@
-"""Training samples of the rescorer: a detector's candidates in cut-outs (nodules) and whole scans (false finds, nodules)."""
+"""Training samples of the rescorer: a detector's candidates in cut-outs (nodules) and whole scans (false detections,
+nodules).
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ from ..data.unread_scans import unread_scans_of
 from ..evaluation.detections import (
     SURE_SCORE,
     best_hit,
+    candidates_on_cutout,
+    candidates_on_scan,
     centre_ras,
-    finds_on_cutout,
-    finds_on_scan,
     hit_by,
     reference_nodules,
 )
@@ -36,7 +38,7 @@ _SHIFT_MM = np.array([1.0, 2.0, 2.0])
 class CandidateSample:
     """A candidate of the detector in its surroundings, and whether it is a nodule."""
 
-    piece: Surroundings
+    patch: Surroundings
     nodule: bool
     score: float
     patient: str
@@ -65,7 +67,7 @@ def _of_cutout(cutout: Cutout, detector: Detector, grid: NetworkGrid) -> Iterabl
     if not whole(cutout):
         return
     wide = mirrored(cutout)
-    best = best_hit(finds_on_cutout(wide, detector, grid), wide)
+    best = best_hit(candidates_on_cutout(wide, detector, grid), wide)
     if best is not None:
         yield CandidateSample(surroundings(wide.ct, best), True, best.score, cutout.patient)
 
@@ -74,19 +76,21 @@ def _of_scan(scan: LabelledScan, detector: Detector, grid: NetworkGrid) -> Itera
     """All candidates but doubtful ones, and sure ones away from the nodules of a scan in which others may be."""
     ct = scan.ct
     nodules = reference_nodules(scan.reference, ct.ijk_to_ras, scan.doubtful)
-    for candidate in finds_on_scan(ct, detector, grid):
+    for candidate in candidates_on_scan(ct, detector, grid):
         hit = [nodules[number].counts for number in hit_by(centre_ras(candidate, ct), nodules)]
         unsure = bool(hit) or (not scan.complete and candidate.score >= SURE_SCORE)
         if any(hit) or not unsure:
             yield CandidateSample(surroundings(ct, candidate), any(hit), candidate.score, scan.patient)
 
 
-def batch(samples: Sequence[CandidateSample], picks: Sequence[int], seed: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(
+    samples: Sequence[CandidateSample], picks: Sequence[int], seed: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Planes `[n, 1, z, y, x]` in 0..1 and whether each shows a nodule (1 or 0, `[n]`), varied at random."""
     generator = np.random.default_rng(seed)
     images = []
     for pick in picks:
-        hu = other_scanner(planes(samples[pick].piece, _random_pose(generator)), Augmentation(), generator)
+        hu = other_scanner(planes(samples[pick].patch, _random_pose(generator)), Augmentation(), generator)
         images.append(RESCORER_GRID.normalise(hu))
     truth = torch.tensor([float(samples[pick].nodule) for pick in picks])
     return torch.stack(images)[:, None], truth
@@ -96,4 +100,6 @@ def _random_pose(generator: np.random.Generator) -> Pose:
     shift = generator.uniform(-1, 1, 3) * _SHIFT_MM
     flips = generator.random(2) < 0.5
     angle, zoom = generator.uniform(-np.pi, np.pi), 1.2 ** generator.uniform(-1, 1)
-    return Pose(float(angle), float(zoom), bool(flips[0]), bool(flips[1]), (float(shift[0]), float(shift[1]), float(shift[2])))
+    return Pose(
+        float(angle), float(zoom), bool(flips[0]), bool(flips[1]), (float(shift[0]), float(shift[1]), float(shift[2]))
+    )

@@ -15,6 +15,9 @@ from ..errors import LNHGError
 
 _log = logging.getLogger(__name__)
 
+# Values of configurations that had another name before.
+_RENAMED = {"afar": "coarse"}
+
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write `state` (tensors and plain values); a kill, or a full disk, leaves the former one whole."""
@@ -23,7 +26,9 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
             torch.save(state, partial)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise LNHGError(f"The checkpoint {path.name} cannot be written ({reason}); make room; the former is kept.") from error
+        raise LNHGError(
+            f"The checkpoint {path.name} cannot be written ({reason}); make room; the former is kept."
+        ) from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -42,17 +47,23 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise LNHGError(f"The checkpoint {path.name} cannot be read ({reason}); start the training in a new folder.") from error
+        raise LNHGError(
+            f"The checkpoint {path.name} cannot be read ({reason}); start the training in a new folder."
+        ) from error
 
 
 def known_values(values: Mapping[str, Any], defaults: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """The `values` of a checkpoint that another version may have written: those that `defaults` have, which fill the gaps.
+    """The `values` of a checkpoint that another version may have written: those that `defaults` have, which fill the
+    gaps.
 
     Others are named in the log and left out; `what` says there whose they are.
     """
+    values = {_RENAMED.get(name, name): value for name, value in values.items()}
     if others := {name: value for name, value in values.items() if name not in defaults}:
         told = ", ".join(f"{name} {value}" for name, value in others.items())
-        _log.warning("The checkpoint's %s has values that this version does not know; they are left out: %s", what, told)
+        _log.warning(
+            "The checkpoint's %s has values that this version does not know; they are left out: %s", what, told
+        )
     return {name: values.get(name, default) for name, default in defaults.items()}
 
 
@@ -62,10 +73,12 @@ def check_same_configuration(
     """Raise LNHGError unless a training in `folder` goes on as it began.
 
     Args:
-        saved: the configuration in the checkpoint; what it lacks was made with the defaults, what nobody knows any more is
-            named in the log.
+        saved: the configuration in the checkpoint; what it lacks was made with the defaults, what nobody knows any more
+            is named in the log.
         now, defaults: the configuration of this run and the default one, with the same names.
     """
     then = known_values(saved, defaults, "configuration")
     if others := [f"{name} {then[name]}, now {value}" for name, value in now.items() if then[name] != value]:
-        raise LNHGError(f"{folder} holds a training with another configuration ({'; '.join(others)}); choose a new folder.")
+        raise LNHGError(
+            f"{folder} holds a training with another configuration ({'; '.join(others)}); choose a new folder."
+        )

@@ -1,4 +1,4 @@
-"""Shams: pastes without a nodule, so that a network does not learn the seam of a paste in place of the nodule."""
+"""Decoys: pastes without a nodule, so that a network does not learn the seam of a paste in place of the nodule."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from ..errors import InputError
-from .detector_data import DetectorData, Host, any_of, doubtful_near, host_stack
-from .pasting import Piece, View, blob, match_noise, paste, soft, soft_square
+from .detector_data import DetectorData, TrainingScan, any_of, doubtful_near, scan_stack
+from .pasting import Patch, Pose, blob, match_noise, paste, soft, soft_square
 
 # Lung without much in it is below this.
 LUNG_HU = -500.0
@@ -17,59 +17,70 @@ LUNG_HU = -500.0
 _TRIES = 1000
 
 
-def sham(
-    data: DetectorData, host: Host, piece: Piece, whole_square: bool, edge: float, generator: np.random.Generator
+def decoy(
+    data: DetectorData,
+    training_scan: TrainingScan,
+    patch: Patch,
+    whole_square: bool,
+    edge: float,
+    generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A patch without a nodule and its weights: a cut-out's surroundings, or plain tissue as a square or a shape."""
-    size = piece.hu.shape[-1]
+    size = patch.hu.shape[-1]
     if whole_square and generator.random() < 0.5:
-        hole = soft(piece.nodule, 3.0, 3.0).max(0)
-        return piece.hu, np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)) * (1 - hole), piece.hu.shape)
+        hole = soft(patch.nodule, 3.0, 3.0).max(0)
+        return patch.hu, np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)) * (1 - hole), patch.hu.shape)
     if whole_square:
-        patch, masks = plain_tissue(any_of(data.hosts, generator), data, size, generator)
-        weight = np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)), patch.shape)
-        return patch, weight * (masks[0].max(0) == 0)
-    shape = piece.nodule if generator.random() < 0.5 else blob(generator, size, generator.uniform(5, 24))
+        tissue, masks = plain_tissue(any_of(data.training_scans, generator), data, size, generator)
+        weight = np.broadcast_to(soft_square(size, 42, generator.uniform(5, 10)), tissue.shape)
+        return tissue, weight * (masks[0].max(0) == 0)
+    shape = patch.nodule if generator.random() < 0.5 else blob(generator, size, generator.uniform(5, 24))
     weight = soft(shape, generator.uniform(0.5, 2.5), edge)
-    return plain_lung(host, data, weight, generator), weight
+    return plain_lung(training_scan, data, weight, generator), weight
 
 
-def plain_tissue(host: Host, data: DetectorData, size: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def plain_tissue(
+    training_scan: TrainingScan, data: DetectorData, size: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """A stack of a host at a random place, and its masks; doubtful places are not shown."""
     for _ in range(50):
-        place = host.places[generator.integers(len(host.places))]
-        if not doubtful_near(host, place, size):
+        place = training_scan.places[generator.integers(len(training_scan.places))]
+        if not doubtful_near(training_scan, place, size):
             break
-    return host_stack(host, place, data, size, View.random(generator, 180.0))
+    return scan_stack(training_scan, place, data, size, Pose.random(generator, 180.0))
 
 
-def plain_lung(host: Host, data: DetectorData, weight: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A stack of a host that shows no nodule and little but air where `weight` is large: a patch of wall would be one."""
+def plain_lung(
+    training_scan: TrainingScan, data: DetectorData, weight: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """A stack of a host that shows no nodule and little but air where `weight` is large: a patch of wall would be
+    one.
+    """
     for _ in range(_TRIES):
-        patch, masks = plain_tissue(host, data, weight.shape[-1], generator)
+        patch, masks = plain_tissue(training_scan, data, weight.shape[-1], generator)
         shown = weight >= weight.max() / 2  # thin and small shapes have soft weights alone
         if np.percentile(patch[shown], 90) < LUNG_HU and not masks[0][weight > 0].any():
             return patch
-    raise InputError(f"Scan {host.name} shows no lung without vessels and nodules to paste; leave it out.")
+    raise InputError(f"Scan {training_scan.name} shows no lung without vessels and nodules to paste; leave it out.")
 
 
-def sham_pair(data: DetectorData, seed: int, number: int, size: int = 128) -> tuple[torch.Tensor, torch.Tensor, float]:
+def decoy_pair(data: DetectorData, seed: int, number: int, size: int = 128) -> tuple[torch.Tensor, torch.Tensor, float]:
     """A crop of a scan in the lungs, the same with a shape of plain tissue in its middle, and the shape's radius.
 
     Both images are `[3, size, size]` in 0..1; the radius is in pixels.
     """
     generator = np.random.default_rng((seed, number))
     for _ in range(_TRIES):
-        host = any_of(data.hosts, generator)
-        place = host.places[generator.integers(len(host.places))]
-        if host.lungs[tuple(place)] and not doubtful_near(host, place, size):
+        training_scan = any_of(data.training_scans, generator)
+        place = training_scan.places[generator.integers(len(training_scan.places))]
+        if training_scan.lungs[tuple(place)] and not doubtful_near(training_scan, place, size):
             break
     else:
         raise InputError("The scans hold no place in the lungs without a doubtful nodule near it; give more scans.")
-    before, _ = host_stack(host, place, data, size, View())
+    before, _ = scan_stack(training_scan, place, data, size, Pose())
     width = float(generator.uniform(6, 24))
     weight = soft(blob(generator, 64, width), 0.5, generator.uniform(1, 3))
-    patch = plain_lung(host, data, weight, generator)
+    patch = plain_lung(training_scan, data, weight, generator)
     after = before.copy()
     paste(after, match_noise(patch, before, generator), weight, size // 2, size // 2)
     first, second = (data.grid.normalise(torch.from_numpy(one)) for one in (before, after))

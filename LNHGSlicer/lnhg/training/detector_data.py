@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..networks.detector import DetectorArchitecture
 from ..networks.grid import NetworkGrid, resized
 from ..stages.lungs import lung_regions
-from .pasting import View, sample_stack
+from .pasting import Pose, sample_stack
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ _PLACES = 20000
 
 
 @dataclass(frozen=True, eq=False)
-class Host:
+class TrainingScan:
     """A whole training scan on the detector's grid.
 
     Attributes:
@@ -45,7 +45,7 @@ class Host:
         places: `[n, 3]` points (slice, y, x) in and just around the lungs.
         nodule_places: `[n, 3]` centres of the nodules' fair sections.
         read: whether readers looked for every nodule in this scan.
-        mined: `[n, 3]` false finds.
+        mined: `[n, 3]` false detections.
         off_lungs: what lies far from the lungs, as `far_from_lungs` gives it; None: nothing.
     """
 
@@ -71,7 +71,7 @@ class DetectorData:
         rounding: of the HU of all of it, where they are to come in steps.
     """
 
-    hosts: Sequence[Host]
+    training_scans: Sequence[TrainingScan]
     volumes: Sequence[Volume]
     grid: NetworkGrid
     architecture: DetectorArchitecture
@@ -87,13 +87,16 @@ def read_detector_data(
     listed: Callable[[str], str] = list_of,
 ) -> DetectorData:
     """The scans and cut-outs of one list of patients; `listed` says which list a patient is on."""
-    hosts = [host_of(scan, grid) for scan in chain(unread_scans_of(data, patients), scans_of(data, patients, listed))]
+    training_scans = [
+        training_scan_of(scan, grid)
+        for scan in chain(unread_scans_of(data, patients), scans_of(data, patients, listed))
+    ]
     wanted = [one for one in cutouts_of(data, patients, listed) if one.reader_count >= REFERENCE_READERS]
     volumes = [volume_of(cutout) for cutout in wanted]
-    return DetectorData(hosts, volumes, grid, architecture, [cutout.patient for cutout in wanted])
+    return DetectorData(training_scans, volumes, grid, architecture, [cutout.patient for cutout in wanted])
 
 
-def host_of(scan: LabelledScan, grid: NetworkGrid) -> Host:
+def training_scan_of(scan: LabelledScan, grid: NetworkGrid) -> TrainingScan:
     """A scan brought to the detector's grid, with the places that samples are drawn from."""
     generator = np.random.default_rng(0)
     steps = grid.steps(scan.ct.hu.shape[1:], scan.ct.spacing[:2])
@@ -101,7 +104,9 @@ def host_of(scan: LabelledScan, grid: NetworkGrid) -> Host:
     masks = (lung_regions(scan.ct) > 0, scan.reference > 0, scan.doubtful)
     lungs, nodules, doubtful = (resized(mask, scale) > 0.5 for mask in masks)
     if not lungs.any():
-        raise InputError(f"No lungs were found in the scan {scan.patient}, which the detector is to learn from; leave it out.")
+        raise InputError(
+            f"No lungs were found in the scan {scan.patient}, which the detector is to learn from; leave it out."
+        )
     hu = np.round(resized(scan.ct.hu, scale)).astype(np.int16)
     around = ndimage.binary_dilation(lungs, np.ones((1, 3, 3)), iterations=8)
     places = np.argwhere(around & ~nodules)
@@ -109,7 +114,9 @@ def host_of(scan: LabelledScan, grid: NetworkGrid) -> Host:
     pixel, slice_mm = grid.pixel(scan.ct.hu.shape[1:], scan.ct.spacing[:2]), scan.ct.spacing[2]
     off_lungs = far_from_lungs(lungs, (pixel, pixel, slice_mm))
     centres = _sections(nodules)
-    return Host(scan.patient, hu, slice_mm, lungs, nodules, doubtful, places, centres, scan.complete, off_lungs=off_lungs)
+    return TrainingScan(
+        scan.patient, hu, slice_mm, lungs, nodules, doubtful, places, centres, scan.complete, off_lungs=off_lungs
+    )
 
 
 def _sections(nodules: np.ndarray) -> np.ndarray:
@@ -127,40 +134,51 @@ def any_of(things: Sequence[T], generator: np.random.Generator) -> T:
     return things[int(generator.integers(len(things)))]
 
 
-def doubtful_near(host: Host, place: np.ndarray, size: int) -> bool:
+def doubtful_near(training_scan: TrainingScan, place: np.ndarray, size: int) -> bool:
     k, y, x = place
     reach = size  # half a crop, turned and shrunk, fits in this
     rows, columns = slice(max(0, y - reach), max(0, y + reach)), slice(max(0, x - reach), max(0, x + reach))
-    if host.doubtful[k, rows, columns].any():
+    if training_scan.doubtful[k, rows, columns].any():
         return True
     # A nodule's first and last section, too small for a fair box, must not be taken for a vessel either.
-    section, volume = host.nodules[k, rows, columns], host.nodules[max(0, k - 3) : k + 4, rows, columns]
+    section, volume = (
+        training_scan.nodules[k, rows, columns],
+        training_scan.nodules[max(0, k - 3) : k + 4, rows, columns],
+    )
     return bool(volume.any() and section.sum() < 0.3 * volume.sum((1, 2)).max())
 
 
-def host_stack(host: Host, place: np.ndarray, data: DetectorData, size: int, view: View) -> tuple[np.ndarray, np.ndarray]:
+def scan_stack(
+    training_scan: TrainingScan, place: np.ndarray, data: DetectorData, size: int, view: Pose
+) -> tuple[np.ndarray, np.ndarray]:
     """HU `[3, size, size]` and masks `[2, 3, size, size]` (nodules, lungs) of a host about a place (slice, y, x)."""
-    step = neighbour_step(data, host.slice_mm)
+    step = neighbour_step(data, training_scan.slice_mm)
     k, y, x = place
-    slices = np.clip([k - step, k, k + step], 0, len(host.hu) - 1)
+    slices = np.clip([k - step, k, k + step], 0, len(training_scan.hu) - 1)
     if view.reversed:
         slices = slices[::-1]
     reach = int(size * 1.1)
     top, left = max(0, y - reach), max(0, x - reach)
     window = (slices, slice(top, max(top + 1, y + reach)), slice(left, max(left + 1, x + reach)))
-    hu = _rounded(host, window, data.rounding)
-    parts = np.stack([part.astype(np.float32) for part in (hu, host.nodules[window], host.lungs[window])])
+    hu = _rounded(training_scan, window, data.rounding)
+    parts = np.stack(
+        [part.astype(np.float32) for part in (hu, training_scan.nodules[window], training_scan.lungs[window])]
+    )
     pixel = data.grid.pixel_mm
     sampled = sample_stack(parts, (pixel, pixel), (y - top, x - left), pixel, size, view)
     return np.ascontiguousarray(sampled[0]), sampled[1:]
 
 
-def _rounded(host: Host, window: tuple[np.ndarray, slice, slice], rounding: Rounding | None) -> np.ndarray:
+def _rounded(
+    training_scan: TrainingScan, window: tuple[np.ndarray, slice, slice], rounding: Rounding | None
+) -> np.ndarray:
     """The HU of a host in a window, in steps where they are wanted."""
-    hu = host.hu[window]
+    hu = training_scan.hu[window]
     if rounding is None:
         return hu
-    return rounding.apply(hu, None if host.off_lungs is None else far_in(host.off_lungs, window, hu.shape))
+    return rounding.apply(
+        hu, None if training_scan.off_lungs is None else far_in(training_scan.off_lungs, window, hu.shape)
+    )
 
 
 def neighbour_step(data: DetectorData, slice_mm: float) -> int:

@@ -1,4 +1,4 @@
-"""Training of the detector in phases: each after the first also sees the false finds of the one before (mining).
+"""Training of the detector in phases: each after the first also sees the false detections of the one before (mining).
 
 A run that is cut off goes on from its last checkpoint when it is started again.
 """
@@ -46,7 +46,7 @@ _MAY_CHANGE = ("minutes", "steps", "patience", "checkpoint_seconds")
 # Samples in the picture of each epoch.
 _EXAMPLES = 4
 
-#: Sensitivity by false finds a scan.
+#: Sensitivity by false detections a scan.
 Validate = Callable[[NoduleDetector], Mapping[float, float]]
 
 
@@ -75,9 +75,9 @@ def train_detector(
 ) -> None:
     """Train on the `train` patients of the development data and stop early by the FROC of the `select` patients.
 
-    Where these have no whole scan with all its nodules marked, to count false finds on, all phases are trained. `command` is
-    what a person types to do the same, for the model card; `listed` says which list a patient is on. Processes that
-    `torchrun` started train one network together.
+    Where these have no whole scan with all its nodules marked, to count false detections on, all phases are trained.
+    `command` is what a person types to do the same, for the model card; `listed` says which list a patient is on.
+    Processes that `torchrun` started train one network together.
     """
     data = read_detector_data(data_folder, config.grid, config.architecture, listed=listed)
     cutouts = cutouts_of(data_folder, "select", listed)
@@ -90,10 +90,10 @@ def train_detector(
 class DetectorTraining:
     """A run of training in its folder: it starts, or goes on from the folder's checkpoint.
 
-    The folder gets `checkpoint.pt` (everything needed to go on), `phase-N.pt` (weights after each phase), `log.csv`, where
-    TensorBoard is installed `tensorboard/`, and, where it is validated, `froc.csv` and `best.pt`, the phase of the highest
-    mean sensitivity. Each file of weights holds what the model card tells of them (`command` is as of `train_detector`).
-    Of several processes the first one writes, mines and validates.
+    The folder gets `checkpoint.pt` (everything needed to go on), `phase-N.pt` (weights after each phase), `log.csv`,
+    where TensorBoard is installed `tensorboard/`, and, where it is validated, `froc.csv` and `best.pt`, the phase of
+    the highest mean sensitivity. Each file of weights holds what the model card tells of them (`command` is as of
+    `train_detector`). Of several processes the first one writes, mines and validates.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class DetectorTraining:
         optimiser = kind(self.detector.parameters(), lr=config.rate, weight_decay=config.weight_decay)
         self._learner = Learner(self.detector, optimiser, config.precision, self.processes, config.clip)
         self._state = self._restored()
-        record = record_of(command, data.patients, (host.name for host in data.hosts))
+        record = record_of(command, data.patients, (training_scan.name for training_scan in data.training_scans))
         check_same_patients(folder, self._state.record, record)
         self._state.record = continued(self._state.record, record)
         self.processes.check_same_step(self._state.step)
@@ -124,7 +124,9 @@ class DetectorTraining:
             drop_rows_after(folder / LOG, self._state.step)
 
     def run(self, validate: Validate | None = None) -> None:
-        """Train to the end, or until as many phases as the configuration's `patience` have passed since the best one."""
+        """Train to the end, or until as many phases as the configuration's `patience` have passed since the best
+        one.
+        """
         with self._monitor() as monitor:
             while self._state.phase < len(self.config.work) and not self._stopped():
                 if self._state.phase > 0 and self._state.mined is None:
@@ -138,7 +140,8 @@ class DetectorTraining:
         state = self._state
         return state.best_phase > 0 and state.phase - state.best_phase >= self.config.patience
 
-    # A phase -----------------------------------------------------------------------------------------------------------
+    # A phase
+    # -----------------------------------------------------------------------------------------------------------
 
     def _train_phase(self, monitor: Monitor | None) -> None:
         data, state = with_mined(self.data, self._state.mined), self._state
@@ -182,7 +185,8 @@ class DetectorTraining:
         config, step = self.config, self._state.step
         numbers = self.processes.share(range(step * config.batch, (step + 1) * config.batch))
         samples = [make_sample(data, config.sampling, config.seed, number) for number in numbers]
-        # The network draws the anchors and proposals it learns from: from the step alone, so a checkpoint need not hold it.
+        # The network draws the anchors and proposals it learns from: from the step alone, so a checkpoint need not hold
+        # it.
         torch.manual_seed(seed_of_step(config.seed, step, self.processes.rank))
         with computing_in(config.precision, self.processes.device):
             losses = self.detector([sample.image for sample in samples], [sample.target for sample in samples])
@@ -204,7 +208,10 @@ class DetectorTraining:
         state = self._state
         self.detector.eval()
         sensitivity = self.processes.from_first(lambda: validate(self.detector)) if validate is not None else {}
-        weights, mean = self._weights(sensitivity), float(np.mean(list(sensitivity.values()))) if sensitivity else math.nan
+        weights, mean = (
+            self._weights(sensitivity),
+            float(np.mean(list(sensitivity.values()))) if sensitivity else math.nan,
+        )
         if monitor:
             write_checkpoint(self.folder / f"phase-{state.phase + 1}.pt", weights)
             if sensitivity:
@@ -221,11 +228,16 @@ class DetectorTraining:
     def _note_sensitivity(self, sensitivity: Mapping[float, float], mean: float) -> None:
         phase = self._state.phase + 1
         _log.info("Phase %d: mean sensitivity %.3f on the select patients", phase, mean)
-        row = {"phase": phase, **{f"at {rate:g}": f"{value:.4f}" for rate, value in sensitivity.items()}, "mean": f"{mean:.4f}"}
+        row = {
+            "phase": phase,
+            **{f"at {rate:g}": f"{value:.4f}" for rate, value in sensitivity.items()},
+            "mean": f"{mean:.4f}",
+        }
         drop_rows_after(self.folder / FROC, self._state.phase)
         append_row(self.folder / FROC, row)
 
-    # The folder --------------------------------------------------------------------------------------------------------
+    # The folder
+    # --------------------------------------------------------------------------------------------------------
 
     def _monitor(self) -> AbstractContextManager[Monitor | None]:
         if not self.processes.first:

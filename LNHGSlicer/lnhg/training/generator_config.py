@@ -28,16 +28,17 @@ class GeneratorConfig:
         last_slope: slope of the last ReLU below zero in training (0: the paper's ReLU).
         target: R(x): `binary`, `share` or `intensity`.
         background: share of a batch drawn from places of whole scans instead of cut-outs.
-        afar: share of a batch drawn from places of whole scans seen on wider pixels, as masses are.
+        coarse: share of a batch drawn from places of whole scans seen on a coarser grid, as masses are.
         subsolid: share of a batch drawn from the nodules that readers rate ground glass or part-solid, which are few.
         cubes: share of a batch drawn from the cubes, which show a nodule's true surroundings.
-        masses: share of a batch drawn from masses of whole scans and cubes, seen on wider pixels.
-        thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are (cubes
-            are always shown in slices of 1 to 4 mm).
+        masses: share of a batch drawn from masses of whole scans and cubes, seen on a coarser grid.
+        thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are
+            (cubes are always shown in slices of 1 to 4 mm).
         rounding: share of the samples whose HU come in steps, as some scans' do.
         network: `lnhg`, the paper's generator, or `unet`, the network it is compared with.
         precision: `float32`, `bf16` or `fp16`, in which the networks compute; weights and optimisers stay float32.
-        averaging: decay of the running mean of the generator's weights, which is validated and packed; 0: the last weights.
+        averaging: decay of the running mean of the generator's weights, which is validated and packed; 0: the last
+            weights.
     """
 
     width: int = 32
@@ -56,7 +57,7 @@ class GeneratorConfig:
     last_slope: float = 0.0
     target: str = "binary"
     background: float = 0.0
-    afar: float = 0.0
+    coarse: float = 0.0
     subsolid: float = 0.0
     cubes: float = 0.0
     masses: float = 0.0
@@ -75,8 +76,8 @@ class GeneratorConfig:
 
 PAPER = GeneratorConfig()
 
-# Without a slope below zero the last ReLU can die. On pixels of 1.2 mm the network sees enough of a nodule's surroundings in
-# little time. Thicker slices (`thickness`) gain little. Figures: docs/decisions.md.
+# Without a slope below zero the last ReLU can die. On pixels of 1.2 mm the network sees enough of a nodule's
+# surroundings in little time. Thicker slices (`thickness`) gain little. Figures: docs/decisions.md.
 PATCHES = GeneratorConfig(
     width=8,
     discriminator_width=8,
@@ -88,7 +89,7 @@ PATCHES = GeneratorConfig(
     warm_up=50,
     last_slope=0.01,
     background=0.125,
-    afar=0.125,
+    coarse=0.125,
     subsolid=0.15,
     cubes=0.15,
     masses=0.07,

@@ -39,8 +39,8 @@ class Augmentation:
         hu_shift, hu_scale: largest change of HU by adding, and by a factor 1 +- hu_scale around -1000 HU.
         noise: largest standard deviation of added white noise, HU.
         sharpness: largest share of (image - smoothed image) added or removed, for other kernels.
-        thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are (cubes
-            are always shown in slices of 1 to 4 mm).
+        thickness: half of the samples show slices of up to so many mm, means of thinner ones; 0: slices as they are
+            (cubes are always shown in slices of 1 to 4 mm).
         rounding: share of the samples whose HU come in steps, as some scans' do.
     """
 
@@ -67,7 +67,7 @@ class Place:
         centre: (row, column) of the nodule, where patches are centred.
         subsolid: whether readers rate the nodule ground glass or part-solid.
         cube: whether it is a nodule's true surroundings in thin slices.
-        mass: whether it is a mass seen from afar.
+        mass: whether it is a mass on a coarser grid.
         far: how many times as wide the network's pixels are as usual here.
         off_lungs: of a whole scan, bool as `hu`: what lies far from the lungs, where rounding is coarse.
     """
@@ -85,7 +85,12 @@ class Place:
 
 
 def batch(
-    places: Sequence[Place], grid: NetworkGrid, size: int, augmentation: Augmentation, picks: Sequence[int], seed: Sequence[int]
+    places: Sequence[Place],
+    grid: NetworkGrid,
+    size: int,
+    augmentation: Augmentation,
+    picks: Sequence[int],
+    seed: Sequence[int],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """O(x) and R(x), both `[n, 1, 3, size, size]` float32, of the places numbered `picks`."""
     generator = np.random.default_rng(seed)
@@ -128,7 +133,8 @@ def _slices_in_one(place: Place, thickness: float, generator: np.random.Generato
 
 
 def _triplet(middle: int, thick: int, apart: float, count: int) -> np.ndarray:
-    """The weights of a place's slices in the means of three slabs of `thick`, `apart` from one to the next, `[3, count]`.
+    """The weights of a place's slices in the means of three slabs of `thick`, `apart` from one to the next, `[3,
+    count]`.
 
     Between slices they are interpolated; the end slices go on for ever.
     """
@@ -141,7 +147,12 @@ def _triplet(middle: int, thick: int, apart: float, count: int) -> np.ndarray:
 
 
 def _turned(
-    volumes: torch.Tensor, place: Place, pixel: float, size: int, augmentation: Augmentation, generator: np.random.Generator
+    volumes: torch.Tensor,
+    place: Place,
+    pixel: float,
+    size: int,
+    augmentation: Augmentation,
+    generator: np.random.Generator,
 ) -> torch.Tensor:
     """HU and target `[2, 3, row, column]` flipped, turned, scaled, shifted, and brought to `size` network pixels.
 
@@ -156,7 +167,9 @@ def _turned(
     shift = generator.uniform(-augmentation.translation, augmentation.translation, 2) * size * pixel
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag([1.0, flip]) / zoom
 
-    rows, columns = np.meshgrid(*(np.arange(n) - (size * s - 1) / 2 for n, s in zip(fine, steps, strict=True)), indexing="ij")
+    rows, columns = np.meshgrid(
+        *(np.arange(n) - (size * s - 1) / 2 for n, s in zip(fine, steps, strict=True)), indexing="ij"
+    )
     offsets = np.stack([rows * height, columns * width], -1) + shift  # mm from the nodule's centre
     source = offsets @ turn.T / (height, width) + place.centre
     # numpy mirrors as often as needed; torch's reflection stops at the image's width.
@@ -214,7 +227,7 @@ def _slices_of_cube(cutout: Cutout) -> Sequence[int]:
 
 
 _WINDOW = 40  # half width, in CT pixels, of the window cut from a whole scan
-_FAR = 1.3, 4.0  # how many times as wide the pixels are of a place seen from afar
+_FAR = 1.3, 4.0  # how many times as wide the pixels are of a place on a coarser grid
 
 
 def scan_places(
@@ -226,14 +239,14 @@ def scan_places(
     seed: int,
     grid: NetworkGrid,
     *,
-    afar: bool = False,
+    coarse: bool = False,
     thickness: float = 0.0,
 ) -> list[Place]:
     """`count` places of a whole scan in the axial view, drawn in and just around the lungs: vessels, hilum, chest wall.
 
-    `consensus` (bool) is R(x), `doubtful` marks voxels that only one or two readers outlined; no place shows any of those.
-    With `afar` they are seen on pixels 1.3 to 4 times as wide, as masses are: heart, diaphragm and great vessels.
-    They have room for triplets of slices of `thickness` mm, as far apart as `grid` says.
+    `consensus` (bool) is R(x), `doubtful` marks voxels that only one or two readers outlined; no place shows any of
+    those. With `coarse` they are seen on pixels 1.3 to 4 times as wide, as masses are: heart, diaphragm and great
+    vessels. They have room for triplets of slices of `thickness` mm, as far apart as `grid` says.
     """
     generator = np.random.default_rng(seed)
     off_lungs = far_from_lungs(lungs, ct.spacing)
@@ -244,7 +257,7 @@ def scan_places(
     places: list[Place] = []
     while len(places) < count:
         slice_, row, column = points[generator.integers(len(points))]
-        far = float(np.exp(generator.uniform(*np.log(_FAR)))) if afar else 1.0
+        far = float(np.exp(generator.uniform(*np.log(_FAR)))) if coarse else 1.0
         half = round(_WINDOW * far)
         window = (
             slice(max(slice_ - reach, 0), slice_ + reach + 1),
@@ -261,14 +274,17 @@ def scan_places(
     return places
 
 
-# A nodule this wide (diameter of the sphere of equal volume) is a mass; seen from afar it looks about as wide as this, mm.
+# A nodule this wide (diameter of the sphere of equal volume) is a mass; on a coarser grid it looks about as wide as
+# this, mm.
 _MASS_MM, _LOG_SEEN_MM = 20.0, (math.log(11.0), math.log(20.0))
-# A cube is not wide enough for masses seen from further away.
+# A cube is not wide enough for masses on a coarser grid.
 _FAR_IN_CUBES = 1.1, 1.6
 
 
 def masses_in_cubes(cutouts: Sequence[Cutout], target: str, seed: int, views: int) -> list[Place]:
-    """Each of the cubes' masses seen in so many views, from so far that a cube fills them; `target` as of `cutout_places`."""
+    """Each of the cubes' masses seen in so many views, from so far that a cube fills them; `target` as of
+    `cutout_places`.
+    """
     places: list[Place] = []
     for number, cutout in enumerate(cutouts):
         if cutout.cube and cutout.diameter >= _MASS_MM:
@@ -278,7 +294,9 @@ def masses_in_cubes(cutouts: Sequence[Cutout], target: str, seed: int, views: in
 
 
 def mass_places(scan: LabelledScan, lungs: np.ndarray, seed: int, views: int) -> list[Place]:
-    """Each mass of a whole scan in so many views from afar, as the generator looks at candidates that are wide."""
+    """Each mass of a whole scan in so many views on a coarser grid, as the generator looks at candidates that are
+    wide.
+    """
     ct, off_lungs = scan.ct, far_from_lungs(lungs, scan.ct.spacing)
     places: list[Place] = []
     for number, box in enumerate(ndimage.find_objects(scan.reference), 1):
@@ -295,7 +313,9 @@ def mass_places(scan: LabelledScan, lungs: np.ndarray, seed: int, views: int) ->
     return places
 
 
-def _view_of_mass(ct: CT, mass: np.ndarray, slices: slice, middle: np.ndarray, off_lungs: np.ndarray, far: float) -> Place:
+def _view_of_mass(
+    ct: CT, mass: np.ndarray, slices: slice, middle: np.ndarray, off_lungs: np.ndarray, far: float
+) -> Place:
     """A mass in these slices about its `middle` (slice, row, column), on pixels `far` times as wide as usual."""
     half, reach = round(_WINDOW * far), max(1, round(_CUBE_MARGIN_MM / ct.spacing[2]))
     row, column = round(middle[1]), round(middle[2])

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..errors import LNHGError
 from ..networks.discriminator import Discriminator
 from ..networks.generator import Generator, build_generator, widened
@@ -48,8 +48,9 @@ _EXAMPLES = 4
 class GeneratorTraining:
     """A run of training in its folder: it starts, or goes on from the folder's checkpoint.
 
-    The folder gets `last.pt` (everything needed to go on), `best.pt` (the weights of the best validation), `config.json`,
-    `log.csv` and, where TensorBoard is installed, `tensorboard/`. Of several processes the first one writes them.
+    The folder gets `last.pt` (everything needed to go on), `best.pt` (the weights of the best validation),
+    `config.json`, `log.csv` and, where TensorBoard is installed, `tensorboard/`. Of several processes the first one
+    writes them.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class GeneratorTraining:
         start: Path | None = None,
         record: Mapping[str, Any] | None = None,
     ) -> None:
-        """`record` says how and from what the weights are made (see `record_of`); checkpoints hold it for the model card."""
+        """`record` says how and from what the weights are made (see `record_of`); checkpoints hold it for the model
+        card.
+        """
         if config.vgg and features is None:
             raise LNHGError("The perceptual loss needs VGG-19 weights; give their file, or a preset without that loss.")
         self.config, self.folder, self.processes = config, folder, processes or Processes()
@@ -84,7 +87,8 @@ class GeneratorTraining:
         self._dead = 0
         self._open_folder(start)
 
-    # The run -----------------------------------------------------------------------------------------------------------
+    # The run
+    # -----------------------------------------------------------------------------------------------------------
 
     def run(
         self,
@@ -95,10 +99,12 @@ class GeneratorTraining:
         validate_every: int = 0,
         validate: Callable[[Generator | UNet], float] | None = None,
     ) -> None:
-        """Train up to the configured steps, or until `minutes` have passed since this call; always ends with a checkpoint.
+        """Train up to the configured steps, or until `minutes` have passed since this call; always ends with a
+        checkpoint.
 
         Checkpoints of the steps in `keep` stay, as `step-N.pt`.
-        Raises LNHGError when a loss is not finite or the output has died; the last checkpoint is then the last good one.
+        Raises LNHGError when a loss is not finite or the output has died; the last checkpoint is then the last good
+        one.
         """
         began, before = time.monotonic(), self.minutes
         stop = math.inf if minutes is None else before + minutes
@@ -128,7 +134,9 @@ class GeneratorTraining:
     def _monitor(self, stop: float) -> AbstractContextManager[Monitor | None]:
         if not self.processes.first:
             return nullcontext()
-        return Monitor(self.folder, _COLUMNS, _SHOWN, self.step, self.step, self.config.steps, minutes=stop - self.minutes)
+        return Monitor(
+            self.folder, _COLUMNS, _SHOWN, self.step, self.step, self.config.steps, minutes=stop - self.minutes
+        )
 
     def _check(self, figures: Mapping[str, float]) -> None:
         if not all(math.isfinite(value) for value in figures.values()):
@@ -138,7 +146,9 @@ class GeneratorTraining:
             raise LNHGError("G(x) is zero everywhere, the last ReLU has died; lower the rate or set last_slope.")
 
     def _not_finite(self) -> LNHGError:
-        return LNHGError(f"The training is no longer finite at step {self.step}; lower the learning rate and start again.")
+        return LNHGError(
+            f"The training is no longer finite at step {self.step}; lower the learning rate and start again."
+        )
 
     def _judge(self, dice: float) -> float:
         """Keep the weights if none before were better."""
@@ -158,7 +168,8 @@ class GeneratorTraining:
                 g = self.trained_generator.eval()(o)
             monitor.picture(self.step, "CT, target, G(x), heterogeneity", picture_grid(o, r, g))
 
-    # One step ----------------------------------------------------------------------------------------------------------
+    # One step
+    # ----------------------------------------------------------------------------------------------------------
 
     def _train_step(self) -> dict[str, float]:
         config = self.config
@@ -206,7 +217,8 @@ class GeneratorTraining:
         adam = torch.optim.Adam(network.parameters(), self.config.learning_rate, betas=(0.5, 0.9))
         return Learner(network, adam, self.config.precision, self.processes)
 
-    # The folder --------------------------------------------------------------------------------------------------------
+    # The folder
+    # --------------------------------------------------------------------------------------------------------
 
     @property
     def checkpoint(self) -> Path:
@@ -222,12 +234,16 @@ class GeneratorTraining:
             self._start_from(start)
         self.processes.check_same_step(self.step)
         if self.processes.first:
-            write_whole(self.folder / "config.json", json.dumps(self.config.as_dict(), indent=2))
+            write_atomic(self.folder / "config.json", json.dumps(self.config.as_dict(), indent=2))
             drop_rows_after(self.folder / LOG, self.step)
 
     def _stateful(self) -> dict[str, Any]:
         """What a checkpoint holds the state of, by its name there."""
-        parts: dict[str, Any] = {"generator": self.generator, "averaged": self.averaged, "discriminator": self.discriminator}
+        parts: dict[str, Any] = {
+            "generator": self.generator,
+            "averaged": self.averaged,
+            "discriminator": self.discriminator,
+        }
         for prefix, learner in (("", self._learner), ("critic_", self._critic)):
             if learner is not None:
                 parts[f"{prefix}optimiser"] = learner.optimiser
@@ -286,7 +302,9 @@ def generator_of(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The weights that a run's checkpoint gives: the running mean where there is one."""
     if "averaged" not in state:
         return state["generator"]
-    return {name.removeprefix("module."): value for name, value in state["averaged"].items() if name.startswith("module.")}
+    return {
+        name.removeprefix("module."): value for name, value in state["averaged"].items() if name.startswith("module.")
+    }
 
 
 def _averaged(generator: torch.nn.Module, decay: float) -> AveragedModel | None:

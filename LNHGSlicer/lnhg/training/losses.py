@@ -31,7 +31,8 @@ def gradient_penalty(
 ) -> torch.Tensor:
     """Third term of eq. 1 without its weight: E[(norm2 of the gradient of D at x - 1)^2].
 
-    x = share * R(x) + (1 - share) * G(x), with one uniform `share` for each sample, `[n, 1, 1, 1, 1]`. In mixed precision
+    x = share * R(x) + (1 - share) * G(x), with one uniform `share` for each sample, `[n, 1, 1, 1, 1]`. In mixed
+    precision
     this term stays float32: a gradient of a gradient leaves the range of half precision.
     """
     between = (share * target + (1 - share) * generated).detach().requires_grad_(True)

@@ -1,4 +1,6 @@
-"""The draft of a model card, from the manifest of packed weights: what they are, how they were made, what was measured."""
+"""The draft of a model card, from the manifest of packed weights: what they are, how they were made, what was
+measured.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _LICENCES = {
     "QIN Lung CT Segmentation": "CC BY 3.0",
 }
 
-_SPLIT = "by patient, `lnhg/data/splits.py`: `train` fits, `select` chooses the threshold, `report` gives the figures below"
+_SPLIT = (
+    "by patient, `lnhg/data/splits.py`: `train` fits, `select` chooses the threshold, `report` gives the figures below"
+)
 
 
 def model_card(manifest: Mapping[str, Any], parameters: int, report: str | None, *, with_log: bool) -> str:
@@ -29,7 +33,8 @@ def model_card(manifest: Mapping[str, Any], parameters: int, report: str | None,
     training = manifest.get("training", {})
     table = [*rows(manifest, parameters), ("split", _SPLIT)]
     measured = (
-        report or "Not measured yet: `lnhg validate --output FILE` writes what `lnhg weights pack --report FILE` puts here."
+        report
+        or "Not measured yet: `lnhg validate --output FILE` writes what `lnhg weights pack --report FILE` puts here."
     )
     parts = [
         f"# {kind.capitalize()} weights",
@@ -84,11 +89,14 @@ def _generator_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[
 def _detector_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[str, str]]:
     architecture, training = manifest["architecture"], manifest["training"]
     return [
-        ("network", f"Faster R-CNN on {architecture['backbone']}, GIoU loss on decoded boxes, {parameters:,} parameters"),
+        (
+            "network",
+            f"Faster R-CNN on {architecture['backbone']}, GIoU loss on decoded boxes, {parameters:,} parameters",
+        ),
         (
             "input",
-            f"a slice and its neighbours {architecture['neighbour_mm']:g} mm away as {architecture['slices']} channels, "
-            + _grid(manifest),
+            f"a slice and its neighbours {architecture['neighbour_mm']:g} mm away as {architecture['slices']} "
+            f"channels, " + _grid(manifest),
         ),
         ("output", "boxes with scores; linked over slices to candidates"),
         ("data", _data(training)),
@@ -99,7 +107,7 @@ def _detector_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[s
 def _detector_training_rows(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Rows of what checkpoints tell since they hold a record."""
     steps, rate = training["steps_by_phase"], f"{training['learning_rate']:g}"
-    phases = f"{' + '.join(map(str, steps))} steps" + (", false finds mined in between" if len(steps) > 1 else "")
+    phases = f"{' + '.join(map(str, steps))} steps" + (", false detections mined in between" if len(steps) > 1 else "")
     start = training["start"]
     yield "start", f"`{start}`, features of ImageNet; licence to be named" if start else "random"
     yield (
@@ -109,7 +117,7 @@ def _detector_training_rows(training: Mapping[str, Any]) -> Iterator[tuple[str, 
     )
     if training["select_sensitivity"]:
         rates = ", ".join(f"{value:.3f} at {rate}" for rate, value in training["select_sensitivity"].items())
-        yield "`select` patients", f"sensitivity {rates} false finds per scan"
+        yield "`select` patients", f"sensitivity {rates} false detections per scan"
 
 
 def _rescorer_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[str, str]]:
@@ -129,7 +137,11 @@ def _rescorer_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[s
 def _grid(manifest: Mapping[str, Any]) -> str:
     grid = NetworkGrid.from_dict(manifest["grid"])
     low, high = manifest["grid"]["window_hu"]
-    pixels = f"{grid.pixel_mm:g} mm pixels in the slice" if grid.rule == "fixed" else "half of the CT's resolution in the slice"
+    pixels = (
+        f"{grid.pixel_mm:g} mm pixels in the slice"
+        if grid.rule == "fixed"
+        else "half of the CT's resolution in the slice"
+    )
     return f"HU {low:g}..{high:g} scaled to 0..1, {pixels}"
 
 
@@ -140,7 +152,9 @@ def _losses(training: Mapping[str, Any]) -> str:
 
 def _data(training: Mapping[str, Any]) -> str:
     data: Mapping[str, Mapping[str, int]] = training.get("data", {})
-    texts = [f"{name} ({_LICENCES.get(name, 'licence to be named')}): {_counts(counts)}" for name, counts in data.items()]
+    texts = [
+        f"{name} ({_LICENCES.get(name, 'licence to be named')}): {_counts(counts)}" for name, counts in data.items()
+    ]
     return "; ".join(texts) + " of the `train` patients" if texts else "to be named, with its licences"
 
 
@@ -169,10 +183,10 @@ collections above only. What the map of heterogeneity means is not known; see th
 
 _DETECTOR_LIMITS = """\
 Say here what the figures above do not: which structures it takes for nodules. Small and hilar vessels, the dome of the
-diaphragm and partial volume at the apex are the usual false finds."""
+diaphragm and partial volume at the apex are the usual false detections."""
 
 _RESCORER_LIMITS = """\
-Say here on how many nodules and false finds it was measured, with and without. It saw few whole scans."""
+Say here on how many nodules and false detections it was measured, with and without. It saw few whole scans."""
 
 _KINDS: Mapping[str, tuple[Callable[[Mapping[str, Any], int], list[tuple[str, str]]], str]] = {
     "generator": (_generator_rows, _GENERATOR_LIMITS),

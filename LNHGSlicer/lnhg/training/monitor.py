@@ -70,7 +70,9 @@ class Monitor:
         append_row(self._log, {name: f"{row[name]:.6g}" if name in row else "" for name in self._columns})
         self.mark(step, values)
         left = tqdm.format_interval(self._seconds_left(done))
-        figures = "".join(f", {name} {self._latest[key]:.3g}" for key, name in self._shown.items() if key in self._latest)
+        figures = "".join(
+            f", {name} {self._latest[key]:.3g}" for key, name in self._shown.items() if key in self._latest
+        )
         self._bar.set_postfix_str(f"{left} left{figures}", refresh=False)
         self._bar.update(done - self._bar.n)
         if self._bar.disable and time.monotonic() - self._told > _TELL_S:

@@ -11,7 +11,7 @@ from ..data.volumes import Volume, without_nodule
 from .decoys import plain_tissue
 from .detector_data import DetectorData, any_of, neighbour_step
 from .pastes import nodule_of
-from .pasting import Piece, View, cut, noise_level
+from .pasting import Patch, Pose, cut, noise_level
 from .sampling import Sampling
 
 
@@ -39,36 +39,38 @@ def _tile(
     """HU and nodules `[3, height, width]` of one tile."""
     size = max(height, width)
     if generator.random() < 0.35 and count > 1:
-        host = any_of(data.hosts, generator)
-        hu, masks = plain_tissue(host, data, size, generator)
+        training_scan = any_of(data.training_scans, generator)
+        hu, masks = plain_tissue(training_scan, data, size, generator)
         return hu[:, :height, :width], masks[0, :, :height, :width]
     cubes = [volume for volume in data.volumes if volume.cube] if generator.random() < sampling.cubes else []
-    volume, view = nodule_of(data, sampling, generator, cubes), View.random(generator, 180.0)
+    volume, view = nodule_of(data, sampling, generator, cubes), Pose.random(generator, 180.0)
     slice_mm = _slice_mm(volume, generator)
     distance = neighbour_step(data, slice_mm) * slice_mm
     middle = float(volume.slices[generator.integers(len(volume.slices))])
     room = max(2.0, size / 2 - 16) * data.grid.pixel_mm
     shift = generator.uniform(-room, room, 2) * 0.8 / np.array(volume.spacing[1::-1])
     centre = (volume.centre[0] + shift[0], volume.centre[1] + shift[1])
-    piece = cut(volume, middle, distance, slice_mm, data.grid.pixel_mm, size, view, centre)
+    patch = cut(volume, middle, distance, slice_mm, data.grid.pixel_mm, size, view, centre)
     if generator.random() < sampling.emptied:
-        piece = _emptied(piece, generator)
-    return piece.hu[:, :height, :width], piece.nodule[:, :height, :width]
+        patch = _emptied(patch, generator)
+    return patch.hu[:, :height, :width], patch.nodule[:, :height, :width]
 
 
 def _slice_mm(volume: Volume, generator: np.random.Generator) -> float:
-    """The slice thickness in which a cut-out is shown, its own or thicker; thin slices of a cube are mostly put together."""
+    """The slice thickness in which a cut-out is shown, its own or thicker; thin slices of a cube are mostly put
+    together.
+    """
     if volume.cube:
         return float(generator.integers(1, 6)) * volume.spacing[2]
     return max(float(generator.choice([volume.spacing[2], 1.0, 2.5, 5.0], p=[0.55, 0.1, 0.2, 0.15])), volume.spacing[2])
 
 
-def _emptied(piece: Piece, generator: np.random.Generator) -> Piece:
+def _emptied(patch: Patch, generator: np.random.Generator) -> Patch:
     """The surroundings of a nodule without it, filled in with noise, so that surroundings alone say nothing."""
-    noise = generator.standard_normal(piece.hu.shape, np.float32) * np.float32(noise_level(piece.hu))
-    nodule = piece.nodule > 0.1
-    filled = np.stack([without_nodule(hu, mask) for hu, mask in zip(piece.hu, nodule, strict=True)])
-    return Piece(np.where(filled != piece.hu, filled + noise, piece.hu), np.zeros_like(piece.nodule))
+    noise = generator.standard_normal(patch.hu.shape, np.float32) * np.float32(noise_level(patch.hu))
+    nodule = patch.nodule > 0.1
+    filled = np.stack([without_nodule(hu, mask) for hu, mask in zip(patch.hu, nodule, strict=True)])
+    return Patch(np.where(filled != patch.hu, filled + noise, patch.hu), np.zeros_like(patch.nodule))
 
 
 def _joined(hu: np.ndarray, cuts: Sequence[Sequence[int]]) -> np.ndarray:

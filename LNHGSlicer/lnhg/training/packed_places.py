@@ -65,7 +65,9 @@ def read_packed(path: Path) -> Packed:
         with zipfile.ZipFile(path) as file:
             index = json.loads(file.read(_INDEX))
             if index["format"] != FORMAT:
-                raise InputError(f"{path.name} was packed by another version; pack the data again with lnhg export training.")
+                raise InputError(
+                    f"{path.name} was packed by another version; pack the data again with lnhg export training."
+                )
             train, select = (list(_cutouts(file, name, index[name])) for name in ("train", "select"))
             return Packed(train, select, list(_places(file, index["background"])), tuple(index["scan_patients"]))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:

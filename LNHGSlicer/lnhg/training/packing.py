@@ -1,4 +1,6 @@
-"""From a checkpoint to what ships: weights (safetensors), manifest, the training's log and a draft of the model card."""
+"""From a checkpoint to what ships: weights (safetensors), manifest, the training's log and a draft of the model
+card.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 from ..data.splits import LISTS
 from ..errors import InputError
 from ..evaluation.detections import LOWEST_SCORE
@@ -22,10 +24,10 @@ from .run_log import LOG
 def pack(checkpoints: Sequence[Path], folder: Path, threshold: float, report: Path | None = None) -> Path:
     """Pack a checkpoint of any of the networks; returns the weights' path.
 
-    Writes `NAME.safetensors`, its manifest `NAME.json`, the run's log as `NAME-training.csv` if there is one, and the model
-    card `NAME.md`; NAME is the network's. Of several checkpoints the mean of their weights is packed (Izmailov et al.,
-    Averaging weights leads to wider optima, 2018); what is told of the training is that of the last. `report` is a file of
-    `lnhg validate --output`, the measured figures.
+    Writes `NAME.safetensors`, its manifest `NAME.json`, the run's log as `NAME-training.csv` if there is one, and the
+    model card `NAME.md`; NAME is the network's. Of several checkpoints the mean of their weights is packed (Izmailov et
+    al., Averaging weights leads to wider optima, 2018); what is told of the training is that of the last. `report` is a
+    file of `lnhg validate --output`, the measured figures.
     """
     if report is not None and not report.is_file():
         raise InputError(f"There is no report {report}; write it with lnhg validate --output.")
@@ -36,11 +38,11 @@ def pack(checkpoints: Sequence[Path], folder: Path, threshold: float, report: Pa
     path = save_weights(folder, manifest["kind"], _mean([_network(state) for state in states]), manifest)
     log = checkpoints[-1].parent / LOG
     if log.is_file():
-        write_whole(folder / f"{path.stem}-training.csv", log.read_text(encoding="utf-8"))
+        write_atomic(folder / f"{path.stem}-training.csv", log.read_text(encoding="utf-8"))
     packed = load_weights(folder, path.stem)
     parameters = sum(tensor.numel() for key, tensor in packed.tensors.items() if not _of_batch_norm(key))
     figures = report.read_text(encoding="utf-8") if report else None
-    write_whole(folder / f"{path.stem}.md", model_card(packed.manifest, parameters, figures, with_log=log.is_file()))
+    write_atomic(folder / f"{path.stem}.md", model_card(packed.manifest, parameters, figures, with_log=log.is_file()))
     return path
 
 
@@ -55,7 +57,9 @@ def join_detectors(folders: Sequence[Path], output: Path, threshold: float) -> P
     if any("members" in part.manifest for part in parts):
         raise InputError("An ensemble is made of single detectors, not of ensembles; give the folders of its members.")
     if any(part.manifest[key] != first[key] for part in parts for key in ("architecture", "grid")):
-        raise InputError("The detectors differ in architecture or grid, so they cannot look together; give ones that do not.")
+        raise InputError(
+            "The detectors differ in architecture or grid, so they cannot look together; give ones that do not."
+        )
     tensors = {f"members.{n}.{name}": tensor for n, part in enumerate(parts) for name, tensor in part.tensors.items()}
     record = {"members": [part.manifest.get("training", {}) for part in parts]}
     manifest = _detector_manifest({**first, "record": record}, threshold) | {"members": len(parts)}
@@ -63,7 +67,9 @@ def join_detectors(folders: Sequence[Path], output: Path, threshold: float) -> P
 
 
 def pack_generator(state: Mapping[str, Any], folder: Path, threshold: float) -> Path:
-    """Write the weights and the manifest of a generator; `threshold` is the one on G(x), chosen on the select patients."""
+    """Write the weights and the manifest of a generator; `threshold` is the one on G(x), chosen on the select
+    patients.
+    """
     return save_weights(folder, "generator", generator_of(state), _generator_manifest(state, threshold))
 
 

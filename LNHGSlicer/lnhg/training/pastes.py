@@ -1,4 +1,4 @@
-"""Pastes: nodules of cut-outs, simulated ones, and shams, put into stacks of whole scans."""
+"""Pastes: nodules of cut-outs, simulated ones, and decoys, put into stacks of whole scans."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from scipy import ndimage
 
 from ..data.volumes import Volume
 from ..phantom.simulated_nodules import any_nodule, sections
-from .decoys import LUNG_HU, sham
-from .detector_data import SMALLEST_SECTION, DetectorData, Host, any_of, neighbour_step
-from .pasting import Piece, View, cut, match_noise, middle_one, paste, soft, soft_square, wall_direction
+from .decoys import LUNG_HU, decoy
+from .detector_data import SMALLEST_SECTION, DetectorData, TrainingScan, any_of, neighbour_step
+from .pasting import Patch, Pose, cut, match_noise, middle_one, paste, soft, soft_square, wall_direction
 from .sampling import Sampling
 
 # A nodule at least this wide can be magnified to a mass of one of these widths, mm.
@@ -34,13 +34,15 @@ class Canvas:
     taken: np.ndarray
 
 
-def paste_something(data: DetectorData, sampling: Sampling, host: Host, canvas: Canvas, generator: np.random.Generator) -> None:
-    """One paste, nodule or sham, at a free place in the lungs of the stack."""
+def paste_something(
+    data: DetectorData, sampling: Sampling, training_scan: TrainingScan, canvas: Canvas, generator: np.random.Generator
+) -> None:
+    """One paste, nodule or decoy, at a free place in the lungs of the stack."""
     hu = canvas.hu
     is_nodule = generator.random() < sampling.nodules
     # Where none are wanted no number is drawn for them, so that trainings of before they were known can be repeated.
     if is_nodule and sampling.simulated and generator.random() < sampling.simulated:
-        _paste_simulated(data, host, canvas, generator)
+        _paste_simulated(data, training_scan, canvas, generator)
         return
     volume, view = _cutout(data, sampling, generator)
     wall = wall_direction(volume)
@@ -52,39 +54,47 @@ def paste_something(data: DetectorData, sampling: Sampling, host: Host, canvas: 
     if at_wall:
         assert wall is not None
         towards = wall[0] if not view.mirrored else np.arctan2(np.sin(wall[0]), -np.cos(wall[0]))
-        view = View(float(towards - normal + np.deg2rad(generator.uniform(-15, 15))), view.zoom, view.mirrored, view.reversed)
+        view = Pose(
+            float(towards - normal + np.deg2rad(generator.uniform(-15, 15))), view.zoom, view.mirrored, view.reversed
+        )
         depth = (wall[1] + 0.7) * view.zoom / data.grid.pixel_mm  # the nodule lies as deep as it did
         row, column = round(row - np.sin(normal) * depth), round(column - np.cos(normal) * depth)
         if not _is_lung(hu[1], row, column):
             return
-    piece = middle_one(_piece(data, volume, host.slice_mm, view, generator))
-    piece = Piece(match_noise(piece.hu, hu, generator), piece.nodule)
+    patch = middle_one(_patch(data, volume, training_scan.slice_mm, view, generator))
+    patch = Patch(match_noise(patch.hu, hu, generator), patch.nodule)
     edge = generator.uniform(1.0, 4.0)
     whole_square = generator.random() < 0.45
     if is_nodule:
-        square = soft_square(piece.hu.shape[-1], 42, generator.uniform(5, 10)) if whole_square else 0.0
-        weight = np.maximum(soft(piece.nodule, generator.uniform(0.5, 2.5), edge), square)
-        paste(hu, piece.hu, weight, row, column)
-        paste(canvas.nodules, piece.nodule, np.ones_like(piece.nodule) * (piece.nodule > 0), row, column)
+        square = soft_square(patch.hu.shape[-1], 42, generator.uniform(5, 10)) if whole_square else 0.0
+        weight = np.maximum(soft(patch.nodule, generator.uniform(0.5, 2.5), edge), square)
+        paste(hu, patch.hu, weight, row, column)
+        paste(canvas.nodules, patch.nodule, np.ones_like(patch.nodule) * (patch.nodule > 0), row, column)
     else:
-        patch, weight = sham(data, host, piece, whole_square, edge, generator)
-        paste(hu, match_noise(patch, hu, generator), weight, row, column)
-    span = piece.hu.shape[-1] // 2
+        tissue, weight = decoy(data, training_scan, patch, whole_square, edge, generator)
+        paste(hu, match_noise(tissue, hu, generator), weight, row, column)
+    span = patch.hu.shape[-1] // 2
     canvas.taken[max(0, row - span) : row + span, max(0, column - span) : column + span] = True
 
 
-def _paste_simulated(data: DetectorData, host: Host, canvas: Canvas, generator: np.random.Generator) -> None:
-    """A simulated nodule in the lungs, free, at a vessel or at the wall: what would lie outside the lungs is not drawn."""
+def _paste_simulated(
+    data: DetectorData, training_scan: TrainingScan, canvas: Canvas, generator: np.random.Generator
+) -> None:
+    """A simulated nodule in the lungs, free, at a vessel or at the wall: what would lie outside the lungs is not
+    drawn.
+    """
     hu = canvas.hu
     spot = _spot(canvas, generator.random() < 0.3, generator)
     if spot is None:
         return
     row, column, _ = spot
     nodule = any_nodule(generator)
-    step = neighbour_step(data, host.slice_mm) * host.slice_mm
+    step = neighbour_step(data, training_scan.slice_mm) * training_scan.slice_mm
     heights = generator.uniform(-0.7, 0.7) * nodule.radius + step * np.array([-1, 0, 1])
     share, tissue = np.zeros_like(hu), np.zeros_like(hu)
-    for whole, drawn in zip((share, tissue), sections(nodule, heights, host.slice_mm, data.grid.pixel_mm), strict=True):
+    for whole, drawn in zip(
+        (share, tissue), sections(nodule, heights, training_scan.slice_mm, data.grid.pixel_mm), strict=True
+    ):
         paste(whole, drawn, np.ones_like(drawn), row, column)
     share *= canvas.lungs
     if np.count_nonzero(share[1] > 0.5) < SMALLEST_SECTION:
@@ -95,10 +105,12 @@ def _paste_simulated(data: DetectorData, host: Host, canvas: Canvas, generator: 
     canvas.taken[:] |= share.max(0) > 0
 
 
-def _cutout(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[Volume, View]:
+def _cutout(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[Volume, Pose]:
     """A cut-out to paste and how it is seen; some large nodules are magnified to masses."""
-    view = View.random(generator, 180.0)
-    large = [volume for volume in data.volumes if volume.width >= _LARGE_MM] if generator.random() < sampling.masses else []
+    view = Pose.random(generator, 180.0)
+    large = (
+        [volume for volume in data.volumes if volume.width >= _LARGE_MM] if generator.random() < sampling.masses else []
+    )
     if not large:
         return nodule_of(data, sampling, generator), view
     volume = _shown(any_of(large, generator), data)
@@ -123,9 +135,9 @@ def _is_lung(hu: np.ndarray, row: int, column: int) -> bool:
     return 0 <= row < hu.shape[0] and 0 <= column < hu.shape[1] and bool(hu[row, column] < LUNG_HU)
 
 
-def _piece(
-    data: DetectorData, volume: Volume, slice_mm: float, view: View, generator: np.random.Generator, size: int = 64
-) -> Piece:
+def _patch(
+    data: DetectorData, volume: Volume, slice_mm: float, view: Pose, generator: np.random.Generator, size: int = 64
+) -> Patch:
     """Three slices of a cut-out as a scan with slices of `slice_mm` would show them, large enough for the nodule."""
     # A magnified nodule is magnified along the body too: its slices are read closer together.
     thickness = slice_mm / view.zoom

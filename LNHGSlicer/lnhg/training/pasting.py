@@ -1,6 +1,6 @@
-"""Pasting into slices of whole scans: real nodules from cut-outs, and shams that look pasted but hold no nodule.
+"""Pasting into slices of whole scans: real nodules from cut-outs, and decoys that look pasted but hold no nodule.
 
-A network can learn the seam of a paste in place of the nodule. So every kind of paste also comes as a sham: random
+A network can learn the seam of a paste in place of the nodule. So every kind of paste also comes as a decoy: random
 shapes and squares of plain host tissue, and the surroundings of a cut-out without its nodule.
 
 All images here are stacks of three slices `[3, y, x]` in HU on the detector's grid (see `detector_samples`).
@@ -21,7 +21,7 @@ _WALL_SHARE, _WALL_HU = 0.08, -300.0
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class Patch:
     """Three slices of a cut-out on the detector's grid, float32 `[3, y, x]`: HU and nodule (0..1, in the middle)."""
 
     hu: np.ndarray
@@ -29,7 +29,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class View:
+class Pose:
     """How a stack is seen: turned by `angle` (radians), magnified by `zoom`, mirrored sideways, slices reversed."""
 
     angle: float = 0.0
@@ -38,7 +38,7 @@ class View:
     reversed: bool = False
 
     @classmethod
-    def random(cls, generator: np.random.Generator, largest_angle: float) -> View:
+    def random(cls, generator: np.random.Generator, largest_angle: float) -> Pose:
         """Turned by up to `largest_angle` degrees, magnified by 0.8 to 1.25."""
         angle = np.deg2rad(generator.uniform(-largest_angle, largest_angle))
         zoom = 1.25 ** generator.uniform(-1, 1)
@@ -52,9 +52,9 @@ def cut(
     thickness_mm: float,
     pixel_mm: float,
     size: int,
-    view: View,
+    view: Pose,
     centre: tuple[float, float] | None = None,
-) -> Piece:
+) -> Patch:
     """Three planes of a volume, `distance_mm` apart around slice `middle`, sampled to `size` pixels of `pixel_mm`.
 
     `centre` (row, column; default: the nodule's) falls on the piece's centre. Thin slices are averaged to
@@ -66,16 +66,18 @@ def cut(
     first, last = np.flatnonzero(planes.any(0))[[0, -1]]
     weights = planes[:, first : last + 1]
     both = np.stack([np.tensordot(weights, part[first : last + 1], 1) for part in (volume.hu, volume.nodule)])
-    hu, nodule = sample_stack(both.astype(np.float32), volume.spacing[:2], centre or volume.centre, pixel_mm, size, view)
-    return Piece(hu, nodule)
+    hu, nodule = sample_stack(
+        both.astype(np.float32), volume.spacing[:2], centre or volume.centre, pixel_mm, size, view
+    )
+    return Patch(hu, nodule)
 
 
-def middle_one(piece: Piece) -> Piece:
+def middle_one(patch: Patch) -> Patch:
     """The piece with the nodule in its middle alone, without the copies of it that mirroring at the border makes."""
-    labels, count = ndimage.label(piece.nodule > 0, np.ones((3, 3, 3)))
-    middle = (piece.nodule.shape[-1] - 1) / 2
+    labels, count = ndimage.label(patch.nodule > 0, np.ones((3, 3, 3)))
+    middle = (patch.nodule.shape[-1] - 1) / 2
     away = [np.hypot(*(np.argwhere(labels == number)[:, 1:] - middle).T).min() for number in range(1, count + 1)]
-    return replace(piece, nodule=piece.nodule * (labels == 1 + int(np.argmin(away)))) if count else piece
+    return replace(patch, nodule=patch.nodule * (labels == 1 + int(np.argmin(away)))) if count else patch
 
 
 def _plane_weights(volume: Volume, middle: float, distance_mm: float, thickness_mm: float) -> np.ndarray:
@@ -99,7 +101,7 @@ def sample_stack(
     centre: tuple[float, float],
     pixel_mm: float,
     size: int,
-    view: View,
+    view: Pose,
 ) -> np.ndarray:
     """Images `[..., row, column]` linearly sampled to `[..., size, size]` pixels of `pixel_mm` about `centre`."""
     offsets = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * pixel_mm / view.zoom
@@ -177,9 +179,9 @@ def noise_level(hu: np.ndarray) -> float:
     return float(np.median(np.abs(difference)) / 0.6745 / 2)
 
 
-def match_noise(hu: np.ndarray, host: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def match_noise(hu: np.ndarray, training_scan: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """A piece with as much noise as its host where it has less; a noisier piece is smoothed a little."""
-    own, wanted = noise_level(hu), noise_level(host)
+    own, wanted = noise_level(hu), noise_level(training_scan)
     if own < wanted:
         return hu + generator.standard_normal(hu.shape, np.float32) * np.float32(np.sqrt(wanted**2 - own**2))
     width = 0.5 * min(1.0, own / max(wanted, 1.0) - 1)

@@ -1,4 +1,6 @@
-"""Pictures of a training for TensorBoard: uint8 `[row, column, 3]`, a row (generator) or a tile (detector) for each sample."""
+"""Pictures of a training for TensorBoard: uint8 `[row, column, 3]`, a row (generator) or a tile (detector) for each
+sample.
+"""
 
 from __future__ import annotations
 

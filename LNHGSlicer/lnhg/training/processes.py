@@ -1,8 +1,8 @@
 """Training in several processes, one for each GPU or machine, as `torchrun` starts them.
 
 Every process makes its share of each batch and has its own batch norm; the gradients are averaged, so the networks stay
-the same everywhere. They are averaged here and not by `DistributedDataParallel`, which expects one forward pass for each
-backward pass, where a critic's step has three and a second derivative.
+the same everywhere. They are averaged here and not by `DistributedDataParallel`, which expects one forward pass for
+each backward pass, where a critic's step has three and a second derivative.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Processes:
     def share(self, batch: Any) -> Any:
         """This process's part of a batch, a sequence or an array: every `count`-th."""
         if len(batch) % self.count:
-            raise InputError(f"{self.count} processes cannot share a batch of {len(batch)}; set batch to a multiple of them.")
+            raise InputError(
+                f"{self.count} processes cannot share a batch of {len(batch)}; set batch to a multiple of them."
+            )
         return batch[self.rank :: self.count]
 
     def average_gradients(self, network: torch.nn.Module) -> None:
@@ -82,7 +84,9 @@ class Processes:
     def check_same_step(self, step: int) -> None:
         """All processes must go on from the same checkpoint."""
         if self.as_first_says(step) != step:
-            raise LNHGError("The processes start at different steps; the run's folder must be one that all of them share.")
+            raise LNHGError(
+                "The processes start at different steps; the run's folder must be one that all of them share."
+            )
 
 
 @contextmanager

@@ -23,7 +23,8 @@ def record_of(command: str | None, nodules_of: Iterable[str], scans_of: Iterable
     """The record of a training.
 
     `command` is what a person types to do the same; `nodules_of` and `scans_of` name the patient of each nodule and of
-    each whole scan that is trained on: they are counted by collection, and a hash of their names tells them from others.
+    each whole scan that is trained on: they are counted by collection, and a hash of their names tells them from
+    others.
     """
     patients = [list(names) for names in (nodules_of, scans_of)]
     nodules, scans = (Counter(map(_collection, names)) for names in patients)
@@ -39,7 +40,9 @@ def record_of(command: str | None, nodules_of: Iterable[str], scans_of: Iterable
 def check_same_patients(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise LNHGError where the training in `folder` was begun on other nodules or scans than it would go on with."""
     if {"patients"} <= before.keys() & now.keys() and before["patients"] != now["patients"]:
-        raise LNHGError(f"{folder.name} holds a training on other patients; give the data of before, or choose a new folder.")
+        raise LNHGError(
+            f"{folder.name} holds a training on other patients; give the data of before, or choose a new folder."
+        )
 
 
 def continued(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,8 +60,10 @@ def train_on(
     output.mkdir(parents=True, exist_ok=True)
     nodules, others = ([n for n, sample in enumerate(train) if sample.nodule is kind] for kind in (True, False))
     if not nodules or not others:
-        raise InputError("The detector found no nodules or nothing but nodules on the training patients; train it first.")
-    _log.info("%d nodules and %d false finds to train on", len(nodules), len(others))
+        raise InputError(
+            "The detector found no nodules or nothing but nodules on the training patients; train it first."
+        )
+    _log.info("%d nodules and %d false detections to train on", len(nodules), len(others))
     torch.manual_seed(config.seed)
     rescorer = Rescorer()
     optimiser = torch.optim.AdamW(rescorer.parameters(), config.rate, weight_decay=config.weight_decay)
@@ -110,7 +112,7 @@ def probabilities(rescorer: Rescorer, samples: Sequence[CandidateSample]) -> np.
     """What the network says of each sample as it is, 0 to 1."""
     rescorer.eval()
     # One by one: a whole list of patients at once would not fit into a small memory.
-    return np.array([apply_rescorer(rescorer, [network_input(sample.piece)])[0] for sample in samples])
+    return np.array([apply_rescorer(rescorer, [network_input(sample.patch)])[0] for sample in samples])
 
 
 def _auc(rescorer: Rescorer, samples: Sequence[CandidateSample]) -> float:
@@ -118,10 +120,13 @@ def _auc(rescorer: Rescorer, samples: Sequence[CandidateSample]) -> float:
     return float(roc_auc_score(truth, probabilities(rescorer, samples))) if len(set(truth)) == 2 else math.nan
 
 
-# Checkpoints ------------------------------------------------------------------------------------------------------------
+# Checkpoints
+# ------------------------------------------------------------------------------------------------------------
 
 
-def _save(path: Path, config: RescorerTraining, step: int, rescorer: Rescorer, optimiser: torch.optim.Optimizer) -> None:
+def _save(
+    path: Path, config: RescorerTraining, step: int, rescorer: Rescorer, optimiser: torch.optim.Optimizer
+) -> None:
     state = {"rescorer": rescorer.state_dict(), "optimiser": optimiser.state_dict(), "rng": torch.get_rng_state()}
     write_checkpoint(path, {"config": asdict(config), "step": step, "grid": RESCORER_GRID.as_dict(), **state})
 
@@ -143,7 +148,7 @@ def _candidates(path: Path, data: Path, detector: Detector, grid: NetworkGrid, p
     if not path.is_file():
         found = read_candidates(data, detector, grid, patients)
         plain = [
-            {**asdict(sample), "piece": {**vars(sample.piece), "hu": torch.from_numpy(sample.piece.hu.copy())}}
+            {**asdict(sample), "piece": {**vars(sample.patch), "hu": torch.from_numpy(sample.patch.hu.copy())}}
             for sample in found
         ]
         write_checkpoint(path, {"samples": plain})

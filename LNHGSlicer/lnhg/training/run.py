@@ -29,7 +29,8 @@ from .record import record_of
 
 logger = logging.getLogger(__name__)
 
-# Of each scan: places seen as usual, places seen from afar, views of each mass; and as many as a small file has room for.
+# Of each scan: places seen as usual, places on a coarser grid, views of each mass; and as many as a small file has room
+# for.
 _PLACES_A_SCAN, _PACKED_A_SCAN = (600, 600, 12), (100, 20, 2)
 _THRESHOLD = 0.5  # for the Dice that is watched while training; the shipped threshold is chosen afterwards
 
@@ -50,10 +51,10 @@ def train_generator(
 ) -> None:
     """Train (or go on training) on the `train` patients of `data`, watching Dice on the `select` patients.
 
-    `data` is a folder, a cache, or a file that `pack_training_data` wrote (then `listed` counted there). `vgg` is a local file
-    of VGG-19 weights (None: torchvision's download); `start` a checkpoint whose generator is the starting point; `keep` names
-    the steps whose checkpoints stay; `command` is what a person types to do the same, for the model card; `listed` says which
-    list a patient is on. Processes that `torchrun` started train one network together.
+    `data` is a folder, a cache, or a file that `pack_training_data` wrote (then `listed` counted there). `vgg` is a
+    local file of VGG-19 weights (None: torchvision's download); `start` a checkpoint whose generator is the starting
+    point; `keep` names the steps whose checkpoints stay; `command` is what a person types to do the same, for the model
+    card; `listed` says which list a patient is on. Processes that `torchrun` started train one network together.
     """
     packed = read_packed(data) if data.is_file() else _read(config, data, listed, _PLACES_A_SCAN)
     select, background = packed.select, list(packed.background)
@@ -65,7 +66,9 @@ def train_generator(
     with joined(device) as processes:
         if processes.first:
             cubes, masses = sum(place.cube for place in nodules), sum(place.mass for place in background)
-            logger.info("%d nodules (%d in cubes) and %d places of whole scans", len(nodules), cubes, len(background) - masses)
+            logger.info(
+                "%d nodules (%d in cubes) and %d places of whole scans", len(nodules), cubes, len(background) - masses
+            )
             logger.info("%d views of masses of whole scans", masses)
         training = GeneratorTraining(config, output, nodules, background, features, processes, start, record)
         training.run(
@@ -76,17 +79,23 @@ def train_generator(
         )
 
 
-def pack_training_data(config: GeneratorConfig, data: Path, output: Path, listed: Callable[[str], str] = list_of) -> None:
-    """Write one small file that `train_generator` takes as its data: all cut-outs and cubes, and some places of the scans."""
+def pack_training_data(
+    config: GeneratorConfig, data: Path, output: Path, listed: Callable[[str], str] = list_of
+) -> None:
+    """Write one small file that `train_generator` takes as its data: all cut-outs and cubes, and some places of the
+    scans.
+    """
     write_packed(output, _read(config, data, listed, _PACKED_A_SCAN))
 
 
 def _read(config: GeneratorConfig, data: Path, listed: Callable[[str], str], counts: tuple[int, int, int]) -> Packed:
-    """What a data folder or cache holds; `counts` of places a scan and of views of its masses, as far as these are drawn."""
+    """What a data folder or cache holds; `counts` of places a scan and of views of its masses, as far as these are
+    drawn.
+    """
     train, select = (cutouts_of(data, patients, listed) for patients in ("train", "select"))
     places: list[Place] = []
     patients: list[str] = []
-    if config.background or config.afar or config.masses:
+    if config.background or config.coarse or config.masses:
         for scan in scans_of(data, "train", listed):
             patients.append(scan.patient)
             places += _places_of(scan, config, counts)
@@ -94,10 +103,10 @@ def _read(config: GeneratorConfig, data: Path, listed: Callable[[str], str], cou
 
 
 def _places_of(scan: LabelledScan, config: GeneratorConfig, counts: tuple[int, int, int]) -> list[Place]:
-    """Places of a scan, seen as usual and from afar, and its masses."""
+    """Places of a scan, seen as usual and on a coarser grid, and its masses."""
     lungs = lung_regions(scan.ct)
     places = mass_places(scan, lungs, config.seed, counts[2]) if config.masses else []
-    for afar, share, count in ((False, config.background, counts[0]), (True, config.afar, counts[1])):
+    for coarse, share, count in ((False, config.background, counts[0]), (True, config.coarse, counts[1])):
         if share:
             places += scan_places(
                 scan.ct,
@@ -107,7 +116,7 @@ def _places_of(scan: LabelledScan, config: GeneratorConfig, counts: tuple[int, i
                 count,
                 config.seed,
                 config.grid,
-                afar=afar,
+                coarse=coarse,
                 thickness=config.thickness,
             )
     return places
@@ -115,7 +124,9 @@ def _places_of(scan: LabelledScan, config: GeneratorConfig, counts: tuple[int, i
 
 def _mean_dice(generator: Generator | UNet, cutouts: Sequence[Cutout], config: GeneratorConfig, device: str) -> float:
     models = models_in_training(generator, config.grid.as_dict())
-    options = Options(seeds_only=True, device=device)  # the device of the training: elsewhere the network would be moved
+    options = Options(
+        seeds_only=True, device=device
+    )  # the device of the training: elsewhere the network would be moved
     return float(np.mean([seeded_dice(cutout, models, options) for cutout in cutouts]))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.atomic_file import write_whole
+from ..core.atomic_file import write_atomic
 
 #: Its name in the folder of a run.
 LOG = "log.csv"
@@ -29,4 +29,4 @@ def drop_rows_after(log: Path, number: int) -> None:
     if log.is_file():
         with log.open(newline="") as file:
             kept = list(itertools.takewhile(lambda row: not row[0].isdigit() or int(row.split(",")[0]) <= number, file))
-        write_whole(log, "".join(kept))
+        write_atomic(log, "".join(kept))

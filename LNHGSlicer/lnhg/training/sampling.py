@@ -12,15 +12,16 @@ class Sampling:
     Attributes:
         size: crop width in pixels.
         mosaics: share of samples put together from cut-outs in their own surroundings and pieces of scans.
-        mined: share of the other samples that show a false find of an earlier detector (as long as there are any).
+        mined: share of the other samples that show a false detection of an earlier detector (as long as there are any).
         real: share of them that show a real nodule of a scan.
         pasted: share of them into which something is pasted, one to three times.
-        nodules: share of the pastes that are nodules; the others are shams.
+        nodules: share of the pastes that are nodules; the others are decoys.
         emptied: share of the mosaics' cut-outs whose nodule is filled in.
         masses: share of the pastes that are made of a large nodule magnified to a mass, which no cut-out shows.
         subsolid: share of the nodules drawn from the sub-solid ones alone, which are few.
         simulated: share of the pasted nodules that are simulated in place of real ones.
-        cubes: share of the mosaics' cut-outs that are drawn from the cubes alone, which show more of a nodule's surroundings.
+        cubes: share of the mosaics' cut-outs that are drawn from the cubes alone, which show more of a nodule's
+            surroundings.
         rounded: share of the samples whose HU come in steps, as some scans' do.
     """
 

@@ -26,7 +26,7 @@ class Samples:
     ) -> None:
         self.nodules = nodules
         places = [place for place in background if not place.mass]
-        self._near, self._afar = ([place for place in places if (place.far > 1) is far] for far in (False, True))
+        self._near, self._coarse = ([place for place in places if (place.far > 1) is far] for far in (False, True))
         self._masses = [place for place in background if place.mass]
         self._subsolid = [nodule for nodule in nodules if nodule.subsolid]
         self._cubes = [nodule for nodule in nodules if nodule.cube]
@@ -38,7 +38,7 @@ class Samples:
         random = np.random.default_rng((config.seed, step, turn))
         shares = (
             (self._near, config.background),
-            (self._afar, config.afar),
+            (self._coarse, config.coarse),
             (self._subsolid, config.subsolid),
             (self._cubes, config.cubes),
             (self._masses, config.masses),
@@ -54,9 +54,13 @@ class Samples:
         return o, r
 
     def between(self, step: int, turn: int) -> torch.Tensor:
-        """Where between R(x) and G(x) the penalty looks: a share of 0..1 for each sample of the batch, `[n, 1, 1, 1, 1]`."""
+        """Where between R(x) and G(x) the penalty looks: a share of 0..1 for each sample of the batch, `[n, 1, 1, 1,
+        1]`.
+        """
         shares = np.random.default_rng((self._config.seed, step, turn, 3)).random(self._config.batch, np.float32)
-        return torch.from_numpy(self._processes.share(shares)[:, None, None, None, None].copy()).to(self._processes.device)
+        return torch.from_numpy(self._processes.share(shares)[:, None, None, None, None].copy()).to(
+            self._processes.device
+        )
 
     def examples(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """O(x) and R(x) of up to `count` nodules as they are, the same ones every time."""
@@ -65,5 +69,7 @@ class Samples:
         o, r = (torch.cat(tensors).to(self._processes.device) for tensors in zip(*drawn, strict=True))
         return o, r
 
-    def _sample(self, place: Place, augmentation: Augmentation, seed: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _sample(
+        self, place: Place, augmentation: Augmentation, seed: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         return batch([place], self._config.grid, self._config.patch, augmentation, [0], seed)

@@ -120,13 +120,17 @@ def _made(result: Result, slices: Sequence[Dataset], source: Path) -> tuple[Data
         raise
     except Exception as error:  # what highdicom and pydicom raise on headers that break a rule
         reason = " ".join(str(error).split())
-        raise InputError(f"The headers in {source.name} do not allow DICOM objects ({reason}); export the CT again.") from error
+        raise InputError(
+            f"The headers in {source.name} do not allow DICOM objects ({reason}); export the CT again."
+        ) from error
 
 
 def _written(segmentation: Dataset, report: Dataset, output: Path) -> dict[str, Path]:
     foreign = [file for file in FILES.values() if (output / file).exists() and not _is_own(output / file)]
     if foreign:
-        raise InputError(f"{', '.join(foreign)} in {output} would be replaced, but is not of this program; move it away.")
+        raise InputError(
+            f"{', '.join(foreign)} in {output} would be replaced, but is not of this program; move it away."
+        )
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=output) as unfinished:
@@ -177,10 +181,14 @@ def _scan_of(ct: CT, scans: Sequence[Scan], folder: Path) -> Scan:
     expected = _lps(ct.to_ras(np.array([[0, 0, k] for k in range(len(ct.hu))])))
     here = [scan for scan in as_long if np.linalg.norm(scan.corners - expected, axis=1).max() <= _ASTRAY_MM]
     if not here:
-        raise InputError(f"The slices in {folder.name} lie elsewhere than the results; give the CT that they were made from.")
+        raise InputError(
+            f"The slices in {folder.name} lie elsewhere than the results; give the CT that they were made from."
+        )
     same = [scan for scan in here if tuple(one.instance for one in scan.slices) == ct.instance_numbers]
     if len(here) > 1 and len(same) != 1:
-        raise InputError(f"{folder.name} holds several scans at the same places; give a folder with that of the results alone.")
+        raise InputError(
+            f"{folder.name} holds several scans at the same places; give a folder with that of the results alone."
+        )
     return here[0] if len(here) == 1 else same[0]
 
 
@@ -193,9 +201,13 @@ def _slice_of(file: Path, series: object, ct: CT) -> tuple[Slice, Dataset] | Non
     if header.get("SeriesInstanceUID") != series or not isinstance(one, Slice):
         return None
     if one.frame is not None:
-        raise InputError(f"{file.name} holds all slices of an enhanced CT; convert it to a file a slice before the export.")
+        raise InputError(
+            f"{file.name} holds all slices of an enhanced CT; convert it to a file a slice before the export."
+        )
     directions = _lps((ct.ijk_to_ras[:3, :2] / ct.spacing[:2]).T).ravel()
-    same = (one.rows, one.columns) == ct.hu.shape[1:] and np.allclose(one.along, directions, rtol=0, atol=_SAME_DIRECTION)
+    same = (one.rows, one.columns) == ct.hu.shape[1:] and np.allclose(
+        one.along, directions, rtol=0, atol=_SAME_DIRECTION
+    )
     return (one, header) if same else None
 
 
@@ -238,7 +250,9 @@ def dicom_seg(result: Result, slices: Sequence[Dataset], tracking: Sequence[UID]
         source_images=slices,
         pixel_array=result.labels,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_segment(nodule, uid, result) for nodule, uid in zip(result.nodules, tracking, strict=True)],
+        segment_descriptions=[
+            _segment(nodule, uid, result) for nodule, uid in zip(result.nodules, tracking, strict=True)
+        ],
         **_instance(slices[0], 1),
         manufacturer_model_name=_PRODUCT,
         device_serial_number=__version__,

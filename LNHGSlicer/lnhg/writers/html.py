@@ -20,7 +20,9 @@ def html_page(template: str, **values: Any) -> str:
 @cache
 def _environment() -> Environment:
     folder = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {"cell": _cell, "pixel": lambda value: f"{value:.1f}"}
     return environment
 

@@ -1,4 +1,6 @@
-"""Which files of a folder this program wrote as a result: the record tells their SHA-256, and its own seal guards it."""
+"""Which files of a folder this program wrote as a result: the record tells their SHA-256, and its own seal guards
+it.
+"""
 
 from __future__ import annotations
 

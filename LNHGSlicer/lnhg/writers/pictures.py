@@ -21,7 +21,7 @@ from ..core.ct import CT
 from ..core.geometry import slice_axes
 from ..core.nodule import Nodule
 from ..core.result import Result
-from ..stages.axial import axial_view
+from ..stages.axial import axial_order
 from ..stages.heterogeneity import OUTSIDE, NoduleMap, raw_ct_in_view, rim_mask
 from .colours import jet
 from .seg_nrrd import segment_color
@@ -104,11 +104,13 @@ class _Scan:
 
     @classmethod
     def of(cls, result: Result) -> _Scan:
-        view = axial_view(result.ct)
-        labels = view.forth(result.labels)
+        view = axial_order(result.ct)
+        labels = view.to_axial(result.labels)
         core = rim_mask(labels, view.ct.spacing, result.options.rim)
         np.logical_xor(core, labels, out=core)  # all but the rim, in its memory
-        return cls(view.ct, labels, view.forth(result.heterogeneity), raw_ct_in_view(result, view), core, _frame(view.ct))
+        return cls(
+            view.ct, labels, view.to_axial(result.heterogeneity), raw_ct_in_view(result, view), core, _frame(view.ct)
+        )
 
     def planes(self, number: int, box: tuple[slice, ...]) -> tuple[Plane, ...]:
         mask = self.labels[box] == number
@@ -213,7 +215,7 @@ def write_sheet(path: Path, result: Result, planes: Sequence[tuple[Plane, ...]])
             _show_pair(pair, nodule, axial)
         _show_colours(figure, result.options.heterogeneity)
     else:
-        _show_middle_slice(figure.subplots(), axial_view(result.ct).ct)
+        _show_middle_slice(figure.subplots(), axial_order(result.ct).ct)
     figure.savefig(path, metadata={"Software": None})
 
 
@@ -243,7 +245,9 @@ def _show_pair(pair: np.ndarray, nodule: Nodule, axial: Plane) -> None:
         for line in lines:
             left.plot(*line.T, color=segment_color(label), linewidth=1.3)
     start, size = axial.close
-    left.plot(*(start - 0.5 + size * np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])).T, color="white", linewidth=0.6)
+    left.plot(
+        *(start - 0.5 + size * np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])).T, color="white", linewidth=0.6
+    )
     shown = axial.heterogeneity[..., None] >= 0
     right.imshow(np.where(shown, jet(axial.heterogeneity), axial.grey[..., None]))
     right.set_xlim(start - 0.5, start + size - 0.5)

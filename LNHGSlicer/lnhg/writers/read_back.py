@@ -22,7 +22,8 @@ from .results import FILES_FOR_SCENE
 
 # How far a corner of a result may lie from that of its CT, mm: far below a voxel, far above what a file rounds.
 _CORNER_MM = 0.01
-# What the record says of the input beside `CT.source`: names of this format, and of format 1, which had titles for keys.
+# What the record says of the input beside `CT.source`: names of this format, and of format 1, which had titles for
+# keys.
 _GRID = ("size_ijk_voxels", "spacing_ijk_mm", "ijk_to_ras_mm")
 _GRID_1 = ("size (columns, rows, slices)", "spacing (columns, rows, slices; mm)", "ijk to RAS")
 _FORMAT_1 = "lnhg-result-1"
@@ -31,8 +32,9 @@ _FORMAT_1 = "lnhg-result-1"
 def load_result(folder: Path, ct: CT) -> Result:
     """The result that `results.save(..., for_scene=True)` wrote, as it was; figures of the table have 4 decimal places.
 
-    A folder written without `for_scene` is read too; G(x) and what is unconfirmed are 0 then. So is one of an older version,
-    from format 1 on; what it did not measure is missing in the nodules, and sentences among the warnings name it.
+    A folder written without `for_scene` is read too; G(x) and what is unconfirmed are 0 then. So is one of an older
+    version, from format 1 on; what it did not measure is missing in the nodules, and sentences among the warnings name
+    it.
 
     Args:
         folder: with the files of one run.
@@ -59,10 +61,13 @@ def load_result(folder: Path, ct: CT) -> Result:
     changed = foreign_files(folder, [files[name].name for name in ("record", "labels", "heterogeneity")])
     if changed:
         raise InputError(
-            f"{', '.join(changed)} in {folder.name} is not as the run wrote it; run again, or give all files of one run."
+            f"{', '.join(changed)} in {folder.name} is not as the run wrote it; run again, or give all files of one "
+            f"run."
         )
     if set(np.unique(labels)) - {0} != {nodule.id for nodule in nodules}:
-        raise InputError(f"{files['labels'].name} holds other nodules than {files['record'].name}; give all files of one run.")
+        raise InputError(
+            f"{files['labels'].name} holds other nodules than {files['record'].name}; give all files of one run."
+        )
     return Result(
         replace(ct, source=source),
         labels,
@@ -83,7 +88,9 @@ def _check_format(found: object) -> None:
 
 
 def check_grid(name: str, shape: tuple[int, ...], ijk_to_ras: np.ndarray, ct: CT) -> None:
-    """Raise InputError unless a volume `[slice, row, column]` of `shape` under `ijk_to_ras` lies voxel on voxel on `ct`."""
+    """Raise InputError unless a volume `[slice, row, column]` of `shape` under `ijk_to_ras` lies voxel on voxel on
+    `ct`.
+    """
     if shape != ct.hu.shape:
         sizes = " and ".join(" x ".join(map(str, size[::-1])) for size in (shape, ct.hu.shape))
         raise InputError(f"The sizes of {name} and the CT differ ({sizes} voxels); nothing was taken over, run again.")

@@ -16,7 +16,8 @@ FORMAT = 2
 
 
 def run_record(result: Result, scene: str, with_identity: bool) -> dict[str, Any]:
-    """What `result.json` holds, as plain values: what went in, what was done with what, what came out (docs/result_json.md).
+    """What `result.json` holds, as plain values: what went in, what was done with what, what came out
+    (docs/result_json.md).
 
     Nothing in it names a person or a path, unless `with_identity`.
     """

@@ -1,4 +1,6 @@
-"""The report: one HTML file for a reader, with all pictures in it. Here are the values of its template, `report.html`."""
+"""The report: one HTML file for a reader, with all pictures in it. Here are the values of its template,
+`report.html`.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,10 @@ def _summary(result: Result) -> list[str]:
     slices, rows, columns = result.ct.hu.shape
     spacing = " × ".join(f"{step:.2f}" for step in result.ct.spacing)
     seconds = result.provenance.get("seconds")
-    parts = [f"CT {columns} × {rows} × {slices}, {spacing} mm", str(result.provenance.get("device", "device not known"))]
+    parts = [
+        f"CT {columns} × {rows} × {slices}, {spacing} mm",
+        str(result.provenance.get("device", "device not known")),
+    ]
     if isinstance(seconds, Mapping):
         parts.append(f"{sum(seconds.values()):.0f} s")
     notes = len(result.warnings)
@@ -133,7 +138,8 @@ def _key_numbers(nodule: Nodule) -> dict[str, str]:
     instance = "" if nodule.instance_number is None else f", DICOM instance {nodule.instance_number}"
     r, a, s = (_number(value, 1) for value in nodule.centre_ras)
     long, short, mean, sphere = (
-        _number(value, 1) for value in (nodule.long_axis, nodule.short_axis, nodule.mean_axis, nodule.equivalent_diameter)
+        _number(value, 1)
+        for value in (nodule.long_axis, nodule.short_axis, nodule.mean_axis, nodule.equivalent_diameter)
     )
     return {
         "Size": f"{nodule.at_least}{long} × {short} mm, mean {mean} mm",

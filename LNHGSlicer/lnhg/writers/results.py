@@ -50,7 +50,9 @@ FILES_FOR_SCENE = {
 _NAMES = sorted({*FILES.values(), *FILES_FOR_SCENE.values()})
 
 
-def save(result: Result, folder: str | Path, *, with_identity: bool = False, for_scene: bool = False) -> dict[str, Path]:
+def save(
+    result: Result, folder: str | Path, *, with_identity: bool = False, for_scene: bool = False
+) -> dict[str, Path]:
     """Write the result files into `folder`; returns name -> path for the names of `FILES` that were written.
 
     They are made in a temporary folder in it, or beside it where it is new, and moved into place at the end: after an
@@ -86,8 +88,8 @@ def save(result: Result, folder: str | Path, *, with_identity: bool = False, for
 def check_folder(folder: Path) -> None:
     """Raise InputError if results cannot be written into `folder`, before a run is made for it; leaves nothing behind.
 
-    A file that this program did not write as part of a result, or that was changed since, is never replaced: where one has
-    the name of a result the folder is refused.
+    A file that this program did not write as part of a result, or that was changed since, is never replaced: where one
+    has the name of a result the folder is refused.
     """
     folder = folder.absolute()
     _check_nothing_foreign(folder)
@@ -102,7 +104,8 @@ def _check_nothing_foreign(folder: Path) -> None:
     foreign = foreign_files(folder, _NAMES)
     if foreign:
         raise InputError(
-            f"{', '.join(foreign)} in {folder} would be replaced, but this program did not write it as a result, or it was "
+            f"{', '.join(foreign)} in {folder} would be replaced, but this program did not write it as a result, or it "
+            f"was "
             "changed since; move it away or choose another folder."
         )
 
@@ -140,7 +143,9 @@ def _write_for_scene(result: Result, folder: Path, with_identity: bool) -> None:
     _write_record(files["record"], run_record(result, "not written: the Slicer module makes its own", with_identity))
 
 
-def _write_volumes(result: Result, files: Mapping[str, Path], write: Callable[[Path, np.ndarray, np.ndarray], None]) -> None:
+def _write_volumes(
+    result: Result, files: Mapping[str, Path], write: Callable[[Path, np.ndarray, np.ndarray], None]
+) -> None:
     write(files["labels"], _small_labels(result), result.ct.ijk_to_ras)
     write(files["heterogeneity"], result.heterogeneity.astype(np.float32, copy=False), result.ct.ijk_to_ras)
 
@@ -175,7 +180,9 @@ def _write_scene(path: Path, result: Result) -> str:
 
 
 def _move_in(made: Path, folder: Path, temporary: Path) -> None:
-    """Move the files of `made` to `folder`, those of an earlier run aside into `temporary`; on an error move them back."""
+    """Move the files of `made` to `folder`, those of an earlier run aside into `temporary`; on an error move them
+    back.
+    """
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         made.rename(folder)

@@ -1,4 +1,6 @@
-"""Finds of any system on whole scans against their nodules: FROC by the rule of LUNA16, centre within the radius."""
+"""Detections of any system on whole scans against their nodules: FROC by the rule of LUNA16, centre within the
+radius.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path
 
 from ..data.scans import read_scan
 from ..errors import InputError
-from .detection_scores import Find, ScanFinds, judge_finds
+from .detection_scores import Detection, ScanDetections, judged_detections
 from .detections import ReferenceNodule, reference_nodules
 from .label_maps import label_files, read_label_map
 from .luna16_files import NODULES, read_annotations
@@ -18,13 +20,15 @@ def read_references(folder: Path) -> dict[str, list[ReferenceNodule]]:
     """The nodules of each scan, by the scan's name; scans without any count too.
 
     Args:
-        folder: the annotations of LUNA16 (`luna16_files`), labelled scans (`data.scans`), or a label map for each scan, named
-            like it.
+        folder: the annotations of LUNA16 (`luna16_files`), labelled scans (`data.scans`), or a label map for each scan,
+            named like it.
 
     Raises InputError for anything else, and where there is no nodule at all.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; finds are held against a folder of label maps or LUNA16's annotations.")
+        raise InputError(
+            f"{folder} is no folder; detections are held against a folder of label maps or LUNA16's annotations."
+        )
     if (folder / NODULES).is_file():
         scans = read_annotations(folder)
     elif labelled := sorted(ct.parent for ct in folder.glob("*/ct.nrrd")):
@@ -38,18 +42,23 @@ def read_references(folder: Path) -> dict[str, list[ReferenceNodule]]:
     return scans
 
 
-def score_finds(finds: Iterable[Find], references: Mapping[str, Sequence[ReferenceNodule]]) -> list[ScanFinds]:
-    """The finds of every scan of the reference, judged.
+def score_detections(
+    detections: Iterable[Detection], references: Mapping[str, Sequence[ReferenceNodule]]
+) -> list[ScanDetections]:
+    """The detections of every scan of the reference, judged.
 
-    Raises InputError for a find in a scan that is not among them, or with a score below 0 (0 stands for not found).
+    Raises InputError for a detection in a scan that is not among them, or with a score below 0 (0 stands for not
+    found).
     """
-    by_scan: dict[str, list[Find]] = defaultdict(list)
-    for find in finds:
-        if find.score < 0:
-            raise InputError(f"A find in {find.scan} has the score {find.score:g}; give scores of 0 and more.")
-        by_scan[find.scan].append(find)
+    by_scan: dict[str, list[Detection]] = defaultdict(list)
+    for detection in detections:
+        if detection.score < 0:
+            raise InputError(
+                f"A detection in {detection.scan} has the score {detection.score:g}; give scores of 0 and more."
+            )
+        by_scan[detection.scan].append(detection)
     unknown = sorted(by_scan.keys() - references.keys())
     if unknown:
         named = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         raise InputError(f"There is no reference for {named}; name the scans of both alike, or leave these finds out.")
-    return [judge_finds(by_scan[name], nodules) for name, nodules in references.items()]
+    return [judged_detections(by_scan[name], nodules) for name, nodules in references.items()]
