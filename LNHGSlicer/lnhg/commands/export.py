@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from .common import add_command
 
-_NNUNET = """then, in an environment of its own with nnunetv2, where nnUNet_raw, nnUNet_preprocessed, nnUNet_results are set:
+_NNUNET = """then, in an environment of its own with nnunetv2, with nnUNet_raw, nnUNet_preprocessed, nnUNet_results:
   nnUNetv2_plan_and_preprocess -d 501 -c 2d --verify_dataset_integrity
   cp $nnUNet_raw/Dataset501_LungNodules/splits_final.json $nnUNet_preprocessed/Dataset501_LungNodules
   nnUNetv2_train 501 2d 0 -device cpu
