@@ -42,7 +42,7 @@ def decoy(
 def plain_tissue(
     training_scan: TrainingScan, data: DetectorData, size: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A stack of a host at a random place, and its masks; doubtful places are not shown."""
+    """A stack of a training scan at a random place, and its masks; doubtful places are not shown."""
     for _ in range(50):
         place = training_scan.places[generator.integers(len(training_scan.places))]
         if not doubtful_near(training_scan, place, size):
@@ -53,7 +53,7 @@ def plain_tissue(
 def plain_lung(
     training_scan: TrainingScan, data: DetectorData, weight: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """A stack of a host that shows no nodule and little but air where `weight` is large: a patch of wall would be
+    """A stack of a training scan that shows no nodule and little but air where `weight` is large: a patch of wall would be
     one.
     """
     for _ in range(_TRIES):

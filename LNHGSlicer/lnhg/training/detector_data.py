@@ -151,7 +151,7 @@ def doubtful_near(training_scan: TrainingScan, place: np.ndarray, size: int) -> 
 def scan_stack(
     training_scan: TrainingScan, place: np.ndarray, data: DetectorData, size: int, view: Pose
 ) -> tuple[np.ndarray, np.ndarray]:
-    """HU `[3, size, size]` and masks `[2, 3, size, size]` (nodules, lungs) of a host about a place (slice, y, x)."""
+    """HU `[3, size, size]` and masks `[2, 3, size, size]` (nodules, lungs) of a training scan about a place (slice, y, x)."""
     step = neighbour_step(data, training_scan.slice_mm)
     k, y, x = place
     slices = np.clip([k - step, k, k + step], 0, len(training_scan.hu) - 1)
@@ -172,7 +172,7 @@ def scan_stack(
 def _rounded(
     training_scan: TrainingScan, window: tuple[np.ndarray, slice, slice], rounding: Rounding | None
 ) -> np.ndarray:
-    """The HU of a host in a window, in steps where they are wanted."""
+    """The HU of a training scan in a window, in steps where they are wanted."""
     hu = training_scan.hu[window]
     if rounding is None:
         return hu

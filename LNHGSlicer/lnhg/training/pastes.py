@@ -21,7 +21,7 @@ _LARGE_MM, _MASSES_MM = 15.0, (30.0, 60.0)
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """A stack of a host into which is pasted, in place.
+    """A stack of a training scan into which is pasted, in place.
 
     Attributes:
         hu, nodules, lungs: float32 `[3, y, x]`.

@@ -1,7 +1,7 @@
 """Pasting into slices of whole scans: real nodules from cut-outs, and decoys that look pasted but hold no nodule.
 
 A network can learn the seam of a paste in place of the nodule. So every kind of paste also comes as a decoy: random
-shapes and squares of plain host tissue, and the surroundings of a cut-out without its nodule.
+shapes and squares of plain tissue of a scan, and the surroundings of a cut-out without its nodule.
 
 All images here are stacks of three slices `[3, y, x]` in HU on the detector's grid (see `detector_samples`).
 """
@@ -57,7 +57,7 @@ def cut(
 ) -> Patch:
     """Three planes of a volume, `distance_mm` apart around slice `middle`, sampled to `size` pixels of `pixel_mm`.
 
-    `centre` (row, column; default: the nodule's) falls on the piece's centre. Thin slices are averaged to
+    `centre` (row, column; default: the nodule's) falls on the centre of the patch. Thin slices are averaged to
     `thickness_mm`. In the slice the volume is mirrored at its border.
     """
     planes = _plane_weights(volume, middle, distance_mm, thickness_mm)
@@ -73,7 +73,7 @@ def cut(
 
 
 def middle_one(patch: Patch) -> Patch:
-    """The piece with the nodule in its middle alone, without the copies of it that mirroring at the border makes."""
+    """The patch with the nodule in its middle alone, without the copies of it that mirroring at the border makes."""
     labels, count = ndimage.label(patch.nodule > 0, np.ones((3, 3, 3)))
     middle = (patch.nodule.shape[-1] - 1) / 2
     away = [np.hypot(*(np.argwhere(labels == number)[:, 1:] - middle).T).min() for number in range(1, count + 1)]
@@ -180,7 +180,7 @@ def noise_level(hu: np.ndarray) -> float:
 
 
 def match_noise(hu: np.ndarray, training_scan: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A piece with as much noise as its host where it has less; a noisier piece is smoothed a little."""
+    """A patch with as much noise as what surrounds it where it has less; a noisier one is smoothed a little."""
     own, wanted = noise_level(hu), noise_level(training_scan)
     if own < wanted:
         return hu + generator.standard_normal(hu.shape, np.float32) * np.float32(np.sqrt(wanted**2 - own**2))

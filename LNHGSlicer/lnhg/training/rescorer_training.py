@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -148,11 +149,15 @@ def _candidates(path: Path, data: Path, detector: Detector, grid: NetworkGrid, p
     if not path.is_file():
         found = read_candidates(data, detector, grid, patients)
         plain = [
-            {**asdict(sample), "piece": {**vars(sample.patch), "hu": torch.from_numpy(sample.patch.hu.copy())}}
+            {**asdict(sample), "patch": {**vars(sample.patch), "hu": torch.from_numpy(sample.patch.hu.copy())}}
             for sample in found
         ]
         write_checkpoint(path, {"samples": plain})
-    return [
-        CandidateSample(**{**sample, "piece": Surroundings(**{**sample["piece"], "hu": sample["piece"]["hu"].numpy()})})
-        for sample in read_checkpoint(path)["samples"]
-    ]
+    return [_sample(**stored) for stored in read_checkpoint(path)["samples"]]
+
+
+def _sample(patch: dict[str, Any] | None = None, piece: dict[str, Any] | None = None, **others: Any) -> CandidateSample:
+    """A sample as it was kept; before, the patch was named `piece`."""
+    kept = patch or piece
+    assert kept is not None
+    return CandidateSample(patch=Surroundings(**{**kept, "hu": kept["hu"].numpy()}), **others)
