@@ -53,8 +53,8 @@ def plain_tissue(
 def plain_lung(
     training_scan: TrainingScan, data: DetectorData, weight: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """A stack of a training scan that shows no nodule and little but air where `weight` is large: a patch of wall would be
-    one.
+    """A stack of a training scan that shows no nodule and little but air where `weight` is large: a patch of wall would
+    be one.
     """
     for _ in range(_TRIES):
         patch, masks = plain_tissue(training_scan, data, weight.shape[-1], generator)

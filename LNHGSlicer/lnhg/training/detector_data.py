@@ -151,7 +151,9 @@ def doubtful_near(training_scan: TrainingScan, place: np.ndarray, size: int) -> 
 def scan_stack(
     training_scan: TrainingScan, place: np.ndarray, data: DetectorData, size: int, view: Pose
 ) -> tuple[np.ndarray, np.ndarray]:
-    """HU `[3, size, size]` and masks `[2, 3, size, size]` (nodules, lungs) of a training scan about a place (slice, y, x)."""
+    """HU `[3, size, size]` and masks `[2, 3, size, size]` (nodules, lungs) of a training scan about a place (slice, y,
+    x).
+    """
     step = neighbour_step(data, training_scan.slice_mm)
     k, y, x = place
     slices = np.clip([k - step, k, k + step], 0, len(training_scan.hu) - 1)
