@@ -50,6 +50,7 @@ def started(monkeypatch):
     monkeypatch.setattr(SampleDataLogic, "sources", [], raising=False)
     connected = {}
     monkeypatch.setattr(slicer.app, "connect", connected.__setitem__)
+    monkeypatch.setattr(slicer.app, "layoutManager", lambda: None, raising=False)
     monkeypatch.setattr(importlib.import_module("LNHGSlicerLib.scene.sample_data"), "SHAPE", SMALL)
     with headless_host():
         importlib.import_module("LNHGSlicer").LNHGSlicer(SimpleNamespace())
