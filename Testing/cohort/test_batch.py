@@ -466,6 +466,7 @@ def test_the_names_of_all_files_of_a_scan_are_left_out(tmp_path):
 @pytest.mark.slow
 def test_nobody_without_its_certificate_can_talk_to_the_workers_of_this_machine(monkeypatch):
     psutil = pytest.importorskip("psutil")
+    before = {c.laddr for c in psutil.Process().net_connections("tcp")}  # of clusters of other tests
     with batch.local_client(1) as client:
         address = client.scheduler.address
         assert address.startswith("tls://127.0.0.1")
@@ -473,6 +474,7 @@ def test_nobody_without_its_certificate_can_talk_to_the_workers_of_this_machine(
             distributed.Client(address.replace("tls://", "tcp://"), timeout=3)
         pids = [os.getpid(), *client.run(os.getpid).values()]
         ports = {c.laddr for pid in pids for c in psutil.Process(pid).net_connections("tcp") if c.status == "LISTEN"}
+        ports -= before
         assert {place.ip for place in ports} == {"127.0.0.1"}
         for place in ports:
             assert not answers_plainly(place.port), f"port {place.port} answers without a certificate"

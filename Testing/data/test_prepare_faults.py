@@ -127,7 +127,7 @@ def test_a_manifest_for_which_there_is_no_room_is_a_sentence(tmp_path: Path, mon
     def full(path: Path, content: str) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(prepare_module, "write_whole", full)
+    monkeypatch.setattr(prepare_module, "write_atomic", full)
     source = write_pairs(tmp_path / "pairs", "a")
     assert main(["prepare", str(source), "--output", str(tmp_path / "cache"), "--processes", "1"]) == 2
     assert "manifest.json cannot be written" in capsys.readouterr().err
@@ -140,7 +140,7 @@ def test_a_file_of_the_cache_is_never_seen_half_written(tmp_path: Path, monkeypa
     def killed(path: Path, content: bytes) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache_module, "write_whole", killed)
+    monkeypatch.setattr(cache_module, "write_atomic", killed)
     with pytest.raises(KeyboardInterrupt):
         write_scan(tmp_path / "p.h5", a_scan(), "second")
     record = read_record(tmp_path / "p.h5")
@@ -193,8 +193,8 @@ def test_a_second_preparation_into_one_cache_is_refused(tmp_path: Path, capsys) 
     source = write_pairs(tmp_path / "pairs", "a")
     with locked(tmp_path / "cache", "preparation"):
         assert main(["prepare", str(source), "--output", str(tmp_path / "cache"), "--processes", "1"]) == 2
+        assert files_below(tmp_path / "cache") == {".lnhg-lock"}
     assert "Another preparation works in cache just now" in capsys.readouterr().err
-    assert files_below(tmp_path / "cache") == {".lnhg-lock"}
 
 
 # ---------------------------------------------------------------- tables and outlines

@@ -367,7 +367,7 @@ def test_run_everywhere_the_scans_rule_calls_it_unconfirmed(plain):
 
 
 def test_a_find_that_the_generator_does_not_see_is_marked_detector_only():
-    result = segment(CT_AXIAL, Options(anywhere=True, generator_threshold=5.0), models=standin_models())
+    result = segment(CT_AXIAL, Options(anywhere=True, generator_threshold=1.0), models=standin_models())
     assert [nodule.status for nodule in result.nodules] == [DETECTOR_ONLY] * 2
     assert dice(result.labels == 1, ball(*BRIGHT[:2])) > 0.8
 

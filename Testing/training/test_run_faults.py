@@ -70,8 +70,9 @@ def test_a_second_run_in_one_folder_is_refused(tmp_path: Path, capsys, monkeypat
     monkeypatch.setattr("lnhg.training.rescorer_training.train_rescorer", lambda *_, **__: pytest.fail("it ran"))
     with locked(tmp_path / "run", "training"):
         assert main(["train", network, "--data", str(tmp_path), "--output", str(tmp_path / "run")]) == 2
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [".lnhg-lock"]
     assert "Another training works in run just now" in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lnhg-lock"]
+    assert not (tmp_path / "run").exists(), "nothing was made in it"
 
 
 def test_further_processes_of_one_run_share_its_folder(tmp_path: Path, monkeypatch) -> None:
