@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -20,6 +19,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from lnhg.core.seal import digest_of_file
 from lnhg.errors import LNHGError
 
 _LIST = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
@@ -164,7 +164,7 @@ def verify(folder: Path) -> dict[str, str]:
         outside = {name for name in sums if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute()}
         inside = {name: digest for name, digest in sums.items() if name not in outside}
         wrong = sorted(
-            unlisted | outside | {name for name, digest in inside.items() if _sha256(folder / name) != digest}
+            unlisted | outside | {name for name, digest in inside.items() if digest_of_file(folder / name) != digest}
         )
     except (OSError, ValueError) as error:
         raise LNHGError(
@@ -284,14 +284,6 @@ def _said_in_a_sentence() -> Iterator[None]:
                 kind=type(error).__name__, error=error
             )
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 24):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def _numbers(version: str) -> tuple[int, ...]:
