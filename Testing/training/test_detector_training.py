@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from detector_data import a_short_training, losses_of, some_data
-from lnhg.errors import InputError
+from lnhg.errors import InputError, LNHGError
 from lnhg.networks.detector import DetectorArchitecture, FindsInArrays, NoduleDetector, build_detector
 from lnhg.networks.weights import load_weights
 from lnhg.training import detector_training
@@ -55,6 +56,35 @@ def test_training_that_was_cut_off_goes_on_as_if_nothing_had_happened(
     train_on(a_short_training(), tmp_path / "cut", data)
     assert losses_of(tmp_path / "cut") == losses_of(tmp_path / "straight")
     assert [row["phase"] for row in losses_of(tmp_path / "cut")] == ["1", "1", "1", "2", "2"]
+
+
+def test_a_training_that_starts_from_another_mines_first_and_learns_at_the_lower_rate(
+    data: DetectorData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = train_on(a_short_training(), tmp_path / "before", data, command="lnhg train detector --output before")
+    mined_with = []
+
+    def noted(detector: FindsInArrays, data: DetectorData) -> dict[str, np.ndarray]:
+        mined_with.append({name: value.clone() for name, value in detector.state_dict().items()})
+        return mine(detector, data)
+
+    monkeypatch.setattr(detector_training, "mine", noted)
+    config = replace(a_short_training(), start=tmp_path / "before" / "phase-2.pt")
+    train_on(config, tmp_path / "after", data, command="lnhg train detector --output after")
+
+    assert all(torch.equal(mined_with[0][name], value) for name, value in before.state_dict().items())
+    rates = [[float(row["rate"]) for row in losses_of(tmp_path / folder)] for folder in ("before", "after")]
+    assert rates[1][0] == pytest.approx(rates[0][0] * config.later_rate, rel=1e-4)
+    record = read_checkpoint(tmp_path / "after" / "phase-2.pt")["record"]
+    assert record["commands"] == ["lnhg train detector --output before", "lnhg train detector --output after"]
+    assert record["start"] == "phase-2.pt"
+
+
+def test_a_training_does_not_start_from_a_checkpoint_of_another_network(data: DetectorData, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "other.pt", {"model": {"weight": torch.zeros(2)}})
+    config = replace(a_short_training(), start=tmp_path / "other.pt")
+    with pytest.raises(LNHGError, match=r"other\.pt holds no detector of this architecture; start from another"):
+        DetectorTraining(config, tmp_path / "run", data)
 
 
 def test_a_training_in_bf16_learns_and_its_weights_stay_float32(data: DetectorData, tmp_path: Path) -> None:

@@ -32,7 +32,18 @@ _OF_GENERATOR = (
     "vgg",
     "set",
 )
-_OF_DETECTOR = ("preset", "random-seed", "minutes", "features", "fold", "precision", "device", "threads", "set")
+_OF_DETECTOR = (
+    "preset",
+    "random-seed",
+    "minutes",
+    "features",
+    "start",
+    "fold",
+    "precision",
+    "device",
+    "threads",
+    "set",
+)
 
 
 def add(commands: Any) -> None:
@@ -92,6 +103,7 @@ def add(commands: Any) -> None:
         help="of each phase of the patches preset (default: 45 30); mining lies between",
     )
     detector.add_argument("--features", type=Path, help="ImageNet features of MobileNetV2, safetensors")
+    detector.add_argument("--start", type=Path, help="phase-N.pt of another run to go on from")
     detector.add_argument("--random-seed", type=int, default=1, help="of the start and the samples (default: 1)")
     detector.add_argument(
         "--fold",
@@ -209,6 +221,7 @@ def _train_detector(arguments: argparse.Namespace) -> None:
     config = replace(
         config,
         seed=arguments.random_seed,
+        start=arguments.start,
         precision=arguments.precision,
         sampling=with_values(config.sampling, arguments.set),
     )

@@ -28,6 +28,8 @@ class DetectorConfig:
         later_rate: factor on `rate` in phases after the first.
         seed: of the network's start and the samples.
         features: safetensors with ImageNet features for the backbone's start, or None.
+        start: weights of another run (`phase-N.pt`) to go on from, or None; then the first phase is as a later one,
+            at the lower rate and after mining.
         patience: phases without a better FROC on the `select` patients after which the training stops early.
         checkpoint_seconds: time between checkpoints.
         precision: `float32`, `bf16` or `fp16`, in which the network computes; weights and optimiser stay float32.
@@ -47,6 +49,7 @@ class DetectorConfig:
     later_rate: float = 0.5
     seed: int = 1
     features: Path | None = None
+    start: Path | None = None
     patience: int = 2
     checkpoint_seconds: float = 120.0
     precision: str = "float32"

@@ -111,6 +111,7 @@ class DetectorTraining:
         self.detector = build_detector(config.architecture)
         if config.features is not None:
             load_imagenet_features(self.detector, config.features)
+        before = self._started() if config.start is not None else {}
         self.detector.to(self.processes.device)
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimiser]
         optimiser = kind(self.detector.parameters(), lr=config.rate, weight_decay=config.weight_decay)
@@ -118,7 +119,7 @@ class DetectorTraining:
         self._state = self._restored()
         record = record_of(command, data.patients, (training_scan.name for training_scan in data.training_scans))
         check_same_patients(folder, self._state.record, record)
-        self._state.record = continued(self._state.record, record)
+        self._state.record = continued(self._state.record or before, record)
         self.processes.check_same_step(self._state.step)
         if self.processes.first:
             drop_rows_after(folder / LOG, self._state.step)
@@ -129,12 +130,17 @@ class DetectorTraining:
         """
         with self._monitor() as monitor:
             while self._state.phase < len(self.config.work) and not self._stopped():
-                if self._state.phase > 0 and self._state.mined is None:
+                if self._learned and self._state.mined is None:
                     self._state.mined = self.processes.from_first(lambda: mine(self.detector, self.data))
                     self._save()
                 self._train_phase(monitor)
                 self._end_phase(validate, monitor)
         self.detector.eval()
+
+    @property
+    def _learned(self) -> bool:
+        """Whether the network has learned in an earlier phase, or in the run that this one starts from."""
+        return self._state.phase > 0 or self.config.start is not None
 
     def _stopped(self) -> bool:
         state = self._state
@@ -177,7 +183,7 @@ class DetectorTraining:
         config = self.config
         if config.optimiser == "adam":
             return config.rate
-        top = config.rate * (config.later_rate if self._state.phase > 0 else 1.0)
+        top = config.rate * (config.later_rate if self._learned else 1.0)
         rise = min(1.0, (self._state.phase_step + 1) / config.warm_up)
         return float(top * rise * (0.01 + 0.99 * (1 + np.cos(np.pi * done)) / 2))
 
@@ -249,6 +255,7 @@ class DetectorTraining:
     def _weights(self, sensitivity: Mapping[float, float]) -> dict[str, Any]:
         """The network, and how it was made; `sensitivity` is that of these very weights, where it was measured."""
         config, state = self.config, self._state
+        began_from = config.start or config.features
         made = {
             "steps_by_phase": [*state.steps_by_phase, *([state.phase_step] if state.phase_step else [])],
             "batch": config.batch,
@@ -256,7 +263,7 @@ class DetectorTraining:
             "optimiser": config.optimiser,
             "learning_rate": config.rate,
             "seed": config.seed,
-            "start": config.features.name if config.features else None,
+            "start": began_from.name if began_from else None,
             "select_sensitivity": {f"{rate:g}": float(value) for rate, value in sensitivity.items()},
         }
         return {
@@ -265,6 +272,18 @@ class DetectorTraining:
             "model": self.detector.state_dict(),
             "record": {**state.record, **made},
         }
+
+    def _started(self) -> dict[str, Any]:
+        """Take the weights that the run starts from; what is told of them."""
+        assert self.config.start is not None
+        saved = read_checkpoint(self.config.start)
+        try:
+            self.detector.load_state_dict(saved["model"])
+        except (KeyError, RuntimeError) as error:
+            raise LNHGError(
+                f"{self.config.start.name} holds no detector of this architecture; start from another checkpoint."
+            ) from error
+        return saved.get("record", {})
 
     def _save(self) -> None:
         if not self.processes.first:
