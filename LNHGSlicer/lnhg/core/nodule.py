@@ -28,6 +28,29 @@ class HeterogeneityFigures:
     strong_share: float = field(metadata={"header": "share above 0.5", "unit": ""})
 
 
+@dataclass(frozen=True)
+class ComponentVolumes:
+    """Volumes of what a nodule consists of, mm3, by the rules of `lnhg.stages.components`; together the nodule's.
+
+    Attributes:
+        solid: above -300 HU, without calcium and fat.
+        ground_glass: between solid tissue and air.
+        air: cavities and bronchograms, below -850 HU.
+        calcium: above 200 HU.
+        fat: from -120 to -40 HU.
+    """
+
+    solid: float = field(metadata={"header": "solid", "unit": "mm3"})
+    ground_glass: float = field(metadata={"header": "ground glass", "unit": "mm3"})
+    air: float = field(metadata={"header": "air", "unit": "mm3"})
+    calcium: float = field(metadata={"header": "calcium", "unit": "mm3"})
+    fat: float = field(metadata={"header": "fat", "unit": "mm3"})
+
+
+#: Of tables of versions that did not measure them.
+_NO_VOLUMES = ComponentVolumes(*[math.nan] * 5)
+
+
 def _column(header: str, unit: str = "", **more: Any) -> dict[str, Any]:
     return {"header": header, "unit": unit, **more}
 
@@ -58,7 +81,7 @@ class Nodule:
             `calcified` if at least half of the core is above 200 HU; else `solid` if at least 60% is above -300 HU,
             `ground glass` if under 10% is, `part-solid` between.
         solid_diameter: mean axis of the solid part: of the whole nodule if solid or calcified, 0 if ground glass,
-            of the largest component above -300 HU if part-solid.
+            of the largest connected piece of the solid part (`components.solid_part`) if part-solid.
         lung_rads: size class of `lung_rads_class`.
         fleischner: size class of `fleischner_class`.
         touches_pleura: whether tissue (above -500 HU) outside the lungs (chest wall, diaphragm, mediastinum) lies
@@ -70,6 +93,8 @@ class Nodule:
         cut: whether the outline ends where the nodule does not, so that sizes are lower bounds and the classes say `or
             higher`: it is 60 mm wide, as far as the method outlines, or ends at the limit of what was searched for it,
             at the border of the CT, or in the middle of tissue. None in tables of versions that did not tell.
+        components: volumes of solid tissue, ground glass, air, calcium and fat; NaN in tables of versions that did not
+            measure them.
     """
 
     id: int = field(metadata=_column("id"))
@@ -104,6 +129,9 @@ class Nodule:
     raw_core: HeterogeneityFigures = field(metadata=_column("raw CT, core", "HU", columns=HeterogeneityFigures))
     raw_rim: HeterogeneityFigures = field(metadata=_column("raw CT, rim", "HU", columns=HeterogeneityFigures))
     cut: bool | None = field(default=None, metadata=_column("cut, sizes are lower bounds"))
+    components: ComponentVolumes = field(
+        default=_NO_VOLUMES, metadata=_column("volume of components", columns=ComponentVolumes)
+    )
 
     @property
     def at_least(self) -> str:

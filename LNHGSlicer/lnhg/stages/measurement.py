@@ -18,11 +18,12 @@ from ..core.boxes import grown_box, label_boxes
 from ..core.ct import CT
 from ..core.geometry import equivalent_diameter, slice_axes
 from ..core.nodule import Nodule
+from .components import SOLID_HU, component_volumes, components, largest_part, solid_part
 from .heterogeneity import Indexed, figures, raw_ct_figures, reach, rim_mask
 from .lungs import LEFT, RIGHT, UNSIDED
 
-# HU above which a voxel counts as solid, below which as (nearly) aerated, and above which as calcified.
-_SOLID_HU, _AERATED_HU, _CALCIFIED_HU = -300, -600, 200
+# HU below which a voxel counts as (nearly) aerated, and above which as calcified.
+_AERATED_HU, _CALCIFIED_HU = -600, 200
 # The type is judged on the core, without this outer layer, mm: partial volume makes every edge look like ground glass.
 _TYPE_RIM_MM = 1.0
 _TYPE_CORE_VOXELS = 5
@@ -154,12 +155,13 @@ class _Part:
         return {
             "hu_mean": float(hu.mean()),
             "hu_deviation": float(hu.std()),
-            "share_solid": float((hu > _SOLID_HU).mean()),
+            "share_solid": float((hu > SOLID_HU).mean()),
             "share_aerated": float((hu < _AERATED_HU).mean()),
             "type": kind,
             "solid_diameter": solid,
             "lung_rads": _or_higher(lung_rads_class(kind, diameter, solid), ended, ("1", "4B")),
             "fleischner": _or_higher(fleischner_class(kind, diameter, solid), ended, _HIGHEST_FLEISCHNER),
+            "components": component_volumes(components(self.hu, self.mask, self.ct.spacing), self.ct.voxel_volume),
         }
 
     def neighbours(self, with_lungs: bool) -> dict[str, Any]:
@@ -189,9 +191,8 @@ class _Part:
     def _solid_diameter(self, kind: str, diameter: float) -> float:
         if kind != "part-solid":
             return 0.0 if kind == "ground glass" else diameter
-        parts, _ = ndimage.label(self.mask & (self.hu > _SOLID_HU))
-        largest = parts == np.argmax(np.bincount(parts[parts > 0]))
-        return float(np.mean(self._axes(largest)))
+        largest = largest_part(solid_part(self.hu, self.mask, self.ct.spacing))
+        return float(np.mean(self._axes(largest))) if largest.any() else 0.0
 
     def _side(self) -> str:
         sides = self.lungs[self.mask]
@@ -269,7 +270,7 @@ def nodule_type(core_hu: np.ndarray) -> str:
     """`calcified`, `solid`, `part-solid` or `ground glass`: the rule in `Nodule`, from the HU of the core's voxels."""
     if (core_hu > _CALCIFIED_HU).mean() >= _CALCIFIED_SHARE:
         return "calcified"
-    solid = (core_hu > _SOLID_HU).mean()
+    solid = (core_hu > SOLID_HU).mean()
     return "solid" if solid >= _SOLID_SHARE else "part-solid" if solid >= _GROUND_GLASS_SHARE else "ground glass"
 
 
