@@ -80,3 +80,16 @@ def bootstrap(groups: int, statistic: Callable[[np.ndarray], np.ndarray], count:
     low, high = np.nanpercentile(samples, (2.5, 97.5), axis=0)
     whole = statistic(np.arange(groups))
     return [Interval(float(a), float(b), float(c)) for a, b, c in zip(whole, low, high, strict=True)]
+
+
+def poisson_rate(count: int, units: int) -> Interval:
+    """Events a unit (false nodules a scan), and the exact 95% interval of a Poisson count (Garwood, 1936)."""
+    low = float(stats.chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
+    high = float(stats.chi2.ppf(0.975, 2 * count + 2)) / 2
+    return Interval(count / units, low / units, high / units)
+
+
+def wilson_share(count: int, of: int) -> Interval:
+    """A share of `of` (1 or more) and Wilson's 95% interval."""
+    interval = stats.binomtest(count, of).proportion_ci(method="wilson")
+    return Interval(count / of, float(interval.low), float(interval.high))

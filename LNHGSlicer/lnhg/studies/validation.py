@@ -18,8 +18,9 @@ from ..data.splits import list_of
 from ..data.training_data import cubes_in
 from ..errors import InputError
 from ..evaluation.froc import RATES, Again, as_detected, cutout_score, scan_detections, sensitivity_at
-from ..evaluation.measures import dice, match_nodules
+from ..evaluation.measures import dice
 from ..evaluation.seeded import seeded
+from ..evaluation.statistics import wilson_share
 from ..networks.models import Models, load_models
 from ..networks.rescoring import apply_rescorer, rescore
 from ..pipeline import segment
@@ -28,7 +29,8 @@ from ..training.candidate_samples import whole
 from ..training.detector_data import DetectorData, read_detector_data
 from .groups import SIZES, TEXTURES
 from .pasted_nodules import decoy_rate, detected_of_pasted
-from .validate_sources import cancer_table, cube_table
+from .validate_cubes import cube_table
+from .whole_scans import ScanOutcome, cancer_table, outcome_of, reader_table, summary
 
 
 def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[str], str] = list_of) -> str:
@@ -46,7 +48,8 @@ def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[
         raise InputError(f"{data} holds no nodules or scans of the {patients} patients; give the development data.")
     scans = [read_scan(folder) for folder in folders]
     cubes = [cube for cube in cubes_in(data) if listed(cube.patient) == patients]
-    cancers = [read_scan(folder) for folder in _folders(data / "qin_scans")]
+    outcomes = [outcome_of(scan, models, listed(scan.patient)) for scan in scans]
+    cancers = [_outcome(folder, models, listed) for folder in _folders(data / "qin_scans")]
     held_out = [scan for scan in scans if listed(scan.patient) != "train"]
     return "\n".join(
         [
@@ -56,14 +59,19 @@ def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[
             "",
             *_detection_tables(models, cutouts, held_out),
             *_insertions(models, _of_readers(read_detector_data(data, grid, architecture, patients, listed))),
-            *_scan_table(models, scans, listed),
-            "",
+            *reader_table(outcomes),
             *_box_table(models, [read_boxed_scan(folder) for folder in _folders(data / "lung_pet_ct_dx")]),
             "",
             *(cube_table(models, cubes) if cubes else ()),
-            *(cancer_table(models, cancers, listed) if cancers else ()),
+            *(cancer_table(cancers) if cancers else ()),
+            *summary([*outcomes, *cancers]),
         ]
     )
+
+
+def _outcome(folder: Path, models: Models, listed: Callable[[str], str]) -> ScanOutcome:
+    scan = read_scan(folder)  # one at a time in memory
+    return outcome_of(scan, models, listed(scan.patient))
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -132,7 +140,20 @@ def _detection_table(
     for rate in RATES:
         count = round(on_scans[rate] * len(real))
         yield f"| {rate:g} | {found[rate]:.3f} of {len(scores)} | {count} of {len(real)} |"
-    yield ""
+    threshold = models.threshold("detector", None)
+    kept = [score >= threshold for score in scores]
+    at = wilson_share(sum(kept), len(kept))
+    yield (
+        f"\nAt the default score of {threshold:g}: {sum(kept)} of {len(kept)} nodules in their own surroundings, "
+        f"{at.value:.2f} ({at.low:.2f} to {at.high:.2f}); "
+        + "; ".join(_at_default(cutouts, kept, *group) for group in TEXTURES)
+        + ".\n"
+    )
+
+
+def _at_default(cutouts: Sequence[Cutout], kept: Sequence[bool], name: str, low: float, high: float) -> str:
+    of_group = [k for cutout, k in zip(cutouts, kept, strict=True) if low <= cutout.ratings["texture"] < high]
+    return f"{name} {sum(of_group)} of {len(of_group)}"
 
 
 def _of_readers(data: DetectorData) -> DetectorData:
@@ -158,34 +179,6 @@ def _insertions(models: Models, data: DetectorData) -> Iterable[str]:
         f"Pasted into slices of {names}, at a score of {threshold:g}: {found} of {inserted} sections of nodules found; "
         f"{decoys:.0f}% of 100 pieces of plain tissue in the shape of one fire.\n"
     )
-
-
-def _scan_table(models: Models, scans: Sequence[LabelledScan], listed: Callable[[str], str]) -> Iterable[str]:
-    """The whole way on each scan with the default options."""
-    yield "Whole scans, default options; reference: nodules of three or more readers; Dice and volume outside:\n"
-    yield "| scan | list | reference nodule: label, status, Dice, outside | other confirmed | detector only |"
-    yield "|---|---|---|---|---|"
-    for scan in scans:
-        yield _scan_row(scan, models, listed(scan.patient))
-
-
-def _scan_row(scan: LabelledScan, models: Models, patients: str) -> str:
-    result = segment(scan.ct, models=models)
-    matches = match_nodules(scan.reference, result.labels)
-    statuses = {nodule.id: nodule.status for nodule in result.nodules}
-    texts = [
-        f"{match.reference}: {match.label}, {statuses[match.label]}, {match.dice:.2f}, "
-        f"{_share_outside(scan.reference == match.reference, result.labels == match.label):.2f}"
-        if match.label
-        else f"{match.reference}: missed"
-        for match in matches
-    ]
-    matched = {match.label for match in matches}
-    unsure = {label for label in statuses if scan.doubtful[result.labels == label].any()}
-    others = {label for label in statuses if label not in matched | unsure}
-    confirmed = sum(statuses[label] == CONFIRMED for label in others)
-    cells = (scan.patient, patients, "; ".join(texts) or "none", confirmed, len(others) - confirmed)
-    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def _box_table(models: Models, scans: Sequence[BoxedScan]) -> Iterable[str]:
