@@ -1,0 +1,145 @@
+"""Fleischner 2017: every bound from both sides, single and multiple, low and high risk."""
+
+from __future__ import annotations
+
+import pytest
+
+from category_cases import answers, ground_glass, part_solid, solid
+from lnhg.categories.category import NOT_FOR_THIS
+from lnhg.categories.facts import CALCIFIED, Facts
+from lnhg.categories.fleischner import fleischner
+from lnhg.core.answers import Answers
+
+NONE, OPTIONAL = "no routine follow-up", "optional CT at 12 months"
+CONSIDER = "consider CT at 3 months, PET/CT or tissue sampling"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(
+    ("mm", "span"),
+    [
+        (3.0, "under 6 mm"),
+        (5.4, "under 6 mm"),
+        (5.49, "under 6 mm"),
+        (5.5, "6 to 8 mm"),
+        (6.0, "6 to 8 mm"),
+        (8.0, "6 to 8 mm"),
+        (8.49, "6 to 8 mm"),
+        (8.5, "over 8 mm"),
+        (30.0, "over 8 mm"),
+    ],
+)
+def test_solid_nodules_are_parted_at_whole_millimetres(count: int, mm: float, span: str) -> None:
+    number = "single" if count == 1 else "multiple"
+    assert fleischner(solid(mm, count=count), Answers()).value == f"solid, {number}, {span}"
+
+
+@pytest.mark.parametrize(
+    ("count", "mm", "risk", "step"),
+    [
+        (1, 5.0, "low", NONE),
+        (1, 5.0, "high", OPTIONAL),
+        (1, 7.0, "low", "CT at 6 to 12 months, then consider CT at 18 to 24 months"),
+        (1, 7.0, "high", "CT at 6 to 12 months, then CT at 18 to 24 months"),
+        (1, 9.0, "low", CONSIDER),
+        (1, 9.0, "high", CONSIDER),
+        (2, 5.0, "low", NONE),
+        (2, 5.0, "high", OPTIONAL),
+        (2, 7.0, "low", "CT at 3 to 6 months, then consider CT at 18 to 24 months"),
+        (2, 7.0, "high", "CT at 3 to 6 months, then CT at 18 to 24 months"),
+        (2, 9.0, "low", "CT at 3 to 6 months, then consider CT at 18 to 24 months"),
+        (2, 9.0, "high", "CT at 3 to 6 months, then CT at 18 to 24 months"),
+    ],
+)
+def test_what_is_proposed_of_solid_nodules(count: int, mm: float, risk: str, step: str) -> None:
+    assert fleischner(solid(mm, count=count), answers(risk=risk)).ruling.next_step == step
+
+
+@pytest.mark.parametrize(
+    ("count", "mm", "span", "step"),
+    [
+        (1, 5.4, "under 6 mm", NONE),
+        (1, 5.5, "6 mm or more", "CT at 6 to 12 months, then, if it persists, every 2 years until 5 years"),
+        (1, 40.0, "6 mm or more", "CT at 6 to 12 months, then, if it persists, every 2 years until 5 years"),
+        (2, 5.4, "under 6 mm", "CT at 3 to 6 months; if stable, consider CT at 2 and 4 years"),
+        (2, 5.5, "6 mm or more", "CT at 3 to 6 months; then by the most suspicious nodule"),
+    ],
+)
+def test_ground_glass_nodules(count: int, mm: float, span: str, step: str) -> None:
+    ruling = fleischner(ground_glass(mm, count=count), Answers()).ruling
+    assert (ruling.value.split(", ", 2)[2], ruling.next_step) == (span, step)
+
+
+@pytest.mark.parametrize(
+    ("count", "mm", "part", "ending", "step"),
+    [
+        (1, 5.4, 4.0, "under 6 mm", NONE),
+        (1, 5.5, 4.0, "solid part under 6 mm", "CT at 3 to 6 months; if unchanged"),
+        (1, 12.0, 5.49, "solid part under 6 mm", "CT at 3 to 6 months; if unchanged"),
+        (1, 12.0, 5.5, "solid part of 6 mm or more", "CT at 3 to 6 months; a solid part of 6 mm or more"),
+        (1, 12.0, 9.0, "solid part of 6 mm or more", "CT at 3 to 6 months; a solid part of 6 mm or more"),
+        (2, 5.4, 4.0, "under 6 mm", "CT at 3 to 6 months; if stable"),
+        (2, 12.0, 4.0, "solid part under 6 mm", "CT at 3 to 6 months; then by the most suspicious"),
+    ],
+)
+def test_part_solid_nodules(count: int, mm: float, part: float, ending: str, step: str) -> None:
+    ruling = fleischner(part_solid(mm, part, count=count), Answers()).ruling
+    assert ruling.value.endswith(ending)
+    assert ruling.next_step.startswith(step)
+
+
+@pytest.mark.parametrize(
+    ("given", "applies"),
+    [
+        ({"age": 34}, False),
+        ({"age": 35}, True),
+        ({"cancer_or_immune": "yes"}, False),
+        ({"cancer_or_immune": "no"}, True),
+        ({"exam": "first screening"}, False),
+        ({"exam": "later screening"}, False),
+        ({"exam": "incidental finding"}, True),
+    ],
+)
+def test_it_is_for_adults_from_35_without_cancer_whose_nodule_was_found_by_chance(given: dict, applies: bool) -> None:
+    assert (fleischner(solid(7.0), answers(**given)).value != NOT_FOR_THIS) == applies
+
+
+def test_without_an_answer_on_risk_both_ways_are_told() -> None:
+    proposal = fleischner(solid(7.0), Answers())
+    assert proposal.ruling.next_step == (
+        "at low risk CT at 6 to 12 months, then consider CT at 18 to 24 months; "
+        "at high risk CT at 6 to 12 months, then CT at 18 to 24 months"
+    )
+    assert "“CT at 6 to 12 months, then CT at 18 to 24 months” if risk: high" in proposal.open
+
+
+@pytest.mark.parametrize(
+    ("given", "value"), [({"benign_pattern": "yes"}, "benign pattern"), ({"benign_shape": "yes"}, "perifissural")]
+)
+def test_benign_nodules_have_no_routine_follow_up(given: dict, value: str) -> None:
+    ruling = fleischner(solid(9.0), answers(**given)).ruling
+    assert (ruling.value, ruling.next_step) == (value, NONE)
+
+
+def test_calcified_nodules_are_judged_by_size_if_the_pattern_is_not_benign() -> None:
+    calcified = Facts(CALCIFIED, 9.0, 10.0, 300.0, 9.0)
+    assert fleischner(calcified, Answers()).value == "benign pattern"
+    assert fleischner(calcified, answers(benign_pattern="no")).value == "solid, single, over 8 mm"
+
+
+@pytest.mark.parametrize(
+    ("mm", "interval", "sentence"),
+    [
+        (5.7, (5.2, 6.2), "solid, single, under 6 mm if the mean diameter is 0.3 mm less"),
+        (8.2, (7.8, 8.6), "solid, single, over 8 mm if the mean diameter is 0.3 mm more"),
+        (7.0, (6.0, 8.0), None),
+    ],
+)
+def test_a_bound_inside_the_interval_is_told(mm, interval, sentence) -> None:
+    proposal = fleischner(solid(mm, mean_diameter_interval=interval), answers(risk="low"))
+    assert proposal.at_boundary == ((sentence,) if sentence else ())
+
+
+def test_a_cut_mass_is_at_least_of_its_class() -> None:
+    assert fleischner(solid(7.0, cut=True), Answers()).value == "solid, single, 6 to 8 mm or higher"
+    assert fleischner(solid(30.0, cut=True), Answers()).value == "solid, single, over 8 mm"

@@ -1,0 +1,255 @@
+"""Lung-RADS v2022: every bound of its table from both sides, and what would change a category."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from category_cases import answers, ground_glass, part_solid, solid
+from lnhg.categories.category import NOT_FOR_THIS
+from lnhg.categories.facts import CALCIFIED, GROWING, STABLE, WITHIN_UNCERTAINTY, Facts
+from lnhg.categories.lung_rads import growth, lung_rads
+from lnhg.core.answers import Answers
+
+
+def value(facts: Facts, given: Answers | None = None) -> str:
+    return lung_rads(facts, given or Answers()).value
+
+
+@pytest.mark.parametrize(
+    ("course", "mm", "category"),
+    [
+        *[
+            ("first seen", mm, c)
+            for mm, c in [(3.0, "2"), (5.9, "2"), (5.94, "2"), (5.95, "3"), (6.0, "3"), (7.9, "3")]
+        ],
+        *[("first seen", mm, c) for mm, c in [(7.94, "3"), (7.95, "4A"), (8.0, "4A"), (14.9, "4A"), (14.94, "4A")]],
+        *[("first seen", mm, c) for mm, c in [(14.95, "4B"), (15.0, "4B"), (59.0, "4B")]],
+        *[("new", mm, c) for mm, c in [(3.0, "2"), (3.9, "2"), (3.94, "2"), (3.95, "3"), (4.0, "3"), (5.9, "3")]],
+        *[("new", mm, c) for mm, c in [(5.94, "3"), (6.0, "4A"), (7.9, "4A"), (7.94, "4A"), (8.0, "4B"), (20.0, "4B")]],
+        *[("growing", mm, c) for mm, c in [(4.0, "4A"), (7.9, "4A"), (7.94, "4A"), (7.95, "4B"), (8.0, "4B")]],
+        *[("slowly growing", mm, c) for mm, c in [(4.0, "4B"), (7.9, "4B"), (8.0, "4B"), (15.0, "4B")]],
+    ],
+)
+def test_solid_nodules_by_size_and_course(course: str, mm: float, category: str) -> None:
+    assert value(solid(mm), answers(course=course)) == category
+
+
+@pytest.mark.parametrize(
+    ("course", "mm", "part", "category"),
+    [
+        *[("first seen", *c) for c in [(5.9, 5.0, "2"), (5.94, 5.9, "2"), (6.0, 1.0, "3"), (6.0, 5.9, "3")]],
+        *[("first seen", *c) for c in [(20.0, 5.94, "3"), (20.0, 5.95, "4A"), (20.0, 6.0, "4A"), (20.0, 7.9, "4A")]],
+        *[("first seen", *c) for c in [(20.0, 7.94, "4A"), (20.0, 7.95, "4B"), (20.0, 8.0, "4B"), (40.0, 15.0, "4B")]],
+        *[("new", *c) for c in [(5.9, 2.0, "3"), (5.9, 3.9, "3"), (6.0, 2.0, "4A"), (6.0, 3.9, "4A")]],
+        *[("new", *c) for c in [(6.0, 3.94, "4A"), (6.0, 4.0, "4B"), (5.9, 4.0, "4B"), (20.0, 9.0, "4B")]],
+        *[("growing", *c) for c in [(5.9, 2.0, "4A"), (12.0, 3.9, "4A"), (12.0, 3.94, "4A"), (12.0, 3.95, "4B")]],
+        *[("growing", *c) for c in [(12.0, 4.0, "4B"), (12.0, 8.0, "4B")]],
+        *[("slowly growing", *c) for c in [(5.9, 2.0, "4B"), (12.0, 3.0, "4B")]],
+    ],
+)
+def test_part_solid_nodules_go_by_their_solid_part(course: str, mm: float, part: float, category: str) -> None:
+    assert value(part_solid(mm, part), answers(course=course)) == category
+
+
+@pytest.mark.parametrize(
+    ("course", "mm", "category"),
+    [
+        *[("first seen", mm, c) for mm, c in [(4.0, "2"), (29.9, "2"), (29.94, "2"), (29.95, "3"), (30.0, "3")]],
+        *[("new", mm, c) for mm, c in [(4.0, "2"), (29.9, "2"), (30.0, "3"), (45.0, "3")]],
+        *[("growing", mm, c) for mm, c in [(8.0, "2"), (29.9, "2"), (30.0, "3")]],
+        *[("stable", mm, c) for mm, c in [(8.0, "2"), (29.9, "2"), (30.0, "2"), (45.0, "2")]],
+        *[("slowly growing", mm, c) for mm, c in [(8.0, "2"), (29.9, "2"), (30.0, "2")]],
+    ],
+)
+def test_ground_glass_nodules(course: str, mm: float, category: str) -> None:
+    assert value(ground_glass(mm), answers(course=course)) == category
+
+
+@pytest.mark.parametrize(
+    ("mm", "course", "category"),
+    [
+        *[(mm, course, "2") for mm in (6.0, 7.9, 8.0, 9.9, 9.94) for course in ("first seen", "new", "stable")],
+        (9.95, "first seen", "4A"),
+        (10.0, "first seen", "4A"),
+        (10.0, "new", "4B"),
+        (7.0, "growing", "4A"),
+        (9.0, "growing", "4B"),
+    ],
+)
+def test_the_juxtapleural_rule_is_for_solid_nodules_under_10_mm_that_do_not_grow(mm, course, category) -> None:
+    assert value(solid(mm), answers(benign_shape="yes", course=course)) == category
+
+
+def test_the_juxtapleural_rule_is_not_for_part_solid_nodules() -> None:
+    assert value(part_solid(9.0, 7.0), answers(benign_shape="yes", course="first seen")) == "4A"
+
+
+@pytest.mark.parametrize(
+    ("airway", "course", "category"),
+    [
+        *[("segmental or more proximal", course, "4A") for course in ("first seen", "new")],
+        *[("segmental or more proximal", course, "4B") for course in ("stable", "growing", "slowly growing")],
+        *[("subsegmental", course, "2") for course in ("first seen", "new", "stable")],
+        ("subsegmental", "growing", "4A"),
+        ("no", "first seen", "3"),
+    ],
+)
+def test_nodules_in_airways(airway: str, course: str, category: str) -> None:
+    assert value(solid(7.0), answers(airway=airway, course=course)) == category
+
+
+@pytest.mark.parametrize(
+    ("cyst", "category"),
+    [
+        ("thin-walled", NOT_FOR_THIS),
+        ("thick-walled", "4A"),
+        ("multilocular", "4A"),
+        ("became multilocular", "4A"),
+        ("thick-walled, cystic part growing", "3"),
+        ("thick-walled, wall or nodule growing", "4B"),
+        ("multilocular, growing or denser", "4B"),
+        ("no", "2"),
+    ],
+)
+def test_atypical_cysts(cyst: str, category: str) -> None:
+    assert value(solid(5.0), answers(cyst=cyst, course="first seen")) == category
+
+
+@pytest.mark.parametrize(
+    ("mm", "before", "previous", "category"),
+    [
+        (7.0, None, "2", "2"),
+        (7.0, 7.0, "3", "2"),
+        (7.9, 7.9, "3", "2"),
+        (8.0, 7.5, "3", "4A"),  # crosses a bound of size without growth by the definition
+        (7.9, 7.0, "3", "2"),
+        (6.0, 5.9, "2", "3"),
+        (9.0, 9.0, "4A", "3"),
+        (8.0, 9.0, "4A", "3"),
+        (15.0, 14.5, "4A", "4B"),
+        (16.0, 16.0, "4B", "4B"),
+    ],
+)
+def test_stable_nodules_step_down_unless_they_crossed_a_bound(mm, before, previous, category) -> None:
+    given = answers(course="stable", previous_lung_rads=previous)
+    assert value(solid(mm, previous_diameter=before), given) == category
+
+
+@pytest.mark.parametrize(
+    ("mm", "suspicious", "category"),
+    [(5.9, "yes", "2"), (6.0, "yes", "4X"), (8.0, "yes", "4X"), (15.0, "yes", "4X"), (6.0, "no", "3")],
+)
+def test_other_suspicious_signs_make_a_3_or_4_a_4x(mm: float, suspicious: str, category: str) -> None:
+    assert value(solid(mm), answers(suspicious=suspicious, course="first seen")) == category
+
+
+def test_fat_or_a_benign_calcification_is_1() -> None:
+    assert value(solid(20.0), answers(benign_pattern="yes")) == "1"
+
+
+def test_a_nodule_calcified_by_hu_is_1_but_says_what_it_is_if_the_pattern_is_not_benign() -> None:
+    calcified = Facts(CALCIFIED, 9.0, 10.0, 300.0, 9.0)
+    proposal = lung_rads(calcified, Answers())
+    assert proposal.value == "1"
+    assert "4A if fat or a benign pattern of calcification: no" in proposal.open
+    assert value(calcified, answers(benign_pattern="no")) == "4A"
+
+
+def test_an_infection_waits_for_another_ct() -> None:
+    assert value(solid(20.0), answers(infection="yes")) == "0"
+
+
+@pytest.mark.parametrize("given", [{"exam": "incidental finding"}, {"symptoms": "yes"}])
+def test_it_is_for_screening_of_persons_without_symptoms(given: dict) -> None:
+    assert value(solid(7.0), answers(**given)) == NOT_FOR_THIS
+
+
+def test_at_a_first_screening_a_nodule_is_first_seen() -> None:
+    proposal = lung_rads(solid(7.0), answers(exam="first screening"))
+    assert proposal.value == "3"
+    assert proposal.ruling.rule == "solid 6 to under 8 mm"
+    assert proposal.ruling.section == "Lung-RADS v2022, table, category 3, solid nodule"
+    assert proposal.ruling.next_step == "CT in 6 months"
+
+
+def test_what_was_not_answered_is_named_with_what_it_would_change() -> None:
+    proposal = lung_rads(solid(7.0), Answers())
+    assert "4A if against earlier CT: new or growing" in proposal.open
+    assert "4X if other suspicious signs: yes" in proposal.open
+    assert "2 if at the pleura or a fissure, smooth, and oval, lentiform or triangular: yes" in proposal.open
+
+
+def test_a_fully_answered_nodule_has_nothing_open() -> None:
+    given = answers(
+        exam="first screening", symptoms="no", infection="no", course="first seen", benign_pattern="no",
+        benign_shape="no", airway="no", cyst="no", suspicious="no",
+    )  # fmt: skip
+    assert lung_rads(solid(7.0), given).text == "3"
+
+
+@pytest.mark.parametrize(
+    ("mm", "interval", "sentence"),
+    [
+        (8.3, (7.7, 8.9), "3 if the mean diameter is 0.4 mm less"),
+        (8.3, (7.9, 8.9), "3 if the mean diameter is 0.4 mm less"),
+        (8.3, (8.0, 8.9), None),
+        (7.7, (7.2, 8.0), "4A if the mean diameter is 0.3 mm more"),
+        (7.7, (7.2, 7.9), None),
+    ],
+)
+def test_a_bound_inside_the_interval_of_the_size_is_told(mm, interval, sentence) -> None:
+    proposal = lung_rads(solid(mm, mean_diameter_interval=interval), answers(course="first seen"))
+    assert proposal.at_boundary == ((sentence,) if sentence else ())
+
+
+def test_of_a_part_solid_nodule_the_interval_of_the_solid_part_counts() -> None:
+    facts = part_solid(12.0, 6.2, solid_diameter_interval=(5.5, 6.9), mean_diameter_interval=(11.0, 13.0))
+    proposal = lung_rads(facts, answers(course="first seen"))
+    assert proposal.at_boundary == ("3 if the diameter of the solid part is 0.3 mm less",)
+
+
+def test_the_size_of_a_cut_mass_is_a_lower_bound() -> None:
+    assert value(solid(12.0, cut=True), answers(course="first seen")) == "4A or higher"
+    assert value(solid(20.0, cut=True), answers(course="first seen")) == "4B"
+    assert value(ground_glass(35.0, cut=True), answers(course="first seen")) == "3"
+    near = lung_rads(solid(8.2, cut=True, mean_diameter_interval=(7.5, 9.0)), answers(course="first seen"))
+    assert near.at_boundary == ()  # it cannot be smaller
+
+
+def test_growth_within_the_uncertainty_is_neither_growth_nor_none() -> None:
+    proposal = lung_rads(solid(7.0, course=WITHIN_UNCERTAINTY), Answers())
+    assert proposal.value == "3"
+    assert "4A if it is growing: its change lies within the uncertainty" in proposal.open
+
+
+def test_the_reader_overrules_the_comparison() -> None:
+    assert value(solid(7.0, course=GROWING), answers(course="stable", previous_lung_rads="2")) == "2"
+    assert value(solid(7.0, course=GROWING)) == "4A"
+
+
+@pytest.mark.parametrize(
+    ("change", "interval", "months", "course"),
+    [
+        (1.5, None, 12, STABLE),
+        (1.6, None, 12, GROWING),
+        (1.6, None, 3, GROWING),
+        (-1.0, None, 6, STABLE),
+        (1.6, (1.4, 1.8), 12, WITHIN_UNCERTAINTY),
+        (1.4, (1.2, 1.6), 12, WITHIN_UNCERTAINTY),
+        (1.4, (1.3, 1.5), 12, STABLE),
+        (2.0, (1.51, 2.4), 12, GROWING),
+        (2.0, None, 24, WITHIN_UNCERTAINTY),
+        (3.0, None, 24, WITHIN_UNCERTAINTY),
+        (3.1, None, 24, GROWING),
+        (1.5, None, 24, STABLE),
+    ],
+)
+def test_growth_is_more_than_1_5_mm_within_12_months(change, interval, months, course) -> None:
+    assert growth(change, interval, months) == course
+
+
+def test_the_same_nodule_twice_gives_the_same_category() -> None:
+    facts = solid(9.0)
+    assert lung_rads(facts, Answers()) == lung_rads(replace(facts), Answers())
