@@ -58,7 +58,12 @@ class Options:
         "in the paper",
         choices=("peak", "fixed"),
     )
-    score_threshold: float | None = _option(None, "lowest detector score of a candidate", minimum=0, maximum=1)
+    score_threshold: float | None = _option(
+        None,
+        "lowest score of a candidate: the probability that readers would mark a nodule there",
+        minimum=0,
+        maximum=1,
+    )
     false_finds_per_scan: float | None = _option(
         None,
         "about so many false nodules a scan, as measured of the weights: sets the lowest detector score",

@@ -159,16 +159,28 @@ class _Run:
         if again:
             found = rescore(self.ct, found, rescorer_on(self.compute, again))
             found = tuple(candidate for candidate in found if candidate.score >= score)
-        return tuple(c for c in found if region is None or holds(region, c.centre_ijk[::-1]))
+        inside = (c for c in found if region is None or holds(region, c.centre_ijk[::-1]))
+        probability = self.models.calibration(self._scored_by()).probability
+        return tuple(replace(candidate, score=probability(candidate.score)) for candidate in inside)
 
     def _rescorer(self) -> Rescorer | None:
         """The network that scores candidates again, unless the detector's scores were asked for, as in the paper."""
         alone = self.options.detector_alone or self.options.fusion == "paper"
         return None if alone else self.models.rescorer
 
+    def _scored_by(self) -> str:
+        return "rescorer" if self._rescorer() else "detector"
+
     def _score_threshold(self) -> float:
-        kind = "rescorer" if self._rescorer() else "detector"
-        return self.models.score_threshold(kind, self.options.score_threshold, self.options.false_finds_per_scan)
+        """The lowest score of a candidate, as the network scores it."""
+        options = self.options
+        return self.models.score_threshold(self._scored_by(), options.score_threshold, options.false_finds_per_scan)
+
+    def _lowest_probability(self) -> float | None:
+        """The same as the candidates of a result are scored; None without a detector."""
+        if self.models.detector is None:
+            return None
+        return self.models.calibration(self._scored_by()).probability(self._score_threshold())
 
     def image(self, candidates: Sequence[Candidate]) -> NoduleImage:
         """G(x) around the candidates or everywhere; masses are seen on a coarser grid but under the paper's rule."""
@@ -237,7 +249,6 @@ class _Run:
         candidates: Sequence[Candidate],
     ) -> Result:
         back = self.view.from_axial
-        score_threshold = None if self.models.detector is None else self._score_threshold()
         return Result(
             ct=self.original,
             labels=back(nodules.labels),
@@ -247,6 +258,6 @@ class _Run:
             nodules=rows,
             candidates=tuple(candidate.as_record(self.ct) for candidate in candidates),
             options=self.options,
-            provenance=provenance(self.models, self.compute, self.rule, score_threshold, self.seconds),
+            provenance=provenance(self.models, self.compute, self.rule, self._lowest_probability(), self.seconds),
             warnings=(*self.warnings, *self.compute.notes),
         )

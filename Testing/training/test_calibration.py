@@ -88,3 +88,18 @@ def test_a_manifest_that_was_changed_by_the_command_still_belongs_to_its_weights
     assert manifest["thresholds"] == {"score": 0.85} and manifest["operating_points"] == POINTS
     before = json.loads((resource("Models") / "detector.json").read_text())
     assert manifest["sha256"] == before["sha256"] and manifest["training"] == before["training"]
+
+
+def test_scores_of_calibrated_weights_are_probabilities_and_so_is_the_lowest_one_chosen() -> None:
+    ct = CT(np.full((20, 60, 60), -850, np.int16), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    ct.hu[6:14, 10:18, 10:18], ct.hu[6:14, 40:48, 40:48] = 0, 300  # as the stand-in scores brightness: 0.71 and 0.93
+    models = with_points(POINTS)
+    models.manifests["detector"]["calibration"] = {"slope": 2.0, "intercept": -3.0}
+    options = Options(anywhere=True, device="cpu", score_threshold=0.2)
+    raw = segment(ct, options, models=with_points(POINTS)).candidates
+    calibrated = segment(ct, options, models=models)
+    chances = [1 / (1 + np.exp(3 - 2 * np.log(one["score"] / (1 - one["score"])))) for one in raw]
+    assert [one["score"] for one in calibrated.candidates] == pytest.approx(chances, abs=1e-3)
+    assert calibrated.provenance["score_threshold"] == pytest.approx(0.2)
+    stricter = segment(ct, replace(options, score_threshold=0.5), models=models)
+    assert len(calibrated.candidates) == 2 and len(stricter.candidates) == 1

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.calibration import Calibration
 from ..core.resources import resource
 from ..errors import InputError, WeightsError
 from .ensemble import Detector, detector_of
@@ -45,13 +46,16 @@ class Models:
         )
 
     def score_threshold(self, kind: str, chosen: float | None, false_per_scan: float | None) -> float:
-        """The lowest score of a candidate: chosen, or for so many false ones a scan, or the value in the manifest.
+        """The network's lowest score of a candidate: of the chosen probability, or for so many false ones a scan, or
+        the value in the manifest.
 
         Between the rates that were measured it is interpolated, beyond them it is that of the nearest. Raises
         InputError where a rate is asked for and none was measured of these weights.
         """
+        if chosen is not None:
+            return self.calibration(kind).score(chosen)
         if false_per_scan is None:
-            return self.threshold(kind, chosen)
+            return self.threshold(kind, None)
         points = self.manifests[kind].get("operating_points")
         if not points:
             raise InputError(
@@ -60,6 +64,10 @@ class Models:
             )
         rates, scores = zip(*sorted((point["false_per_scan"], point["score"]) for point in points), strict=True)
         return float(np.interp(false_per_scan, rates, scores))
+
+    def calibration(self, kind: str) -> Calibration:
+        """From scores of the `detector` or `rescorer` to probabilities."""
+        return Calibration.of_manifest(self.manifests[kind])
 
     @property
     def lowest_rescored(self) -> float:
