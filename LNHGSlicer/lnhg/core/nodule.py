@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from ..errors import InputError
+from .interval import UNKNOWN, Interval
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,14 @@ def _column(header: str, unit: str = "", **more: Any) -> dict[str, Any]:
     return {"header": header, "unit": unit, **more}
 
 
+def _repeats(title: str, protocol: str, unit: str) -> Any:
+    """A size's interval; unknown in tables of versions that did not tell it."""
+    told = "the same protocol" if protocol == "same" else "another protocol"
+    return field(
+        default=UNKNOWN, metadata=_column(f"{title}, 95% of repeats with {told}", unit, columns=Interval)
+    )
+
+
 @dataclass(frozen=True)
 class Nodule:
     """One row of the table. Lengths are millimetres; NaN or None where a value does not exist.
@@ -95,6 +104,11 @@ class Nodule:
             at the border of the CT, or in the middle of tissue. None in tables of versions that did not tell.
         components: volumes of solid tissue, ground glass, air, calcium and fat; NaN in tables of versions that did not
             measure them.
+        edge_volume: to the half-height edge of the CT, apart from the outline (`lnhg.stages.edge_volume`).
+        attached: share of its surroundings that is other tissue (vessel, pleura), where that edge is not seen.
+        volume_same, volume_other: where 95 of 100 repeats of `volume` lie, scanned with the same protocol, or with
+            another kernel, dose or slice thickness; NaN of nodules that are cut (`lnhg.stages.size_intervals`).
+        edge_volume_same, ... solid_diameter_other: likewise of these sizes.
     """
 
     id: int = field(metadata=_column("id"))
@@ -132,6 +146,18 @@ class Nodule:
     components: ComponentVolumes = field(
         default=_NO_VOLUMES, metadata=_column("volume of components", columns=ComponentVolumes)
     )
+    edge_volume: float = field(default=math.nan, metadata=_column("volume to the edge of the CT", "mm3"))
+    attached: float = field(default=math.nan, metadata=_column("share of the surroundings that is other tissue"))
+    volume_same: Interval = _repeats("volume", "same", "mm3")
+    volume_other: Interval = _repeats("volume", "other", "mm3")
+    edge_volume_same: Interval = _repeats("volume to the edge of the CT", "same", "mm3")
+    edge_volume_other: Interval = _repeats("volume to the edge of the CT", "other", "mm3")
+    long_axis_same: Interval = _repeats("long axis", "same", "mm")
+    long_axis_other: Interval = _repeats("long axis", "other", "mm")
+    mean_axis_same: Interval = _repeats("mean of long and short axis", "same", "mm")
+    mean_axis_other: Interval = _repeats("mean of long and short axis", "other", "mm")
+    solid_diameter_same: Interval = _repeats("diameter of solid part", "same", "mm")
+    solid_diameter_other: Interval = _repeats("diameter of solid part", "other", "mm")
 
     @property
     def at_least(self) -> str:

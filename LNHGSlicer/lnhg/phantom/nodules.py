@@ -41,13 +41,13 @@ def plan_nodules(chest: Chest, vessels: Vessels, rng: np.random.Generator) -> tu
     nodules: dict[int, Nodule] = {}
     for number in sorted(range(len(kinds)), key=lambda n: -diameters[n]):
         radius = diameters[number] / 2
-        centre = _place(chest, vessels, kinds[number], radius, placed, rng)
+        centre = place_in_chest(chest, vessels, kinds[number], radius, placed, rng)
         placed.append((centre, radius))
         nodules[number] = _nodule(kinds[number], centre, radius, number == 0, rng)
     return tuple(nodules[number] for number in range(len(kinds)))
 
 
-def _place(
+def place_in_chest(
     chest: Chest, vessels: Vessels, kind: str, radius: float, placed: _Placed, rng: np.random.Generator
 ) -> Array:
     """A centre (LPS mm) that suits the kind, away from the other nodules and in the lung with fewer of them."""

@@ -19,8 +19,10 @@ from ..core.ct import CT
 from ..core.geometry import equivalent_diameter, slice_axes
 from ..core.nodule import Nodule
 from .components import SOLID_HU, component_volumes, components, largest_part, solid_part
+from .edge_volume import edge_volume
 from .heterogeneity import Indexed, figures, raw_ct_figures, reach, rim_mask
 from .lungs import LEFT, RIGHT, UNSIDED
+from .size_intervals import PROTOCOLS, SIZES, Conditions, size_uncertainty
 
 # HU below which a voxel counts as (nearly) aerated, and above which as calcified.
 _AERATED_HU, _CALCIFIED_HU = -600, 200
@@ -85,6 +87,7 @@ def measure_nodules(
         around = grown_box(box, margin)
         part = _Part(ct, around, labels[around] == number, ct.hu[around], lungs[around])
         ended = bool(stopped) or part.is_cut()
+        sizes = part.size() | part.density(ended)
         rows.append(
             Nodule(
                 id=number,
@@ -92,8 +95,8 @@ def measure_nodules(
                 score=None if score is None else float(score),
                 cut=ended,
                 **part.position(),
-                **part.size(),
-                **part.density(ended),
+                **sizes,
+                **part.certainty(sizes, sizes["type"], ended),
                 **part.neighbours(with_lungs),
                 **part.evenness(heterogeneity[around], raw_ct[around], rim_mm),
             )
@@ -163,6 +166,28 @@ class _Part:
             "fleischner": _or_higher(fleischner_class(kind, diameter, solid), ended, _HIGHEST_FLEISCHNER),
             "components": component_volumes(components(self.hu, self.mask, self.ct.spacing), self.ct.voxel_volume),
         }
+
+    def certainty(self, sizes: dict[str, Any], kind: str, ended: bool) -> dict[str, Any]:
+        """The volume to the edge of the CT, and where repeats of the sizes lie; not told of nodules that are cut."""
+        edge = edge_volume(self._here, self.mask)
+        told = {"edge_volume": edge.volume, "attached": edge.attached}
+        if ended:
+            return told
+        diameter, subsolid = sizes["equivalent_diameter"], kind in ("part-solid", "ground glass")
+        conditions = Conditions(diameter, self.ct.spacing[2], edge.attached, subsolid)
+        values = {name: float((sizes | told)[name]) for name in SIZES}
+        return told | {
+            f"{size}_{protocol}": size_uncertainty().interval(size, protocol, value, conditions)
+            for size, value in values.items()
+            for protocol in PROTOCOLS
+        }
+
+    @property
+    def _here(self) -> CT:
+        """The CT within the box."""
+        corner = np.eye(4)
+        corner[:3, 3] = [one.start for one in reversed(self.around)]
+        return CT(self.hu, self.ct.ijk_to_ras @ corner)
 
     def neighbours(self, with_lungs: bool) -> dict[str, Any]:
         return {

@@ -1,0 +1,313 @@
+"""The way of one patient's studies: who and when, registration, matching, looks with seeds, changes; their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..core.nodule import Nodule
+from ..errors import InputError
+from ..networks.models import Models, load_models
+from ..options import Options
+from ..progress import ProgressCallback, ProgressReporter
+from .change import Change, change
+from .looking import look, places_of
+from .matching import matched
+from .measured_anew import measured_anew
+from .registration import Fit, Registration, register
+from .study import Study, check_person, read_study
+
+#: What can be said of a nodule between two studies.
+MATCHED, NEW, RESOLVED, OUTSIDE = "matched", "new", "resolved", "outside the field"
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One nodule in two studies.
+
+    Attributes:
+        state: `matched`; `new` or `resolved`: the place in the other study is in its field, was looked at with a seed,
+            and holds nothing; or `outside the field` of the other study.
+        earlier, later: the nodule in each; None where it is not.
+        places: where it lies, or would lie, in the earlier and the later study, RAS mm.
+        change: of a matched one.
+    """
+
+    state: str
+    earlier: Nodule | None
+    later: Nodule | None
+    places: tuple[np.ndarray, np.ndarray]
+    change: Change | None
+
+
+@dataclass(frozen=True, eq=False)
+class Interlude:
+    """Two studies, one after the other.
+
+    Attributes:
+        days: between them; None where that is not known.
+        fit: how well their lungs lie on each other.
+        same_protocol: whether both were scanned alike, as far as the files say.
+        pairs: all nodules of both, matched ones first.
+        rigid: 4 x 4, RAS mm of the earlier to the later study.
+    """
+
+    days: float | None
+    fit: Fit
+    same_protocol: bool
+    pairs: tuple[Pair, ...]
+    rigid: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FollowUp:
+    """What `lnhg.follow` returns.
+
+    Attributes:
+        studies: in their order, each with the nodules that a seed found in it.
+        interludes: between each and the next.
+        tracks: for each nodule of the patient its number in each study, from 1; None where it is not.
+        notes: sentences a reader should see.
+    """
+
+    studies: tuple[Study, ...]
+    interludes: tuple[Interlude, ...]
+    tracks: tuple[tuple[int | None, ...], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def days(self) -> list[float | None]:
+        """Of each study the days since the first."""
+        total: list[float | None] = [0.0]
+        for one in self.interludes:
+            total.append(None if one.days is None or total[-1] is None else total[-1] + one.days)
+        return total
+
+    def nodule(self, track: Sequence[int | None], study: int) -> Nodule | None:
+        """The nodule of a track in a study."""
+        number = track[study]
+        return None if number is None else self.studies[study].result.nodules[number - 1]
+
+
+def follow(
+    *places: str | Path | Study,
+    days: Sequence[float] | None = None,
+    same_patient: bool = False,
+    options: Options | None = None,
+    progress: ProgressCallback | None = None,
+    models: Models | None = None,
+) -> FollowUp:
+    """Follow the nodules of one patient through two or more studies.
+
+    Args:
+        places: the studies, earliest first, each as `read_study` takes it, or read before.
+        days: between each study and the next, where the files do not say; they count before the files.
+        same_patient: the studies are of one patient, whatever their files say, and are compared however badly their
+            lungs lie on each other.
+        options: of runs on CTs that are not segmented yet, and of looks.
+        progress: called with each step's `Progress`; returning False cancels.
+        models: networks loaded before.
+
+    Raises InputError for fewer than two studies, for studies of different patients, and where the lungs of two studies
+    do not lie on each other.
+    """
+    if len(places) < 2:
+        raise InputError("One study cannot be followed; give two or more, the earliest first.")
+    options = options or Options()
+    models = models or load_models(options.weights)
+    report = ProgressReporter({"read": 50.0 * len(places), "compare": 20.0 * (len(places) - 1)}, progress)
+    studies = []
+    for number, place in enumerate(places):
+        report("read", number / len(places))
+        read = place if isinstance(place, Study) else read_study(place, f"study {number + 1}", options, models)
+        studies.append(replace(read, result=measured_anew(read.result)))
+    notes = [*check_person(studies, same_patient=same_patient)]
+    apart = _days(studies, days, notes)
+    steps: list[_Step] = []
+    for number, between in enumerate(apart):
+        report("compare", number / len(apart))
+        known = len(studies[number].result.nodules)
+        registration = _registered(studies[number], studies[number + 1], same_patient, notes)
+        steps.append(_compared(studies, number, between, registration, models, notes))
+        _look_further_back(studies, steps, number, studies[number].result.nodules[known:], models)
+    report("compare", 1.0)
+    interludes = [step.interlude(studies[number : number + 2]) for number, step in enumerate(steps)]
+    return FollowUp(tuple(studies), tuple(interludes), _tracks(studies, interludes), tuple(notes))
+
+
+def _days(studies: Sequence[Study], given: Sequence[float] | None, notes: list[str]) -> list[float | None]:
+    """Days between each study and the next."""
+    if given is not None:
+        if len(given) != len(studies) - 1 or not all(one > 0 for one in given):
+            raise InputError("Give the days between each study and the next, each above 0 (--days).")
+        return [float(one) for one in given]
+    apart: list[float | None] = []
+    for earlier, later in zip(studies, studies[1:], strict=False):
+        if earlier.made is None or later.made is None:
+            notes.append(
+                f"When {earlier.name} and {later.name} were made is not known, so there is no doubling time; give the "
+                f"days between them (--days)."
+            )
+            apart.append(None)
+            continue
+        between = (later.made - earlier.made).days
+        if between < 0:
+            notes.append(
+                f"{earlier.name.capitalize()} was made {-between} days after {later.name}: the order given is not that "
+                f"of the dates, and growth is told backwards."
+            )
+        if between == 0:
+            notes.append(f"{earlier.name.capitalize()} and {later.name} are of one day: there is no doubling time.")
+        apart.append(float(between) if between > 0 else None)
+    return apart
+
+
+# A nodule by its numbers in the earlier and the later study, None where it is not; and its places in both, RAS mm.
+_Link = tuple[str, int | None, int | None, tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """An interlude in the making: nodules by their numbers, since rows come to studies until the end."""
+
+    days: float | None
+    registration: Registration
+    same_protocol: bool
+    links: list[_Link]
+
+    def interlude(self, studies: Sequence[Study]) -> Interlude:
+        pairs = []
+        for state, *numbers, places in self.links:
+            a, b = (
+                None if number is None else study.result.nodules[number - 1]
+                for number, study in zip(numbers, studies, strict=True)
+            )
+            changed = change(a, b, self.days, same_protocol=self.same_protocol) if a and b else None
+            pairs.append(Pair(state, a, b, places, changed))
+        pairs.sort(key=lambda pair: pair.state != MATCHED)
+        return Interlude(
+            self.days, self.registration.fit, self.same_protocol, tuple(pairs), self.registration.rigid
+        )
+
+
+def _registered(earlier: Study, later: Study, same_patient: bool, notes: list[str]) -> Registration:
+    registration = register(earlier.lungs, later.lungs)
+    if registration.fit.fits:
+        return registration
+    sentence = (
+        f"The lungs of {earlier.name} and {later.name} do not lie on each other: only {registration.fit.found:.0%} of "
+        f"the vessels are found again"
+    )
+    if not same_patient:
+        raise InputError(
+            f"{sentence}; they may be of two patients, show different parts of the chest, or one be mirrored "
+            f"(--same-patient compares them all the same)."
+        )
+    notes.append(f"{sentence}; pairs of nodules can be wrong.")
+    return registration
+
+
+def _compared(
+    studies: list[Study],
+    number: int,
+    days: float | None,
+    registration: Registration,
+    models: Models,
+    notes: list[str],
+) -> _Step:
+    """Study `number` and the next; what a look finds comes to their nodules, in `studies`."""
+    earlier, later = studies[number], studies[number + 1]
+    before, after = earlier.result.nodules, later.result.nodules
+    places = places_of(earlier, before, registration.forward)
+    found = dict(matched(before, places, after))
+    links: list[_Link] = [
+        (MATCHED, before[a].id, after[b].id, (_centre(before[a]), _centre(after[b]))) for a, b in found.items()
+    ]
+    alone = [n for n in range(len(before)) if n not in found]
+    rest = [row for n, row in enumerate(after) if n not in found.values()]
+    looked = look(earlier, [before[n] for n in alone], places[alone], later, registration.forward, models)
+    for n, place, shown, label in zip(alone, looked.places, looked.shown, looked.found, strict=True):
+        state = MATCHED if label is not None else RESOLVED if shown else OUTSIDE
+        links.append((state, before[n].id, label, (_centre(before[n]), place)))
+    studies[number + 1] = _anew(looked.study)
+    studies[number], back = _looked_back(later, rest, earlier, registration, models)
+    same, reasons = _same_protocol(earlier, later)
+    notes += reasons
+    return _Step(days, registration, same, [*links, *back])
+
+
+def _looked_back(
+    later: Study, rows: Sequence[Nodule], earlier: Study, registration: Registration, models: Models
+) -> tuple[Study, list[_Link]]:
+    """The earlier study with what was found of these nodules of the later one, and their links."""
+    places = places_of(later, rows, registration.backward)
+    looked = look(later, rows, places, earlier, registration.backward, models)
+    links: list[_Link] = []
+    for row, place, shown, label in zip(rows, looked.places, looked.shown, looked.found, strict=True):
+        state = MATCHED if label is not None else NEW if shown else OUTSIDE
+        links.append((state, label, row.id, (place, _centre(row))))
+    return _anew(looked.study), links
+
+
+def _look_further_back(
+    studies: list[Study], steps: list[_Step], number: int, rows: Sequence[Nodule], models: Models
+) -> None:
+    """Nodules that a later study led to are looked for in the studies before, too."""
+    while rows and number > 0:
+        number -= 1
+        known = len(studies[number].result.nodules)
+        registration = steps[number].registration
+        studies[number], links = _looked_back(studies[number + 1], rows, studies[number], registration, models)
+        steps[number].links.extend(links)
+        rows = studies[number].result.nodules[known:]
+
+
+def _centre(nodule: Nodule) -> np.ndarray:
+    return np.asarray(nodule.centre_ras)
+
+
+def _anew(study: Study) -> Study:
+    return replace(study, result=measured_anew(study.result))
+
+
+def _same_protocol(earlier: Study, later: Study) -> tuple[bool, list[str]]:
+    """Whether both were scanned alike, and a sentence where that is not so or not known."""
+    (thick, kernel), (other_thick, other_kernel) = earlier.protocol, later.protocol
+    if abs(thick - other_thick) > 0.1 * max(thick, other_thick) or kernel != other_kernel:
+        how = [f"slices {mm:g} mm, kernel {name or 'unknown'}" for mm, name in (earlier.protocol, later.protocol)]
+        return False, [
+            f"{earlier.name.capitalize()} and {later.name} were not scanned alike ({'; '.join(how)}), so only a larger "
+            f"change is beyond the uncertainty."
+        ]
+    if not kernel:
+        return False, [
+            f"The kernels of {earlier.name} and {later.name} are not known, so the uncertainty is that of two protocols."
+        ]
+    return True, []
+
+
+def _tracks(studies: Sequence[Study], interludes: Sequence[Interlude]) -> tuple[tuple[int | None, ...], ...]:
+    """Pairs chained to one line a nodule, in the order of the studies and of the numbers in each."""
+    links = [
+        {pair.earlier.id: pair.later.id for pair in one.pairs if pair.earlier is not None and pair.later is not None}
+        for one in interludes
+    ]
+    tracks: list[tuple[int | None, ...]] = []
+    used: set[tuple[int, int]] = set()
+    for number, study in enumerate(studies):
+        for row in study.result.nodules:
+            if (number, row.id) in used:
+                continue
+            track: list[int | None] = [None] * len(studies)
+            at: int | None = row.id
+            for step in range(number, len(studies)):
+                if at is None:
+                    break
+                track[step] = at
+                used.add((step, at))
+                at = links[step].get(at) if step < len(links) else None
+            tracks.append(tuple(track))
+    return tuple(tracks)

@@ -1,0 +1,50 @@
+"""Nodules of an earlier result measured as this version does: outlines may have been edited, tables be of old versions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from ..core.boxes import label_boxes
+from ..core.result import Result
+from ..stages.axial import axial_order
+from ..stages.heterogeneity import figures, raw_ct_in_view
+from ..stages.lungs import lung_regions
+from ..stages.measurement import measure_nodules
+
+# A volume in a table may be rounded by this, mm3.
+_ROUNDED_MM3 = 0.01
+
+
+def measured_anew(result: Result) -> Result:
+    """The result with all rows as this version measures them; the same one where they are."""
+    if all(_is_current(result).values()):
+        return result
+    view, rows = axial_order(result.ct), result.nodules
+    measured = measure_nodules(
+        view.ct,
+        view.to_axial(result.labels),
+        view.to_axial(result.heterogeneity),
+        raw_ct_in_view(result, view),
+        lung_regions(view.ct),
+        statuses=[row.status for row in rows],
+        scores=[row.score for row in rows],
+        rim_mm=result.options.rim,
+        cut=[bool(row.cut) for row in rows],
+    )
+    # Where the map was not kept its figures are not known.
+    unknown = figures(np.array([]))
+    lost = {"whole": unknown, "core": unknown, "rim": unknown} if (result.heterogeneity < 0).all() else {}
+    numbers = {row.id: view.stored_slice(row.slice) for row in measured}
+    return replace(result, nodules=tuple(replace(row, slice=numbers[row.id], **lost) for row in measured))
+
+
+def _is_current(result: Result) -> dict[int, bool]:
+    """For each nodule whether its row has what this version measures, of the outline as it is."""
+    current = {row.id: not math.isnan(row.mean_axis_same.low) or bool(row.cut) for row in result.nodules}
+    for number, box in label_boxes(result.labels).items():
+        volume = np.count_nonzero(result.labels[box] == number) * result.ct.voxel_volume
+        current[number] &= abs(volume - result.nodules[number - 1].volume) < _ROUNDED_MM3 + 1e-6 * volume
+    return current

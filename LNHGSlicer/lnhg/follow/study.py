@@ -1,0 +1,154 @@
+"""One study of a patient: its result, whose it is and when it was made; read from a CT, from results or from a scene."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..core.ct import CT
+from ..core.result import Result
+from ..errors import InputError
+from ..networks.models import Models
+from ..options import Options
+from ..pipeline import segment
+from ..progress import ProgressCallback
+from ..readers.read_ct import read_ct
+from ..writers.own_files import RECORD
+from ..writers.read_back import load_result
+from .registration import LungScan
+from .reviewed_scene import read_scene
+
+#: What must be the same in all studies of a patient, by DICOM's names, and how a reader calls it.
+PERSON = {"PatientID": "patient ID", "PatientSex": "sex", "PatientBirthDate": "birth date"}
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A study.
+
+    Attributes:
+        name: how the report calls it; names no person.
+        result: its nodules, without those that a reader rejected.
+        made: the day of the study; None where the files do not say.
+        person: what they say of the patient, by the names of `PERSON`; empty texts left out.
+        notes: sentences on how it was read.
+    """
+
+    name: str
+    result: Result
+    made: date | None = None
+    person: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def lungs(self) -> LungScan:
+        return LungScan.of(self.result.ct)
+
+    @property
+    def protocol(self) -> tuple[float, str]:
+        """What a scan was made with, as far as the files say: distance of the slices, mm, and kernel."""
+        scan = self.lungs.ct
+        return round(scan.spacing[2], 2), str(scan.source.get("kernel") or "")
+
+
+def study_of(name: str, result: Result, notes: tuple[str, ...] = ()) -> Study:
+    """The study of a result: whose and when, from what its CT's files said."""
+    identity = result.ct.identity
+    person = {key: str(identity[key]).strip() for key in PERSON if str(identity.get(key) or "").strip()}
+    return Study(name, result, _date(str(identity.get("StudyDate") or "")), person, notes)
+
+
+def _date(text: str) -> date | None:
+    try:
+        return datetime.strptime(text.replace(".", ""), "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
+def read_study(
+    place: str | Path,
+    name: str,
+    options: Options,
+    models: Models | None = None,
+    progress: ProgressCallback | None = None,
+) -> Study:
+    """Read a study.
+
+    Args:
+        place: a CT (segmented then with `options`); the folder of its results, as `RESULTS=CT`, or alone where the scene
+            in it or its record leads to the CT; or a scene (`.mrb`) that was saved in Slicer, with the verdicts, edits
+            and added nodules of its review.
+        name: how reports call it.
+
+    Raises InputError for anything else, and where the CT of results is not to be had.
+    """
+    path = Path(place)
+    results, equals, ct = str(place).rpartition("=")
+    if equals and not path.exists():
+        return study_of(name, load_result(Path(results), read_ct(ct)))
+    if path.suffix.lower() == ".mrb":
+        result, notes = read_scene(path)
+        return study_of(name, result, notes)
+    if (path / RECORD).is_file():
+        return study_of(name, load_result(path, _ct_of_results(path)))
+    return study_of(name, segment(read_ct(path), options, models=models, progress=progress))
+
+
+def _ct_of_results(folder: Path) -> CT:
+    """The CT that results were made from: where the record says, or in the scene beside it."""
+    try:
+        recorded = json.loads((folder / RECORD).read_text(encoding="utf-8")).get("identity", {}).get("path")
+    except (OSError, ValueError) as error:
+        raise InputError(f"The record {RECORD} of the run cannot be read; run again.") from error
+    if recorded and Path(recorded).exists():
+        return read_ct(recorded)
+    if (folder / "scene.mrb").is_file():
+        return read_scene(folder / "scene.mrb")[0].ct
+    raise InputError(
+        f"{folder.name} holds results without their CT; name both with an equals sign between: {folder}=CT."
+    )
+
+
+def check_person(studies: list[Study], *, same_patient: bool) -> tuple[str, ...]:
+    """Raise InputError where the studies name different patients and nobody confirmed that they are one; returns notes."""
+    notes = []
+    for key, called in PERSON.items():
+        values = {study.person[key] for study in studies if key in study.person}
+        if len(values) > 1:
+            if not same_patient:
+                raise InputError(
+                    f"The studies differ in {called}; give studies of one patient, or confirm that they are of one "
+                    f"(--same-patient)."
+                )
+            notes.append(f"The studies differ in {called}; that they are of one patient was confirmed.")
+    nameless = [study.name for study in studies if not study.person]
+    if nameless and not same_patient:
+        notes.append(
+            f"The files of {' and '.join(nameless)} do not say whose they are; that the studies are of one patient was "
+            f"not checked."
+        )
+    return tuple(notes)
+
+
+def with_added(study: Study, added: Result, numbers: list[int]) -> tuple[Study, dict[int, int]]:
+    """A study with some nodules of a run at seeds in it, behind its own; returns their new numbers by the old ones."""
+    from dataclasses import replace
+
+    result = study.result
+    labels, heterogeneity = result.labels.astype(np.uint16), result.heterogeneity.copy()
+    rows, renumbered = list(result.nodules), dict[int, int]()
+    for number in numbers:
+        free = (added.labels == number) & (labels == 0)
+        if not free.any():
+            continue
+        renumbered[number] = len(rows) + 1
+        labels[free] = renumbered[number]
+        heterogeneity[free] = added.heterogeneity[free]
+        rows.append(replace(added.nodules[number - 1], id=renumbered[number]))
+    grown = replace(result, labels=labels, heterogeneity=heterogeneity, nodules=tuple(rows))
+    return replace(study, result=grown), renumbered
