@@ -56,12 +56,12 @@ def _column(header: str, unit: str = "", **more: Any) -> dict[str, Any]:
     return {"header": header, "unit": unit, **more}
 
 
-def _repeats(title: str, protocol: str, unit: str) -> Any:
-    """A size's interval; unknown in tables of versions that did not tell it."""
+_TO_EDGE = "volume to the edge of the CT"
+
+
+def _repeats(title: str, protocol: str, unit: str) -> dict[str, Any]:
     told = "the same protocol" if protocol == "same" else "another protocol"
-    return field(
-        default=UNKNOWN, metadata=_column(f"{title}, 95% of repeats with {told}", unit, columns=Interval)
-    )
+    return _column(f"{title}, 95% of repeats with {told}", unit, columns=Interval)
 
 
 @dataclass(frozen=True)
@@ -146,18 +146,18 @@ class Nodule:
     components: ComponentVolumes = field(
         default=_NO_VOLUMES, metadata=_column("volume of components", columns=ComponentVolumes)
     )
-    edge_volume: float = field(default=math.nan, metadata=_column("volume to the edge of the CT", "mm3"))
+    edge_volume: float = field(default=math.nan, metadata=_column(_TO_EDGE, "mm3"))
     attached: float = field(default=math.nan, metadata=_column("share of the surroundings that is other tissue"))
-    volume_same: Interval = _repeats("volume", "same", "mm3")
-    volume_other: Interval = _repeats("volume", "other", "mm3")
-    edge_volume_same: Interval = _repeats("volume to the edge of the CT", "same", "mm3")
-    edge_volume_other: Interval = _repeats("volume to the edge of the CT", "other", "mm3")
-    long_axis_same: Interval = _repeats("long axis", "same", "mm")
-    long_axis_other: Interval = _repeats("long axis", "other", "mm")
-    mean_axis_same: Interval = _repeats("mean of long and short axis", "same", "mm")
-    mean_axis_other: Interval = _repeats("mean of long and short axis", "other", "mm")
-    solid_diameter_same: Interval = _repeats("diameter of solid part", "same", "mm")
-    solid_diameter_other: Interval = _repeats("diameter of solid part", "other", "mm")
+    volume_same: Interval = field(default=UNKNOWN, metadata=_repeats("volume", "same", "mm3"))
+    volume_other: Interval = field(default=UNKNOWN, metadata=_repeats("volume", "other", "mm3"))
+    edge_volume_same: Interval = field(default=UNKNOWN, metadata=_repeats(_TO_EDGE, "same", "mm3"))
+    edge_volume_other: Interval = field(default=UNKNOWN, metadata=_repeats(_TO_EDGE, "other", "mm3"))
+    long_axis_same: Interval = field(default=UNKNOWN, metadata=_repeats("long axis", "same", "mm"))
+    long_axis_other: Interval = field(default=UNKNOWN, metadata=_repeats("long axis", "other", "mm"))
+    mean_axis_same: Interval = field(default=UNKNOWN, metadata=_repeats("mean of long and short axis", "same", "mm"))
+    mean_axis_other: Interval = field(default=UNKNOWN, metadata=_repeats("mean of long and short axis", "other", "mm"))
+    solid_diameter_same: Interval = field(default=UNKNOWN, metadata=_repeats("diameter of solid part", "same", "mm"))
+    solid_diameter_other: Interval = field(default=UNKNOWN, metadata=_repeats("diameter of solid part", "other", "mm"))
 
     @property
     def at_least(self) -> str:
@@ -191,17 +191,23 @@ class Column:
 
 def columns() -> tuple[Column, ...]:
     """The table's columns, in the order of `as_row`."""
-    kinds, made = get_type_hints(Nodule), list[Column]()
+    return tuple(column for some in _columns_by_field().values() for column in some)
+
+
+def _columns_by_field() -> dict[str, list[Column]]:
+    """The columns of each field of `Nodule`, by the field's title."""
+    kinds, made = get_type_hints(Nodule), dict[str, list[Column]]()
     for one in fields(Nodule):
         name, unit = one.metadata["header"], one.metadata["unit"]
         if "columns" not in one.metadata:
-            made.append(_named(one.name, name, unit, kinds[one.name]))
+            made[name] = [_named(one.name, name, unit, kinds[one.name])]
             continue
+        made[name] = []
         for part in fields(one.metadata["columns"]):
             own = part.metadata["unit"]
             title = f"{name}: {part.metadata['header']}"
-            made.append(_named(f"{one.name}_{part.name}", title, unit if own is None else own, float))
-    return tuple(made)
+            made[name].append(_named(f"{one.name}_{part.name}", title, unit if own is None else own, float))
+    return made
 
 
 def _named(key: str, title: str, unit: str, kind: Any) -> Column:
@@ -251,7 +257,10 @@ def note_on_columns(names: Iterable[str]) -> str:
     new.
     """
     there, known = set(names), columns()
-    missing = [column.title for column in known if not {column.title, column.key} & there]
+    missing = list[str]()
+    for name, some in _columns_by_field().items():
+        lacking = [column.title for column in some if not {column.title, column.key} & there]
+        missing += [name] if len(lacking) == len(some) > 1 else lacking
     others = sorted(there - {name for column in known for name in (column.title, column.key)})
     told = [f"not measured then: {', '.join(missing)}"] if missing else []
     told += [f"not known to this version and left out: {', '.join(others)}"] if others else []

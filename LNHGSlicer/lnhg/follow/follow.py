@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,7 @@ def _days(studies: Sequence[Study], given: Sequence[float] | None, notes: list[s
             raise InputError("Give the days between each study and the next, each above 0 (--days).")
         return [float(one) for one in given]
     apart: list[float | None] = []
-    for earlier, later in zip(studies, studies[1:], strict=False):
+    for earlier, later in pairwise(studies):
         if earlier.made is None or later.made is None:
             notes.append(
                 f"When {earlier.name} and {later.name} were made is not known, so there is no doubling time; give the "
@@ -188,9 +189,7 @@ class _Step:
             changed = change(a, b, self.days, same_protocol=self.same_protocol) if a and b else None
             pairs.append(Pair(state, a, b, places, changed))
         pairs.sort(key=lambda pair: pair.state != MATCHED)
-        return Interlude(
-            self.days, self.registration.fit, self.same_protocol, tuple(pairs), self.registration.rigid
-        )
+        return Interlude(self.days, self.registration.fit, self.same_protocol, tuple(pairs), self.registration.rigid)
 
 
 def _registered(earlier: Study, later: Study, same_patient: bool, notes: list[str]) -> Registration:
@@ -284,7 +283,8 @@ def _same_protocol(earlier: Study, later: Study) -> tuple[bool, list[str]]:
         ]
     if not kernel:
         return False, [
-            f"The kernels of {earlier.name} and {later.name} are not known, so the uncertainty is that of two protocols."
+            f"The kernels of {earlier.name} and {later.name} are not known, so the uncertainty is that "
+            f"of two protocols."
         ]
     return True, []
 

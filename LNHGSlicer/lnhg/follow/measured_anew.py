@@ -1,4 +1,4 @@
-"""Nodules of an earlier result measured as this version does: outlines may have been edited, tables be of old versions."""
+"""Nodules of an earlier result measured as this version does: outlines may be edited, tables of old versions."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def measured_anew(result: Result) -> Result:
     )
     # Where the map was not kept its figures are not known.
     unknown = figures(np.array([]))
-    lost = {"whole": unknown, "core": unknown, "rim": unknown} if (result.heterogeneity < 0).all() else {}
-    numbers = {row.id: view.stored_slice(row.slice) for row in measured}
-    return replace(result, nodules=tuple(replace(row, slice=numbers[row.id], **lost) for row in measured))
+    if (result.heterogeneity < 0).all():
+        measured = tuple(replace(row, whole=unknown, core=unknown, rim=unknown) for row in measured)
+    return replace(result, nodules=tuple(replace(row, slice=view.stored_slice(row.slice)) for row in measured))
 
 
 def _is_current(result: Result) -> dict[int, bool]:

@@ -1,6 +1,6 @@
 """The lungs of two CTs laid on each other: rigid, then deformable, on a coarse grid, the rest of the body masked out.
 
-1. A shift from the body as a whole, by masked correlation on cells of 8 mm: it also fits CTs that show parts of a chest.
+1. A shift from the body as a whole, by masked correlation on cells of 8 mm: it fits parts of a chest too.
 2. A rigid transform of the lungs (SimpleITK, mean squares, 4 mm).
 3. A displacement field of the lungs (SimpleITK, diffeomorphic demons, 6 and then 3 mm).
 
@@ -11,6 +11,7 @@ where the field puts them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +21,6 @@ from scipy import ndimage
 from skimage.feature import match_template
 from skimage.registration import phase_cross_correlation
 
-from ..core.boxes import box_around, grown_box
 from ..core.ct import CT
 from ..errors import InputError
 from ..stages.axial import axial_order
@@ -218,7 +218,9 @@ def _shift(fixed: LungScan, moving: LungScan) -> np.ndarray:
         low, high = corners.min(0), corners.max(0)
         size = tuple(int(n) for n in np.maximum(1, np.ceil((high - low) / _SHIFT_MM)))
         image = scan.sampled(low, (size[0], size[1], size[2]), _SHIFT_MM, masked=False)
-        images.append(image), masks.append(np.ones(image.shape, bool)), lows.append(low)
+        images.append(image)
+        masks.append(np.ones(image.shape, bool))
+        lows.append(low)
     shift, *_ = phase_cross_correlation(
         images[0], images[1], reference_mask=masks[0], moving_mask=masks[1], overlap_ratio=_LEAST_OVERLAP
     )
@@ -253,10 +255,8 @@ def _rigid(fixed: LungScan, moving: LungScan, shift: np.ndarray) -> np.ndarray:
     method.SetSmoothingSigmasPerLevel([1, 0])
     method.SetInitialTransform(transform, inPlace=True)
     method.SetNumberOfThreads(2)
-    try:
+    with suppress(RuntimeError):  # the lungs do not overlap: the shift stands, and the fit tells
         method.Execute(one, other)
-    except RuntimeError:  # the lungs do not overlap: the shift stands, and the fit tells
-        pass
     matrix = np.eye(4)
     turn = np.reshape(transform.GetMatrix(), (3, 3))
     centre = np.array(transform.GetCenter())
@@ -316,9 +316,7 @@ def lattice(half_mm: float) -> np.ndarray:
     return np.stack(np.meshgrid(steps, steps, steps, indexing="ij")[::-1], -1)
 
 
-def found_again(
-    points: PointMap, place: np.ndarray, hidden: np.ndarray | None = None
-) -> tuple[np.ndarray, float]:
+def found_again(points: PointMap, place: np.ndarray, hidden: np.ndarray | None = None) -> tuple[np.ndarray, float]:
     """Where the surroundings of a point of `fixed` lie in `moving` (RAS mm), and how well they correlate, -1 to 1.
 
     Args:
@@ -363,9 +361,7 @@ def _fit(registration: Registration) -> Fit:
     )
     if not len(apart):
         return Fit(len(places), 0.0, np.nan, np.nan)
-    return Fit(
-        len(places), len(apart) / len(places), float(np.median(apart)), float(np.quantile(apart, 0.95))
-    )
+    return Fit(len(places), len(apart) / len(places), float(np.median(apart)), float(np.quantile(apart, 0.95)))
 
 
 def _landmarks(registration: Registration) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One study of a patient: its result, whose it is and when it was made; read from a CT, from results or from a scene."""
+"""One study of a patient: its result, whose it is and when it was made; read from a CT, results or a scene."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def read_study(
     """Read a study.
 
     Args:
-        place: a CT (segmented then with `options`); the folder of its results, as `RESULTS=CT`, or alone where the scene
-            in it or its record leads to the CT; or a scene (`.mrb`) that was saved in Slicer, with the verdicts, edits
-            and added nodules of its review.
+        place: a CT (segmented then with `options`); the folder of its results, as `RESULTS=CT`, or alone where the
+            scene in it or its record leads to the CT; or a scene (`.mrb`) that was saved in Slicer, with the verdicts,
+            edits and added nodules of its review.
         name: how reports call it.
 
     Raises InputError for anything else, and where the CT of results is not to be had.
@@ -115,7 +115,10 @@ def _ct_of_results(folder: Path) -> CT:
 
 
 def check_person(studies: list[Study], *, same_patient: bool) -> tuple[str, ...]:
-    """Raise InputError where the studies name different patients and nobody confirmed that they are one; returns notes."""
+    """Raise InputError where the studies name different patients and nobody confirmed that they are one.
+
+    Returns sentences for the reader.
+    """
     notes = []
     for key, called in PERSON.items():
         values = {study.person[key] for study in studies if key in study.person}

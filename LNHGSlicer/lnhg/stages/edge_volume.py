@@ -21,7 +21,7 @@ _NEAR_MM = 2.0
 # The lung around is looked at from there to here, mm outside of the outline.
 _AROUND_MM = (3.0, 8.0)
 # The nodule's inside: its deepest voxels, this share of them.
-_DEEPEST = 0.3
+_DEEPEST = 0.15
 # Tissue of the lung's surroundings, not lung, HU; and the least contrast of a nodule to the lung around it.
 _TISSUE_HU, _LEAST_CONTRAST_HU = -500.0, 80.0
 

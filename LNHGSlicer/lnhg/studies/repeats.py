@@ -1,7 +1,7 @@
 """Repeated scans: how much the sizes of a nodule change when it is scanned again, and how far they are from the truth.
 
-Known solids are drawn into the synthetic chest, real nodules come from cut-outs; each is scanned several times, shifted,
-turned, with new noise, with each of four protocols.
+Known solids are drawn into the synthetic chest, real nodules come from cut-outs; each is scanned several times,
+shifted, turned, with new noise, with each of four protocols.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _turned(body: SimulatedNodule, rng: np.random.Generator) -> SimulatedNodule:
 def _rotation(rng: np.random.Generator) -> np.ndarray:
     """A turn by up to 4 degrees about any axis."""
     x, y, z = rng.uniform(-1, 1, 3) * np.radians(_TURN)
-    turn, _ = np.linalg.qr(np.eye(3) + [[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    turn, _ = np.linalg.qr(np.array([[1, -z, y], [z, 1, -x], [-y, x, 1]]))
     return np.asarray(turn * np.sign(np.diag(turn)))
 
 
@@ -253,9 +253,7 @@ def _outlined(scanned: Scanned, models: Models) -> tuple[np.ndarray, float]:
     outline = result.labels > 0
     if not outline.any():
         return outline, np.nan
-    box = tuple(
-        slice(max(0, one.start - 2), one.stop + 2) for one in ndimage.find_objects(outline.astype(np.uint8))[0]
-    )
+    box = tuple(slice(max(0, one.start - 2), one.stop + 2) for one in ndimage.find_objects(outline.astype(np.uint8))[0])
     inside, image = outline[box], result.image[box]
     edge = min(1.0, float(image[inside].max())) * models.threshold("generator", None)
     near = ndimage.binary_dilation(inside)
