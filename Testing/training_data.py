@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -72,7 +71,7 @@ def kill_after(process: subprocess.Popen[bytes], log: Path, rows: int) -> None:
     while not log.exists() or log.read_bytes().count(b"\n") <= rows:
         assert process.poll() is None, "the training ended before it could be killed"
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
 
 

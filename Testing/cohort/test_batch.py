@@ -33,6 +33,7 @@ from lnhg.networks.generator import Generator
 from lnhg.networks.grid import NetworkGrid
 from lnhg.networks.weights import change_manifest, save_weights
 from lnhg.options import Options
+from systems import posix_only
 
 distributed = pytest.importorskip("distributed", reason="many scans need Dask")
 
@@ -515,6 +516,7 @@ def test_results_and_hidden_files_in_the_folder_are_no_scans(scans):
         assert names(given, leave_out=scans / "out") == ["anna_ct", "ben_ct"]
 
 
+@posix_only
 def test_linked_folders_are_followed_but_not_in_a_circle(scans, tmp_path):
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "carl").symlink_to(scans / "anna")
@@ -679,6 +681,7 @@ def wait_until(true, seconds=600):
         time.sleep(0.05)
 
 
+@posix_only
 @pytest.mark.slow
 def test_what_a_killed_worker_had_in_hand_is_done_again_and_every_scan_is_there_once(weights, tmp_path):
     count = 6

@@ -21,6 +21,7 @@ from lnhg.networks.generator import Generator
 from lnhg.networks.grid import NetworkGrid
 from lnhg.networks.weights import save_weights
 from lnhg.options import Options
+from systems import posix_only
 
 PACKAGE = Path(cli.__file__).resolve().parents[1]
 GRID = np.diag([-1.0, -1.0, 1.5, 1.0])  # voxel (20, 18, 6) lies at R -20, A -18, S 9
@@ -222,6 +223,7 @@ def test_a_command_is_needed(capsys):
 # ---------------------------------------------------------------- Ctrl-C
 
 
+@posix_only
 @pytest.mark.parametrize(
     "stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=["Ctrl-C", "terminate"]
 )

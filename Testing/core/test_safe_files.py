@@ -17,6 +17,7 @@ from lnhg.core.lock import LOCK, locked
 from lnhg.core.names import own_name, safe_name
 from lnhg.core.seal import digest_of_file, is_sealed, sealed
 from lnhg.errors import InputError
+from systems import posix_only
 
 HOSTILE = [
     "../../etc/passwd",
@@ -114,6 +115,7 @@ def test_a_sealed_record_that_was_changed_is_told_from_one_that_was_not(change: 
 # ---------------------------------------------------------------- files that are whole
 
 
+@posix_only
 @pytest.mark.parametrize("name", ["result.json.partial", "result.json.tmp", ".result.json"])
 def test_a_link_that_lies_in_wait_is_not_written_through(tmp_path: Path, name: str) -> None:
     victim = tmp_path / "victim"
@@ -124,6 +126,7 @@ def test_a_link_that_lies_in_wait_is_not_written_through(tmp_path: Path, name: s
     assert victim.read_text() == "mine" and (tmp_path / "out" / "result.json").read_text() == "new"
 
 
+@posix_only
 def test_a_link_in_the_place_of_the_file_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -444,7 +443,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     run = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     while len(list(cache.glob("*.h5"))) < 3 and run.poll() is None:
         time.sleep(0.01)
-    run.send_signal(signal.SIGKILL)
+    run.kill()
     run.wait()
     finished = {file.name: file.stat().st_mtime_ns for file in cache.glob("*.h5")}
     assert 3 <= len(finished) < 40

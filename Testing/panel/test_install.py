@@ -20,6 +20,7 @@ slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install
 pytest.importorskip("PySide6", reason="needs the dev extra: pip install 'lnhg[dev]'")
 
 from host import qt_double  # noqa: E402
+from systems import posix_only  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SLICERS_OWN = {"numpy", "simpleitk", "scipy", "pydicom", "pillow"}
@@ -220,6 +221,7 @@ def test_a_failure_of_pip_becomes_a_sentence(install, pip, error):
     assert "PIP_CONSTRAINT" not in os.environ
 
 
+@posix_only
 @pytest.mark.parametrize(("driver", "size"), [("#!/bin/sh\nexit 0\n", 2500), ("#!/bin/sh\nexit 9\n", 200), ("", 200)])
 def test_the_size_is_that_of_the_build_for_this_computer(install, tmp_path, monkeypatch, driver, size):
     """A program in the place of NVIDIA's tells of a driver, of none, or is not there."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -265,3 +267,16 @@ def test_a_deflated_file_that_unpacks_without_end_is_refused(tmp_path: Path, cap
     path.write_bytes(content[:start] + body + b"".join(packer.compress(zeros) for _ in range(65)) + packer.flush())
     assert path.stat().st_size < 2_000_000
     refused(tmp_path / "ct", capfd, path.name, "unpacks to more than 1024 MB")
+
+
+def test_where_the_system_takes_no_limit_of_memory_pixels_are_decoded_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(kind: int, limits: tuple[int, int]) -> None:
+        raise ValueError("current limit exceeds maximum limit")  # as macOS says it
+
+    resource = SimpleNamespace(RLIMIT_AS=9, RLIMIT_CORE=4, setrlimit=refused)
+    monkeypatch.setitem(sys.modules, "resource", resource)
+    decoding._limit_memory()
+    monkeypatch.setitem(sys.modules, "resource", None)  # Windows has no such module
+    decoding._limit_memory()

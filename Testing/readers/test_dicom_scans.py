@@ -17,6 +17,7 @@ from lnhg.cohort.scans import find_scans
 from lnhg.core.ct import CT
 from lnhg.readers.read_ct import read_ct
 from readers.asked import AXIAL, HU, moved, refused, stack
+from systems import posix_only
 
 ONE = {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2", "FrameOfReferenceUID": "1.2.9"}
 HALF_A_STEP = 1.25
@@ -337,6 +338,7 @@ def test_files_without_preamble_are_read_whatever_they_begin_with(
     np.testing.assert_array_equal(read_ct(tmp_path).hu, HU)
 
 
+@posix_only
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_a_link_to_a_folder_is_followed_by_segment_as_by_batch(tmp_path: Path, depth: int) -> None:
     write_series(tmp_path / "real" / "ct", HU, AXIAL)

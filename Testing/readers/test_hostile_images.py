@@ -19,6 +19,7 @@ from lnhg.readers import read_ct as reading
 from lnhg.readers.read_ct import read_ct
 from readers.asked import AXIAL, HU, refused
 from readers.test_grids import meta_image, nrrd
+from systems import posix_only
 
 HEAD = (
     "NRRD0005\ntype: int16\ndimension: 3\nspace: LPS\nspace directions: (0.7,0,0) (0,0.7,0) (0,0,1)\nendian: little\n"
@@ -159,6 +160,7 @@ def header_of(folder: Path, name: str, voxels: str) -> Path:
     return path
 
 
+@posix_only
 @pytest.mark.parametrize("name", ["ct.mhd", "ct.nhdr"])
 @pytest.mark.parametrize(
     "place", ["../outside.raw", "{}/outside.raw", "sub/../../outside.raw", "link.raw", "folder/outside.raw"]
@@ -182,6 +184,7 @@ def test_voxels_beside_their_header_or_below_are_read(tmp_path: Path, name: str)
         np.testing.assert_array_equal(read_ct(header_of(tmp_path, name, place)).hu, HU)
 
 
+@posix_only
 @pytest.mark.parametrize("name", ["ct.mhd", "ct.nhdr"])
 @pytest.mark.parametrize("place", ["gone.raw", "LIST", "%03d.raw 1 5 1", "pipe"])
 def test_voxels_that_are_no_single_file_are_refused(
@@ -191,12 +194,14 @@ def test_voxels_that_are_no_single_file_are_refused(
     refused(header_of(tmp_path, name, place), capfd, name)
 
 
+@posix_only
 @pytest.mark.parametrize("name", ["ct.nrrd", "ct.mha", "ct.nii.gz", "ct.dcm"])
 def test_pipes_are_refused_and_never_waited_for(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
     os.mkfifo(tmp_path / name)
     refused(tmp_path / name, capfd, name, "pipe or device")
 
 
+@posix_only
 def test_pipes_in_a_folder_of_slices_do_no_harm(tmp_path: Path) -> None:
     from dicom_files import write_series
 

@@ -18,6 +18,7 @@ from lnhg.errors import InputError
 from lnhg.writers import results
 from lnhg.writers.read_back import load_result
 from lnhg.writers.results import FILES, check_folder, save
+from systems import posix_only
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +94,7 @@ def test_results_of_before_records_told_of_their_files_are_replaced(tmp_path: Pa
     assert set(json.loads(save(result, tmp_path)["record"].read_text())["files"]) >= {"labels.nrrd", "nodules.csv"}
 
 
+@posix_only
 @pytest.mark.parametrize("target", ["victim", "nowhere"])
 def test_a_link_of_the_name_of_a_result_is_refused(tmp_path: Path, result: Result, target: str) -> None:
     (tmp_path / "victim").write_text("mine")
