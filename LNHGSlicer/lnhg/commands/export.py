@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import zipfile
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,12 @@ def add(commands: Any) -> None:
 def _export_training(arguments: argparse.Namespace) -> None:
     from ..data.splits import SCAN_FOLDS
     from ..training.generator_config import PATCHES
+    from ..training.packed_places import is_packed
     from ..training.run import pack_training_data
 
     if not arguments.data.is_dir():
         raise InputError(f"{arguments.data} is no folder; give the data folder or a cache.")
-    if arguments.output.exists() and not zipfile.is_zipfile(arguments.output):
+    if os.path.lexists(arguments.output) and not is_packed(arguments.output):
         raise InputError(f"{arguments.output} holds something else and would be replaced; choose another file.")
     pack_training_data(PATCHES, arguments.data, arguments.output, SCAN_FOLDS[arguments.fold])
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")

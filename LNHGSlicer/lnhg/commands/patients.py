@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import add_command
+from .common import add_command, write_output
 
 
 def add(commands: Any) -> None:
@@ -22,9 +22,9 @@ def add(commands: Any) -> None:
 
 
 def _patients(arguments: argparse.Namespace) -> None:
-    from ..data.patients import patients_in, summary, write_patients
+    from ..data.patients import as_csv, patients_in, summary
 
     patients = patients_in(arguments.data)
     if arguments.output:
-        write_patients(arguments.output, patients)
+        write_output(arguments.output, as_csv(patients))
     print(summary(patients))

@@ -175,7 +175,13 @@ def _train_generator(arguments: argparse.Namespace) -> None:
 
 
 def _held(folder: Path) -> AbstractContextManager[None]:
-    """The folder of a run, held against a second one; of the processes of torchrun the first holds it for all."""
+    """The folder of a run, held against a second one; of the processes of torchrun the first holds it for all.
+
+    Raises InputError where it holds files of somebody under the names of a run's.
+    """
+    from ..training.run_folder import check_run_folder
+
+    check_run_folder(folder)
     return locked(folder, "training") if os.environ.get("RANK", "0") == "0" else nullcontext()
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from ..core.atomic_file import write_atomic
 from ..core.csv_text import csv_text
 from .boxed_scans import boxed_patients
 from .splits import LISTS, SCAN_FOLDS
@@ -45,9 +44,9 @@ def _patient(name: str, counts: Sequence[Mapping[str, int]]) -> Patient:
     return Patient(name, cutouts, cubes, labelled, others, SCAN_FOLDS[1](name), SCAN_FOLDS[2](name))
 
 
-def write_patients(path: Path, patients: Sequence[Patient]) -> None:
+def as_csv(patients: Sequence[Patient]) -> str:
     """A CSV with a row for each patient."""
-    write_atomic(path, csv_text([[field.name for field in fields(Patient)], *map(astuple, patients)]))
+    return csv_text([[field.name for field in fields(Patient)], *map(astuple, patients)])
 
 
 def summary(patients: Sequence[Patient]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.atomic_file import write_atomic
+from ..core.written_files import write_own
 from ..errors import InputError
 
 # Patients with a whole scan are placed by hand, so that each list has scans with nodules.
@@ -71,7 +71,7 @@ SCAN_FOLDS = {1: list_of, 2: list_in_second_fold}
 def write_folds(path: Path, patients: Collection[str], count: int, seed: int) -> None:
     """Deal the patients out to `count` folds of like size; the same patients and seed give the same folds.
 
-    Raises InputError where there are fewer patients than folds.
+    Raises InputError where there are fewer patients than folds, or a file that this program did not write is there.
     """
     if not 2 <= count <= len(set(patients)):
         raise InputError(
@@ -79,7 +79,7 @@ def write_folds(path: Path, patients: Collection[str], count: int, seed: int) ->
         )
     drawn = np.random.default_rng(seed).permutation(sorted(set(patients)))
     folds = [sorted(drawn[number::count].tolist()) for number in range(count)]
-    write_atomic(path, json.dumps({"random_seed": seed, "folds": folds}, indent=1))
+    write_own(path, json.dumps({"random_seed": seed, "folds": folds}, indent=1))
 
 
 def read_folds(path: Path, patients: Collection[str]) -> tuple[tuple[str, ...], ...]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from safetensors.torch import load, save
 
 from ..core.atomic_file import write_atomic
 from ..core.seal import is_sealed, sealed
-from ..errors import WeightsError
+from ..errors import InputError, WeightsError
 
 FORMAT = "lnhg-weights-2"
 # Manifests of before they were sealed; those are taken at their word.
@@ -75,8 +76,10 @@ class Weights:
 def save_weights(folder: Path, name: str, tensors: Mapping[str, torch.Tensor], manifest: Mapping[str, Any]) -> Path:
     """Write `name.safetensors` (floating tensors as fp16) and `name.json`; returns the path of the first.
 
-    Raises WeightsError for weights that are not finite, or too large for fp16.
+    Raises WeightsError for weights that are not finite, or too large for fp16, InputError where one of these files is
+    there and is no part of whole weights, or the folder cannot be written.
     """
+    _check_nothing_foreign(folder, name)
     stored = {key: _stored(tensor) for key, tensor in tensors.items()}
     _check_finite(name, stored)
     content = save(stored)
@@ -87,11 +90,28 @@ def save_weights(folder: Path, name: str, tensors: Mapping[str, torch.Tensor], m
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.safetensors"
-    write_atomic(path, content)
-    write_atomic(folder / f"{name}.json", _written(full))
+    path, manifest_text = folder / f"{name}.safetensors", _written(full)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+        write_atomic(folder / f"{name}.json", manifest_text)
+    except OSError as error:
+        raise InputError(f"The weights cannot be written to {folder} ({error.strerror}); choose another.") from error
     return path
+
+
+def _check_nothing_foreign(folder: Path, name: str) -> None:
+    """Raise InputError where files of these names are no whole weights: somebody's, or changed by somebody."""
+    names = [one for one in (f"{name}.json", f"{name}.safetensors") if os.path.lexists(folder / one)]
+    if not names:
+        return
+    try:
+        load_weights(folder, name)
+    except WeightsError as error:
+        raise InputError(
+            f"{' and '.join(names)} in {folder} would be replaced, but are no whole weights of this program; "
+            "move them away or choose another folder."
+        ) from error
 
 
 def change_manifest(folder: Path, name: str, **changes: Any) -> None:

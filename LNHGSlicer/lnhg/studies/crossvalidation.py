@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.atomic_file import write_atomic
+from ..core.written_files import check_own
 from ..data.cutouts import Cutout
 from ..data.splits import list_in_fold, read_folds, write_folds
 from ..data.training_data import cutouts_of
@@ -78,6 +80,7 @@ def cross_validate(plan: CrossValidation, output: Path) -> tuple[Table, Table]:
     """
     if plan.folds < _FEWEST_FOLDS:
         raise InputError("One fold reports, one selects and the others are trained on; choose --folds 3 or more.")
+    check_own(output / "tables")
     cutouts = cutouts_of(plan.data, "all", lambda patient: "all")
     output.mkdir(parents=True, exist_ok=True)
     _check_settings(plan, output / "settings.json")
@@ -159,7 +162,7 @@ class _Fold:
         }
 
     def _train(self, weights: Path) -> None:
-        """Train, or go on training, then choose the threshold and pack; the manifest is written last."""
+        """Train, or go on training, then choose the threshold and pack; the weights appear when they are whole."""
         plan, run = self.plan, self.folder / "training"
         train_generator(
             plan.config,
@@ -175,7 +178,9 @@ class _Fold:
         generator = build_generator({"name": plan.config.network, "width": plan.config.width})
         generator.load_state_dict(generator_of(state))
         models = models_in_training(generator, plan.config.grid.as_dict())
-        pack_generator(state, weights, best_threshold(models, self._of("select")))
+        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=self.folder) as unfinished:
+            pack_generator(state, Path(unfinished) / weights.name, best_threshold(models, self._of("select")))
+            (Path(unfinished) / weights.name).rename(weights)
 
     def _of(self, patients: str) -> list[Cutout]:
         """The nodules of a list of patients in this turn."""

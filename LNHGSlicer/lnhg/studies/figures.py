@@ -19,7 +19,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import ScalarFormatter
 from sklearn.metrics import roc_curve
 
-from ..core.atomic_file import whole
+from ..core.written_files import own_file
 from ..data.cutouts import Cutout
 from ..evaluation.agreement import Intraclass
 from ..evaluation.references import readers
@@ -78,10 +78,9 @@ class FrocCurve:
 @rc_context(_STYLE)
 def save(figure: Figure, folder: Path, name: str) -> Path:
     """Write `name.png` and `name.svg` into `folder`; returns the path of the PNG."""
-    folder.mkdir(parents=True, exist_ok=True)
     for ending, more in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 160})):
         path = folder / f"{name}.{ending}"
-        with whole(path) as partial:
+        with own_file(path) as partial:
             figure.savefig(partial, format=ending, **more)
     return folder / f"{name}.png"
 

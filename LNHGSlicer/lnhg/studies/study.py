@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 
 from .. import __version__
 from ..core.atomic_file import write_atomic
+from ..core.written_files import check_own, write_own
 from ..data.cutouts import Cutout, read_cutouts
 from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
@@ -81,6 +82,7 @@ from .types_of_place import PLACES
 #: The system whose heterogeneity is studied.
 MAIN = "lnhg"
 
+_PAGE = "index.html"
 # Nodules of the repeatability study: eight runs each.
 _SAMPLE = 40
 _SHARES = {
@@ -112,13 +114,16 @@ def study(
         others: further systems of which there are label maps of all the nodules; those with whole scans are counted
             there too.
 
-    Raises InputError where the data holds no nodule of the report list, a system is unknown or named twice, or a label
-    map is missing; WeightsError for bad weights.
+    Raises InputError where the data holds no nodule of the report list, a system is unknown or named twice, a label map
+    is missing, or a file there is not as a study wrote it; WeightsError for bad weights.
     """
+    for folder, names in ((output, [_PAGE]), (output / "tables", []), (output / "figures", [])):
+        check_own(folder, *names)
     work = _Study(data, output, weights, others, ProgressReporter(_SHARES, progress))
     sections = [*work.outlines(), work.detection(), work.whole_scans(), *work.heterogeneity(), work.training(lengths)]
     page = page_html("LNHG: nodules and their heterogeneity, measured", sections, work.provenance())
-    return _written(output / "index.html", page)
+    write_own(output / _PAGE, page)
+    return output / _PAGE
 
 
 class _Study:
@@ -430,7 +435,8 @@ class _Study:
         nodules = zlib.crc32(" ".join(cutout.name for cutout in self.cutouts).encode())
         path = self.cache / f"{name}-{key}-{nodules:08x}.json"
         if not path.is_file():
-            _written(path, json.dumps(make()))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, json.dumps(make()))
         return json.loads(path.read_text())
 
     def _picture(self, name: str, figure: Figure, caption: str) -> Picture:
@@ -483,9 +489,3 @@ def _grouped(scores: Sequence[NoduleScore], names: Sequence[str], field: str) ->
     """Groups by one field, empty ones left out."""
     groups = {name: [score for score in scores if getattr(score, field) == name] for name in names}
     return {name: some for name, some in groups.items() if some}
-
-
-def _written(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text)
-    return path

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.atomic_file import write_atomic
+from ..core.written_files import write_own
 from ..core.csv_text import csv_text
 from ..evaluation.detection_scores import Counts, Froc
 from ..evaluation.statistics import Interval, bootstrap_interval, paired_t, welch, wilcoxon
@@ -71,12 +71,14 @@ class Table:
 
 
 def write_tables(tables: Sequence[Table], folder: Path) -> None:
-    """Write each table as Markdown, CSV and LaTeX, in files named after its title."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write each table as Markdown, CSV and LaTeX, in files named after its title.
+
+    Raises InputError for a file of such a name that this program did not write, or that was changed since.
+    """
     for table in tables:
         stem = re.sub("[^a-z0-9]+", "-", table.title.lower()).strip("-")
         for ending, text in (("md", table.markdown()), ("csv", table.csv()), ("tex", table.latex())):
-            write_atomic(folder / f"{stem}.{ending}", text)
+            write_own(folder / f"{stem}.{ending}", text)
 
 
 def dice_table(test: Scores, training: Scores | None = None) -> Table:

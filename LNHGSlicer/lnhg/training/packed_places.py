@@ -59,6 +59,15 @@ def write_packed(path: Path, packed: Packed) -> None:
         file.writestr(_INDEX, json.dumps(index))
 
 
+def is_packed(path: Path) -> bool:
+    """Whether a file is one that `write_packed` wrote, of any version."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return "scan_patients" in json.loads(file.read(_INDEX))
+    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+        return False
+
+
 def read_packed(path: Path) -> Packed:
     """All of it. Raises InputError for another file, or a damaged one."""
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..core.atomic_file import write_atomic
+from ..core.written_files import check_own, write_own
 from ..data.splits import LISTS
 from ..errors import InputError
 from ..evaluation.detections import LOWEST_SCORE
@@ -28,6 +28,8 @@ def pack(checkpoints: Sequence[Path], folder: Path, threshold: float, report: Pa
     model card `NAME.md`; NAME is the network's. Of several checkpoints the mean of their weights is packed (Izmailov et
     al., Averaging weights leads to wider optima, 2018); what is told of the training is that of the last. `report` is a
     file of `lnhg validate --output`, the measured figures.
+
+    Raises InputError for a file of such a name that this program did not write, or that was changed since.
     """
     if report is not None and not report.is_file():
         raise InputError(f"There is no report {report}; write it with lnhg validate --output.")
@@ -35,14 +37,16 @@ def pack(checkpoints: Sequence[Path], folder: Path, threshold: float, report: Pa
     manifest = _manifest(states[-1], threshold)
     if len(states) > 1:
         manifest["mean_of"] = [f"{path.parent.name}/{path.stem}" for path in checkpoints]
+    card_name, log_name = f"{manifest['kind']}.md", f"{manifest['kind']}-training.csv"
+    check_own(folder, card_name, log_name)
     path = save_weights(folder, manifest["kind"], _mean([_network(state) for state in states]), manifest)
     log = checkpoints[-1].parent / LOG
     if log.is_file():
-        write_atomic(folder / f"{path.stem}-training.csv", log.read_text(encoding="utf-8"))
+        write_own(folder / log_name, log.read_text(encoding="utf-8"))
     packed = load_weights(folder, path.stem)
     parameters = sum(tensor.numel() for key, tensor in packed.tensors.items() if not _of_batch_norm(key))
     figures = report.read_text(encoding="utf-8") if report else None
-    write_atomic(folder / f"{path.stem}.md", model_card(packed.manifest, parameters, figures, with_log=log.is_file()))
+    write_own(folder / card_name, model_card(packed.manifest, parameters, figures, with_log=log.is_file()))
     return path
 
 
