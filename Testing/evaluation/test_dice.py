@@ -122,5 +122,5 @@ def test_an_image_that_is_no_label_map_is_refused(tmp_path: Path, values: list) 
 
 def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.nrrd").write_text("nothing")
-    with pytest.raises(InputError, match=r"labels\.nrrd cannot be read as an image"):
+    with pytest.raises(InputError, match=r"labels\.nrrd is damaged, cut off or no image"):
         read_label_map(tmp_path / "labels.nrrd")

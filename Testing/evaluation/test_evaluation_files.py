@@ -215,10 +215,8 @@ def test_label_maps_of_other_grids_are_refused_alone_and_in_folders(
         np.full((6, 30, 30), np.nan, np.float32),
         np.full((6, 30, 30), np.inf, np.float32),
         np.full((6, 30, 30), 1e12),
-        labels()[0],
-        np.zeros((2, 6, 30, 30), np.uint8),
     ],
-    ids=["HU", "between numbers", "no numbers", "infinite", "beyond 32 bits", "one slice", "four axes"],
+    ids=["HU", "between numbers", "no numbers", "infinite", "beyond 32 bits"],
 )
 def test_images_that_are_no_label_maps_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], values: np.ndarray
@@ -231,14 +229,21 @@ def test_images_that_are_no_label_maps_are_refused(
     assert "ct.nrrd is no label map" in refused(capsys, one, tmp_path / "ct.nrrd")
 
 
+@pytest.mark.parametrize("values", [labels()[0], np.zeros((2, 6, 30, 30), np.uint8)], ids=["one slice", "four axes"])
+def test_images_of_other_than_three_axes_are_refused(tmp_path: Path, capsys, values: np.ndarray) -> None:
+    one = write(tmp_path / "reference.nrrd", labels((0, 2, 2)))
+    sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / "ct.nrrd"))
+    assert f"ct.nrrd has {values.ndim} axes; give a single 3D" in refused(capsys, tmp_path / "ct.nrrd", one)
+
+
 def test_files_that_are_no_images_and_a_place_that_cannot_be_written_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = write(tmp_path / "reference.nrrd", labels((0, 2, 2)))
     (tmp_path / "empty.nrrd").touch()
-    assert "empty.nrrd cannot be read as an image" in refused(capsys, tmp_path / "empty.nrrd", one)
+    assert "empty.nrrd is damaged, cut off or no image" in refused(capsys, tmp_path / "empty.nrrd", one)
     (tmp_path / "text.nii.gz").write_text("no image")
-    assert "text.nii.gz cannot be read as an image" in refused(capsys, tmp_path / "text.nii.gz", one)
+    assert "text.nii.gz is damaged, cut off or no image" in refused(capsys, tmp_path / "text.nii.gz", one)
     assert evaluate(one, one, "--output", tmp_path / "new" / "scores.csv") == 0
     assert (tmp_path / "new" / "scores.csv").is_file()
     assert evaluate(one, one, "--output", tmp_path / "text.nii.gz" / "scores.csv") == 2

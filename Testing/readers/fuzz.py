@@ -22,6 +22,7 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -219,11 +220,22 @@ def _elements(content: bytes) -> Iterator[tuple[int, int, int]]:
 def made(kind: str, seed: int, folder: Path) -> Path:
     """Input number `seed` of a format in a new folder; returns what to read."""
     chance = random.Random(f"{kind} {seed}")
-    path = FORMATS[kind](folder)
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    file = chance.choice(files)
-    file.write_bytes(harmed(file.read_bytes(), kind, chance))
-    return path
+    path, files = _whole(kind)
+    harmed_one = chance.choice(sorted(files))
+    for file, content in files.items():
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_bytes(harmed(content, kind, chance) if file == harmed_one else content)
+    return folder / path
+
+
+@cache
+def _whole(kind: str) -> tuple[str, dict[str, bytes]]:
+    """What to read of an input of a format, and its whole files, by their places in its folder; made once."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = FORMATS[kind](folder)
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        return path.name, {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
 # ---------------------------------------------------------------- the process that reads

@@ -119,6 +119,74 @@ def test_a_wrong_intercept_of_dicom_is_refused(
     refused(tmp_path / "ct", capfd, "ct is not in HU")
 
 
+# ---------------------------------------------------------------- parts that differ, ends cut off, values beyond HU
+
+
+def said(hu: np.ndarray, word: str) -> list[str]:
+    return [warning for warning in in_hu(hu, "ct", GRID)[1] if word in warning]
+
+
+@pytest.mark.parametrize("slices", [slice(7, 8), slice(0, 1), slice(19, 20), slice(10, None), slice(3, 9)])
+@pytest.mark.parametrize("off", [-1024, 1024, -300, 150])
+def test_slices_with_a_rescale_of_their_own_are_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], slices: slice, off: int
+) -> None:
+    hu = chest()
+    hu[slices] += off
+    first = max(0, slices.start - 1)
+    write_series(tmp_path / "ct", hu, GRID)
+    if abs(off) > 700:
+        refused(tmp_path / "ct", capfd, "ct is not in HU")
+    else:
+        (named,) = [warning for warning in read_ct(tmp_path / "ct").warnings if "all values change" in warning]
+        assert f"Between the slices {first} and {first + 1}" in named and "(from 0)" in named
+
+
+@pytest.mark.parametrize("what", SCANS)
+def test_anatomy_and_an_end_of_air_are_no_change_of_rescale(what: str) -> None:
+    hu = chest(**SCANS[what])
+    hu[:, :, 60:] = np.roll(hu[:, :, 60:], 3, 0)
+    hu[0] = -1000
+    hu[-3:, 35:65] = hu[:3, :30]  # tissue that ends all at once
+    assert not said(hu, "all values change")
+
+
+@pytest.mark.parametrize("lowest", [-700, -500, -300])
+def test_air_that_was_cut_off_is_noted(lowest: int) -> None:
+    cut = np.maximum(chest(), lowest)
+    assert said(cut, f"Nothing lies below {lowest} HU") or said(cut, "HU too high")
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.6, 0.7])
+def test_values_that_were_scaled_are_noted(scale: float) -> None:
+    assert said(np.rint(chest() * scale).astype(np.int16), "values were cut off or scaled")
+
+
+@pytest.mark.parametrize("highest", [100, 150, 240])
+def test_bone_that_was_cut_off_is_noted(highest: int) -> None:
+    assert said(np.minimum(chest(), highest), f"Values were cut off at {highest} HU")
+
+
+@pytest.mark.parametrize("what", SCANS)
+def test_a_whole_range_of_hu_is_no_news(what: str) -> None:
+    assert in_hu(chest(**SCANS[what]), "ct", GRID)[1] == ()
+
+
+@pytest.mark.parametrize("value", [63536, 64512, 1 << 30])
+def test_a_single_value_beyond_hu_is_padding(value: int) -> None:
+    hu = chest().astype(np.int64)
+    hu[:, :30] = value
+    found, remarks = in_hu(hu, "ct", GRID)
+    assert found.max() < 1000 and (found[:, :30] == -1024).all()
+    assert [remark for remark in remarks if f"of the value {value:g}, which no tissue has" in remark]
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64", "float64"])
+def test_negative_values_that_lost_their_sign_are_refused(kind: str) -> None:
+    with pytest.raises(InputError, match=r"^ct is not in HU \(its values run to .*lost their sign\); give a CT"):
+        in_hu(chest().view(np.uint16).astype(kind) - 24, "ct", GRID)
+
+
 def test_random_values_are_no_offset() -> None:
     values = np.random.default_rng(1).integers(-1000, 400, (20, 100, 100)).astype(np.int16)
     assert in_hu(values, "random", GRID)[1] == ()

@@ -278,11 +278,19 @@ def test_overlapping_boxes_of_neighbouring_slices_are_one_candidate_with_the_bes
     assert found.boxes == {0: A, 1: SHIFTED, 2: A}
 
 
-def test_one_missing_slice_is_bridged_and_three_are_not() -> None:
-    assert len(link_boxes([[(A, 0.5)], [], [(A, 0.5)]], 2.5)) == 1
-    assert len(link_boxes([[(A, 0.5)], [], [], [], [(A, 0.5)]], 2.5)) == 2
-    # Three missing slices of 0.6 mm are less than 3 mm.
-    assert len(link_boxes([[(A, 0.5)], [], [], [], [(A, 0.5)]], 0.6)) == 1
+@pytest.mark.parametrize("slice_mm", [0.5, 0.6, 0.625, 1.0, 1.25, 2.0, 2.5])
+def test_boxes_up_to_five_millimetres_apart_are_linked_whatever_the_spacing(slice_mm: float) -> None:
+    def apart(steps: int) -> int:
+        return len(link_boxes([[(A, 0.5)], *[[]] * (steps - 1), [(A, 0.5)]], slice_mm))
+
+    steps = int(5 / slice_mm + 0.01)
+    assert apart(steps) == 1 and apart(steps + 1) == 2
+
+
+@pytest.mark.parametrize("slice_mm", [3.0, 5.0, 7.5, 10.0])
+def test_of_thick_slices_neighbours_alone_are_linked(slice_mm: float) -> None:
+    assert len(link_boxes([[(A, 0.5)], [(A, 0.5)]], slice_mm)) == 1
+    assert len(link_boxes([[(A, 0.5)], [], [(A, 0.5)]], slice_mm)) == 2
 
 
 def test_boxes_far_apart_stay_two_candidates() -> None:

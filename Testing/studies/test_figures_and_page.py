@@ -219,9 +219,11 @@ def test_data_without_nodules_to_report_or_on_different_grids_are_refused(
     said = refused(capsys, tmp_path / "data", tmp_path / "page")
     assert f"{train}.readers.nrrd does not lie on the grid of its CT" in said
     (nodules / f"{train}.readers.nrrd").write_bytes(b"")
-    assert f"{train}.readers.nrrd is missing or cannot be read" in refused(capsys, tmp_path / "data", tmp_path / "page")
+    assert f"{train}.readers.nrrd is damaged, cut off or no image" in refused(
+        capsys, tmp_path / "data", tmp_path / "page"
+    )
     (nodules / f"{train}.ct.nrrd").unlink()
-    assert f"{train}.ct.nrrd is missing or cannot be read" in refused(capsys, tmp_path / "data", tmp_path / "page")
+    assert f"{train}.ct.nrrd is missing in" in refused(capsys, tmp_path / "data", tmp_path / "page")
 
 
 def test_data_without_a_whole_scan_to_count_false_finds_on_are_refused_at_once(
@@ -260,9 +262,8 @@ def test_label_maps_of_others_on_another_grid_or_that_are_none_are_refused_befor
         write_nrrd(path, labels, matrix)
         assert said in refused(capsys, data, page, "--labels", f"nnu-net={path.parent}")
     path.write_bytes(b"")
-    assert f"{path.name} cannot be read as an image" in refused(
-        capsys, data, page, "--labels", f"nnu-net={path.parent}"
-    )
+    said = refused(capsys, data, page, "--labels", f"nnu-net={path.parent}")
+    assert f"{path.name} is damaged, cut off or no image" in said
 
 
 def test_a_system_of_others_that_lacks_a_nodule_is_told_so_before_anything_is_run(

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import astuple, fields, replace
 from pathlib import Path
 
@@ -164,3 +165,26 @@ def test_an_unpacked_volume_reads_as_the_packed_one(tmp_path):
     one, other = (sitk.ReadImage(str(tmp_path / f"{packed}.nrrd")) for packed in (True, False))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(other), array)
     assert one.GetDirection() == other.GetDirection()
+
+
+@pytest.mark.parametrize("name", ["labels.nrrd", "heterogeneity.nrrd", "generated.nrrd"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda content: content[:-100],
+        lambda content: content.replace(b"sizes: ", b"sizes: 99999999 "),
+        lambda content: content.replace(b"dimension: 3", b"dimension: 65535"),
+        lambda content: content.replace(b"space directions: ", b"space directions: (nan,0,0) "),
+        lambda content: content.replace(b"type: ", b"type: block "),
+        lambda content: content.replace(b"encoding: ", b"data file: /etc/hostname\nencoding: "),
+    ],
+    ids=["cut off", "sizes", "dimension", "grid", "type", "voxels elsewhere"],
+)
+def test_a_volume_with_a_damaged_header_is_refused_by_name(
+    tmp_path: Path, name: str, harm: Callable[[bytes], bytes]
+) -> None:
+    result = a_result()
+    save(result, tmp_path, for_scene=True)
+    (tmp_path / name).write_bytes(harm((tmp_path / name).read_bytes()))
+    with pytest.raises(InputError, match=rf"^The file {name} of the run is missing or damaged; run again\.$"):
+        load_result(tmp_path, the_ct(result))

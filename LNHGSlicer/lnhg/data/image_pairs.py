@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from scipy import ndimage
 
 from ..errors import InputError
-from ..readers.image_file import grid_of, stem
+from ..readers.image_file import read_beside, stem
 from ..readers.read_ct import read_ct
 from ..stages.axial import axial_order
 from .cache import PreparedScan
@@ -71,14 +70,9 @@ def _read(name: str, image: Path, label: Path) -> PreparedScan:
 
 
 def _read_labels(path: Path, shape: tuple[int, ...], ijk_to_ras: np.ndarray) -> np.ndarray:
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(f"{path.name} cannot be read as a label map; copy it again.") from error
-    labels = sitk.GetArrayFromImage(image)
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(f"{path.name} is no label map; its values must be 0 and 1..N on one 3D grid.")
-    if labels.shape != shape or not np.allclose(grid_of(image), ijk_to_ras, rtol=0, atol=_SAME_MM):
+    volume = read_beside(path)
+    labels = volume.values
+    if labels.shape != shape or not np.allclose(volume.ijk_to_ras, ijk_to_ras, rtol=0, atol=_SAME_MM):
         raise InputError(f"{path.name} does not lie on the grid of its CT; make the pair again.")
     return labels
 

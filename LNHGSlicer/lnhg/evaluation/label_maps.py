@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core.geometry import corners_apart, spacing_of, voxel_volume_of
 from ..errors import InputError
-from ..readers.image_file import grid_of, stem
+from ..readers.image_file import read_beside, stem
 
 # How far the corners of two grids may lie apart, mm: far below a voxel, far above what a file rounds.
 _CORNER_MM = 0.01
@@ -48,14 +47,11 @@ def read_label_map(path: Path, *, alike: bool = False) -> LabelMap:
 
     Raises InputError for a file that holds no label map.
     """
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(f"{path.name} cannot be read as an image; give a label map in NRRD, MHA or NIfTI.") from error
-    labels = sitk.GetArrayViewFromImage(image)
-    if labels.ndim != 3 or not ((labels >= 0) & (labels <= _HIGHEST) & (labels == np.round(labels))).all():
+    volume = read_beside(path)
+    labels = volume.values
+    if not ((labels >= 0) & (labels <= _HIGHEST) & (labels == np.round(labels))).all():
         raise InputError(f"{path.name} is no label map; its values must be 0 and 1..N on one 3D grid.")
-    return LabelMap(path.name, components(labels) if alike else labels.astype(np.int32), grid_of(image))
+    return LabelMap(path.name, components(labels) if alike else labels.astype(np.int32), volume.ijk_to_ras)
 
 
 def check_same_grid(one: LabelMap, other: LabelMap) -> None:

@@ -27,6 +27,7 @@ _IN_HU = ("", "HU", "US", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS", "
 PERSON = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyInstanceUID", "AccessionNumber")
 SERIES = ("SeriesInstanceUID", "SeriesNumber", "SeriesDescription")
 _SCANNER = ("Manufacturer", "ConvolutionKernel", "SliceThickness", "KVP", "ContrastBolusAgent")
+_LOSS = ("LossyImageCompression", "LossyImageCompressionRatio")
 #: Tells the scans of one series apart, where their slices would lie between or upon one another.
 APART = (
     "AcquisitionNumber",
@@ -45,7 +46,7 @@ APART = (
     "AcquisitionDateTime",
     "AcquisitionTime",
 )
-_TEXTS = tuple(dict.fromkeys((*PERSON, *SERIES, *_SCANNER, *APART, "FrameOfReferenceUID", "SOPInstanceUID")))
+_TEXTS = tuple(dict.fromkeys((*PERSON, *SERIES, *_SCANNER, *_LOSS, *APART, "FrameOfReferenceUID", "SOPInstanceUID")))
 _PLACE = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns")
 _HU_SCALE = ("RescaleSlope", "RescaleIntercept", "RescaleType")
 _STORED = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "PixelPaddingValue")

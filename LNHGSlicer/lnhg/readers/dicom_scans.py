@@ -5,6 +5,7 @@ take.
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _FEW = 10
 # thickness.
 _ENOUGH, _CHEST_MM = 0.8, 250.0
 _REFORMATTED = ("REFORMATTED", "MPR")
+# Words of a description that name slabs put together by their highest or lowest values.
+_PROJECTED = re.compile(r"\b(mip|minip|mips|maximum intensity|minimum intensity|vrt)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +92,13 @@ class Scan:
 
     @property
     def reformatted(self) -> bool:
-        return any(name in part for part in self.first.image_type for name in _REFORMATTED)
+        named = any(name in part for part in self.first.image_type for name in _REFORMATTED)
+        return named or self.projected
+
+    @property
+    def projected(self) -> bool:
+        """Whether its description names it a projection of slabs, in which vessels and nodules look alike."""
+        return bool(_PROJECTED.search(self.first.texts["SeriesDescription"].replace("_", " ")))
 
     @property
     def acquisitions(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from ..core.ct import CT, check_grid, fingerprint
 from ..errors import InputError
@@ -22,6 +23,10 @@ from .files import DICOM_ENDINGS, ending, few, loss
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # Files of slices differ in size by less than this, in bytes, where they are not compressed.
 _SIZE = 64
+# Slices further apart than this many times their thickness have gaps between them.
+_GAP = 1.25
+# Syntaxes that always lose something; JPEG 2000 need not.
+_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 _PLANES = ("sagittal", "coronal", "axial")
 
 
@@ -61,7 +66,7 @@ def read(files: Sequence[Path], place: Path, series: str | None, number: int | N
             *left_out,
             *remarks,
             *_of_slices(scan, hu),
-            *grid_warnings(ijk_to_ras, first.thickness or 0.0),
+            *grid_warnings(ijk_to_ras, len(hu), first.thickness or 0.0),
         ),
     )
 
@@ -161,6 +166,18 @@ def _of_slices(scan: Scan, hu: np.ndarray) -> tuple[str, ...]:
             f"The slices are of {scan.acquisitions} acquisitions, one upon another: "
             "the patient may have moved or breathed between."
         )
+    apart = float(abs(scan.step @ scan.upward))
+    if first.thickness and len(scan.slices) > 1 and apart > _GAP * first.thickness:
+        remarks.append(
+            f"The slices are {first.thickness:.3g} mm thick and {apart:.3g} mm apart: what lies between them is not "
+            "seen, or slices are missing."
+        )
+    if scan.projected:
+        remarks.append(
+            "The series is named a projection of slabs (MIP): use the plain axial series where there is one."
+        )
+    if _lossy(first):
+        remarks.append("The images were compressed with loss: small and faint nodules may look otherwise or be gone.")
     if _contrast(first) == "unknown":
         remarks.append("Whether contrast was given is unknown: the header does not say.")
     if len(scan.slices) == 1 and first.thickness is None:
@@ -190,6 +207,12 @@ def _instance_numbers(scan: Scan) -> tuple[int, ...] | None:
         if len(numbers) == len(scan.slices) and None not in numbers
         else None
     )
+
+
+def _lossy(first: Slice) -> bool:
+    if first.texts["LossyImageCompression"].lstrip("0"):
+        return True
+    return bool(first.syntax) and UID(first.syntax) in _LOSSY
 
 
 def _contrast(first: Slice) -> str:

@@ -9,6 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from ..core.ct import AIR_HU
+
 #: Values that lie so far off, less what the estimate may err, are no HU.
 MOST_OFF_HU = 660.0
 # Middle values of what is air or lung, and of what is fat, muscle or blood, in a chest CT.
@@ -29,7 +31,35 @@ _SOFT_HU, _SOFT_SHARE = 250, 0.05
 _EDGE_HU = 6000
 # A value that more than half of all voxels within 50 HU have is padding, or the end of the scale.
 _NEAR_HU, _SPIKE = 50, 0.5
-_FEWEST, _ENOUGH_VOXELS = 500, 4_000_000
+_FEWEST, _ENOUGH_VOXELS, _ENOUGH_IN_SLICE = 500, 4_000_000, 16_000
+# Between neighbouring slices half of all voxels never change by more, whatever the anatomy.
+_SEEN_BETWEEN_HU = 80
+# Air and lung are at least this share of a chest, and darker than this; below their darkest lies this share of all.
+_DARK_SHARE, _DARK_HU, _NEXT_TO_NOTHING = 0.02, -200, 0.001
+
+
+def is_chest(extent: np.ndarray) -> bool:
+    """Whether an image of this size along (column, row, slice), mm, shows a whole chest rather than a part of one."""
+    return bool((extent >= _CHEST_MM).sum() >= 2)
+
+
+def offsets_of_slices(values: np.ndarray) -> dict[int, float]:
+    """Slices k from which to the next all values `[slice, row, column]` change at once, and by how much (HU)."""
+    stride = max(1, round((values[0].size / _ENOUGH_IN_SLICE) ** 0.5))
+    some = values[:, ::stride, ::stride].reshape(len(values), -1)
+    offsets: dict[int, float] = {}
+    for k in range(len(some) - 1):
+        one, other = some[k].astype(float), some[k + 1].astype(float)
+        shown = (one > AIR_HU) & (other > AIR_HU)
+        if shown.sum() < _FEWEST or not np.ptp(one) or not np.ptp(other):
+            continue
+        change = (other - one)[shown]
+        middle = float(np.median(change))
+        # Of noise alone, or of voxels that have nothing in common, the median strays by its own error.
+        error = 1.25 * float(change.std()) / np.sqrt(change.size)
+        if abs(middle) > max(_SEEN_BETWEEN_HU, 6 * error):
+            offsets[k] = middle
+    return offsets
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +74,7 @@ class Spread:
     @classmethod
     def of(cls, values: np.ndarray, extent: np.ndarray) -> Spread:
         """The spread of values `[slice, row, column]`; `extent`: size of the image along (column, row, slice), mm."""
-        return cls(_counts(values), bool((extent >= _CHEST_MM).sum() >= 2))
+        return cls(_counts(values), is_chest(extent))
 
     @cached_property
     def offset(self) -> float | None:
@@ -66,6 +96,13 @@ class Spread:
             return float(tissue - _TISSUE_HU)
         too_dark = self.counts[: _EDGE_HU + _LOWEST_HU].sum() > _LOW_SHARE * max(1, self.counts.sum())
         return float(lung - _LUNG_HU) if too_dark else None
+
+    @property
+    def darkest(self) -> float | None:
+        """The value below which next to nothing lies, HU; None where there is no darker part, as of air and lung."""
+        if self._middles[2] < _DARK_SHARE or self._middles[0] > _DARK_HU:
+            return None
+        return float(np.searchsorted(np.cumsum(self.counts), _NEXT_TO_NOTHING * self.counts.sum()) - _EDGE_HU)
 
     @property
     def has_tissue(self) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..core.ct import CT, check_grid, fingerprint
 from ..errors import InputError
@@ -25,7 +24,6 @@ _READERS = {
 }
 #: Endings of the image files that can be read.
 ENDINGS = tuple(_READERS)
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NO_CONTRAST = "Whether contrast was given is unknown: the file does not say."
 
 
@@ -53,6 +51,20 @@ def read_volume(path: Path) -> Volume:
     return _READERS[ending](path)
 
 
+def read_beside(path: Path) -> Volume:
+    """Voxels and grid of an image that goes with a CT, such as a label map, in the byte order of this machine.
+
+    Raises InputError as `read_volume` does, and where the file is missing or cannot be opened.
+    """
+    try:
+        volume = read_volume(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path.name} is missing in {path.absolute().parent.name}; copy it again.") from error
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read ({error.strerror or error}); copy it again.") from error
+    return replace(volume, values=volume.values.astype(volume.values.dtype.newbyteorder("=")))
+
+
 def read(path: Path) -> CT:
     """The CT of one file; its values must be HU. Raises InputError as `read_ct` says."""
     volume = read_volume(path)
@@ -65,7 +77,7 @@ def read(path: Path) -> CT:
         "sha256": fingerprint(hu, volume.ijk_to_ras),
     }
     ct = CT(hu, volume.ijk_to_ras, source=source, identity={"path": str(path.absolute())})
-    remarks = (*volume.remarks, *warnings, *_of_blank(hu), *grid_warnings(volume.ijk_to_ras), _NO_CONTRAST)
+    remarks = (*volume.remarks, *warnings, *_of_blank(hu), *grid_warnings(volume.ijk_to_ras, len(hu)), _NO_CONTRAST)
     return replace(ct, warnings=remarks)
 
 
@@ -77,12 +89,3 @@ def _of_blank(hu: np.ndarray) -> tuple[str, ...]:
         f"{len(blank)} slices hold nothing but one value (number {few([str(k) for k in blank])}): the scan may be cut "
         f"short.",
     )
-
-
-def grid_of(image: sitk.Image) -> np.ndarray:
-    """IJK to RAS (4 x 4, mm) of an ITK image."""
-    lps = np.eye(4)
-    # Direction times spacing keeps shear; the directions alone need not be orthogonal.
-    lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    lps[:3, 3] = image.GetOrigin()
-    return _LPS_TO_RAS @ lps

@@ -27,6 +27,7 @@ _TYPES = {
     "MET_DOUBLE": "f8",
 }
 _MM = {"": 1.0, "?": 1.0, "mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3}
+_MODALITIES = ("", "CT", "OTHER", "UNKNOWN")
 # Directions of the axes are unit vectors, but for rounding.
 _UNIT = 0.01
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -81,6 +82,9 @@ def _type(path: Path, fields: Mapping[str, str]) -> np.dtype:
     name = fields.get("ElementType", "").upper()
     if name.endswith("_ARRAY"):
         check_axes(path, (1, 1, 1), 3)
+    modality = fields.get("Modality", "").upper().removeprefix("MET_MOD_")
+    if modality not in _MODALITIES:
+        raise InputError(f"{path.name} is no CT but {modality[:40]!r} by its Modality; give a CT in HU.")
     if name not in _TYPES:
         damaged(path, f"its ElementType is {name[:40]!r}")
     for unusual, usual in (("ElementToIntensityFunctionSlope", 1.0), ("ElementToIntensityFunctionOffset", 0.0)):

@@ -53,6 +53,7 @@ _MM = {
     "micron": 1e-3,
     "": 1.0,
 }
+_SAME_SPACING = 0.01
 _SCALAR_KINDS = ("domain", "space", "time", "list", "none", "???", "point", "scalar", "stub")
 
 
@@ -127,6 +128,7 @@ def _grid(path: Path, fields: Mapping[str, str]) -> tuple[np.ndarray, bool]:
     if "space directions" in fields:
         columns = _vectors(path, fields["space directions"], 3)
         matrix[:3, :3] = np.array(columns).T * np.array(_units(path, fields.get("space units"), 3))[:, None]
+        _check_spacings(path, fields, np.linalg.norm(columns, axis=1))
     else:
         spacings = numbers(path, fields, "spacings", 3)
         if spacings is None:
@@ -138,6 +140,17 @@ def _grid(path: Path, fields: Mapping[str, str]) -> tuple[np.ndarray, bool]:
         )
     signs = _TO_RAS.get(fields.get("space", "").lower().removesuffix("-time"))
     return np.diag([*(signs or (-1, -1, 1)), 1.0]) @ matrix, signs is not None
+
+
+def _check_spacings(path: Path, fields: Mapping[str, str], lengths: np.ndarray) -> None:
+    """Raise InputError where a header that has directions gives other spacings too."""
+    if "spacings" in fields and "nan" not in fields["spacings"].lower():
+        spacings = numbers(path, fields, "spacings", 3)
+        if spacings is not None and not np.allclose(np.abs(spacings), lengths, rtol=_SAME_SPACING, atol=0):
+            raise InputError(
+                f"{path.name} gives the size of its voxels twice, and not alike (spacings, space directions); export it "
+                "again."
+            )
 
 
 def _vectors(path: Path, text: str, count: int) -> list[list[float]]:

@@ -29,8 +29,8 @@ _KEPT_SHARE = 0.2
 _LINK_IOU = 0.2
 # Of slices thinner than half of this some are left out: those searched lie at most this far apart.
 _SEARCHED_MM = 1.25
-# Boxes are linked across one missing slice, or across thin slices up to this distance.
-_BRIDGE_MM = 3.0
+# Boxes of slices at most this far apart can be of one candidate, whatever the spacing; those of neighbours always.
+_BRIDGE_MM = 5.0
 
 
 class SliceDetector(Protocol):
@@ -156,7 +156,7 @@ def link_boxes(
     boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float = _LOWEST_LINKED
 ) -> list[Candidate]:
     """Candidates from the boxes of consecutive slices: a box goes to the candidate whose last box overlaps it most."""
-    reach = max(2, round(_BRIDGE_MM / slice_mm))
+    reach = max(1, int(_BRIDGE_MM / slice_mm + 0.05))
     chains: list[_Chain] = []
     for k, found in enumerate(boxes):
         fresh = [box for box in found if box[1] >= lowest]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..core.ct import CT
 from ..core.geometry import corners_apart
@@ -15,7 +14,7 @@ from ..core.nodule import from_row, note_on_columns
 from ..core.result import Result
 from ..errors import InputError
 from ..options import options_of_record
-from ..readers.image_file import grid_of
+from ..readers.image_file import read_beside
 from .own_files import foreign_files
 from .record import FORMAT
 from .results import FILES_FOR_SCENE
@@ -102,8 +101,8 @@ def check_grid(name: str, shape: tuple[int, ...], ijk_to_ras: np.ndarray, ct: CT
 def _volume(path: Path, ct: CT) -> np.ndarray:
     """A volume `[slice, row, column]`, on the grid of `ct`."""
     try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
+        volume = read_beside(path)
+    except InputError as error:
         raise InputError(f"The file {path.name} of the run is missing or damaged; run again.") from error
-    check_grid(path.name, image.GetSize()[::-1], grid_of(image), ct)
-    return sitk.GetArrayFromImage(image)
+    check_grid(path.name, volume.values.shape, volume.ijk_to_ras, ct)
+    return volume.values

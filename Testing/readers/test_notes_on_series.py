@@ -1,0 +1,121 @@
+"""What a reader should know of a series that can be read: gaps between slices, slabs, loss by compression, one slice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian, JPEGLSNearLossless
+
+from dicom_files import write_series
+from lnhg.core.nrrd_file import write_nrrd
+from lnhg.errors import InputError
+from lnhg.readers.image_file import read_volume
+from lnhg.readers.read_ct import read_ct
+from readers.asked import AXIAL, HU, refused, stack
+
+
+def noted(path: Path, word: str) -> bool:
+    return any(word in warning for warning in read_ct(path).warnings)
+
+
+@pytest.mark.parametrize(("thickness", "step"), [(1.25, 2.5), (1.0, 10.0), (2.5, 5.0), (5.0, 7.0)])
+def test_slices_that_lie_further_apart_than_they_are_thick_are_noted(
+    tmp_path: Path, thickness: float, step: float
+) -> None:
+    write_series(tmp_path / "ct", *stack(12, step=step), SliceThickness=thickness)
+    assert noted(tmp_path / "ct", f"The slices are {thickness:g} mm thick and {step:g} mm apart")
+
+
+@pytest.mark.parametrize(("thickness", "step"), [(2.5, 2.5), (2.5, 1.25), (5.0, 5.5), (None, 5.0), (0, 5.0)])
+def test_slices_side_by_side_or_of_unknown_thickness_are_no_news(tmp_path: Path, thickness: object, step: float):
+    write_series(tmp_path / "ct", *stack(12, step=step), SliceThickness=thickness)
+    assert not noted(tmp_path / "ct", "apart: what lies between")
+
+
+def test_every_other_slice_missing_is_noted(tmp_path: Path) -> None:
+    hu, grid = stack(12, step=2.5)
+    write_series(tmp_path / "ct", hu, grid, leave_out=range(1, 12, 2), SliceThickness=2.5)
+    assert noted(
+        tmp_path / "ct", "2.5 mm thick and 5 mm apart: what lies between them is not seen, or slices are missing"
+    )
+
+
+@pytest.mark.parametrize("description", ["Thorax MIP 8mm", "axial_MIP", "MinIP 5", "Maximum intensity", "VRT lung"])
+def test_slabs_are_noted_and_come_after_plain_slices(tmp_path: Path, description: str) -> None:
+    hu, grid = stack(12, step=2.5)
+    write_series(tmp_path / "ct", hu, grid, SeriesDescription=description, SeriesNumber=1, SliceThickness=1)
+    assert noted(tmp_path / "ct", "named a projection of slabs (MIP)")
+    write_series(tmp_path / "ct", hu, grid, SeriesDescription="Thorax", SeriesNumber=2, SliceThickness=2.5)
+    assert not noted(tmp_path / "ct", "projection")
+    assert noted(tmp_path / "ct", "number 2 was taken")
+
+
+@pytest.mark.parametrize("description", ["Thorax", "chip", "shrimp", "VRTX 1.0", ""])
+def test_other_descriptions_are_no_slabs(tmp_path: Path, description: str) -> None:
+    write_series(tmp_path / "ct", *stack(12), SeriesDescription=description)
+    assert not noted(tmp_path / "ct", "projection")
+
+
+@pytest.mark.parametrize("told", ["01", "1", "by syntax"])
+def test_images_that_lost_something_by_compression_are_noted(tmp_path: Path, told: str) -> None:
+    syntax = JPEGLSNearLossless if told == "by syntax" else ExplicitVRLittleEndian
+    tags = {} if told == "by syntax" else {"LossyImageCompression": told}
+    write_series(tmp_path / "ct", HU, AXIAL, syntax, **tags)
+    assert noted(tmp_path / "ct", "compressed with loss")
+
+
+@pytest.mark.parametrize("told", ["00", "", None])
+def test_images_that_lost_nothing_are_no_news(tmp_path: Path, told: str | None) -> None:
+    write_series(tmp_path / "ct", HU, AXIAL, **({} if told is None else {"LossyImageCompression": told}))
+    assert not noted(tmp_path / "ct", "compressed with loss")
+
+
+@pytest.mark.parametrize("format", ["folder", "file of a series", "nrrd"])
+def test_a_single_slice_is_noted(tmp_path: Path, format: str) -> None:
+    if format == "nrrd":
+        write_nrrd(tmp_path / "ct.nrrd", HU[:1], AXIAL)
+        path = tmp_path / "ct.nrrd"
+    else:
+        files = write_series(tmp_path / "ct", HU if format.startswith("file") else HU[:1], AXIAL)
+        path = files[0] if format.startswith("file") else tmp_path / "ct"
+    assert noted(path, "The CT is a single slice")
+    write_series(tmp_path / "whole", HU, AXIAL)
+    assert not noted(tmp_path / "whole", "single slice")
+
+
+# ---------------------------------------------------------------- image files that contradict themselves
+
+
+@pytest.mark.parametrize("spacings", ["1 1 1", "0.7 0.8 5", "0.7 0.9 2.5"])
+def test_a_nrrd_file_with_two_sizes_of_voxels_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], spacings: str
+) -> None:
+    path = with_fields(tmp_path / "ct.nrrd", f"spacings: {spacings}")
+    refused(path, capfd, "ct.nrrd gives the size of its voxels twice, and not alike")
+
+
+@pytest.mark.parametrize("spacings", ["0.7 0.8 2.5", "nan nan nan", "0.7000001 0.8 2.5"])
+def test_a_nrrd_file_that_says_it_twice_alike_is_read(tmp_path: Path, spacings: str) -> None:
+    path = with_fields(tmp_path / "ct.nrrd", f"spacings: {spacings}")
+    np.testing.assert_allclose(read_volume(path).ijk_to_ras, AXIAL)
+
+
+def with_fields(path: Path, *fields: str) -> Path:
+    write_nrrd(path, HU, AXIAL)
+    head, _, content = path.read_bytes().partition(b"\n\n")
+    path.write_bytes(head + b"\n" + "\n".join(fields).encode() + b"\n\n" + content)
+    return path
+
+
+@pytest.mark.parametrize("modality", ["MET_MOD_MR", "MET_MOD_NM", "MET_MOD_US"])
+def test_a_meta_image_of_another_modality_is_refused(tmp_path: Path, modality: str) -> None:
+    head = f"NDims = 3\nDimSize = 32 32 5\nElementSpacing = 1 1 2\nModality = {modality}\nElementType = MET_SHORT\n"
+    (tmp_path / "ct.mha").write_bytes(head.encode() + b"ElementDataFile = LOCAL\n" + HU.tobytes())
+    with pytest.raises(InputError, match=r"^ct\.mha is no CT but '(MR|NM|US)' by its Modality; give a CT in HU\.$"):
+        read_ct(tmp_path / "ct.mha")
+    (tmp_path / "ct.mha").write_bytes(
+        head.replace(modality, "MET_MOD_CT").encode() + b"ElementDataFile = LOCAL\n" + HU.tobytes()
+    )
+    assert read_ct(tmp_path / "ct.mha").hu.shape == HU.shape
