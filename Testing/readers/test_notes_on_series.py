@@ -1,4 +1,4 @@
-"""What a reader should know of a series that can be read: gaps between slices, slabs, loss by compression, one slice."""
+"""What a reader should know of a series that can be read: gaps, slabs, loss by compression, a single slice."""
 
 from __future__ import annotations
 

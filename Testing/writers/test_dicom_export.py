@@ -173,6 +173,21 @@ def test_a_nodule_of_unknown_side_has_no_laterality(axial, tmp_path):
     assert not any("Left" in str(segment) or "Right" in str(segment) for segment in segments)
 
 
+@pytest.mark.parametrize("cut", [(True, False), (False, True), (True, True)])
+def test_a_nodule_that_is_cut_says_that_its_sizes_are_lower_bounds(axial, tmp_path, cut):
+    result, source, *_ = axial
+    nodules = tuple(replace(nodule, cut=one) for nodule, one in zip(result.nodules, cut, strict=True))
+    paths = write_dicom(replace(result, nodules=nodules), source, tmp_path / "out")
+    groups = hd.sr.srread(paths["measurements"]).content.get_volumetric_roi_measurement_groups()
+    said = [[str(one.name.meaning) for one in group.get_qualitative_evaluations()] for group in groups]
+    sentence = "Cut: the outline ends before the nodule; sizes are at least"
+    assert said == [[sentence] if one else [] for one in cut]
+    segments = pydicom.dcmread(paths["segmentation"]).SegmentSequence
+    assert [segment.get("SegmentDescription", "") for segment in segments] == [
+        "Cut: its size is a lower bound" if one else "" for one in cut
+    ]
+
+
 def test_the_private_code_says_whose_it_is(axial):
     scheme = axial[3].CodingSchemeIdentificationSequence[0]
     assert (scheme.CodingSchemeDesignator, scheme.CodingSchemeName) == ("99LNHG", "LNHG Slicer, private codes")

@@ -43,22 +43,29 @@ def columns() -> tuple[Column, ...]:
     def figure(name: str, title: str, tip: str, value: Callable[[Any], float | None], decimals: int) -> Column:
         return Column(name, title, tip, value, lambda row: number_text(value(row), decimals))
 
+    def length(name: str, title: str, tip: str, value: Callable[[Any], float], decimals: int = 1) -> Column:
+        def text(row: Any) -> str:
+            # Of a nodule that is cut, sizes are lower bounds.
+            return f"{'≥ ' if row.nodule.cut else ''}{number_text(value(row), decimals)}"
+
+        return Column(name, title, tip, value, text)
+
     def words(name: str, title: str, tip: str, text: Callable[[Any], str]) -> Column:
         return Column(name, title, tip, text, text, left=True)
 
     return (
         Column("number", _("No."), _("Number of the nodule"), lambda row: row.number, lambda row: str(row.number)),
         words("side", _("Side"), _("Lung"), lambda row: sides.get(row.side, "?")),
-        figure("size", _("mm"), _("Mean of long and short axis, mm"), lambda row: row.size_mm, 1),
+        length("size", _("mm"), _("Mean of long and short axis, mm; ≥: at least"), lambda row: row.size_mm),
         words("type", _("Type"), _("Solid, part-solid or ground glass"), lambda row: row.type),
         figure("score", _("Score"), _("How sure the detector was, 0 to 1"), lambda row: row.score, 2),
         figure(
             "heterogeneity", _("Het."), _("Mean of the heterogeneity map in the core"), lambda row: row.heterogeneity, 2
         ),
         words("verdict", _("Verdict"), _("What you said of it"), lambda row: verdict_text(row.verdict)),
-        figure("volume", _("mm³"), _("Volume, mm³"), lambda row: row.nodule.volume, 0),
-        figure("long_axis", _("Long mm"), _("Long axis, mm"), lambda row: row.nodule.long_axis, 1),
-        figure("short_axis", _("Short mm"), _("Short axis, mm"), lambda row: row.nodule.short_axis, 1),
+        length("volume", _("mm³"), _("Volume, mm³; ≥: at least"), lambda row: row.nodule.volume, 0),
+        length("long_axis", _("Long mm"), _("Long axis, mm; ≥: at least"), lambda row: row.nodule.long_axis),
+        length("short_axis", _("Short mm"), _("Short axis, mm; ≥: at least"), lambda row: row.nodule.short_axis),
         figure("hu", _("HU"), _("Mean HU"), lambda row: row.nodule.hu_mean, 0),
         figure("position", _("S mm"), _("Height of its middle, mm (S of RAS)"), lambda row: row.nodule.centre_s, 0),
         words("lung_rads", _("Lung-RADS"), _("Lung-RADS category by size and type"), lambda row: row.nodule.lung_rads),

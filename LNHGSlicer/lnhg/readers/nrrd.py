@@ -148,8 +148,8 @@ def _check_spacings(path: Path, fields: Mapping[str, str], lengths: np.ndarray) 
         spacings = numbers(path, fields, "spacings", 3)
         if spacings is not None and not np.allclose(np.abs(spacings), lengths, rtol=_SAME_SPACING, atol=0):
             raise InputError(
-                f"{path.name} gives the size of its voxels twice, and not alike (spacings, space directions); export it "
-                "again."
+                f"{path.name} gives the size of its voxels twice, and not alike (spacings, space directions); export "
+                "it again."
             )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.written_files import write_own
 from ..core.csv_text import csv_text
+from ..core.written_files import write_own
 from ..evaluation.detection_scores import Counts, Froc
 from ..evaluation.statistics import Interval, bootstrap_interval, paired_t, welch, wilcoxon
 from . import paper_figures as paper

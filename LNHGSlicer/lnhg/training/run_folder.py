@@ -1,4 +1,4 @@
-"""The folder of a training: what lies in it under the names of a run was written by one, or nothing is trained there."""
+"""The folder of a training: where a file under the name of a run's was written by none, nothing is trained."""
 
 from __future__ import annotations
 

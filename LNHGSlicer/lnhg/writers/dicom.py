@@ -42,6 +42,8 @@ _SIDES = {"right": Code("24028007", "SCT", "Right"), "left": Code("7771000", "SC
 _CHEST_CT = Code("24627-2", "LN", "CT Chest")
 _AI = Code("123110", "DCM", "Artificial Intelligence")
 _OWN_SCHEME = "99LNHG"
+_CUT = Code("size-lower-bound", _OWN_SCHEME, "Cut: the outline ends before the nodule; sizes are at least")
+_YES = Code("373066001", "SCT", "Yes")
 _MM, _MEAN = Code("mm", "UCUM", "mm"), Code("373098007", "SCT", "Mean")
 # Of the nodule's attribute: name, unit, and how it was derived from many values.
 _MEASUREMENTS = {
@@ -267,7 +269,7 @@ def _segment(nodule: Nodule, tracking: UID, result: Result) -> Any:
     import highdicom as hd
 
     by_person = nodule.status in ("edited", "seeded")
-    return hd.seg.SegmentDescription(
+    description = hd.seg.SegmentDescription(
         segment_number=nodule.id,
         segment_label=_name(nodule),
         segmented_property_category=_CATEGORY,
@@ -281,6 +283,9 @@ def _segment(nodule: Nodule, tracking: UID, result: Result) -> Any:
         anatomic_regions=[_LUNG],
         display_color=hd.color.CIELabColor.from_rgb(*(255 * part for part in segment_color(nodule.id))),
     )
+    if nodule.cut:
+        description.SegmentDescription = "Cut: its size is a lower bound"
+    return description
 
 
 def dicom_sr(result: Result, slices: Sequence[Dataset], segmentation: Dataset, tracking: Sequence[UID]) -> Any:
@@ -336,6 +341,7 @@ def _group(nodule: Nodule, tracking: UID, segmentation: Dataset, result: Result)
             for attribute, (name, unit, derivation) in _MEASUREMENTS.items()
             if not math.isnan(value := _value(nodule, attribute))
         ],
+        qualitative_evaluations=[hd.sr.QualitativeEvaluation(name=_CUT, value=_YES)] if nodule.cut else None,
     )
 
 
