@@ -10,11 +10,13 @@ from slicer.i18n import tr as _
 
 from lnhg.errors import LNHGError
 
+from .guard import Guard
+
 
 class ExportGroup:
     """Table, report and DICOM of the result that is shown; `before` is called before anything is written."""
 
-    def __init__(self, ui: Any, before: Callable[[], object]) -> None:
+    def __init__(self, ui: Any, before: Callable[[], object], guard: Guard) -> None:
         self.ui, self._before = ui, before
         self._nodes: Any = None
         self._buttons = (ui.exportTableButton, ui.exportReportButton, ui.exportDicomButton)
@@ -23,10 +25,10 @@ class ExportGroup:
             _("Write a report with pictures of each nodule."),
             _("Write the outlines as a DICOM segmentation. Needs a CT that was loaded from DICOM."),
         )
-        ui.exportTableButton.clicked.connect(lambda *_: self._write(_table))
-        ui.exportReportButton.clicked.connect(lambda *_: self._write(_report))
-        ui.exportDicomButton.clicked.connect(lambda *_: self._write(_dicom))
-        ui.exportFolderEdit.currentPathChanged.connect(lambda *_: self._update())
+        ui.exportTableButton.clicked.connect(guard(lambda *_: self._write(_table)))
+        ui.exportReportButton.clicked.connect(guard(lambda *_: self._write(_report)))
+        ui.exportDicomButton.clicked.connect(guard(lambda *_: self._write(_dicom)))
+        ui.exportFolderEdit.currentPathChanged.connect(guard(lambda *_: self._update()))
         self.tell("")
         self._update()
 

@@ -11,14 +11,16 @@ from slicer.i18n import tr as _
 
 from lnhg.errors import LNHGError
 
+from .guard import Guard
+
 
 class InstallGroup:
     """What is missing with its sizes, a folder for offline use, and the button."""
 
-    def __init__(self, ui: Any, installer: Any, on_changed: Callable[[], None]) -> None:
+    def __init__(self, ui: Any, installer: Any, on_changed: Callable[[], None], guard: Guard) -> None:
         self.ui = ui
         self._installer, self._on_changed = installer, on_changed
-        ui.installButton.clicked.connect(lambda *_: self.install())
+        ui.installButton.clicked.connect(guard(lambda *_: self.install()))
         self._look()
 
     @property

@@ -10,6 +10,8 @@ from typing import Any
 import qt
 import slicer
 
+from .guard import Guard
+
 #: Key and widget: the key clicks it, and its tooltip in the `.ui` file names the key.
 CLICKS = (
     ("Shift+S", "segmentButton"),
@@ -39,8 +41,8 @@ SCORE_STEPS = (("Shift+Up", 5), ("Shift+Down", -5))
 class Keys:
     """The shortcuts; on while the module is open."""
 
-    def __init__(self, ui: Any, root: Any) -> None:
-        self._ui, self._parent = ui, slicer.util.mainWindow() or root
+    def __init__(self, ui: Any, root: Any, guard: Guard) -> None:
+        self._ui, self._parent, self._guard = ui, slicer.util.mainWindow() or root, guard
         self.shortcuts: list[Any] = []
         for key, name in CLICKS:
             self._add(key, name, lambda widget: widget.click())
@@ -67,7 +69,7 @@ class Keys:
         shortcut, widget = qt.QShortcut(self._parent), getattr(self._ui, name)
         shortcut.setKey(qt.QKeySequence(key))
         shortcut.setEnabled(False)
-        shortcut.activated.connect(lambda *_: action(widget) if widget.isEnabled() else None)
+        shortcut.activated.connect(self._guard(lambda *_: action(widget) if widget.isEnabled() else None))
         self.shortcuts.append(shortcut)
 
 

@@ -11,13 +11,15 @@ from slicer.i18n import tr as _
 
 from lnhg.errors import LNHGError
 
+from .guard import Guard
+
 _IMPRESSIONS = ("uncertain", "benign", "malignant")
 
 
 class StudyGroup:
     """Rates the selected nodule for the reader who is named; another name sees another table."""
 
-    def __init__(self, ui: Any, go_on: Callable[[], None], tell: Callable[[str], None]) -> None:
+    def __init__(self, ui: Any, go_on: Callable[[], None], tell: Callable[[str], None], guard: Guard) -> None:
         self.ui = ui
         self._go_on, self._tell = go_on, tell
         self._nodes: Any = None
@@ -27,11 +29,11 @@ class StudyGroup:
             ui.impressionBox.addItem(text)
         ui.summaryText.setVisible(False)
         ui.studyGroup.setVisible(False)
-        ui.readerEdit.editingFinished.connect(self._reader_changed)
-        ui.rateButton.clicked.connect(lambda *_: self.rate())
-        ui.studyExportButton.clicked.connect(lambda *_: self.export())
-        ui.summaryButton.toggled.connect(self._show_summary)
-        ui.exportFolderEdit.currentPathChanged.connect(lambda *_: self._update())
+        ui.readerEdit.editingFinished.connect(guard(self._reader_changed))
+        ui.rateButton.clicked.connect(guard(lambda *_: self.rate()))
+        ui.studyExportButton.clicked.connect(guard(lambda *_: self.export()))
+        ui.summaryButton.toggled.connect(guard(self._show_summary))
+        ui.exportFolderEdit.currentPathChanged.connect(guard(lambda *_: self._update()))
         self._update()
 
     def show(self, nodes: Any, segment_id: str | None) -> None:

@@ -11,11 +11,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from lnhg.errors import LNHGError
-
 from ..review.verdicts import add_seconds
 from ..scene.watch import Watch
 from .columns import columns, shown_names, sorted_rows
+from .guard import Guard
 from .histogram import histogram_picture
 
 _SLAB_MM = 10.0
@@ -28,8 +27,8 @@ _LOOK_MS = 400
 class ReviewGroup:
     """Table, verdicts and display of one result; hidden without one.
 
-    `on_error` gets a sentence; `on_selected` the segment ID of the nodule that the reader is at, or None;
-    `edit` opens the editor on a segment: it gets the nodes and the segment ID.
+    `on_selected` gets the segment ID of the nodule that the reader is at, or None; `edit` opens the editor on a
+    segment: it gets the nodes and the segment ID; `guard` tells what a handler raises.
     """
 
     def __init__(
@@ -38,12 +37,12 @@ class ReviewGroup:
         memory: Callable[[], Any],
         edit: Callable[[Any, str], None],
         on_selected: Callable[[str | None], None],
-        on_error: Callable[[str], None],
+        guard: Guard,
     ) -> None:
         self.ui = ui
         self.nodes: Any = None
         self._memory, self._edit_segment = memory, edit
-        self._on_selected, self._on_error = on_selected, on_error
+        self._on_selected, self._guard = on_selected, guard
         self._review: Any = None
         self._layers: Any = None
         self._slab, self._zoom = False, True
@@ -59,16 +58,19 @@ class ReviewGroup:
         self._look = qt.QTimer()
         self._look.setSingleShot(True)
         self._look.setInterval(_LOOK_MS)
-        self._look.timeout.connect(self.look_at_outlines)
-        self._outlines_watch = Watch(self._look.start)
+        self._look.timeout.connect(guard(self.look_at_outlines))
+        self._outlines_watch = Watch(guard(self._look.start))
         self._set_up_table()
-        ui.noduleTable.itemSelectionChanged.connect(self._selection_changed)
-        ui.previousButton.clicked.connect(lambda *_: self.go_to_previous())
-        ui.nextButton.clicked.connect(lambda *_: self.go_to_next())
-        ui.acceptButton.clicked.connect(lambda *_: self.accept())
-        ui.rejectButton.clicked.connect(lambda *_: self.reject())
-        ui.editButton.clicked.connect(lambda *_: self.edit())
-        ui.undoButton.clicked.connect(lambda *_: self.undo())
+        ui.noduleTable.itemSelectionChanged.connect(guard(self._selection_changed))
+        for button, action in (
+            (ui.previousButton, self.go_to_previous),
+            (ui.nextButton, self.go_to_next),
+            (ui.acceptButton, self.accept),
+            (ui.rejectButton, self.reject),
+            (ui.editButton, self.edit),
+            (ui.undoButton, self.undo),
+        ):
+            button.clicked.connect(guard(lambda *_, action=action: action()))
 
     @property
     def selected(self) -> str | None:
@@ -92,9 +94,10 @@ class ReviewGroup:
         """
         from ..review.review import Review
         from ..scene.layers import Layers, ViewState
-        from ..scene.nodes import show
+        from ..scene.nodes import restore_displays, show
 
         self._count_time(None)
+        restore_displays(nodes)
         self.nodes, self._review, self._layers = nodes, Review(nodes), Layers(nodes)
         self._parameters, self._sorted_by = parameters, None
         self._review.update()
@@ -208,19 +211,20 @@ class ReviewGroup:
 
     def look_at_outlines(self) -> None:
         """Measure anew what was changed, by whomever."""
-        if self._open and self._review is not None:
-            try:
-                changed = self._review.update()
-            except LNHGError as error:
-                self._on_error(str(error))
-                return
-            if changed:
-                self._refresh()
+        if self._open and self._review is not None and self._review.update():
+            self._refresh()
+
+    def restore_displays(self) -> None:
+        """Show again what cannot be seen because somebody deleted what shows it."""
+        from ..scene.nodes import restore_displays
+
+        restore_displays(self.nodes)
 
     def put_views_back(self, parameters: Any) -> None:
         """The views as they were before this module changed them: without the map and the slab."""
         self._memory().restore()
-        self._layers.state = replace(self._layers.state, map_visible=False)
+        if self._layers is not None:
+            self._layers.state = replace(self._layers.state, map_visible=False)
         self._slab = False
         with slicer.util.NodeModify(parameters.parameterNode):
             parameters.slab = parameters.map_visible = False
@@ -244,9 +248,8 @@ class ReviewGroup:
         """Do something to the result, then show it as it is."""
         try:
             change()
-        except LNHGError as error:
-            self._on_error(str(error))
-        self._refresh()
+        finally:
+            self._refresh()
 
     def _refresh(self) -> None:
         """The rows as they are now, in the order in which they stand."""
@@ -310,8 +313,10 @@ class ReviewGroup:
         header.setStretchLastSection(True)
         header.setSectionsClickable(True)
         header.setContextMenuPolicy(qt.Qt.CustomContextMenu)
-        header.sectionClicked.connect(self.sort_by)
-        header.customContextMenuRequested.connect(lambda place: self.offer_columns(header.mapToGlobal(place)))
+        header.sectionClicked.connect(self._guard(self.sort_by))
+        header.customContextMenuRequested.connect(
+            self._guard(lambda place: self.offer_columns(header.mapToGlobal(place)))
+        )
 
     def sort_by(self, index: int) -> None:
         """Sort the rows by a column; a second time, the other way round."""
@@ -334,7 +339,7 @@ class ReviewGroup:
             action = self._menu.addAction(column.tip)
             action.setCheckable(True)
             action.setChecked(column.name in shown)
-            action.toggled.connect(lambda on, name=column.name: self._choose_column(name))
+            action.toggled.connect(self._guard(lambda on, name=column.name: self._choose_column(name)))
         self._menu.popup(place)
 
     def _choose_column(self, name: str) -> None:

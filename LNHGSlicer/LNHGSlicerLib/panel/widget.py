@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from lnhg.errors import InputError
+from lnhg.errors import InputError, LNHGError
 from lnhg.progress import Progress
 
 from ..review.place_point import PointPlacement
@@ -22,6 +25,7 @@ from ..run.parameters import Parameters, choices, has_extent, options_of, words
 from ..scene.transforms import point_of_node
 from ..scene.watch import Watch
 from .export import ExportGroup
+from .guard import guard_with
 from .install import InstallGroup
 from .keys import Keys
 from .reader_study import StudyGroup
@@ -65,15 +69,18 @@ class Panel(VTKObservationMixin):
         self._first_change = False
         self._run_ct: Any = None
         self._said: defaultdict[str, _Said] = defaultdict(_Said)
-        self._ct_watch, self._region_watch = Watch(self._on_image), Watch(self._update)
-        self._parameter_watch = Watch(self._on_parameters)
+        self._looking = False
+        self._guard = guard = guard_with(self._on_error)
+        self._ct_watch, self._region_watch = Watch(guard(self._on_image)), Watch(guard(self._update))
+        self._parameter_watch = Watch(guard(self._on_parameters))
+        self._cursor_moved = guard(self._on_cursor)
         root.setMRMLScene(slicer.mrmlScene)
-        self.place = PointPlacement(self._on_point, self._on_no_point)
-        self.install = InstallGroup(self.ui, installer, self._update)
-        self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines())
-        self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell)
-        self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, self.show_error)
-        self._keys = Keys(self.ui, root)
+        self.place = PointPlacement(guard(self._on_point), guard(self._on_no_point))
+        self.install = InstallGroup(self.ui, installer, self._update, guard)
+        self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines(), guard)
+        self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell, guard)
+        self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, guard)
+        self._keys = Keys(self.ui, root, guard)
         self._connect()
         self.review.clear()
         self._show_running(False)
@@ -84,19 +91,27 @@ class Panel(VTKObservationMixin):
         self.ui.useLabel.setStyleSheet("font-weight: bold; color: #b06000;")
         self.ui.segmentButton.setStyleSheet("font-weight: bold;")
         self.ui.errorLabel.setStyleSheet("color: #d03030;")
-        self.ui.segmentButton.clicked.connect(lambda *_: self.start())
-        self.ui.addNoduleButton.clicked.connect(lambda *_: self._toggle_place())
-        self.ui.cancelButton.clicked.connect(lambda *_: self.cancel())
-        self.ui.fullRunButton.clicked.connect(lambda *_: self._start_full_run())
-        self.ui.restoreViewsButton.clicked.connect(lambda *_: self.review.put_views_back(self._parameters))
-        self.ui.logButton.toggled.connect(lambda shown: self.ui.logText.setVisible(shown))
-        self.ui.weightsFolderEdit.currentPathChanged.connect(lambda path: self._set_path("weights", path))
-        self.ui.exportFolderEdit.currentPathChanged.connect(lambda path: self._set_path("export_folder", path))
+        guard = self._guard
+        for button, action in (
+            (self.ui.segmentButton, self.start),
+            (self.ui.addNoduleButton, self._toggle_place),
+            (self.ui.cancelButton, self.cancel),
+            (self.ui.fullRunButton, self._start_full_run),
+            (self.ui.restoreViewsButton, lambda: self.review.put_views_back(self._parameters)),
+        ):
+            button.clicked.connect(guard(lambda *_, action=action: action()))
+        self.ui.logButton.toggled.connect(guard(lambda shown: self.ui.logText.setVisible(shown)))
+        self.ui.weightsFolderEdit.currentPathChanged.connect(guard(lambda path: self._set_path("weights", path)))
+        self.ui.exportFolderEdit.currentPathChanged.connect(guard(lambda path: self._set_path("export_folder", path)))
         scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self._on_scene_start_close)
-        self.addObserver(scene, scene.EndCloseEvent, self._on_scene_changed)
-        self.addObserver(scene, scene.EndImportEvent, self._on_scene_changed)
-        self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
+        for event, handler in (
+            (scene.StartCloseEvent, self._on_scene_start_close),
+            (scene.EndCloseEvent, self._on_scene_changed),
+            (scene.EndImportEvent, self._on_scene_changed),
+            (scene.NodeAddedEvent, self._look_at_scene_soon),
+            (scene.NodeRemovedEvent, self._on_node_removed),
+        ):
+            self.addObserver(scene, event, guard(handler))
 
     # Slicer's life of a module widget
 
@@ -131,8 +146,11 @@ class Panel(VTKObservationMixin):
 
     def start(self, seeds: list[tuple[float, ...]] | None = None) -> None:
         """Segment the chosen CT; with `seeds` (RAS of the CT, mm) only what lies there."""
-        parameters = self._parameters
-        self.show_error("")
+        self.place.stop()
+        reason, parameters = self._why_not(), self._parameters
+        self.show_error(reason)
+        if reason:
+            return
         try:
             options = options_of(parameters, seeds_only=bool(seeds))
         except InputError as error:
@@ -146,17 +164,23 @@ class Panel(VTKObservationMixin):
         self._show_running(True)
         try:
             run = self.logic.startSegmentNodules(
-                parameters.ct, onProgress=self._on_progress, onFinished=self._on_finished, options=options, seeds=seeds
+                parameters.ct,
+                onProgress=self._guard(self._on_progress),
+                onFinished=self._guard(self._on_finished),
+                options=options,
+                seeds=seeds,
             )
             self.run = run if self.running else None  # it may have ended already
         except Exception as error:  # whatever it is, the panel must be free again
+            from ..run.segmentation_run import sentence_of
+
             self._end_run()
-            self._on_unexpected(error)
+            self._on_error(error, sentence_of(error))
         self._update()
 
     def cancel(self) -> None:
         """End the run; the scene stays as it was."""
-        if self.running:
+        if self.run is not None:
             self.run.cancel()
 
     def memory(self) -> Any:
@@ -189,21 +213,27 @@ class Panel(VTKObservationMixin):
         elif segmented is None:
             self._tell(outcome.message, ct)
         else:
-            try:
-                self._show_result(segmented, earlier)
-            except Exception as error:
-                self._on_unexpected(error)
+            self._show_result(segmented, earlier)
 
     def _end_run(self) -> None:
         self.running, self.run, self._run_ct, self._earlier = False, None, None, None
         self._show_running(False)
         self._update()
 
-    def _on_unexpected(self, error: Exception) -> None:
-        """Say that something broke that nobody thought of, with the log one click away."""
-        from ..run.segmentation_run import kept_log, sentence_of
+    def _on_error(self, error: Exception, sentence: str = "") -> None:
+        """Say what went wrong; where nobody thought of it, the log is one click away."""
+        from ..run.segmentation_run import kept_log
 
-        self.show_error(sentence_of(error), kept_log(traceback.format_exc()))
+        if isinstance(error, LNHGError):
+            self.show_error(sentence or str(error))
+            return
+        told, log = "".join(traceback.format_exception(error)), None
+        logging.error("LNHG Slicer: %s", told)
+        with suppress(OSError):
+            log = kept_log(told)
+        kind = type(error).__name__
+        did_not_work = _("That did not work ({kind}: {error}); the log says more.").format(kind=kind, error=error)
+        self.show_error(sentence or did_not_work, log)
 
     def _show_result(self, segmented: Any, earlier: Any) -> None:
         from ..review.added_nodules import accept_all, move_into
@@ -241,7 +271,8 @@ class Panel(VTKObservationMixin):
 
     def _on_point(self, world: tuple[float, float, float]) -> None:
         self._update()
-        self.start([point_of_node(world, self._parameters.ct)])
+        if self._selected_ct() is not None:  # it may have been removed meanwhile
+            self.start([point_of_node(world, self._parameters.ct)])
 
     def _on_no_point(self, why: str) -> None:
         self._update()
@@ -333,6 +364,28 @@ class Panel(VTKObservationMixin):
         nodes = self.review.nodes
         if nodes is not None and not all(slicer.mrmlScene.IsNodePresent(node) for node in (nodes.ct, *nodes.added)):
             self.review.clear()
+        self._look_at_scene_soon()
+
+    def _look_at_scene_soon(self, *_: Any) -> None:
+        """Slicer's own code still works on a node while it tells that it came or went."""
+        if not self._looking:
+            self._looking = True
+            qt.QTimer.singleShot(0, self._guard(self._look_at_scene))
+
+    def _look_at_scene(self) -> None:
+        """Offer a CT that came, and show the latest result of the selected one."""
+        self._looking = False
+        if self._parameters is None or slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsClosing():
+            return
+        if self._parameters.ct is None:
+            self._parameters.ct = _active_ct()
+        ct, shown = self._parameters.ct, self.review.nodes
+        latest = self._results_of(ct)
+        if (latest and latest.segmentation) is not (shown and shown.segmentation):
+            self._show_results_of(ct, in_views=True)
+        elif shown is not None:
+            self.review.restore_displays()
+        self._update()
 
     # The widgets' state
 
@@ -418,8 +471,8 @@ class Panel(VTKObservationMixin):
     def _observe_cursor(self) -> None:
         crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
         if crosshair is not None:
-            self.removeObservers(self._on_cursor)
-            self.addObserver(crosshair, crosshair.CursorPositionModifiedEvent, self._on_cursor)
+            self.removeObservers(self._cursor_moved)
+            self.addObserver(crosshair, crosshair.CursorPositionModifiedEvent, self._cursor_moved)
 
     def _on_cursor(self, crosshair: Any, event: Any) -> None:
         ras = [0.0, 0.0, 0.0]

@@ -265,9 +265,10 @@ class SegmentationRun:
     def _fail(self, error: Exception) -> None:
         """End with a sentence; what nobody thought of leaves its place in the log."""
         if not isinstance(error, LNHGError):
-            self._log = self._log or _new_log()
-            with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
-                log.write("".join(traceback.format_exception(error)))
+            with suppress(OSError):
+                self._log = self._log or _new_log()
+                with self._log.open("a", encoding="utf-8") as log:
+                    log.write("".join(traceback.format_exception(error)))
         self._finish(None, self._outcome("failed", sentence_of(error)))
 
     def _finish(self, added: SegmentedNodules | None, outcome: Outcome) -> None:
@@ -286,14 +287,17 @@ class SegmentationRun:
         return self._outcome("cancelled", _("The run was cancelled; the scene is as it was."))
 
     def _outcome(self, status: str, message: str) -> Outcome:
-        if self._log is not None and self._log.stat().st_size == 0:
-            self._log.unlink()
+        if self._log is not None and (not self._log.exists() or self._log.stat().st_size == 0):
+            self._log.unlink(missing_ok=True)
             self._log = None
         return Outcome(status, message, self._log)
 
     def _end_of_log(self) -> str:
         assert self._log is not None
-        return self._log.read_text(encoding="utf-8", errors="replace")[-_END_OF_LOG:]
+        try:
+            return self._log.read_text(encoding="utf-8", errors="replace")[-_END_OF_LOG:]
+        except OSError as error:  # somebody tidied up the folder for temporary files
+            return str(error)
 
 
 def kept_log(text: str) -> Path:

@@ -41,6 +41,7 @@ _SURFACE = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
 _LUNG_WINDOW, _LUNG_LEVEL = 1500, -600
 _FOREGROUND_OPACITY = 0.5
 _COLORS = "LNHG-Heterogeneity"
+_GENERATED = "Generator image G(x)"
 _BOX_COLOR = (1.0, 0.85, 0.0)
 
 
@@ -262,6 +263,29 @@ def show(nodes: SceneNodes) -> None:
     show_over_ct(nodes, nodes.heterogeneity, _FOREGROUND_OPACITY)
 
 
+def restore_displays(nodes: SceneNodes) -> None:
+    """Make anew what shows the nodes of a result, where it is gone: Slicer lets a user delete display nodes and colour
+    tables.
+    """
+    if nodes.ct.GetDisplayNode() is None:
+        _set_lung_window(nodes.ct)
+    if nodes.segmentation.GetDisplayNode() is None:
+        _show_outlines(nodes.segmentation)
+    if nodes.boxes.GetDisplayNode() is None:
+        _show_wires(nodes.boxes)
+    maps = (nodes.heterogeneity, nodes.raw_ct)
+    title = map_title(*(nodes.heterogeneity.GetAttribute(f"LNHG.{name}") for name in ("Kind", "Normalisation")))
+    for node, text in ((nodes.heterogeneity, title), (nodes.raw_ct, "Raw CT"), (nodes.generated, _GENERATED)):
+        if node is None or (node.GetVolumeDisplayNode() is not None and node.GetVolumeDisplayNode().GetColorNode()):
+            continue
+        for number in reversed(range(node.GetNumberOfDisplayNodes())):  # the legend before what it explains
+            slicer.mrmlScene.RemoveNode(node.GetNthDisplayNode(number))
+        node.CreateDefaultDisplayNodes()
+        _colour(node, text)
+        if node in maps:
+            _hide_outside(node)
+
+
 def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
     """Every slice view shows the CT, with `volume` (None: nothing) over it."""
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
@@ -359,6 +383,7 @@ def set_voxels(volume_node: Any, array: np.ndarray) -> None:
 
 
 def _set_lung_window(ct_node: Any) -> None:
+    ct_node.CreateDefaultDisplayNodes()  # a volume that was made by code may have none
     display = ct_node.GetDisplayNode()
     display.AutoWindowLevelOff()
     display.SetWindowLevel(_LUNG_WINDOW, _LUNG_LEVEL)
@@ -367,7 +392,7 @@ def _set_lung_window(ct_node: Any) -> None:
 def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
     """A segment for each nodule, with a closed surface for 3D."""
     node = _add_node("vtkMRMLSegmentationNode", "Nodules")
-    node.CreateDefaultDisplayNodes()
+    _show_outlines(node)
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
     # All of them before there are voxels, through which each that is added later would be compared.
     segments = [add_segment(node, label) for label in range(1, len(prepared.result.nodules) + 1)]
@@ -376,9 +401,13 @@ def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
         segment.AddRepresentation(_VOXELS, prepared.voxels)
         segment.AddRepresentation(_SURFACE, prepared.surfaces.get(label, vtk.vtkPolyData()))
         set_measured_on(segment, prepared.fingerprints.get(label, ""))
-    # Only the outline in the slices: a fill would tint the colours of the heterogeneity map.
-    node.GetDisplayNode().Visibility2DFillOff()
     return node
+
+
+def _show_outlines(segmentation: Any) -> None:
+    """Only the outline in the slices: a fill would tint the colours of the heterogeneity map."""
+    segmentation.CreateDefaultDisplayNodes()
+    segmentation.GetDisplayNode().Visibility2DFillOff()
 
 
 def _surfaces(labels: np.ndarray, boxes: Mapping[int, tuple[slice, ...]], ijk_to_ras: Any) -> dict[int, Any]:
@@ -417,12 +446,16 @@ def label_image(labels: np.ndarray, box: tuple[slice, ...], ijk_to_ras: Any) -> 
 def _add_map(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
     """A map in the colours of heterogeneity; the lower threshold hides the -1 outside the nodules."""
     node = _add_coloured(ct_node, values, name, title)
-    display = node.GetDisplayNode()
+    _hide_outside(node)
+    return node
+
+
+def _hide_outside(map_node: Any) -> None:
+    display = map_node.GetDisplayNode()
     display.SetThreshold(0, 1)
     display.ApplyThresholdOn()
     # Interpolating with the -1 outside would shrink the map and turn its edge blue.
     display.InterpolateOff()
-    return node
 
 
 def _add_raw_ct(ct_node: Any, prepared: PreparedResult) -> Any:
@@ -464,12 +497,17 @@ def values_in(ct_node: Any, volume_node: Any, box: Box) -> np.ndarray:
 
 def _add_generated(ct_node: Any, image: np.ndarray) -> Any:
     """G(x) in the colours of heterogeneity, over the whole of each slice."""
-    return _add_coloured(ct_node, image, "Generator image", "Generator image G(x)")
+    return _add_coloured(ct_node, image, "Generator image", _GENERATED)
 
 
 def _add_coloured(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
     """A volume on the grid of the CT in the colours of heterogeneity from 0 to 1, with a legend."""
     node = _add_volume(values, _ijk_to_ras(ct_node), name)
+    _colour(node, title)
+    return node
+
+
+def _colour(node: Any, title: str) -> None:
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(_heterogeneity_colors().GetID())
     display.SetWindowLevelMinMax(0, 1)
@@ -481,7 +519,6 @@ def _add_coloured(ct_node: Any, values: np.ndarray, name: str, title: str) -> An
     legend.SetLabelFormat("%.2f")
     # In one view: in every view it would cover what the reader looks at.
     legend.SetViewNodeIDs(legend_views()[:1])
-    return node
 
 
 def _boxes_of(result: Result, view: AxialOrder) -> Any:
@@ -499,8 +536,13 @@ def _add_boxes(walls: Any) -> Any:
     """The detector's boxes as a hidden wire model."""
     node = _add_node("vtkMRMLModelNode", "Detector boxes")
     node.SetAndObservePolyData(walls)
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
+    _show_wires(node)
+    return node
+
+
+def _show_wires(model: Any) -> None:
+    model.CreateDefaultDisplayNodes()
+    display = model.GetDisplayNode()
     display.SetColor(*_BOX_COLOR)
     display.SetRepresentation(slicer.vtkMRMLDisplayNode.WireframeRepresentation)
     display.SetLineWidth(2)
@@ -509,7 +551,6 @@ def _add_boxes(walls: Any) -> Any:
     display.Visibility2DOn()
     display.SetSliceIntersectionThickness(2)
     display.VisibilityOff()
-    return node
 
 
 def _walls(bottom: np.ndarray, top: np.ndarray) -> Any:
