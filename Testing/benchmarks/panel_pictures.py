@@ -19,8 +19,8 @@ import pytest  # noqa: E402
 import slicer  # noqa: E402
 from PySide6 import QtCore  # noqa: E402
 from scipy import ndimage  # noqa: E402
-from training_scan import panel_double  # noqa: E402
 
+from host import panel_double  # noqa: E402
 from lnhg.core.result import Result  # noqa: E402
 from lnhg.options import Options  # noqa: E402
 from lnhg.phantom import chest_phantom  # noqa: E402

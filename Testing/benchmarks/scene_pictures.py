@@ -4,7 +4,7 @@
     python Testing/benchmarks/scene_pictures.py --data CT    # any CT that `lnhg segment` reads
 
 Slicer's own displayable managers draw outline, legend and surface; its slice logic blends the map over the CT. What is
-not Slicer's is the bar above each view, drawn in its colour. Needs the `training_scan` extra and OpenGL (EGL or Mesa
+not Slicer's is the bar above each view, drawn in its colour. Needs the `host` extra and OpenGL (EGL or Mesa
 will do).
 """
 

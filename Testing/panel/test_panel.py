@@ -454,7 +454,7 @@ def test_an_edited_nodule_is_measured_anew_when_the_reader_comes_back(reviewed):
     slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, nodes.segmentation, "Nodule_1", nodes.ct)
     before = cells(reviewed, "mm")
     reviewed.enter()
-    assert cells(reviewed, "Verdict") == ["edited", "to review"]
+    wait_until(lambda: cells(reviewed, "Verdict") == ["edited", "to review"])
     assert cells(reviewed, "mm")[0] != before[0]
 
 
@@ -469,7 +469,7 @@ def test_an_outline_that_was_changed_without_the_edit_button_is_measured_too(rev
     reviewed.exit()
     half_erased(reviewed.review.nodes, "Nodule_2")
     reviewed.enter()
-    assert cells(reviewed, "Verdict") == ["to review", "edited"]
+    wait_until(lambda: cells(reviewed, "Verdict") == ["to review", "edited"])
     click(reviewed.ui.undoButton)
     assert cells(reviewed, "Verdict") == ["to review", "to review"]
 
@@ -487,7 +487,145 @@ def test_an_outline_that_was_changed_and_saved_is_measured_when_the_scene_is_ope
     slicer.mrmlScene.Clear(False)
     assert slicer.mrmlScene.ReadFromMRB(str(path), True)
     reviewed.enter()
-    assert cells(reviewed, "Verdict") == ["to review", "edited"]
+    wait_until(lambda: cells(reviewed, "Verdict") == ["to review", "edited"])
+
+
+def draw_segment(nodes, box):
+    """A segment of a reader's own, as the Segment Editor adds it."""
+    segment_id = nodes.segmentation.GetSegmentation().AddEmptySegment("", "Drawn")
+    voxels = np.zeros(nodes.ct.GetImageData().GetDimensions()[::-1], np.uint8)
+    voxels[box] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, nodes.segmentation, segment_id, nodes.ct)
+
+
+def test_a_segment_that_a_reader_drew_becomes_a_nodule_of_the_table_and_the_map(reviewed, tmp_path):
+    nodes = reviewed.review.nodes
+    heterogeneity = slicer.util.arrayFromVolume(nodes.heterogeneity)
+    box = np.s_[1:4, 1:5, 1:6]
+    assert (heterogeneity[box] < 0).all()
+    draw_segment(nodes, box)
+    wait_until(lambda: cells(reviewed, "Verdict") == ["to review", "to review", "edited"])
+    assert list(nodes.segmentation.GetSegmentation().GetSegmentIDs()) == ["Nodule_1", "Nodule_2", "Nodule_3"]
+    assert nodes.segmentation.GetSegmentation().GetSegment("Nodule_3").GetName() == "Drawn"
+    assert (slicer.util.arrayFromVolume(nodes.heterogeneity)[box] >= 0).any()
+    reviewed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    click(reviewed.ui.exportTableButton)
+    assert len((tmp_path / "nodules.csv").read_text().splitlines()) == 4
+
+
+def test_a_segment_that_is_larger_than_a_nodule_changes_neither_table_nor_map(reviewed, monkeypatch):
+    from LNHGSlicerLib.review import review
+
+    monkeypatch.setattr(review, "_LARGEST_MM", 5.0)
+    nodes = reviewed.review.nodes
+
+    def map_made_anew():
+        click(reviewed.ui.rejectButton)
+        click(reviewed.ui.undoButton)
+        return slicer.util.arrayFromVolume(nodes.heterogeneity).copy()
+
+    before = map_made_anew()
+    draw_segment(nodes, np.s_[:, :, :])
+    reviewed.review.look_at_outlines(at_once=True)
+    assert (map_made_anew() == before).all()
+    assert cells(reviewed, "Verdict") == ["to review", "to review"]
+
+
+def test_outlines_whose_voxels_were_given_up_for_surfaces_are_no_erased_ones(reviewed):
+    segments = reviewed.review.nodes.segmentation.GetSegmentation()
+    segments.SetSourceRepresentationName("Closed surface")
+    segments.RemoveRepresentation("Binary labelmap")
+    reviewed.review.look_at_outlines(at_once=True)
+    assert "rejected" not in cells(reviewed, "Verdict")
+
+
+def test_what_breaks_in_a_handler_is_told_with_its_log_and_the_panel_goes_on(reviewed, monkeypatch):
+    def broken(segment_id):
+        raise KeyError("nobody thought of it")
+
+    monkeypatch.setattr(reviewed.review._review, "accept", broken)
+    click(reviewed.ui.acceptButton)
+    assert shown(reviewed.ui.errorBox)
+    assert "nobody thought of it" in text(reviewed.ui.errorLabel)
+    reviewed.ui.logButton.click()
+    assert "Traceback" in reviewed.ui.logText.toPlainText()
+    click(reviewed.ui.rejectButton)
+    assert "rejected" in cells(reviewed, "Verdict")
+
+
+def test_a_point_that_comes_while_a_run_is_under_way_starts_no_second_one(panel):
+    add_ct()
+    panel.enter()
+    click(panel.ui.addNoduleButton)
+    click(panel.ui.segmentButton)
+    assert not panel.place.waiting
+    panel.start([(0.0, 0.0, 0.0)])
+    assert len(panel.logic.runs) == 1
+    assert "under way" in text(panel.ui.errorLabel)
+
+
+def test_a_ct_that_comes_while_the_panel_is_open_is_selected(panel):
+    node = add_ct()
+    wait_until(lambda: panel._parameters.ct is node)
+    assert panel.ui.segmentButton.isEnabled()
+
+
+def test_a_result_that_was_made_from_code_is_shown_and_the_earlier_one_when_it_is_removed(reviewed):
+    earlier = reviewed.review.nodes
+    later = add_result(earlier.ct, RESULT)
+    wait_until(lambda: reviewed.review.nodes.segmentation is later.segmentation)
+    slicer.mrmlScene.RemoveNode(later.segmentation)
+    assert not shown(reviewed.ui.reviewGroup)
+    wait_until(lambda: reviewed.review.nodes is not None)
+    assert reviewed.review.nodes.segmentation is earlier.segmentation
+    assert all(view.GetForegroundVolumeID() == earlier.heterogeneity.GetID() for view in views())
+
+
+def test_a_result_is_not_shown_on_a_ct_that_was_moved_until_that_is_back(reviewed):
+    nodes = reviewed.review.nodes
+    origin = nodes.ct.GetOrigin()
+    nodes.ct.SetOrigin(*np.add(origin, 20))
+    wait_until(lambda: reviewed.review.nodes is None)
+    assert "moved" in text(reviewed.ui.errorLabel)
+    nodes.ct.SetOrigin(*origin)
+    wait_until(lambda: reviewed.review.nodes is not None)
+    assert not shown(reviewed.ui.errorBox)
+
+
+def test_a_result_moves_with_its_ct(reviewed):
+    nodes = reviewed.review.nodes
+    put_under_transform(nodes.ct)
+    wait_until(lambda: nodes.segmentation.GetTransformNodeID() == nodes.ct.GetTransformNodeID())
+    assert nodes.heterogeneity.GetTransformNodeID() == nodes.ct.GetTransformNodeID()
+
+
+def test_display_nodes_that_somebody_deleted_come_back(reviewed):
+    nodes = reviewed.review.nodes
+    for node in (nodes.heterogeneity, nodes.boxes, nodes.ct):
+        for number in reversed(range(node.GetNumberOfDisplayNodes())):
+            slicer.mrmlScene.RemoveNode(node.GetNthDisplayNode(number))
+    wait_until(lambda: all(node.GetDisplayNode() for node in (nodes.heterogeneity, nodes.boxes, nodes.ct)))
+    display = nodes.heterogeneity.GetVolumeDisplayNode()
+    assert display.GetColorNode().GetName() == "LNHG-Heterogeneity"
+    assert display.GetLowerThreshold() == 0
+    click(reviewed.ui.acceptButton)
+    assert not shown(reviewed.ui.errorBox)
+
+
+def test_views_are_put_back_after_the_result_was_deleted(reviewed):
+    slicer.mrmlScene.RemoveNode(reviewed.review.nodes.table)
+    click(reviewed.ui.restoreViewsButton)
+    assert not shown(reviewed.ui.errorBox)
+
+
+def test_a_copy_of_the_segmentation_is_no_result(reviewed):
+    from LNHGSlicerLib.scene.nodes import results_of
+
+    nodes = reviewed.review.nodes
+    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Copy")
+    copy.CopyReferences(nodes.segmentation)
+    copy.CreateDefaultDisplayNodes()
+    assert results_of(nodes.ct).segmentation is nodes.segmentation
 
 
 def test_what_is_written_are_the_figures_of_the_outlines_as_they_are(reviewed, tmp_path):
@@ -945,6 +1083,7 @@ def sources():
         "translation",
         "review/verdicts",
         "scene/watch",
+        "run/background",
     )
     return sorted([*LIBRARY.glob("panel/*.py"), *(LIBRARY / f"{name}.py" for name in others)])
 

@@ -12,6 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..review.verdicts import add_seconds
+from ..run.background import BackgroundCall
 from ..scene.watch import Watch
 from .columns import columns, shown_names, sorted_rows
 from .guard import Guard
@@ -38,6 +39,8 @@ class ReviewGroup:
         edit: Callable[[Any, str], None],
         on_selected: Callable[[str | None], None],
         guard: Guard,
+        *,
+        call: Callable[[Callable[[], Any], Callable[[Any, Exception | None], object]], Any] = BackgroundCall,
     ) -> None:
         self.ui = ui
         self.nodes: Any = None
@@ -59,6 +62,7 @@ class ReviewGroup:
         self._look.setSingleShot(True)
         self._look.setInterval(_LOOK_MS)
         self._look.timeout.connect(guard(self.look_at_outlines))
+        self._make_call, self._lungs_call = call, None
         self._outlines_watch = Watch(guard(self._look.start))
         self._set_up_table()
         ui.noduleTable.itemSelectionChanged.connect(guard(self._selection_changed))
@@ -100,7 +104,6 @@ class ReviewGroup:
         restore_displays(nodes)
         self.nodes, self._review, self._layers = nodes, Review(nodes), Layers(nodes)
         self._parameters, self._sorted_by = parameters, None
-        self._review.update()
         self._watch_outlines(nodes)
         if parameters.layer not in self._layers.available():
             parameters.layer = "final"
@@ -119,6 +122,7 @@ class ReviewGroup:
         self._show_columns(parameters.columns)
         self.apply(parameters)
         self.select(at or (self._ids[0] if self._ids else None))
+        self.look_at_outlines()
 
     def apply(self, parameters: Any) -> None:
         """Bring the views to what the reader chose; what has not changed is left alone."""
@@ -196,6 +200,7 @@ class ReviewGroup:
     def edit(self) -> None:
         """Open the editor on the selected nodule; the outlines are looked at when the reader is back."""
         if self.selected:
+            self._find_lungs()  # they are wanted when the reader is back
             self._edit_segment(self.nodes, self.selected)
 
     def enter(self) -> None:
@@ -209,10 +214,38 @@ class ReviewGroup:
         self._open = False
         self._count_time(None)
 
-    def look_at_outlines(self) -> None:
-        """Measure anew what was changed, by whomever."""
-        if self._open and self._review is not None and self._review.update():
+    def look_at_outlines(self, *, at_once: bool = False) -> None:
+        """Measure anew what was changed, by whomever. `at_once`: also if the lungs are still to be found."""
+        if not self._open or self._review is None:
+            return
+        if not at_once and self._review.needs_scan():
+            self._find_lungs()
+        elif self._review.update():
             self._refresh()
+
+    def _find_lungs(self) -> None:
+        """Find the lungs of the CT in a thread, then look at the outlines."""
+        from ..review.review import scan_of
+        from ..scene.nodes import ct_of_values, grid_of_node, values_of_node
+
+        review = self._review
+        if review.scan is not None or self._lungs_call is not None:
+            return
+        ct = self.nodes.ct
+        name, values, grid = ct.GetName(), values_of_node(ct).copy(), grid_of_node(ct)
+
+        def end(scan: Any, error: Exception | None) -> None:
+            self._lungs_call = None
+            if review is not self._review:
+                self.look_at_outlines()  # of the result that is shown now
+            elif error is not None:
+                raise error
+            else:
+                review.scan = scan
+                self.look_at_outlines()
+
+        self._lungs_call = self._make_call(lambda: scan_of(ct_of_values(name, values, grid)), self._guard(end))
+        self._lungs_call.start()
 
     def restore_displays(self) -> None:
         """Show again what cannot be seen because somebody deleted what shows it."""

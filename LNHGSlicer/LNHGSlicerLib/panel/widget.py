@@ -77,7 +77,7 @@ class Panel(VTKObservationMixin):
         root.setMRMLScene(slicer.mrmlScene)
         self.place = PointPlacement(guard(self._on_point), guard(self._on_no_point))
         self.install = InstallGroup(self.ui, installer, self._update, guard)
-        self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines(), guard)
+        self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines(at_once=True), guard)
         self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell, guard)
         self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, guard)
         self._keys = Keys(self.ui, root, guard)
@@ -309,7 +309,10 @@ class Panel(VTKObservationMixin):
         ct = self._parameters.ct
         if ct is not self._shown_ct:
             switched, self._shown_ct = self._shown_ct is not None, ct
-            self._ct_watch.follow(ct, slicer.vtkMRMLScalarVolumeNode.ImageDataModifiedEvent)
+            volume = slicer.vtkMRMLScalarVolumeNode
+            self._ct_watch.follow(
+                ct, vtk.vtkCommand.ModifiedEvent, volume.ImageDataModifiedEvent, volume.TransformModifiedEvent
+            )
             self._offer_all_slices()
             self._show_results_of(ct, in_views=switched)
             self._show_said()
@@ -320,7 +323,7 @@ class Panel(VTKObservationMixin):
 
     def _on_image(self) -> None:
         self._offer_all_slices()
-        self._update()
+        self._look_at_scene_soon()
 
     def _offer_all_slices(self) -> None:
         """A range that is not in use spans the CT."""
@@ -340,9 +343,14 @@ class Panel(VTKObservationMixin):
     def _results_of(self, ct: Any) -> Any:
         if ct is None or self.install.needed:
             return None
-        from ..scene.nodes import results_of
+        from ..scene.nodes import lies_on_ct, results_of
 
-        return results_of(ct)
+        nodes, said = results_of(ct), self._said_of(ct).error
+        moved = _("This CT was moved, cut or resampled since its nodules were segmented; segment it again.")
+        fits = nodes is None or lies_on_ct(nodes)
+        if fits == (said == moved):
+            self.show_error("" if fits else moved, ct=ct)
+        return nodes if fits else None
 
     def _on_scene_start_close(self, *_: Any) -> None:
         self.cancel()
@@ -361,9 +369,11 @@ class Panel(VTKObservationMixin):
             self._set_parameters(self.logic.getParameterNode())
 
     def _on_node_removed(self, *_: Any) -> None:
-        nodes = self.review.nodes
-        if nodes is not None and not all(slicer.mrmlScene.IsNodePresent(node) for node in (nodes.ct, *nodes.added)):
-            self.review.clear()
+        if self.review.nodes is not None:
+            from ..scene.nodes import is_whole
+
+            if not is_whole(self.review.nodes):
+                self.review.clear()
         self._look_at_scene_soon()
 
     def _look_at_scene_soon(self, *_: Any) -> None:
@@ -384,6 +394,9 @@ class Panel(VTKObservationMixin):
         if (latest and latest.segmentation) is not (shown and shown.segmentation):
             self._show_results_of(ct, in_views=True)
         elif shown is not None:
+            from ..scene.nodes import move_with_ct
+
+            move_with_ct(shown)
             self.review.restore_displays()
         self._update()
 
@@ -457,6 +470,8 @@ class Panel(VTKObservationMixin):
             return _("Install what is missing first.")
         if self._parameters is None or self._parameters.ct is None:
             return _("Load a chest CT first, and select it above.")
+        if not self._slice_count():
+            return _("This volume is empty: load the CT again.")
         if self._parameters.region is not None and not has_extent(self._parameters.region):
             return _("Place the region in the views first, or choose the whole scan.")
         first, last, count = self._parameters.first_slice, self._parameters.last_slice, self._slice_count()

@@ -44,6 +44,8 @@ class Outlines:
     again.
     """
 
+    REPRESENTATION = _VOXELS
+
     def __init__(self, nodes: SceneNodes) -> None:
         self._nodes = nodes
         # For each labelmap, which several segments may share: what it was like, and the box of each of its labels.
@@ -56,6 +58,9 @@ class Outlines:
     def of_all(self, segment_ids: list[str]) -> dict[str, Outline | None]:
         """The outlines of several segments."""
         segmentation = self._nodes.segmentation.GetSegmentation()
+        if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(_VOXELS):
+            # Somebody took the surfaces for the source and the voxels away.
+            segmentation.CreateRepresentation(_VOXELS)
         found = {one: self._of(segmentation.GetSegment(one)) for one in segment_ids}
         there = {
             segmentation.GetNthSegment(n).GetRepresentation(_VOXELS) for n in range(segmentation.GetNumberOfSegments())

@@ -18,7 +18,7 @@ import vtk
 
 from lnhg.errors import InputError
 from lnhg.evaluation.agreement import absolute_agreement
-from lnhg.writers.seg_nrrd import id_of_segment, number_of_segment
+from lnhg.writers.seg_nrrd import number_of_segment
 
 from ..scene.nodes import SceneNodes
 from ..translation import _
@@ -56,7 +56,7 @@ class ReaderStudy:
         self.reader = " ".join(reader_name.split())
         if not self.reader:
             raise InputError(_("A reader study needs the reader's name; write it first."))
-        self._table = _table_of(nodes, self.reader)
+        self._kept_in = _table_of(nodes, self.reader)
         self._clock = clock
         self._at: str | None = None
         self._since = 0.0
@@ -80,7 +80,7 @@ class ReaderStudy:
 
     def stop(self) -> None:
         """The reader turns away: the time is counted no more."""
-        if self._at is not None:
+        if self._at is not None and slicer.mrmlScene.IsNodePresent(self._kept_in):
             self._write(self._at, "seconds", self._seconds(self._at))
         self._at = None
 
@@ -128,9 +128,15 @@ class ReaderStudy:
             )
         write_csv(path, [["reader", "nodule", "score (0 to 100)", "impression", "comment", "time (s)"], *rows])
 
+    @property
+    def _table(self) -> Any:
+        """The reader's table; another one where somebody deleted it, so that what is said from now on is kept."""
+        if not slicer.mrmlScene.IsNodePresent(self._kept_in):
+            self._kept_in = _table_of(self.nodes, self.reader)
+        return self._kept_in
+
     def _to_rate(self) -> list[str]:
-        known = {id_of_segment(nodule.id) for nodule in self.nodes.rows}
-        return [one for one, verdict in verdicts(self.nodes).items() if one in known and verdict != REJECTED]
+        return [one for one, verdict in verdicts(self.nodes).items() if verdict != REJECTED]
 
     def _seconds(self, segment_id: str) -> float:
         row = _row_of(self._table, segment_id)

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import slicer
 import vtk
 
+from lnhg.core.ct import CT
 from lnhg.core.nodule import Nodule, as_row, header
 from lnhg.errors import InputError
 from lnhg.stages.axial import AxialOrder, axial_order
 from lnhg.stages.heterogeneity import figures, map_of_outlines
 from lnhg.stages.lungs import lung_regions
 from lnhg.stages.measurement import measure_nodules
-from lnhg.writers.seg_nrrd import id_of_segment
+from lnhg.writers.seg_nrrd import id_of_segment, number_of_segment
 
 from ..scene.fingerprints import fingerprint, measured_on, set_measured_on
 from ..scene.layers import Layers
@@ -29,6 +29,8 @@ from ..translation import _
 from .outlines import Outline, as_labels, common_voxels, set_outline
 from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, seconds_of, set_verdict, verdict_of, verdict_text
 
+# No nodule is longer.
+_LARGEST_MM = 100.0
 # Two outlines are the same nodule if they share this part of the smaller one.
 _SAME_SHARE = 0.5
 
@@ -73,21 +75,32 @@ class _Before:
 
 
 @dataclass(frozen=True, eq=False)
-class _Scan:
+class Scan:
     """The CT in the axial view, and its lungs."""
 
     view: AxialOrder
     lungs: np.ndarray
 
 
+def scan_of(ct: CT) -> Scan:
+    """What changed outlines are measured in; finding the lungs of a large CT takes seconds."""
+    view = axial_order(ct)
+    return Scan(view, lung_regions(view.ct))
+
+
 class Review:
-    """The review of one result. Undo reaches back to when this object was made."""
+    """The review of one result. Undo reaches back to when this object was made.
+
+    Attributes:
+        scan: from `scan_of`, made in a thread where a reader would wait; None: made when it is needed.
+    """
 
     def __init__(self, nodes: SceneNodes) -> None:
         self.nodes = nodes
+        self.scan: Scan | None = None
         self._layers = Layers(nodes)
         self._steps: list[tuple[_Before, ...]] = []
-        self._outlines = self._layers.outlines.of_all(list(self._nodules()))
+        self._outlines = self._layers.outlines.of_all(nodes.segment_ids)
         for one in self._outlines:
             if measured_on(self._segment(one)) is None:
                 self._note_measured(one)
@@ -104,15 +117,21 @@ class Review:
         """It is none: its outline and its part of the map are hidden, but kept."""
         self._judge(segment_id, REJECTED)
 
+    def needs_scan(self) -> bool:
+        """Whether `update` would have to find the lungs."""
+        changed = (one for one, outline in self._present().items() if outline and not self._is_measured(one, outline))
+        return self.scan is None and (any(changed) or bool(self._drawn()))
+
     def update(self) -> bool:
         """Take over what was changed in the outlines since the last look, by whomever; returns whether anything was.
 
         Each changed nodule is measured anew; its row of the table and the maps follow. One that was wholly erased is
         rejected and gets its outline back. One whose segment was removed leaves the table of the review, and the maps.
+        A segment that a reader drew beside those of the nodules becomes a nodule, unless it is larger than one can be.
 
         Without G(x) in the scene the map stays as it is, and its figures become empty for the changed nodules.
         """
-        now = self._layers.outlines.of_all(list(self._nodules()))
+        now = self._present()
         removed = set(self._outlines) - set(now)
         changed = [one for one in now if not self._is_measured(one, now[one])]
         # What was before is not known of an outline that was changed before this review began.
@@ -123,16 +142,60 @@ class Review:
         for one in changed:
             erased, before = self._outlines[one] is None, former.get(one)
             if not erased:
-                self._measure(one, EDITED)
+                _write_row(self.nodes.table, self._measured_anew(one, self._nodules()[one]))
                 self._note_measured(one)
             elif before is not None:
                 self._set_outline(one, before)
             else:
                 self._note_measured(one)
             set_verdict(self.nodes, one, REJECTED if erased else EDITED)
-        if changed or removed:
+        drawn = self._drawn()
+        for one, outline in drawn.items():
+            self._make_nodule(one, outline)
+        if changed or removed or drawn:
             self._draw_maps()
-        return bool(changed or removed)
+        return bool(changed or removed or drawn)
+
+    def _present(self) -> dict[str, Outline | None]:
+        """The outlines as they are now. Where somebody made surfaces the source of the segmentation, by which Slicer
+        loses the voxels, they come back as they were.
+        """
+        segments, voxels = self.nodes.segmentation.GetSegmentation(), self._layers.outlines.REPRESENTATION
+        if segments.GetSourceRepresentationName() != voxels:
+            segments.SetSourceRepresentationName(voxels)
+            for segment_id in self.nodes.segment_ids:
+                if segment_id in self._outlines:
+                    self._set_outline(segment_id, self._outlines[segment_id])
+        return self._layers.outlines.of_all(self.nodes.segment_ids)
+
+    def _drawn(self) -> dict[str, Outline]:
+        """Outlines that a reader drew beside those of the nodules. What is larger, as a lung, has another use."""
+        known = self.nodes.segment_ids
+        others = [one for one in self.nodes.segmentation.GetSegmentation().GetSegmentIDs() if one not in known]
+        spacing = self.nodes.ct.GetSpacing()[::-1]
+        return {
+            one: outline
+            for one, outline in self._layers.outlines.of_all(others).items()
+            if outline is not None
+            and all(mm * size <= _LARGEST_MM for mm, size in zip(spacing, outline.mask.shape, strict=True))
+        }
+
+    def _make_nodule(self, segment_id: str, outline: Outline) -> None:
+        """Make a nodule of a segment that a reader drew: it gets the ID, the codes and the row of one."""
+        segments, drawn = self.nodes.segmentation.GetSegmentation(), self._segment(segment_id)
+        new_id = self._add_segment()
+        self._segment(new_id).SetName(drawn.GetName())
+        segments.RemoveSegment(segment_id)
+        self._set_outline(new_id, outline)
+        _write_row(self.nodes.table, self._measured_anew(new_id, None))
+        set_verdict(self.nodes, new_id, EDITED)
+
+    def _add_segment(self) -> str:
+        """A segment without voxels for a nodule more; returns its ID."""
+        number = 1 + max((one.id for one in self._nodules().values()), default=0)
+        add_segment(self.nodes.segmentation, number)
+        self._outlines[id_of_segment(number)] = None
+        return id_of_segment(number)
 
     def _is_measured(self, segment_id: str, outline: Outline | None) -> bool:
         """Whether the figures of a nodule are those of this outline; in a scene that does not say so they are."""
@@ -171,16 +234,13 @@ class Review:
         The maps are not drawn anew. `nodule` is its row in that review.
         """
         if segment_id is None:
-            number = 1 + max((one.id for one in self._nodules().values()), default=0)
-            add_segment(self.nodes.segmentation, number)
-            segment_id = id_of_segment(number)
-            self._outlines[segment_id] = None
-            _write_row(self.nodes.table, replace(nodule, id=number))
+            segment_id = self._add_segment()
+            _write_row(self.nodes.table, replace(nodule, id=number_of_segment(segment_id)))
         known = self._outlines[segment_id]
         if known is None or (verdict != REJECTED and not _same(outline, known)):
             self._set_outline(segment_id, outline)
             if verdict != REJECTED:
-                self._measure(segment_id, nodule.status if nodule.status == EDITED else None)
+                self._measure_again(segment_id, nodule)
         set_verdict(self.nodes, segment_id, verdict)
         return self._nodules()[segment_id].id
 
@@ -226,13 +286,29 @@ class Review:
         if self.nodes.generated is not None:
             self._layers.update_maps()
 
-    def _measure(self, segment_id: str, status: str | None) -> None:
-        """Measure the voxels of a segment as they are now, and write its row; `status` None: as it was.
+    def _measure_again(self, segment_id: str, known: Nodule) -> None:
+        """Measure an outline that another result has measured as `known`: where it lies in the lungs is known."""
+        view, former = axial_order(ct_of_node(self.nodes.ct)), self._nodules()[segment_id]
+        nowhere = np.broadcast_to(np.uint8(0), view.ct.hu.shape)
+        row = self._measured(
+            segment_id, known.status if known.status == EDITED else former.status, former, view, nowhere
+        )
+        places = {name: getattr(known, name) for name in ("side", "touches_pleura", "touches_vessel")}
+        _write_row(self.nodes.table, replace(row, **places))
+
+    def _measured_anew(self, segment_id: str, former: Nodule | None) -> Nodule:
+        """The row of a segment that a reader drew or changed."""
+        self.scan = self.scan or scan_of(ct_of_node(self.nodes.ct))
+        return self._measured(segment_id, EDITED, former, self.scan.view, self.scan.lungs)
+
+    def _measured(
+        self, segment_id: str, status: str, former: Nodule | None, view: AxialOrder, lungs: np.ndarray
+    ) -> Nodule:
+        """The row of a segment whose voxels are as they are now; `former` is its row until now.
 
         The figures of the map are taken with the normalisation of the run, so that all rows can be compared.
         """
-        former = self._nodules()[segment_id]
-        view, lungs, options = self._scan.view, self._scan.lungs, self.nodes.options
+        options = self.nodes.options
         others = [outline for one, outline in self._outlines.items() if one != segment_id]
         outlines = as_labels(view, [*others, self._outlines[segment_id]])
         number, parts = len(others) + 1, {number: (one.box, one.mask) for number, one in outlines.items()}
@@ -250,23 +326,18 @@ class Review:
             heterogeneity,
             raw_ct,
             lungs,
-            statuses=[status or former.status],
-            scores=[former.score],
+            statuses=[status],
+            scores=[former and former.score],
             rim_mm=options.rim,
         )
-        row = replace(row, slice=view.stored_slice(row.slice))
+        row = replace(row, id=number_of_segment(segment_id), slice=view.stored_slice(row.slice))
         # The scene does not know the DICOM instance number of another slice.
-        instance = former.instance_number if row.slice == former.slice else None
-        row = replace(row, id=former.id, instance_number=instance)
+        same_slice = former is not None and row.slice == former.slice
+        row = replace(row, instance_number=former.instance_number if former and same_slice else None)
         if image is None:
             unknown = figures(np.array([]))
             row = replace(row, whole=unknown, core=unknown, rim=unknown)
-        _write_row(self.nodes.table, row)
-
-    @cached_property
-    def _scan(self) -> _Scan:
-        view = axial_order(ct_of_node(self.nodes.ct))
-        return _Scan(view, lung_regions(view.ct))
+        return row
 
 
 # ---------------------------------------------------------------- a second run on the same CT

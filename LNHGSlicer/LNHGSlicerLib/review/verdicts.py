@@ -19,10 +19,8 @@ _TAG, _SECONDS = "LNHG.Verdict", "LNHG.Seconds"
 
 
 def verdicts(nodes: SceneNodes) -> Mapping[str, str]:
-    """The verdict of each segment of a result, by segment ID."""
-    return {
-        segment_id: verdict_of(nodes, segment_id) for segment_id in nodes.segmentation.GetSegmentation().GetSegmentIDs()
-    }
+    """The verdict of each nodule of a result, by segment ID."""
+    return {segment_id: verdict_of(nodes, segment_id) for segment_id in nodes.segment_ids}
 
 
 def verdict_of(nodes: SceneNodes, segment_id: str) -> str:

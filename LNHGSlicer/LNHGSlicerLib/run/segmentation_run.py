@@ -217,7 +217,7 @@ class SegmentationRun:
         if isinstance(told, dict) and "stage" in told:
             self._on_progress(Progress(told["stage"], told["fraction"], told["seconds_left"]))
         elif isinstance(told, dict) and "error" in told:
-            self._error = told["error"]
+            self._error = told["error"].replace(_CT, self._node.GetName() or _CT)  # the reader knows no such file
 
     def _ended(self, end: End) -> None:
         if end.cancelled:

@@ -186,7 +186,7 @@ class Layers:
 
         Rejected nodules are left out of the maps, but count in the range of the scan: the others keep their colours.
         """
-        segment_ids, options = list(self.nodes.segmentation.GetSegmentation().GetSegmentIDs()), self.nodes.options
+        segment_ids, options = self.nodes.segment_ids, self.nodes.options
         view = axial_order(CT(values_of_node(self.nodes.ct), grid_of_node(self.nodes.ct)))
         found = self.outlines.of_all(segment_ids)
         outlines = as_labels(view, found.values())

@@ -79,6 +79,13 @@ class SceneNodes:
         return nodules_of_table(self.table)
 
     @property
+    def segment_ids(self) -> list[str]:
+        """The segments of the nodules; a reader may have added others, as of a lung, which the table does not know."""
+        numbers = self.table.GetTable().GetColumnByName("id")
+        known = {id_of_segment(int(numbers.GetValue(row))) for row in range(self.table.GetNumberOfRows())}
+        return [one for one in self.segmentation.GetSegmentation().GetSegmentIDs() if one in known]
+
+    @property
     def options(self) -> Options:
         """The options of the run, without its weights folder."""
         return replace(self._options_and_note[0], weights=None)
@@ -112,6 +119,8 @@ def values_of_node(volume_node: Any) -> np.ndarray:
     """The voxels of a volume node, in the node's own memory. Raises `InputError` when it holds none."""
     if volume_node.GetImageData() is None:
         raise InputError(f"The volume {volume_node.GetName()} is empty; load the CT again.")
+    if volume_node.GetImageData().GetNumberOfScalarComponents() != 1:
+        raise InputError(_several_values(volume_node.GetName()))
     values: np.ndarray = slicer.util.arrayFromVolume(volume_node)
     return values
 
@@ -119,12 +128,16 @@ def values_of_node(volume_node: Any) -> np.ndarray:
 def ct_of_values(name: str, values: np.ndarray, ijk_to_ras: np.ndarray) -> CT:
     """`ct_of_node` without the node: for work beside the scene, on a copy of the node's voxels."""
     if values.ndim != 3:
-        raise InputError(f"The volume {name} has several values a voxel; choose a chest CT in HU.")
+        raise InputError(_several_values(name))
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
             raise InputError(f"The volume {name} holds values that are not numbers; choose a chest CT in HU.")
         values = np.rint(values)
     return CT(np.clip(values, -1024, np.iinfo(np.int16).max).astype(np.int16), ijk_to_ras)
+
+
+def _several_values(name: str) -> str:
+    return f"The volume {name} has several values a voxel; choose a chest CT in HU."
 
 
 def grid_of_node(volume_node: Any) -> np.ndarray:
@@ -207,13 +220,43 @@ def all_results() -> list[SceneNodes]:
     for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         others = {role: segmentation.GetNodeReference(f"LNHG.{role}") for role in _roles()}
         if all(node is not None for role, node in others.items() if role != "generated"):
-            found.append(SceneNodes(segmentation=segmentation, **others))
+            nodes = SceneNodes(segmentation=segmentation, **others)
+            # A copy that somebody made of the segmentation refers to the same nodes, and is no result.
+            if is_whole(nodes) and not any(one.heterogeneity is nodes.heterogeneity for one in found):
+                found.append(nodes)
     return found
+
+
+def is_whole(nodes: SceneNodes) -> bool:
+    """Whether all nodes of a result are in the scene, and its segments can be shown: Slicer cannot make that node
+    anew.
+    """
+    there = all(slicer.mrmlScene.IsNodePresent(node) for node in (nodes.ct, *nodes.added))
+    return there and nodes.segmentation.GetDisplayNode() is not None
 
 
 def results_of(ct_node: Any) -> SceneNodes | None:
     """The latest result of this CT in the scene, or None."""
     return next((nodes for nodes in reversed(all_results()) if nodes.ct is ct_node), None)
+
+
+def lies_on_ct(nodes: SceneNodes) -> bool:
+    """Whether the CT of a result is still on the grid that the result was made on: not moved, cut or resampled."""
+    image, made_on = nodes.ct.GetImageData(), nodes.heterogeneity.GetImageData()
+    return (
+        image is not None
+        and made_on is not None
+        and image.GetDimensions() == made_on.GetDimensions()
+        and np.allclose(grid_of_node(nodes.ct), grid_of_node(nodes.heterogeneity), atol=1e-3)
+    )
+
+
+def move_with_ct(nodes: SceneNodes) -> None:
+    """Put the nodes of a result under the parent transform of their CT."""
+    transform = nodes.ct.GetTransformNodeID()
+    for node in nodes.added:
+        if node.IsA("vtkMRMLTransformableNode") and node.GetTransformNodeID() != transform:
+            node.SetAndObserveTransformNodeID(transform)
 
 
 def voxels_of(nodes: SceneNodes, segment_ids: Sequence[str]) -> np.ndarray:
@@ -269,8 +312,6 @@ def restore_displays(nodes: SceneNodes) -> None:
     """
     if nodes.ct.GetDisplayNode() is None:
         _set_lung_window(nodes.ct)
-    if nodes.segmentation.GetDisplayNode() is None:
-        _show_outlines(nodes.segmentation)
     if nodes.boxes.GetDisplayNode() is None:
         _show_wires(nodes.boxes)
     maps = (nodes.heterogeneity, nodes.raw_ct)
@@ -305,9 +346,8 @@ def legend_views() -> list[str]:
 
 def jump_to_first_nodule(nodes: SceneNodes) -> None:
     """Centre every view on the first nodule; without nodules they stay where they are."""
-    segment_ids = nodes.segmentation.GetSegmentation().GetSegmentIDs()
-    if segment_ids:
-        centre_on(nodes.segmentation.GetSegmentCenterRAS(segment_ids[0]))
+    for segment_id in nodes.segment_ids[:1]:
+        centre_on(nodes.segmentation.GetSegmentCenterRAS(segment_id))
 
 
 def map_title(kind: str, normalisation: str) -> str:
@@ -392,7 +432,7 @@ def _set_lung_window(ct_node: Any) -> None:
 def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
     """A segment for each nodule, with a closed surface for 3D."""
     node = _add_node("vtkMRMLSegmentationNode", "Nodules")
-    _show_outlines(node)
+    node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
     # All of them before there are voxels, through which each that is added later would be compared.
     segments = [add_segment(node, label) for label in range(1, len(prepared.result.nodules) + 1)]
@@ -401,13 +441,9 @@ def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
         segment.AddRepresentation(_VOXELS, prepared.voxels)
         segment.AddRepresentation(_SURFACE, prepared.surfaces.get(label, vtk.vtkPolyData()))
         set_measured_on(segment, prepared.fingerprints.get(label, ""))
+    # Only the outline in the slices: a fill would tint the colours of the heterogeneity map.
+    node.GetDisplayNode().Visibility2DFillOff()
     return node
-
-
-def _show_outlines(segmentation: Any) -> None:
-    """Only the outline in the slices: a fill would tint the colours of the heterogeneity map."""
-    segmentation.CreateDefaultDisplayNodes()
-    segmentation.GetDisplayNode().Visibility2DFillOff()
 
 
 def _surfaces(labels: np.ndarray, boxes: Mapping[int, tuple[slice, ...]], ijk_to_ras: Any) -> dict[int, Any]:
