@@ -216,7 +216,7 @@ def all_results() -> list[SceneNodes]:
     """Every result in the scene, oldest first, also of a scene that was saved and opened; not one that has lost a
     node.
     """
-    found = []
+    found: list[SceneNodes] = []
     for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         others = {role: segmentation.GetNodeReference(f"LNHG.{role}") for role in _roles()}
         if all(node is not None for role, node in others.items() if role != "generated"):
