@@ -62,7 +62,8 @@ class ReviewGroup:
         self._look.setSingleShot(True)
         self._look.setInterval(_LOOK_MS)
         self._look.timeout.connect(guard(self.look_at_outlines))
-        self._make_call, self._lungs_call = call, None
+        self._make_call = call
+        self._lungs_call: Any = None
         self._outlines_watch = Watch(guard(self._look.start))
         self._set_up_table()
         ui.noduleTable.itemSelectionChanged.connect(guard(self._selection_changed))

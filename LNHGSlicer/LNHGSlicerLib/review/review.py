@@ -327,7 +327,7 @@ class Review:
             raw_ct,
             lungs,
             statuses=[status],
-            scores=[former and former.score],
+            scores=[former.score if former else None],
             rim_mm=options.rim,
         )
         row = replace(row, id=number_of_segment(segment_id), slice=view.stored_slice(row.slice))
