@@ -8,7 +8,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from driving import *
 
 # What the DICOM module says before a database is opened.
-DRIVE.expected += [r"Database folder does not contain", r"SQL failed"]
+DRIVE.expected += [r"Database folder does not contain", r"SQL failed", r"database not open"]
 NAME, PATIENT = "Drive^Dorothea", "PID-4711"
 
 

@@ -41,6 +41,32 @@ def steps():
     shot("measured")
 
     slicer.util.selectModule("SegmentEditor")
+    yield 1000
+    editor.undo()
+    yield 500
+    slicer.util.selectModule("LNHGSlicer")
+    yield from until(lambda: np.isclose(volumes()[0], before[0]))
+    check("what the editor's Undo brings back is measured again", np.isclose(volumes()[0], before[0]), volumes()[0])
+
+    segments = nodes.segmentation.GetSegmentation()
+    slicer.util.selectModule("SegmentEditor")
+    yield 500
+    drawn = segments.AddEmptySegment("", "Drawn by a reader")
+    ball = np.zeros_like(slicer.util.arrayFromVolume(node))
+    ball[10:12, 60:66, 30:36] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(ball, nodes.segmentation, drawn, node)
+    slicer.util.selectModule("LNHGSlicer")
+    yield from until(lambda: panel.ui.noduleTable.rowCount == 4)
+    check("a segment that the reader drew has its row", row_texts(panel, "Verdict")[-1] == "edited", volumes())
+    segments.RemoveSegment("Nodule_4")
+    yield from until(lambda: panel.ui.noduleTable.rowCount == 3)
+
+    segments.SetSourceRepresentationName("Closed surface")
+    yield 1500
+    check("surfaces as source reject no nodule", "rejected" not in row_texts(panel, "Verdict"), volumes())
+    check("and lose no voxel", np.allclose(volumes(), before), volumes())
+
+    slicer.util.selectModule("SegmentEditor")
     yield 500
     half = slicer.util.arrayFromSegmentBinaryLabelmap(nodes.segmentation, "Nodule_2", node).copy()
     half[:, : int(np.median(np.argwhere(half)[:, 1])) + 1] = 0

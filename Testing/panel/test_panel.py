@@ -490,6 +490,23 @@ def test_an_outline_that_was_changed_and_saved_is_measured_when_the_scene_is_ope
     wait_until(lambda: cells(reviewed, "Verdict") == ["to review", "edited"])
 
 
+def test_what_the_segment_editor_undoes_is_measured_again_and_takes_no_verdict_with_it(reviewed):
+    nodes = reviewed.review.nodes
+    before = cells(reviewed, "mm")
+    history = slicer.vtkSegmentationHistory()  # as the Segment Editor keeps it
+    history.SetSegmentation(nodes.segmentation.GetSegmentation())
+    history.SaveState()
+    half_erased(nodes, "Nodule_2")
+    reviewed.review.look_at_outlines(at_once=True)
+    reviewed.review.select("Nodule_1")
+    click(reviewed.ui.acceptButton)
+    assert cells(reviewed, "mm") != before
+    history.RestorePreviousState()
+    reviewed.review.look_at_outlines(at_once=True)
+    assert cells(reviewed, "mm") == before
+    assert cells(reviewed, "Verdict") == ["accepted", "edited"]
+
+
 def draw_segment(nodes, box):
     """A segment of a reader's own, as the Segment Editor adds it."""
     segment_id = nodes.segmentation.GetSegmentation().AddEmptySegment("", "Drawn")
@@ -551,6 +568,21 @@ def test_what_breaks_in_a_handler_is_told_with_its_log_and_the_panel_goes_on(rev
     assert "Traceback" in reviewed.ui.logText.toPlainText()
     click(reviewed.ui.rejectButton)
     assert "rejected" in cells(reviewed, "Verdict")
+
+
+def test_a_double_click_judges_one_nodule(reviewed, monkeypatch):
+    from LNHGSlicerLib.panel import guard
+
+    monkeypatch.setattr(guard, "_DOUBLE_CLICK_S", 60.0)
+    click(reviewed.ui.acceptButton)
+    click(reviewed.ui.acceptButton)
+    assert cells(reviewed, "Verdict") == ["accepted", "to review"]
+
+
+def test_a_layout_with_new_views_shows_ct_and_map_in_them(reviewed):
+    new = slicer.mrmlScene.AddNode(slicer.vtkMRMLSliceCompositeNode())
+    wait_until(lambda: new.GetBackgroundVolumeID() == reviewed.review.nodes.ct.GetID())
+    assert new.GetForegroundVolumeID() == reviewed.review.nodes.heterogeneity.GetID()
 
 
 def test_a_point_that_comes_while_a_run_is_under_way_starts_no_second_one(panel):
@@ -1084,6 +1116,7 @@ def sources():
         "review/verdicts",
         "scene/watch",
         "run/background",
+        "scene/notes",
     )
     return sorted([*LIBRARY.glob("panel/*.py"), *(LIBRARY / f"{name}.py" for name in others)])
 

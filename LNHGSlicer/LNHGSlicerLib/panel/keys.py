@@ -45,7 +45,7 @@ class Keys:
         self._ui, self._parent, self._guard = ui, slicer.util.mainWindow() or root, guard
         self.shortcuts: list[Any] = []
         for key, name in CLICKS:
-            self._add(key, name, lambda widget: widget.click())
+            self._add(key, name, lambda widget: widget.click(), again=False)  # a key held down would judge them all
         for key, name in NEXT_ENTRIES:
             self._add(key, name, _choose_next)
         for key, index in IMPRESSIONS:
@@ -65,9 +65,10 @@ class Keys:
             shortcut.deleteLater()
         self.shortcuts = []
 
-    def _add(self, key: str, name: str, action: Any) -> None:
+    def _add(self, key: str, name: str, action: Any, *, again: bool = True) -> None:
         shortcut, widget = qt.QShortcut(self._parent), getattr(self._ui, name)
         shortcut.setKey(qt.QKeySequence(key))
+        shortcut.setAutoRepeat(again)
         shortcut.setEnabled(False)
         shortcut.activated.connect(self._guard(lambda *_: action(widget) if widget.isEnabled() else None))
         self.shortcuts.append(shortcut)

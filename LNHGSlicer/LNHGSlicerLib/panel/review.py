@@ -15,7 +15,7 @@ from ..review.verdicts import add_seconds
 from ..run.background import BackgroundCall
 from ..scene.watch import Watch
 from .columns import columns, shown_names, sorted_rows
-from .guard import Guard
+from .guard import Guard, once
 from .histogram import histogram_picture
 
 _SLAB_MM = 10.0
@@ -70,8 +70,8 @@ class ReviewGroup:
         for button, action in (
             (ui.previousButton, self.go_to_previous),
             (ui.nextButton, self.go_to_next),
-            (ui.acceptButton, self.accept),
-            (ui.rejectButton, self.reject),
+            (ui.acceptButton, once(self.accept)),
+            (ui.rejectButton, once(self.reject)),
             (ui.editButton, self.edit),
             (ui.undoButton, self.undo),
         ):
@@ -248,11 +248,15 @@ class ReviewGroup:
         self._lungs_call = self._make_call(lambda: scan_of(ct_of_values(name, values, grid)), self._guard(end))
         self._lungs_call.start()
 
-    def restore_displays(self) -> None:
-        """Show again what cannot be seen because somebody deleted what shows it."""
-        from ..scene.nodes import restore_displays
+    def complete_views(self) -> None:
+        """Show again what cannot be seen because somebody deleted what shows it; and fill the views of a new layout."""
+        from ..scene.nodes import empty_views, restore_displays
 
         restore_displays(self.nodes)
+        if empty_views():
+            self._layers.apply()
+            if self.selected is not None:
+                self._centre_on(self.selected)
 
     def put_views_back(self, parameters: Any) -> None:
         """The views as they were before this module changed them: without the map and the slab."""

@@ -193,7 +193,8 @@ class Panel(VTKObservationMixin):
 
     def show_error(self, sentence: str, log: Path | None = None, ct: Any = None) -> None:
         """Keep what went wrong with a CT, by default the selected one; an empty sentence takes the box away."""
-        said = self._said_of(ct or self._selected_ct())
+        there = ct is not None and slicer.mrmlScene.IsNodePresent(ct)  # it may have been removed during its run
+        said = self._said_of(ct if there else self._selected_ct())
         said.error, said.log = sentence, log
         self._show_said()
 
@@ -271,8 +272,8 @@ class Panel(VTKObservationMixin):
 
     def _on_point(self, world: tuple[float, float, float]) -> None:
         self._update()
-        if self._selected_ct() is not None:  # it may have been removed meanwhile
-            self.start([point_of_node(world, self._parameters.ct)])
+        ct = self._selected_ct()
+        self.start(None if ct is None else [point_of_node(world, ct)])  # without a CT it says so
 
     def _on_no_point(self, why: str) -> None:
         self._update()
@@ -385,6 +386,7 @@ class Panel(VTKObservationMixin):
     def _look_at_scene(self) -> None:
         """Offer a CT that came, and show the latest result of the selected one."""
         self._looking = False
+        self.place.stop_if_deleted()
         if self._parameters is None or slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsClosing():
             return
         if self._parameters.ct is None:
@@ -397,7 +399,7 @@ class Panel(VTKObservationMixin):
             from ..scene.nodes import move_with_ct
 
             move_with_ct(shown)
-            self.review.restore_displays()
+            self.review.complete_views()
         self._update()
 
     # The widgets' state

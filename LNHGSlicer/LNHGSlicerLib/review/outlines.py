@@ -115,6 +115,9 @@ _ELSEWHERE = Outline((), np.zeros(0, bool))
 
 def set_outline(nodes: SceneNodes, segment_id: str, outline: Outline) -> None:
     """Replace the voxels of a segment; other segments keep theirs, also where they overlap."""
+    segment = nodes.segmentation.GetSegmentation().GetSegment(segment_id)
+    if segment.GetRepresentation(_VOXELS) is None:
+        segment.AddRepresentation(_VOXELS, slicer.vtkOrientedImageData())
     logic = slicer.modules.segmentations.logic()
     grid = slicer.util.vtkMatrixFromArray(grid_of_node(nodes.ct))
     image = label_image(outline.mask, outline.box, grid)

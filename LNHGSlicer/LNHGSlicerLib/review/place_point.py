@@ -53,9 +53,15 @@ class PointPlacement(VTKObservationMixin):
         """Back to the mouse's usual ways; nothing is placed."""
         self.removeObservers()
         node, self._node = self._node, None
-        if node is not None and slicer.mrmlScene.IsNodePresent(node):
+        if node is not None:
             _singleton("Interaction").SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.ViewTransform)
-            slicer.mrmlScene.RemoveNode(node)
+            if slicer.mrmlScene.IsNodePresent(node):
+                slicer.mrmlScene.RemoveNode(node)
+
+    def stop_if_deleted(self) -> None:
+        """Give up where somebody deleted the markup, which the next click would make anew and leave behind."""
+        if self.waiting and not slicer.mrmlScene.IsNodePresent(self._node):
+            self.stop()
 
     def _placed(self, node: Any, event: Any) -> None:
         point = [0.0, 0.0, 0.0]

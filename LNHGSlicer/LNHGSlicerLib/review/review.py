@@ -102,7 +102,7 @@ class Review:
         self._steps: list[tuple[_Before, ...]] = []
         self._outlines = self._layers.outlines.of_all(nodes.segment_ids)
         for one in self._outlines:
-            if measured_on(self._segment(one)) is None:
+            if measured_on(nodes, one) is None:
                 self._note_measured(one)
 
     def rows(self) -> list[ReviewRow]:
@@ -199,11 +199,11 @@ class Review:
 
     def _is_measured(self, segment_id: str, outline: Outline | None) -> bool:
         """Whether the figures of a nodule are those of this outline; in a scene that does not say so they are."""
-        measured = measured_on(self._segment(segment_id))
+        measured = measured_on(self.nodes, segment_id)
         return measured is None or measured == _fingerprint(outline)
 
     def _note_measured(self, segment_id: str) -> None:
-        set_measured_on(self._segment(segment_id), _fingerprint(self._outlines[segment_id]))
+        set_measured_on(self.nodes, segment_id, _fingerprint(self._outlines[segment_id]))
 
     def _segment(self, segment_id: str) -> Any:
         return self.nodes.segmentation.GetSegmentation().GetSegment(segment_id)

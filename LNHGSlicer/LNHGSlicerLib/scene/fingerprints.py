@@ -1,4 +1,4 @@
-"""Which outline the figures of a nodule were measured on: a fingerprint of its voxels, kept as a tag of its segment.
+"""Which outline the figures of a nodule were measured on: a fingerprint of its voxels, kept beside its row.
 
 It is saved with the scene, so that an outline that was changed in between, by whomever, is measured anew.
 """
@@ -6,14 +6,18 @@ It is saved with the scene, so that an outline that was changed in between, by w
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import vtk
 
 from lnhg.core.boxes import Box
 
-_TAG = "LNHG.Measured"
+from .notes import note_of, set_note
+
+if TYPE_CHECKING:
+    from .nodes import SceneNodes
+
+_NOTE = "Measured"
 
 
 def fingerprint(box: Box, mask: np.ndarray) -> str:
@@ -22,12 +26,11 @@ def fingerprint(box: Box, mask: np.ndarray) -> str:
     return f"{place} {zlib.crc32(np.packbits(mask).tobytes()):08x}"
 
 
-def measured_on(segment: Any) -> str | None:
+def measured_on(nodes: SceneNodes, segment_id: str) -> str | None:
     """The fingerprint of the outline that was measured; None in a scene of an older version."""
-    text = vtk.reference("")
-    return str(text) if segment.GetTag(_TAG, text) else None
+    return note_of(nodes, segment_id, _NOTE)
 
 
-def set_measured_on(segment: Any, text: str) -> None:
+def set_measured_on(nodes: SceneNodes, segment_id: str, text: str) -> None:
     """Keep it."""
-    segment.SetTag(_TAG, text)
+    set_note(nodes, segment_id, _NOTE, text)

@@ -198,6 +198,8 @@ def add_prepared(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
     """`add_result` for what `prepare` made."""
     with _all_or_none():
         nodes = _add_nodes(ct_node, prepared)
+        for nodule in prepared.result.nodules:
+            set_measured_on(nodes, id_of_segment(nodule.id), prepared.fingerprints.get(nodule.id, ""))
         provenance = _provenance(prepared.result)
         for node in nodes.added:
             _place_beside(ct_node, node)
@@ -327,6 +329,12 @@ def restore_displays(nodes: SceneNodes) -> None:
             _hide_outside(node)
 
 
+def empty_views() -> list[Any]:
+    """The composite nodes of slice views that show nothing, as those that a new layout has just made."""
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    return [view for view in views if view.GetBackgroundVolumeID() is None and view.GetForegroundVolumeID() is None]
+
+
 def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
     """Every slice view shows the CT, with `volume` (None: nothing) over it."""
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
@@ -440,7 +448,6 @@ def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
         segment.SetLabelValue(label)
         segment.AddRepresentation(_VOXELS, prepared.voxels)
         segment.AddRepresentation(_SURFACE, prepared.surfaces.get(label, vtk.vtkPolyData()))
-        set_measured_on(segment, prepared.fingerprints.get(label, ""))
     # Only the outline in the slices: a fill would tint the colours of the heterogeneity map.
     node.GetDisplayNode().Visibility2DFillOff()
     return node
