@@ -33,7 +33,7 @@ def steps():
     yield from until(lambda: panel.place.waiting)
     three_d = slicer.app.layoutManager().threeDWidget(0).threeDView()
     click(three_d, 200, 200)
-    yield 700
+    yield from until(lambda: not panel.place.waiting)
     check("a click in the 3D view starts no run", not panel.running)
     check("and is refused with a sentence", "slice view" in panel.ui.errorLabel.text, panel.ui.errorLabel.text)
     check("nothing is left of it", not nodes_of("vtkMRMLMarkupsFiducialNode") and not panel.place.waiting)

@@ -311,7 +311,9 @@ class ReviewGroup:
         from ..scene.views import centre_on
 
         field = max(_ZOOM_MM, _ZOOM_DIAMETERS * self._rows[segment_id].nodule.long_axis) if self._zoom else None
-        centre_on(self.nodes.segmentation.GetSegmentCenterRAS(segment_id), field)
+        centre = self.nodes.segmentation.GetSegmentCenterRAS(segment_id)
+        if centre is not None:  # else it was erased, and has not been looked at yet
+            centre_on(centre, field)
 
     def _count_time(self, segment_id: str | None) -> None:
         """From now on the time is counted for this nodule; None: for none."""

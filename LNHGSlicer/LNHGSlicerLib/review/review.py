@@ -166,6 +166,9 @@ class Review:
             for segment_id in self.nodes.segment_ids:
                 if segment_id in self._outlines:
                     self._set_outline(segment_id, self._outlines[segment_id])
+            segments.CreateRepresentation(
+                slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
+            )  # for 3D
         return self._layers.outlines.of_all(self.nodes.segment_ids)
 
     def _drawn(self) -> dict[str, Outline]:
