@@ -206,6 +206,9 @@ class _XEvents:
     def release(self, x: int, y: int, button: int) -> None:
         self._do("mousemove", x, y, "mouseup", button)
 
+    def double_click(self, x: int, y: int) -> None:
+        self._do("mousemove", x, y, "click", "--repeat", 2, "--delay", 60, 1)
+
     def key(self, name: str) -> None:
         self._do("key", name)
 
@@ -234,6 +237,11 @@ class _QtEvents:
 
     def release(self, x: int, y: int, button: int) -> None:
         self._mouse(qt.QEvent.MouseButtonRelease, x, y, button)
+
+    def double_click(self, x: int, y: int) -> None:
+        for _ in range(2):
+            self.press(x, y, 1)
+            self.release(x, y, 1)
 
     def key(self, name: str) -> None:
         sequence = qt.QKeySequence(name)
@@ -306,6 +314,12 @@ def click(widget: Any, x: float | None = None, y: float | None = None, button: i
     _events.move(*at)
     _events.press(*at, button)
     _events.release(*at, button)
+
+
+def double_click(widget: Any) -> None:
+    """Click the middle of a widget twice, as fast as a hand does."""
+    _scroll_to(widget)
+    _events.double_click(*_on_screen(widget, None, None))
 
 
 def drag(widget: Any, start: tuple[float, float], end: tuple[float, float]) -> None:

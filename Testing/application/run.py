@@ -31,6 +31,7 @@ DRIVES = (
     "reader_study",
     "export",
     "install",
+    "odd_clicks",
     "cancel",
     "dicom_database",
     "long_review",
