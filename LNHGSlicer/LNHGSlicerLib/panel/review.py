@@ -233,7 +233,7 @@ class ReviewGroup:
         if review.scan is not None or self._lungs_call is not None:
             return
         ct = self.nodes.ct
-        name, values, grid = ct.GetName(), values_of_node(ct).copy(), grid_of_node(ct)
+        name, values, grid = ct.GetName(), values_of_node(ct), grid_of_node(ct)
 
         def end(scan: Any, error: Exception | None) -> None:
             self._lungs_call = None

@@ -130,6 +130,7 @@ class SegmentationRun:
         self._process: Any = None
         self._call: Any = None
         self._ct: CT | None = None
+        self._read_at = 0
         self._folder: Path | None = None
         self._log: Path | None = None
         self._error = ""
@@ -146,7 +147,8 @@ class SegmentationRun:
         from ..scene.nodes import grid_of_node, values_of_node
 
         try:
-            name, values, grid = self._node.GetName(), values_of_node(self._node).copy(), grid_of_node(self._node)
+            name, values, grid = self._node.GetName(), values_of_node(self._node), grid_of_node(self._node)
+            self._read_at = self._node.GetImageData().GetMTime()
             self._log = _new_log()
             self._folder = Path(tempfile.mkdtemp(prefix="LNHG-", dir=_temporary()))
         except Exception as error:
@@ -205,6 +207,9 @@ class SegmentationRun:
         return Command(words, self._folder, self._log, _environment())
 
     def _launch(self, command: Command) -> None:
+        image = self._node.GetImageData()
+        if image is None or image.GetMTime() != self._read_at:  # its voxels were read where they are, in the thread
+            raise InputError(_("The CT was changed while the run began; run again."))
         self._process = self._make_process(command, self._read, self._ended)
         self._process.start()
 

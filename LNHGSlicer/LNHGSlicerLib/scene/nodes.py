@@ -151,6 +151,7 @@ class PreparedResult:
 
     Attributes:
         result: the result itself.
+        heterogeneity: its map on the grid of the CT, in one piece of memory.
         generated: G(x) on the grid of the CT; None if it is not wanted in the scene.
         raw_ct: the raw CT's map, cut to the nodules, and its IJK to RAS.
         voxels: all labels as `vtkOrientedImageData`.
@@ -160,6 +161,7 @@ class PreparedResult:
     """
 
     result: Result
+    heterogeneity: np.ndarray
     generated: np.ndarray | None
     raw_ct: tuple[np.ndarray, np.ndarray]
     voxels: Any
@@ -175,6 +177,7 @@ def prepare(result: Result, *, with_generated: bool = True) -> PreparedResult:
     whole = box_around(boxes.values())
     return PreparedResult(
         result,
+        np.ascontiguousarray(result.heterogeneity),
         np.ascontiguousarray(result.image) if with_generated else None,
         _cut_raw_ct(result.ct.ijk_to_ras, view, raw_ct_in_view(result, view)),
         label_image(result.labels[whole], whole, grid),
@@ -366,7 +369,7 @@ def map_title(kind: str, normalisation: str) -> str:
 def _add_nodes(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
     result, options = prepared.result, prepared.result.options
     heterogeneity = _add_map(
-        ct_node, result.heterogeneity, "Heterogeneity", map_title(options.heterogeneity, options.normalisation)
+        ct_node, prepared.heterogeneity, "Heterogeneity", map_title(options.heterogeneity, options.normalisation)
     )
     heterogeneity.SetAttribute("LNHG.Kind", options.heterogeneity)
     heterogeneity.SetAttribute("LNHG.Normalisation", options.normalisation)
