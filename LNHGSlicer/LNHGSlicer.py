@@ -32,9 +32,9 @@ class LNHGSlicer(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["LNHGSlicer contributors"]
         parent.helpText = _(
-            "Finds and outlines lung nodules on a chest CT and maps the heterogeneity inside them: blue where it is "
-            "weak, red where it is strong. <b>For research use only</b>: not a medical device, not for diagnosis or "
-            "treatment."
+            "Finds and outlines lung nodules on a chest CT and maps the heterogeneity inside them: blue as even "
+            "as a uniform nodule, red strongly uneven. <b>For research use only</b>: not a medical device, not for "
+            "diagnosis or treatment."
         )
         parent.acknowledgementText = _(
             "After J. Song et al., Automatic Lung Nodule Segmentation and Intra-Nodular Heterogeneity Image "

@@ -21,6 +21,7 @@ from .commands import (
     evaluate,
     export,
     patients,
+    planted,
     prepare,
     sample,
     segment,
@@ -126,7 +127,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lnhg {__version__}")
     parser.add_argument("--verbose", action="store_true", help="say what is being done")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for room in (segment, batch, export, sample, evaluate, study, crossvalidate, prepare, patients, train, weights):
+    for room in (
+        segment,
+        batch,
+        export,
+        sample,
+        evaluate,
+        study,
+        planted,
+        crossvalidate,
+        prepare,
+        patients,
+        train,
+        weights,
+    ):
         room.add(commands)
     return parser
 

@@ -17,6 +17,8 @@ from .errors import InputError
 WIDEST_RIM_MM = 10.0
 #: More CPU threads than any machine has.
 MOST_THREADS = 1024
+#: The paper's kinds of map, made from G(x) itself.
+PAPERS_KINDS = ("inverse", "intensity")
 _WIDEST_NODULE_MM = 1000.0
 _MOST_AT_A_TIME = 100_000
 
@@ -77,12 +79,17 @@ class Options:
         3.0, "smallest nodule kept: diameter of the sphere of equal volume, mm", minimum=0, maximum=_WIDEST_NODULE_MM
     )
     heterogeneity: str = _option(
-        "inverse", "map: 1 - normalised G(x), or normalised G(x) itself", choices=("inverse", "intensity")
+        "auto",
+        "map: HU away from the nodule's typical tissue beyond noise and edge (deviation), what of G(x) is due to "
+        "unevenness inside (twin), or the paper's 1 - normalised G(x) (inverse) or normalised G(x) (intensity); auto: "
+        "deviation, with --fusion paper inverse",
+        choices=("auto", "deviation", "twin", "inverse", "intensity"),
     )
     normalisation: str = _option(
-        "scan",
-        "range of the map: over the scan's nodules, each nodule, or each whole slice as in the paper",
-        choices=("scan", "nodule", "slice"),
+        "auto",
+        "range of the map: the same in every scan (deviation, twin), over the scan's nodules, each nodule, or each "
+        "whole slice as in the paper (inverse, intensity); auto: fixed for deviation and twin, else scan",
+        choices=("auto", "fixed", "scan", "nodule", "slice"),
     )
     rim: float = _option(
         1.0, "outer layer of a nodule that is told apart from its core, mm", minimum=0, maximum=WIDEST_RIM_MM
@@ -119,11 +126,36 @@ class Options:
             raise InputError("The region needs six RAS bounds R0,R1,A0,A1,S0,S1 in mm, finite and each pair rising.")
         if self.slices is not None and not 0 <= self.slices[0] <= self.slices[1]:
             raise InputError("The slice range needs two numbers A-B with 0 <= A <= B.")
+        if self.normalisation in ("slice", "fixed") and (self.normalisation == "slice") != self.papers_map:
+            raise InputError(
+                f"A map of the kind {self.map_kind} has no range {self.normalisation}; choose "
+                f"{'scan, nodule or slice' if self.papers_map else 'fixed, scan or nodule'} for the normalisation, or "
+                "another kind of map."
+            )
 
     @property
     def everywhere(self) -> bool:
         """Whether the generator runs on every slice: asked for, or needed by the paper's rules."""
         return self.full_generator or self.fusion == "paper" or self.normalisation == "slice"
+
+    @property
+    def map_kind(self) -> str:
+        """The kind of map that is made: `deviation`, `twin`, `inverse` or `intensity`."""
+        if self.heterogeneity != "auto":
+            return self.heterogeneity
+        return "inverse" if self.fusion == "paper" else "deviation"
+
+    @property
+    def papers_map(self) -> bool:
+        """Whether the map is one of the paper's."""
+        return self.map_kind in PAPERS_KINDS
+
+    @property
+    def map_range(self) -> str:
+        """The range of the map that is made: `fixed`, `scan`, `nodule` or `slice`."""
+        if self.normalisation != "auto":
+            return self.normalisation
+        return "scan" if self.papers_map else "fixed"
 
 
 def options_of_record(values: Mapping[str, Any]) -> tuple[Options, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
@@ -27,14 +27,16 @@ from .stages.axial import AxialOrder, axial_order
 from .stages.detection import detect
 from .stages.fusion import FusionRule, Nodules, fuse_paper, fuse_scan
 from .stages.generation import NoduleImage, Place, generate
-from .stages.heterogeneity import OUTSIDE, heterogeneity_map, raw_ct_in_same_colours, rim_mask
+from .stages.heterogeneity import OUTSIDE, Indexed, rim_mask
 from .stages.inside_masses import ended_by_limits, with_masses
 from .stages.lungs import UNSIDED, lung_regions
-from .stages.masses import image_with_masses, place_of
+from .stages.maps import Outlines, Scan, nodule_map, outlines_of, raw_map
+from .stages.masses import Generate, image_with_masses, place_of
 from .stages.measurement import measure_nodules
 from .stages.provenance import provenance
 from .stages.regions import holds, only_in, wanted_region
 from .stages.seeds import point_text, seed_candidate
+from .stages.twin import twin_differences
 
 # Expected parts of the run's time on a CPU, for the progress shown.
 _SHARES = {"lungs": 5.0, "detect": 70.0, "generate": 17.0, "fuse": 4.0, "measure": 4.0}
@@ -74,8 +76,9 @@ def segment(
     with run.timed("fuse"):
         nodules = run.fused(image, candidates, region)
     with run.timed("measure"):
-        heterogeneity = heterogeneity_map(image, nodules.labels, options.heterogeneity, options.normalisation)
-        rows = run.measured(nodules, candidates, heterogeneity, lungs)
+        scan, outlines = run.scan(image), outlines_of(nodules.labels)
+        heterogeneity = nodule_map(scan, outlines, options).whole()
+        rows = run.measured(nodules, candidates, heterogeneity, raw_map(scan, outlines, options), lungs)
         if options.hide_rim:
             heterogeneity[rim_mask(nodules.labels, run.ct.spacing, options.rim)] = OUTSIDE
     return run.result(nodules, image, heterogeneity, rows, candidates)
@@ -204,11 +207,22 @@ class _Run:
         return GeneratorOnCompute(self.models.generator, self.compute)
 
     def _generated(
-        self, grid: NetworkGrid, places: Sequence[Place] | None, report: Callable[[float], None]
+        self,
+        grid: NetworkGrid,
+        places: Sequence[Place] | None,
+        report: Callable[[float], None],
+        ct: CT | None = None,
     ) -> NoduleImage:
         run = self._generator
         return generate(
-            self.ct, run, grid, places, reach=run.reach, cell=run.cell, triplets=self.options.triplets, report=report
+            ct or self.ct,
+            run,
+            grid,
+            places,
+            reach=run.reach,
+            cell=run.cell,
+            triplets=self.options.triplets,
+            report=report,
         )
 
     def fused(self, image: NoduleImage, candidates: Sequence[Candidate], region: np.ndarray | None) -> Nodules:
@@ -223,15 +237,30 @@ class _Run:
             self.warnings.append(f"Nothing was found at seed {point_text(self.points[seed])} (RAS mm).")
         return nodules
 
+    def scan(self, image: NoduleImage) -> Scan:
+        """What the map is made from."""
+        return Scan(self.ct.hu, self.ct.spacing, image, self._twins)
+
+    def _twins(self, outlines: Outlines) -> Mapping[int, np.ndarray]:
+        def on(ct: CT) -> Generate:
+            return lambda grid, places: self._generated(grid, places, lambda fraction: None, ct)
+
+        return twin_differences(self.ct, outlines, self.models.grid("generator"), on)
+
     def measured(
-        self, nodules: Nodules, candidates: Sequence[Candidate], heterogeneity: np.ndarray, lungs: np.ndarray
+        self,
+        nodules: Nodules,
+        candidates: Sequence[Candidate],
+        heterogeneity: np.ndarray,
+        raw_ct: Indexed,
+        lungs: np.ndarray,
     ) -> tuple[Nodule, ...]:
         options = self.options
         rows = measure_nodules(
             self.ct,
             nodules.labels,
             heterogeneity,
-            raw_ct_in_same_colours(self.ct.hu, nodules.labels, options.heterogeneity, options.normalisation),
+            raw_ct,
             lungs,
             statuses=nodules.statuses,
             scores=nodules.scores,

@@ -89,7 +89,9 @@ def test_the_report_says_when_the_maps_are_shown_in_another_way_than_they_were_m
     export_report(nodes, tmp_path / "before.html")
     Layers(nodes).set_normalisation("nodule", "inverse")
     export_report(nodes, tmp_path / "after.html")
-    sentence = "The maps are normalised per nodule, their figures in the tables per scan."
+    sentence = (
+        "The maps show: Heterogeneity h(x) (range of each nodule by itself); their figures in the tables: Unevenness"
+    )
     assert sentence not in (tmp_path / "before.html").read_text(encoding="utf-8")
     assert sentence in (tmp_path / "after.html").read_text(encoding="utf-8")
 

@@ -10,7 +10,9 @@ import pytest
 from lnhg.errors import InputError
 from lnhg.options import Options
 from lnhg.stages.axial import axial_order
-from lnhg.stages.heterogeneity import heterogeneity_map, raw_ct_in_same_colours, rim_mask
+from lnhg.stages.heterogeneity import rim_mask
+from lnhg.stages.map_legend import full_scale, map_title
+from lnhg.stages.maps import Scan, nodule_map, outlines_of, raw_map
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 
@@ -19,6 +21,7 @@ from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from host.handmade import BALLS, GRIDS, SAGITTAL, handmade_result  # noqa: E402
 from host.scenes import added, on_ct_grid  # noqa: E402
+from LNHGSlicerLib.review.verdicts import set_verdict  # noqa: E402
 from LNHGSlicerLib.scene import nodes as scene  # noqa: E402
 from LNHGSlicerLib.scene.headless import fit_slice_views  # noqa: E402
 from LNHGSlicerLib.scene.layers import Layers, ViewState  # noqa: E402
@@ -104,25 +107,47 @@ def test_layers_start_from_what_the_reader_chose_before(host):
 def test_a_run_of_the_generator_on_every_slice_has_all_layers(host, options):
     layers = Layers(added(result_on(GRIDS["axial"], options)))
     assert layers.available() == ["final", "boxes", "generated", "raw"]
-    assert layers.normalisations() == ["scan", "nodule", "slice"]
+    others = ["scan", "nodule", "slice"] if options.fusion == "paper" else ["fixed", "scan", "nodule"]
+    assert layers.normalisations() == ["auto", *others]
 
 
 def test_without_the_generator_on_every_slice_its_layer_is_missing_and_the_reason_is_told(host):
     layers = Layers(added(result_on(GRIDS["axial"], Options())))
     assert layers.available() == ["final", "boxes", "raw"]
-    assert layers.normalisations() == ["scan", "nodule"]
     assert "every slice" in layers.why_not("generated")
     with pytest.raises(InputError, match="every slice"):
         layers.show("generated")
     with pytest.raises(InputError, match="every slice"):
         layers.set_normalisation("slice", "inverse")
-    assert layers.normalisation == "scan"
+    assert layers.normalisation == "auto"
 
 
-def test_without_the_generator_image_the_map_stays_as_it_is_and_the_reason_is_told(host):
+def test_a_range_that_a_kind_has_not_and_a_kind_that_needs_a_run_are_refused_with_the_reason(host):
+    layers = Layers(added(result_on(GRIDS["axial"])))
+    with pytest.raises(InputError, match="has no range slice"):
+        layers.set_normalisation("slice", "deviation")
+    with pytest.raises(InputError, match="needs the generator"):
+        layers.set_normalisation("auto", "twin")
+
+
+def test_a_map_of_the_kind_twin_is_hidden_and_shown_again_as_its_run_made_it(host):
+    result = result_on(GRIDS["axial"], Options(heterogeneity="twin"))
+    nodes = added(result)
+    layers = Layers(nodes)
+    set_verdict(nodes, "Nodule_1", "rejected")
+    layers.update_maps()
+    assert (array(nodes.heterogeneity)[result.labels == 1] == -1).all()
+    set_verdict(nodes, "Nodule_1", "open")
+    layers.update_maps()
+    np.testing.assert_array_equal(array(nodes.heterogeneity), result.heterogeneity)
+    with pytest.raises(InputError, match="keeps the range of its run"):
+        layers.set_normalisation("nodule", "twin")
+
+
+def test_without_the_generator_image_the_papers_maps_are_refused_with_the_reason(host):
     layers = Layers(added(result_on(GRIDS["axial"]), with_generated=False))
     assert layers.available() == ["final", "boxes", "raw"]
-    assert layers.normalisations() == []
+    assert layers.normalisations() == ["auto", "fixed", "scan", "nodule"]  # made from the CT alone
     with pytest.raises(InputError, match="generator image is not in this scene"):
         layers.set_normalisation("nodule", "inverse")
 
@@ -187,21 +212,28 @@ def test_the_histogram_is_that_of_the_values_in_the_map(host):
 
 
 @pytest.mark.parametrize("grid", [*GRIDS.values(), SAGITTAL], ids=[*GRIDS, "sagittal"])
-@pytest.mark.parametrize("normalisation", ["scan", "nodule", "slice"])
-@pytest.mark.parametrize("kind", ["inverse", "intensity"])
-def test_both_maps_are_those_that_a_run_with_this_normalisation_makes(host, grid, normalisation, kind):
+@pytest.mark.parametrize(
+    ("kind", "normalisation"),
+    [
+        *[(kind, one) for kind in ("inverse", "intensity") for one in ("scan", "nodule", "slice")],
+        *[("deviation", one) for one in ("fixed", "scan", "nodule")],
+    ],
+)
+def test_both_maps_are_those_that_a_run_with_these_options_makes(host, grid, kind, normalisation):
     result = result_on(grid)
     nodes = added(result)
     layers = Layers(nodes)
     layers.set_normalisation(normalisation, kind)
-    view = axial_order(result.ct)
-    labels = view.to_axial(result.labels)
-    expected = view.from_axial(heterogeneity_map(view.to_axial(result.image), labels, kind, normalisation))
-    np.testing.assert_array_equal(array(nodes.heterogeneity), expected)
-    raw_ct = view.from_axial(raw_ct_in_same_colours(view.ct.hu, labels, kind, normalisation).whole())
-    np.testing.assert_array_equal(on_ct_grid(nodes.ct, nodes.raw_ct), raw_ct)
+    view, options = axial_order(result.ct), replace(result.options, heterogeneity=kind, normalisation=normalisation)
+    scan = Scan(view.ct.hu, view.ct.spacing, view.to_axial(result.image))
+    outlines = outlines_of(view.to_axial(result.labels))
+    expected = view.from_axial(nodule_map(scan, outlines, options).whole())
+    np.testing.assert_allclose(array(nodes.heterogeneity), expected, atol=1e-6)
+    raw_ct = view.from_axial(raw_map(scan, outlines, options).whole())
+    np.testing.assert_allclose(on_ct_grid(nodes.ct, nodes.raw_ct), raw_ct, atol=1e-6)
     assert (layers.normalisation, layers.kind) == (normalisation, kind)
-    assert legend_of(nodes.heterogeneity).GetTitleText() == f"Heterogeneity ({kind}, per {normalisation})"
+    assert legend_of(nodes.heterogeneity).GetTitleText() == map_title(options)
+    assert nodes.heterogeneity.GetAttribute("LNHG.FullScale") == full_scale(options)
 
 
 def test_a_hidden_rim_stays_hidden_when_the_map_is_made_anew(host):
@@ -248,7 +280,7 @@ def legend_of(volume):
 def test_every_coloured_volume_has_the_same_colours_from_0_to_1_and_a_legend(host):
     nodes = added(result_on(GRIDS["axial"]))
     for volume, title in (
-        (nodes.heterogeneity, "Heterogeneity (inverse, per scan)"),
+        (nodes.heterogeneity, "Unevenness (the same range in every scan)"),
         (nodes.raw_ct, "Raw CT"),
         (nodes.generated, "Generator image G(x)"),
     ):

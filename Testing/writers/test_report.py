@@ -119,22 +119,26 @@ def test_every_column_of_the_table_is_on_the_page(page):
 
 
 @pytest.mark.parametrize(
-    ("options", "ends", "normalisation"),
+    ("options", "ends", "title"),
     [
-        (Options(), "strong: G(x) far below its maximum", "over all nodules of this scan"),
-        (Options(normalisation="nodule"), "weak: G(x) near its maximum", "over each nodule by itself"),
+        (Options(), "as even as a uniform nodule", "Unevenness (the same range in every scan)"),
+        (
+            Options(normalisation="nodule"),
+            "strongly uneven: the strongest spot of this nodule",
+            "each nodule by itself",
+        ),
+        (Options(fusion="paper"), "strong: G(x) far below its maximum", "all nodules of this scan"),
         (
             Options(heterogeneity="intensity", normalisation="slice"),
             "G(x) near its minimum",
-            "over each whole axial slice",
+            "Intensity of G(x) (range of each whole axial slice",
         ),
     ],
 )
-def test_the_legend_says_which_map_it_is_and_over_what_range(result, planes, options, ends, normalisation):
+def test_the_legend_says_which_map_it_is_and_over_what_range(result, planes, options, ends, title):
     text = Page(report_of(replace(result, options=options), planes)).text
     assert ends in text
-    assert normalisation in text
-    assert options.heterogeneity in text
+    assert title in text
 
 
 def test_the_bar_of_the_legend_has_the_colours_of_the_map(page):

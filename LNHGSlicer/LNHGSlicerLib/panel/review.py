@@ -140,7 +140,7 @@ class ReviewGroup:
             if not reason:
                 changes.append(lambda: layers.show(parameters.layer))
         if colours != (layers.normalisation, layers.kind):
-            refused = layers.why_not(parameters.normalisation)
+            refused = layers.why_no_map(*colours)
             reason = reason or refused
             if not refused:
                 changes.append(lambda: layers.set_normalisation(*colours))

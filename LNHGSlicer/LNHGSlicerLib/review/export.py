@@ -17,6 +17,7 @@ from lnhg.core.csv_text import csv_text
 from lnhg.core.nodule import Nodule, as_row, header
 from lnhg.core.result import Result
 from lnhg.errors import InputError, LNHGError
+from lnhg.stages.map_legend import map_title
 from lnhg.writers.seg_nrrd import id_of_segment
 
 from ..scene.nodes import SceneNodes, ct_of_node, voxels_of
@@ -144,23 +145,23 @@ def _result(nodes: SceneNodes) -> Result:
         (),
         replace(nodes.options, heterogeneity=kind, normalisation=normalisation),
         provenance=_attribute(nodes, "Provenance"),
-        warnings=_remarks(nodes, known, normalisation),
+        warnings=_remarks(nodes, known, kind, normalisation),
     )
 
 
-def _remarks(nodes: SceneNodes, known: Mapping[str, str], normalisation: str) -> tuple[str, ...]:
+def _remarks(nodes: SceneNodes, known: Mapping[str, str], kind: str, normalisation: str) -> tuple[str, ...]:
     """What the run had to say, and what the reader changed since."""
     rejected = [str(one.id) for one in nodes.rows if known.get(id_of_segment(one.id)) == REJECTED]
     edited = [str(one.id) for one in nodes.rows if one.status == EDITED]
-    asked = nodes.options.normalisation
+    ran, shown = nodes.options, replace(nodes.options, heterogeneity=kind, normalisation=normalisation)
     remarks = (
         nodes.segmentation.GetAttribute("LNHG.Warnings"),
         nodes.note,
         f"Rejected by a reader and left out: nodule {', '.join(rejected)}." if rejected else "",
         f"Edited by a reader: nodule {', '.join(edited)}." if edited else "",
         ""
-        if normalisation == asked
-        else f"The maps are normalised per {normalisation}, their figures in the tables per {asked}.",
+        if (shown.map_kind, shown.map_range) == (ran.map_kind, ran.map_range)
+        else f"The maps show: {map_title(shown)}; their figures in the tables: {map_title(ran)}.",
     )
     return tuple(remark for remark in remarks if remark)
 

@@ -17,8 +17,9 @@ from lnhg.core.ct import CT
 from lnhg.core.nodule import Nodule, as_row, header
 from lnhg.errors import InputError
 from lnhg.stages.axial import AxialOrder, axial_order
-from lnhg.stages.heterogeneity import figures, map_of_outlines
+from lnhg.stages.heterogeneity import figures
 from lnhg.stages.lungs import lung_regions
+from lnhg.stages.maps import Scan, nodule_map, raw_map
 from lnhg.stages.measurement import measure_nodules
 from lnhg.writers.seg_nrrd import id_of_segment, number_of_segment
 
@@ -285,8 +286,8 @@ class Review:
         self._note_measured(segment_id)
 
     def _draw_maps(self) -> None:
-        """Both maps from G(x) and the segments as they are; without G(x) they cannot be made and stay as they are."""
-        if self.nodes.generated is not None:
+        """Both maps from the segments as they are; where their kind needs a G(x) that is missing they stay."""
+        if not self._layers.why_no_map(self._layers.normalisation, self._layers.kind):
             self._layers.update_maps()
 
     def _measure_again(self, segment_id: str, known: Nodule) -> None:
@@ -317,12 +318,12 @@ class Review:
         number, parts = len(others) + 1, {number: (one.box, one.mask) for number, one in outlines.items()}
         labels = np.zeros(view.ct.hu.shape, np.uint8)
         labels[outlines[number].box] = outlines[number].mask
-        how = (options.heterogeneity, options.normalisation)
-        raw_ct = map_of_outlines(view.ct.hu, labels.shape, parts, *how, raw_ct=True)
         image = self.nodes.generated
-        heterogeneity = (
-            raw_ct if image is None else map_of_outlines(view.to_axial(_array(image)), labels.shape, parts, *how)
-        )
+        scan = Scan(view.ct.hu, view.ct.spacing, None if image is None else view.to_axial(_array(image)))
+        raw_ct = raw_map(scan, parts, options)
+        # There is no generator here.
+        measurable = options.map_kind != "twin" and (image is not None or not options.papers_map)
+        heterogeneity = nodule_map(scan, parts, options) if measurable else raw_ct
         (row,) = measure_nodules(
             view.ct,
             labels,
@@ -337,9 +338,9 @@ class Review:
         # The scene does not know the DICOM instance number of another slice.
         same_slice = former is not None and row.slice == former.slice
         row = replace(row, instance_number=former.instance_number if former and same_slice else None)
-        if image is None:
+        if not measurable:
             unknown = figures(np.array([]))
-            row = replace(row, whole=unknown, core=unknown, rim=unknown)
+            row = replace(row, whole=unknown, core=unknown, rim=unknown, strongest_depth=np.nan, strongest_hu=np.nan)
         return row
 
 

@@ -102,10 +102,15 @@ def words() -> dict[str, dict[str, str]]:
         "fusion": {"scan": _("in 3D, over the scan"), "paper": _("slice by slice, as in the paper")},
         "edge": {"peak": _("a share of the nodule's own peak"), "fixed": _("a fixed value, as in the paper")},
         "heterogeneity": {
-            "inverse": _("heterogeneity: red where G(x) is low"),
-            "intensity": _("intensity: red where G(x) is high"),
+            "auto": _("unevenness; h(x) where fusion is the paper's"),
+            "deviation": _("unevenness, from the CT alone"),
+            "twin": _("unevenness in G(x) (needs a new run)"),
+            "inverse": _("the paper's h(x): red where G(x) is low"),
+            "intensity": _("the paper's intensity: red where G(x) is high"),
         },
         "normalisation": {
+            "auto": _("usual range of this map"),
+            "fixed": _("same range in every scan"),
             "scan": _("range of the whole scan"),
             "nodule": _("range of each nodule"),
             "slice": _("range of each slice (paper)"),

@@ -10,10 +10,14 @@ import numpy as np
 import slicer
 import vtk
 
+from lnhg.core.boxes import Box
 from lnhg.core.ct import AIR_HU, CT
 from lnhg.errors import InputError
-from lnhg.stages.axial import axial_order
-from lnhg.stages.heterogeneity import OUTSIDE, map_of_outlines, reach, rim_mask
+from lnhg.options import Options
+from lnhg.stages.axial import AxialOrder, axial_order
+from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap, reach, rim_mask
+from lnhg.stages.map_legend import map_title
+from lnhg.stages.maps import Scan, nodule_map, raw_map
 
 from ..review.outlines import Outline, Outlines, as_labels, moved_box
 from ..review.verdicts import REJECTED, verdict_of
@@ -22,9 +26,9 @@ from .nodes import (
     SceneNodes,
     grid_of_node,
     legend_views,
-    map_title,
     set_raw_ct,
     show_over_ct,
+    tell_map,
     values_in,
     values_of_node,
 )
@@ -32,7 +36,7 @@ from .transforms import point_of_node
 
 # The layers, and the volume each lays over the CT.
 _VOLUMES = {"final": "heterogeneity", "boxes": "heterogeneity", "generated": "generated", "raw": "raw_ct"}
-_NORMALISATIONS = ("scan", "nodule", "slice")
+_NORMALISATIONS = ("auto", "fixed", "scan", "nodule", "slice")
 _BINS = 20
 
 
@@ -64,24 +68,47 @@ class Layers:
         self.outlines = Outlines(nodes)
         self.legend = ""
         self.state = view_state or ViewState()
+        twin = self._asked.map_kind == "twin"
+        self._first_map = slicer.util.arrayFromVolume(nodes.heterogeneity).copy() if twin else np.zeros(0)
 
     def available(self) -> list[str]:
         """The layers that this result has; `why_not` tells of each of the others why it is missing."""
         return [layer for layer in _VOLUMES if not self.why_not(layer)]
 
     def normalisations(self) -> list[str]:
-        """The normalisations that this result can be shown in; `why_not` as for layers."""
-        return [name for name in _NORMALISATIONS if not self.why_not(name)]
+        """The ranges that the present kind of map can be shown in; `why_no_map` tells of the others."""
+        return [name for name in _NORMALISATIONS if not self.why_no_map(name, self.kind)]
 
-    def why_not(self, name: str) -> str:
-        """Why a layer or a normalisation is not to be had, in one sentence; empty if it is."""
-        if name not in ("generated", *_NORMALISATIONS):
-            return ""
+    def why_not(self, layer: str) -> str:
+        """Why a layer is not to be had, in one sentence; empty if it is."""
+        return self._without_generator(everywhere=True) if layer == "generated" else ""
+
+    def why_no_map(self, normalisation: str, kind: str) -> str:
+        """Why a map of this range and kind is not to be had, in one sentence; empty if it is."""
+        try:
+            wanted = self._as_asked(normalisation, kind)
+        except InputError as error:
+            return str(error)
+        if wanted.map_kind == "twin" and self._asked.map_kind != "twin":
+            return _("A map of the kind twin needs the generator; choose it under Advanced and segment the CT again.")
+        if wanted.map_kind == "twin" and wanted.map_range != self._asked.map_range:
+            return _("A map of the kind twin keeps the range of its run; choose another and segment the CT again.")
+        return self._without_generator(everywhere=wanted.map_range == "slice") if wanted.papers_map else ""
+
+    def _without_generator(self, *, everywhere: bool) -> str:
         if self.nodes.generated is None:
             return _("The generator image is not in this scene; segment the CT again.")
-        if name in ("generated", "slice") and not self.nodes.options.everywhere:
+        if everywhere and not self.nodes.options.everywhere:
             return _("The generator ran around the candidates only; segment again with the generator on every slice.")
         return ""
+
+    def _as_asked(self, normalisation: str, kind: str) -> Options:
+        return replace(self.nodes.options, heterogeneity=kind, normalisation=normalisation)
+
+    @property
+    def _asked(self) -> Options:
+        """The options of the run with the kind and range of the present map."""
+        return self._as_asked(self.normalisation, self.kind)
 
     def apply(self) -> None:
         """Bring the views to the state, as after another result was shown in them."""
@@ -92,7 +119,7 @@ class Layers:
 
     def show(self, layer: str) -> None:
         """Show one of the layers `final`, `boxes`, `generated` and `raw`."""
-        self._refuse(layer)
+        _refuse(self.why_not(layer))
         self._change(layer=layer)
 
     def set_opacity(self, opacity: float) -> None:
@@ -106,31 +133,31 @@ class Layers:
 
     @property
     def normalisation(self) -> str:
-        """The present normalisation of the map."""
+        """The present range of the map, as it was asked for (`Options.normalisation`)."""
         return str(self.nodes.heterogeneity.GetAttribute("LNHG.Normalisation"))
 
     @property
     def kind(self) -> str:
-        """The present kind of the map, `inverse` or `intensity`."""
+        """The present kind of the map, as it was asked for (`Options.heterogeneity`)."""
         return str(self.nodes.heterogeneity.GetAttribute("LNHG.Kind"))
 
     def set_normalisation(self, normalisation: str, kind: str) -> None:
-        """Make the map and the raw CT's anew from G(x): see `lnhg.stages.heterogeneity.heterogeneity_map`.
-
-        The table keeps the figures of the run.
-        """
-        self._refuse(normalisation)
-        self._make_maps(normalisation, kind)
-        self.nodes.heterogeneity.SetAttribute("LNHG.Normalisation", normalisation)
-        self.nodes.heterogeneity.SetAttribute("LNHG.Kind", kind)
+        """Make the map and the raw CT's anew: see `lnhg.stages.maps`. The table keeps the figures of the run."""
+        _refuse(self.why_no_map(normalisation, kind))
+        options = self._as_asked(normalisation, kind)
+        self._make_maps(options)
+        tell_map(self.nodes.heterogeneity, options)
         legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(self.nodes.heterogeneity)
         if legend is not None:  # a reader may have deleted it
-            legend.SetTitleText(map_title(kind, normalisation))
+            legend.SetTitleText(map_title(options))
 
     def update_maps(self) -> None:
-        """Make both maps anew, as they are normalised now, after a nodule was edited or rejected."""
-        self._refuse(self.normalisation)
-        self._make_maps(self.normalisation, self.kind)
+        """Make both maps anew, of the kind and range that they have, after a nodule was edited or rejected.
+
+        Raises InputError where that kind cannot be made here.
+        """
+        _refuse(self.why_no_map(self.normalisation, self.kind))
+        self._make_maps(self._asked)
 
     def set_legend(self, where: str) -> None:
         """Show the legend in `one` slice view, in `all`, or in `none`."""
@@ -173,16 +200,15 @@ class Layers:
     def _volume(self) -> Any:
         return getattr(self.nodes, _VOLUMES[self.state.layer])
 
-    def _refuse(self, name: str) -> None:
-        if reason := self.why_not(name):
-            raise InputError(reason)
-
     def _change(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)
         self.apply()
 
-    def _make_maps(self, normalisation: str, kind: str) -> None:
+    def _make_maps(self, asked: Options) -> None:
         """From G(x), the CT and the segments as they are now.
+
+        There is no generator here: a map of the kind `twin` keeps the values of its run, and has none where an outline
+        has grown since.
 
         Rejected nodules are left out of the maps, but count in the range of the scan: the others keep their colours.
         """
@@ -191,10 +217,14 @@ class Layers:
         found = self.outlines.of_all(segment_ids)
         outlines = as_labels(view, found.values())
         parts = {number: (one.box, one.mask) for number, one in outlines.items()}
-        shape, how = view.ct.hu.shape, (kind, normalisation)
-        image = view.to_axial(slicer.util.arrayFromVolume(self.nodes.generated))
-        heterogeneity = map_of_outlines(image, shape, parts, *how)
-        raw_ct = map_of_outlines(_HU(view.ct.hu), shape, parts, *how, raw_ct=True)
+        shape, generated = view.ct.hu.shape, self.nodes.generated
+        image = None if generated is None else view.to_axial(slicer.util.arrayFromVolume(generated))
+        scan = Scan(_HU(view.ct.hu), view.ct.spacing, image)
+        if asked.map_kind == "twin":
+            heterogeneity = NoduleMap(shape, {n: (box, self._of_run(view, box)) for n, (box, _) in parts.items()})
+        else:
+            heterogeneity = nodule_map(scan, parts, asked)
+        raw_ct = raw_map(scan, parts, asked)
         values = slicer.util.arrayFromVolume(self.nodes.heterogeneity)
         values[...] = OUTSIDE
         shown = {number for number, one in enumerate(segment_ids, 1) if verdict_of(self.nodes, one) != REJECTED}
@@ -208,12 +238,25 @@ class Layers:
         left = {number: part for number, part in raw_ct.parts.items() if number in shown}
         set_raw_ct(self.nodes.raw_ct, self.nodes.ct, view, replace(raw_ct, parts=left))
 
+    def _of_run(self, view: AxialOrder, box: Box) -> np.ndarray:
+        """The values of the map that was there when this result was first shown, in a box of the axial view."""
+        return view.to_axial(self._first_map)[box]
+
+
+def _refuse(reason: str) -> None:
+    if reason:
+        raise InputError(reason)
+
 
 @dataclass(frozen=True, eq=False)
 class _HU:
     """Voxels of a volume node as HU, read box by box: as `scene.ct_of_values` reads them."""
 
     values: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
 
     def __getitem__(self, box: Any) -> np.ndarray:
         return np.clip(np.rint(self.values[box]), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)

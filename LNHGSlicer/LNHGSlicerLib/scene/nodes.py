@@ -26,7 +26,9 @@ from lnhg.core.resources import resource
 from lnhg.errors import InputError, LNHGError
 from lnhg.options import Options, options_of_record
 from lnhg.stages.axial import AxialOrder, axial_order
-from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap, raw_ct_in_view
+from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap
+from lnhg.stages.map_legend import full_scale, map_title
+from lnhg.stages.maps import raw_ct_in_view
 from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, segment_name
 
 from .fingerprints import fingerprint, set_measured_on
@@ -361,18 +363,17 @@ def jump_to_first_nodule(nodes: SceneNodes) -> None:
         centre_on(nodes.segmentation.GetSegmentCenterRAS(segment_id))
 
 
-def map_title(kind: str, normalisation: str) -> str:
-    """The legend's title of a heterogeneity map."""
-    return f"Heterogeneity ({kind}, per {normalisation})"
+def tell_map(volume_node: Any, options: Options) -> None:
+    """Write on the node of a map what it shows: kind and range as asked for, and what the value 1 means."""
+    volume_node.SetAttribute("LNHG.Kind", options.heterogeneity)
+    volume_node.SetAttribute("LNHG.Normalisation", options.normalisation)
+    volume_node.SetAttribute("LNHG.FullScale", full_scale(options))
 
 
 def _add_nodes(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
     result, options = prepared.result, prepared.result.options
-    heterogeneity = _add_map(
-        ct_node, prepared.heterogeneity, "Heterogeneity", map_title(options.heterogeneity, options.normalisation)
-    )
-    heterogeneity.SetAttribute("LNHG.Kind", options.heterogeneity)
-    heterogeneity.SetAttribute("LNHG.Normalisation", options.normalisation)
+    heterogeneity = _add_map(ct_node, prepared.heterogeneity, "Heterogeneity", map_title(options))
+    tell_map(heterogeneity, options)
     return SceneNodes(
         ct=ct_node,
         segmentation=_add_segmentation(ct_node, prepared),

@@ -109,6 +109,9 @@ class Nodule:
         volume_same, volume_other: where 95 of 100 repeats of `volume` lie, scanned with the same protocol, or with
             another kernel, dose or slice thickness; NaN of nodules that are cut (`lnhg.stages.size_intervals`).
         edge_volume_same, ... solid_diameter_other: likewise of these sizes.
+        strongest_depth, strongest_hu: where the map is strongest in the core (in the whole nodule where there is no
+            core): how deep that voxel's middle lies below the surface, and the mean HU of it and its neighbours in the
+            slice. NaN as above.
     """
 
     id: int = field(metadata=_column("id"))
@@ -158,6 +161,8 @@ class Nodule:
     mean_axis_other: Interval = field(default=UNKNOWN, metadata=_repeats("mean of long and short axis", "other", "mm"))
     solid_diameter_same: Interval = field(default=UNKNOWN, metadata=_repeats("diameter of solid part", "same", "mm"))
     solid_diameter_other: Interval = field(default=UNKNOWN, metadata=_repeats("diameter of solid part", "other", "mm"))
+    strongest_depth: float = field(default=math.nan, metadata=_column("depth of the map's strongest spot", "mm"))
+    strongest_hu: float = field(default=math.nan, metadata=_column("density at the map's strongest spot", "HU"))
 
     @property
     def at_least(self) -> str:

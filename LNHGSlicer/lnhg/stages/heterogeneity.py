@@ -1,4 +1,4 @@
-"""The heterogeneity map h(x), its figures, and its colours over the CT.
+"""The paper's heterogeneity map h(x), and the figures of a map of any kind.
 
 Strong (red) is where G(x) falls far below its maximum: at sharp edges and in uneven insides; weak (blue) is where the
 generator is sure. Every nodule has a rim of strong values from partial volume alone; `rim_mask` tells it from the core.
@@ -15,8 +15,6 @@ from scipy import ndimage
 
 from ..core.boxes import box_around, grown_box, label_boxes
 from ..core.nodule import HeterogeneityFigures
-from ..core.result import Result
-from .axial import AxialOrder, axial_order
 
 #: Value of a map outside the nodules.
 OUTSIDE = -1.0
@@ -92,20 +90,6 @@ def raw_ct_in_same_colours(
     0 HU is no natural lower end, so `scan` takes min as well as max over the voxels of all nodules.
     """
     return map_of_outlines(hu, labels.shape, _outlines(labels), kind, normalisation, raw_ct=True)
-
-
-def raw_ct_map(result: Result) -> np.ndarray:
-    """The raw CT of a result rendered as its map is: float32 on the CT's grid, 0..1 inside the nodules and -1
-    outside.
-    """
-    view = axial_order(result.ct)
-    return view.from_axial(raw_ct_in_view(result, view).whole())
-
-
-def raw_ct_in_view(result: Result, view: AxialOrder) -> NoduleMap:
-    """The same in the axial view of the result's CT, with memory for the nodules alone."""
-    labels, options = view.to_axial(result.labels), result.options
-    return raw_ct_in_same_colours(view.ct.hu, labels, options.heterogeneity, options.normalisation)
 
 
 def map_of_outlines(

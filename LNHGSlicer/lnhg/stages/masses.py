@@ -15,7 +15,7 @@ from .fusion import FusionRule, around, edge_of, width_seen, window
 from .generation import NoduleImage, Place
 
 # A candidate wider than this, mm, is shown to the generator on a coarser grid, as if it were only so wide.
-MASS_MM, _SHOWN_AS_MM = 25.0, 15.0
+MASS_MM, SHOWN_AS_MM = 25.0, 15.0
 
 #: G(x) on a grid, at places or (None) everywhere.
 Generate = Callable[[NetworkGrid, Sequence[Place] | None], NoduleImage]
@@ -42,7 +42,7 @@ def image_with_masses(
     for mass, width in wide.items():
         box = around(mass, ct, rule.limit(mass, ct))
         whole = Place([box], box, lambda image: np.inf)
-        coarser = grid.coarser(width / _SHOWN_AS_MM, ct.hu.shape[1:], ct.spacing[:2])
+        coarser = grid.coarser(width / SHOWN_AS_MM, ct.hu.shape[1:], ct.spacing[:2])
         image.overlay(generate(coarser, [whole]), box, spared)
     return image
 
@@ -56,5 +56,10 @@ def place_of(candidate: Candidate, ct: CT, rule: FusionRule) -> Place:
     )
 
 
+def is_mass(width: float) -> bool:
+    """Whether a nodule so wide, mm, is shown to the generator on a coarser grid."""
+    return width > MASS_MM
+
+
 def _masses(widths: Mapping[Candidate, float]) -> dict[Candidate, float]:
-    return {candidate: width for candidate, width in widths.items() if width > MASS_MM}
+    return {candidate: width for candidate, width in widths.items() if is_mass(width)}

@@ -198,9 +198,19 @@ class _Part:
     def evenness(self, heterogeneity: np.ndarray, raw_ct: np.ndarray, rim_mm: float) -> dict[str, Any]:
         rim = rim_mask(self.mask.astype(np.uint8), self.ct.spacing, rim_mm)
         regions = {"whole": self.mask, "core": self.mask & ~rim, "rim": rim}
-        return {name: figures(heterogeneity[region]) for name, region in regions.items()} | {
+        found: dict[str, Any] = {name: figures(heterogeneity[region]) for name, region in regions.items()} | {
             f"raw_{name}": raw_ct_figures(self.hu[region], raw_ct[region]) for name, region in regions.items()
         }
+        return found | self._strongest(heterogeneity, regions["core"] if regions["core"].any() else self.mask)
+
+    def _strongest(self, heterogeneity: np.ndarray, region: np.ndarray) -> dict[str, float]:
+        at = np.unravel_index(np.argmax(np.where(region, heterogeneity, -np.inf)), region.shape)
+        depth = ndimage.distance_transform_edt(np.pad(self.mask, 1), self.ct.spacing[::-1])[1:-1, 1:-1, 1:-1]
+        k, j, i = (int(one) for one in at)
+        near = self.hu[k, max(0, j - 1) : j + 2, max(0, i - 1) : i + 2]
+        # The outermost voxels' middles lie half a voxel below the surface.
+        below = max(0.0, float(depth[at]) - min(self.ct.spacing[:2]) / 2)
+        return {"strongest_depth": below, "strongest_hu": float(near.mean())}
 
     def _axes(self, mask: np.ndarray) -> tuple[float, float]:
         return axes(mask[_largest_slice(mask)], self.ct.ijk_to_ras)

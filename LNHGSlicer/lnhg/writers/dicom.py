@@ -356,7 +356,7 @@ def _value(nodule: Nodule, attribute: str) -> float:
 def _parameters(result: Result) -> dict[str, str]:
     """What a reader of the file must know of how it was made."""
     options = result.options
-    return {"use": _USE, "fusion": options.fusion, "heterogeneity": f"{options.heterogeneity}, {options.normalisation}"}
+    return {"use": _USE, "fusion": options.fusion, "heterogeneity": f"{options.map_kind}, {options.map_range}"}
 
 
 def _name(nodule: Nodule) -> str:

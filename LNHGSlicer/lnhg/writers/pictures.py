@@ -21,8 +21,11 @@ from ..core.ct import CT
 from ..core.geometry import slice_axes
 from ..core.nodule import Nodule
 from ..core.result import Result
+from ..options import Options
 from ..stages.axial import axial_order
-from ..stages.heterogeneity import OUTSIDE, NoduleMap, raw_ct_in_view, rim_mask
+from ..stages.heterogeneity import OUTSIDE, NoduleMap, rim_mask
+from ..stages.map_legend import legend_ends
+from ..stages.maps import raw_ct_in_view
 from .colours import jet
 from .seg_nrrd import segment_color
 
@@ -213,7 +216,7 @@ def write_sheet(path: Path, result: Result, planes: Sequence[tuple[Plane, ...]])
             place.set_axis_off()
         for pair, nodule, (axial, *_) in zip(pairs, result.nodules, planes, strict=False):
             _show_pair(pair, nodule, axial)
-        _show_colours(figure, result.options.heterogeneity)
+        _show_colours(figure, result.options)
     else:
         _show_middle_slice(figure.subplots(), axial_order(result.ct).ct)
     figure.savefig(path, metadata={"Software": None})
@@ -222,13 +225,6 @@ def write_sheet(path: Path, result: Result, planes: Sequence[tuple[Plane, ...]])
 def found_text(count: int) -> str:
     """The result in words: `No nodule found`, `1 nodule`, `2 nodules`."""
     return "No nodule found" if count == 0 else "1 nodule" if count == 1 else f"{count} nodules"
-
-
-def legend_ends(kind: str) -> tuple[str, str]:
-    """What the blue and the red end of the colours mean, for a map of `kind` (`Options.heterogeneity`)."""
-    if kind == "inverse":
-        return "weak: G(x) near its maximum", "strong: G(x) far below its maximum"
-    return "G(x) near its minimum", "G(x) near its maximum"
 
 
 def _caption(nodule: Nodule) -> str:
@@ -254,7 +250,7 @@ def _show_pair(pair: np.ndarray, nodule: Nodule, axial: Plane) -> None:
     right.set_ylim(start + size - 0.5, start - 0.5)
 
 
-def _show_colours(figure: Figure, kind: str) -> None:
+def _show_colours(figure: Figure, options: Options) -> None:
     """The colours and what their ends mean, along the figure's lower edge."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap
@@ -262,7 +258,7 @@ def _show_colours(figure: Figure, kind: str) -> None:
     high = figure.get_figheight()
     colours = ScalarMappable(cmap=ListedColormap(jet(np.linspace(0, 1, 256)) / 255))
     bar = figure.colorbar(colours, cax=figure.add_axes((0.03, 0.3 / high, 0.94, 0.09 / high)), orientation="horizontal")
-    bar.set_ticks([0, 1], labels=legend_ends(kind), fontsize=8)
+    bar.set_ticks([0, 1], labels=legend_ends(options), fontsize=8)
     first, last = bar.ax.get_xticklabels()
     first.set_horizontalalignment("left")
     last.set_horizontalalignment("right")

@@ -17,17 +17,13 @@ from PIL import Image
 from ..core.nodule import HeterogeneityFigures, Nodule, as_row, header
 from ..core.result import Result
 from ..core.training_told import how_generator_was_trained
+from ..stages.map_legend import how_to_read, legend_ends, map_title
 from .colours import jet
 from .html import MISSING, html_page
-from .pictures import PIXELS, WINDOW_HU, Plane, found_text, legend_ends
+from .pictures import PIXELS, WINDOW_HU, Plane, found_text
 from .seg_nrrd import segment_color
 
 _TABLE_COLUMNS = 6
-_RANGES = {
-    "scan": "over all nodules of this scan",
-    "nodule": "over each nodule by itself",
-    "slice": "over each whole axial slice, as in the paper",
-}
 
 
 def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Mapping[str, Any]) -> str:
@@ -41,7 +37,6 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
     options = result.options
     with ThreadPoolExecutor(options.threads) as pool:
         cards = list(pool.map(_card, result.nodules, planes))
-    formula = "(G(x) − min) / (max − min)"
     return html_page(
         "report.html",
         found=found_text(len(result.nodules)),
@@ -51,10 +46,10 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
         options=options,
         cards=cards,
         tables=list(_tables(result.nodules)),
-        formula=f"1 − {formula}" if options.heterogeneity == "inverse" else formula,
-        range_of_map=_RANGES[options.normalisation],
+        map_title=map_title(options),
+        how_to_read=how_to_read(options),
         window=[_number(end, 0) for end in WINDOW_HU],
-        legend_ends=legend_ends(options.heterogeneity),
+        legend_ends=legend_ends(options),
         colour_stops=[(f"{at:.4f}", f"rgb({','.join(map(str, jet(at)))})") for at in np.linspace(0, 1, 33)],
         pixels=PIXELS,
         missing=MISSING,

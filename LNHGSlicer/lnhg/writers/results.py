@@ -19,6 +19,7 @@ from ..core.nrrd_file import write_nrrd
 from ..core.result import Result
 from ..core.seal import sealed
 from ..errors import InputError
+from ..stages.map_legend import full_scale, map_title
 from .own_files import DIGESTS, RECORD, digests, foreign_files
 from .pictures import nodule_planes, write_sheet
 from .record import run_record
@@ -143,11 +144,10 @@ def _write_for_scene(result: Result, folder: Path, with_identity: bool) -> None:
     _write_record(files["record"], run_record(result, "not written: the Slicer module makes its own", with_identity))
 
 
-def _write_volumes(
-    result: Result, files: Mapping[str, Path], write: Callable[[Path, np.ndarray, np.ndarray], None]
-) -> None:
+def _write_volumes(result: Result, files: Mapping[str, Path], write: Callable[..., None]) -> None:
     write(files["labels"], _small_labels(result), result.ct.ijk_to_ras)
-    write(files["heterogeneity"], result.heterogeneity.astype(np.float32, copy=False), result.ct.ijk_to_ras)
+    meaning = {"LNHG map": map_title(result.options), "LNHG value 1": full_scale(result.options)}
+    write(files["heterogeneity"], result.heterogeneity.astype(np.float32, copy=False), result.ct.ijk_to_ras, meaning)
 
 
 def _small_labels(result: Result) -> np.ndarray:
