@@ -30,7 +30,7 @@ from .stages.generation import NoduleImage, Place, generate
 from .stages.heterogeneity import OUTSIDE, Indexed, rim_mask
 from .stages.inside_masses import ended_by_limits, with_masses
 from .stages.lungs import UNSIDED, lung_regions
-from .stages.maps import Outlines, Scan, nodule_map, outlines_of, raw_map
+from .stages.maps import MapInput, Outlines, nodule_map, outlines_of, raw_map
 from .stages.masses import Generate, image_with_masses, place_of
 from .stages.measurement import measure_nodules
 from .stages.provenance import provenance
@@ -237,9 +237,9 @@ class _Run:
             self.warnings.append(f"Nothing was found at seed {point_text(self.points[seed])} (RAS mm).")
         return nodules
 
-    def scan(self, image: NoduleImage) -> Scan:
+    def scan(self, image: NoduleImage) -> MapInput:
         """What the map is made from."""
-        return Scan(self.ct.hu, self.ct.spacing, image, self._twins)
+        return MapInput(self.ct.hu, self.ct.spacing, image, self._twins)
 
     def _twins(self, outlines: Outlines) -> Mapping[int, np.ndarray]:
         def on(ct: CT) -> Generate:

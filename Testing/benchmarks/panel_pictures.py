@@ -26,7 +26,7 @@ from lnhg.options import Options  # noqa: E402
 from lnhg.phantom import chest_phantom  # noqa: E402
 from lnhg.progress import Progress  # noqa: E402
 from lnhg.stages.lungs import lung_regions  # noqa: E402
-from lnhg.stages.maps import Scan, outlines_of, raw_map  # noqa: E402
+from lnhg.stages.maps import MapInput, outlines_of, raw_map  # noqa: E402
 from lnhg.stages.measurement import measure_nodules  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 
@@ -45,7 +45,7 @@ def planted() -> Result:
     noise = np.random.default_rng(1).normal(0, 0.08, labels.shape)
     image = np.where(labels > 0, np.clip(depth / deepest + noise, 0, 1), 0).astype(np.float32)
     heterogeneity = np.where(labels > 0, 1 - image, -1).astype(np.float32)
-    raw_ct = raw_map(Scan(ct.hu, ct.spacing), outlines_of(labels), Options())
+    raw_ct = raw_map(MapInput(ct.hu, ct.spacing), outlines_of(labels), Options())
     scores = [round(0.97 - 0.07 * number, 2) for number in range(count)]
     nodules = measure_nodules(
         ct, labels, heterogeneity, raw_ct, lung_regions(ct), statuses=["confirmed"] * count, scores=scores, rim_mm=1.0

@@ -9,7 +9,7 @@ import pytest
 
 from lnhg.errors import InputError
 from lnhg.options import Options
-from lnhg.stages.maps import Scan, nodule_map, outlines_of
+from lnhg.stages.maps import MapInput, nodule_map, outlines_of
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 
@@ -37,7 +37,7 @@ def review(nodes):
 
 def added(result, ct=None):
     """The nodes of a result whose map is made as in a run."""
-    made = nodule_map(Scan(result.ct.hu, result.ct.spacing), outlines_of(result.labels), result.options)
+    made = nodule_map(MapInput(result.ct.hu, result.ct.spacing), outlines_of(result.labels), result.options)
     result = replace(result, heterogeneity=made.whole())
     return scenes.added(result) if ct is None else lnhg_scene.add_result(ct, result)
 

@@ -12,7 +12,7 @@ from lnhg.options import Options
 from lnhg.stages.axial import axial_order
 from lnhg.stages.heterogeneity import rim_mask
 from lnhg.stages.map_legend import full_scale, map_title
-from lnhg.stages.maps import Scan, nodule_map, outlines_of, raw_map
+from lnhg.stages.maps import MapInput, nodule_map, outlines_of, raw_map
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 
@@ -225,7 +225,7 @@ def test_both_maps_are_those_that_a_run_with_these_options_makes(host, grid, kin
     layers = Layers(nodes)
     layers.set_normalisation(normalisation, kind)
     view, options = axial_order(result.ct), replace(result.options, heterogeneity=kind, normalisation=normalisation)
-    scan = Scan(view.ct.hu, view.ct.spacing, view.to_axial(result.image))
+    scan = MapInput(view.ct.hu, view.ct.spacing, view.to_axial(result.image))
     outlines = outlines_of(view.to_axial(result.labels))
     expected = view.from_axial(nodule_map(scan, outlines, options).whole())
     np.testing.assert_allclose(array(nodes.heterogeneity), expected, atol=1e-6)

@@ -12,7 +12,7 @@ from lnhg.networks.grid import NetworkGrid
 from lnhg.options import Options
 from lnhg.stages.generation import generate
 from lnhg.stages.map_legend import full_scale, how_to_read, legend_ends, map_title
-from lnhg.stages.maps import Scan, nodule_map, outlines_of, raw_map
+from lnhg.stages.maps import MapInput, nodule_map, outlines_of, raw_map
 from lnhg.stages.scan_noise import noise_level
 from lnhg.stages.twin import even_twin, twin_differences
 
@@ -43,7 +43,7 @@ def _nodule(
 
 
 def _map(hu: np.ndarray, labels: np.ndarray, options: Options | None = None, spacing=SPACING) -> np.ndarray:
-    return nodule_map(Scan(hu, spacing), outlines_of(labels), options or Options()).whole()
+    return nodule_map(MapInput(hu, spacing), outlines_of(labels), options or Options()).whole()
 
 
 @pytest.mark.parametrize("radius", [2.0, 3.0, 5.0, 10.0])
@@ -91,7 +91,7 @@ def test_with_the_range_of_each_nodule_its_strongest_spot_is_1():
 
 def test_beside_it_the_raw_ct_shows_the_distance_from_the_median_noise_and_all():
     hu, labels, spot = _nodule(8.0, 75.0, noise=0.0)
-    raw = raw_map(Scan(hu, SPACING), outlines_of(labels), Options()).whole()
+    raw = raw_map(MapInput(hu, SPACING), outlines_of(labels), Options()).whole()
     middle = ndimage.binary_erosion(spot, iterations=2)
     assert raw[middle] == pytest.approx(0.5, abs=0.1)  # 75 of 150 HU
 

@@ -19,7 +19,7 @@ from lnhg.errors import InputError
 from lnhg.stages.axial import AxialOrder, axial_order
 from lnhg.stages.heterogeneity import figures
 from lnhg.stages.lungs import lung_regions
-from lnhg.stages.maps import Scan, nodule_map, raw_map
+from lnhg.stages.maps import MapInput, nodule_map, raw_map
 from lnhg.stages.measurement import measure_nodules
 from lnhg.writers.seg_nrrd import id_of_segment, number_of_segment
 
@@ -319,11 +319,11 @@ class Review:
         labels = np.zeros(view.ct.hu.shape, np.uint8)
         labels[outlines[number].box] = outlines[number].mask
         image = self.nodes.generated
-        scan = Scan(view.ct.hu, view.ct.spacing, None if image is None else view.to_axial(_array(image)))
-        raw_ct = raw_map(scan, parts, options)
+        made_from = MapInput(view.ct.hu, view.ct.spacing, None if image is None else view.to_axial(_array(image)))
+        raw_ct = raw_map(made_from, parts, options)
         # There is no generator here.
         measurable = options.map_kind != "twin" and (image is not None or not options.papers_map)
-        heterogeneity = nodule_map(scan, parts, options) if measurable else raw_ct
+        heterogeneity = nodule_map(made_from, parts, options) if measurable else raw_ct
         (row,) = measure_nodules(
             view.ct,
             labels,

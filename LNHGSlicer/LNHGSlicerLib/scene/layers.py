@@ -17,7 +17,7 @@ from lnhg.options import Options
 from lnhg.stages.axial import AxialOrder, axial_order
 from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap, reach, rim_mask
 from lnhg.stages.map_legend import map_title
-from lnhg.stages.maps import Scan, nodule_map, raw_map
+from lnhg.stages.maps import MapInput, nodule_map, raw_map
 
 from ..review.outlines import Outline, Outlines, as_labels, moved_box
 from ..review.verdicts import REJECTED, verdict_of
@@ -219,7 +219,7 @@ class Layers:
         parts = {number: (one.box, one.mask) for number, one in outlines.items()}
         shape, generated = view.ct.hu.shape, self.nodes.generated
         image = None if generated is None else view.to_axial(slicer.util.arrayFromVolume(generated))
-        scan = Scan(_HU(view.ct.hu), view.ct.spacing, image)
+        scan = MapInput(_HU(view.ct.hu), view.ct.spacing, image)
         if asked.map_kind == "twin":
             heterogeneity = NoduleMap(shape, {n: (box, self._of_run(view, box)) for n, (box, _) in parts.items()})
         else:

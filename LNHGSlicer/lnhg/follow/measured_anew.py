@@ -10,8 +10,9 @@ import numpy as np
 from ..core.boxes import label_boxes
 from ..core.result import Result
 from ..stages.axial import axial_order
-from ..stages.heterogeneity import figures, raw_ct_in_view
+from ..stages.heterogeneity import figures
 from ..stages.lungs import lung_regions
+from ..stages.maps import raw_ct_in_view
 from ..stages.measurement import measure_nodules
 
 # A volume in a table may be rounded by this, mm3.
@@ -37,7 +38,14 @@ def measured_anew(result: Result) -> Result:
     # Where the map was not kept its figures are not known.
     unknown = figures(np.array([]))
     if (result.heterogeneity < 0).all():
-        measured = tuple(replace(row, whole=unknown, core=unknown, rim=unknown) for row in measured)
+        none = {
+            "whole": unknown,
+            "core": unknown,
+            "rim": unknown,
+            "strongest_depth": math.nan,
+            "strongest_hu": math.nan,
+        }
+        measured = tuple(replace(row, **none) for row in measured)
     return replace(result, nodules=tuple(replace(row, slice=view.stored_slice(row.slice)) for row in measured))
 
 

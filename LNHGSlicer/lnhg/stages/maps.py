@@ -37,7 +37,7 @@ class Voxels(Indexed, Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
+class MapInput:
     """What maps are made from, all in the axial view.
 
     Attributes:
@@ -58,7 +58,7 @@ def outlines_of(labels: np.ndarray) -> dict[int, tuple[Box, np.ndarray]]:
     return {number: (box, labels[box] == number) for number, box in label_boxes(labels).items()}
 
 
-def nodule_map(scan: Scan, outlines: Outlines, options: Options) -> NoduleMap:
+def nodule_map(scan: MapInput, outlines: Outlines, options: Options) -> NoduleMap:
     """The map of the kind and range that the options ask for: 0..1 inside the nodules, -1 outside.
 
     Raises InputError where the kind needs what the scan has not.
@@ -76,7 +76,7 @@ def nodule_map(scan: Scan, outlines: Outlines, options: Options) -> NoduleMap:
     return _scaled(shape, outlines, values, FULL_SCALE_HU, options.map_range)
 
 
-def raw_map(scan: Scan, outlines: Outlines, options: Options) -> NoduleMap:
+def raw_map(scan: MapInput, outlines: Outlines, options: Options) -> NoduleMap:
     """The raw CT in the colours of the map, to compare.
 
     Beside the paper's kinds HU stand in place of G(x); beside the others it is the distance of each voxel's HU from the
@@ -102,7 +102,7 @@ def raw_ct_map(result: Result) -> np.ndarray:
 
 def raw_ct_in_view(result: Result, view: AxialOrder) -> NoduleMap:
     """The same in the axial view of the result's CT, with memory for the nodules alone."""
-    scan = Scan(view.ct.hu, view.ct.spacing)
+    scan = MapInput(view.ct.hu, view.ct.spacing)
     return raw_map(scan, outlines_of(view.to_axial(result.labels)), result.options)
 
 

@@ -20,7 +20,7 @@ from ..stages.axial import axial_order
 from ..stages.deviation import typical_hu
 from ..stages.generation import NoduleImage, Place, generate
 from ..stages.heterogeneity import reach
-from ..stages.maps import Scan, nodule_map, outlines_of
+from ..stages.maps import MapInput, nodule_map, outlines_of
 from ..stages.masses import Generate
 from ..stages.twin import twin_differences
 
@@ -108,14 +108,14 @@ class CaseMaps:
         return outlines_of(self._view.to_axial(self._case.nodule.astype(np.uint8)))
 
     @cached_property
-    def _scan(self) -> Scan:
+    def _scan(self) -> MapInput:
         ct = self._view.ct
         image = None
         if self._generator is not None and self._models is not None:
             ((box, _),) = self._outlines.values()
             place = Place([(k, *box[1:]) for k in range(box[0].start, box[0].stop)], box, lambda image: float("inf"))
             image = self._on(ct)(self._models.grid("generator"), [place])
-        return Scan(ct.hu, ct.spacing, image, self._twins)
+        return MapInput(ct.hu, ct.spacing, image, self._twins)
 
     def _twins(self, outlines: Any) -> Mapping[int, np.ndarray]:
         assert self._models is not None
