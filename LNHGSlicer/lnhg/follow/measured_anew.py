@@ -38,14 +38,10 @@ def measured_anew(result: Result) -> Result:
     # Where the map was not kept its figures are not known.
     unknown = figures(np.array([]))
     if (result.heterogeneity < 0).all():
-        none = {
-            "whole": unknown,
-            "core": unknown,
-            "rim": unknown,
-            "strongest_depth": math.nan,
-            "strongest_hu": math.nan,
-        }
-        measured = tuple(replace(row, **none) for row in measured)
+        measured = tuple(
+            replace(row, whole=unknown, core=unknown, rim=unknown, strongest_depth=math.nan, strongest_hu=math.nan)
+            for row in measured
+        )
     return replace(result, nodules=tuple(replace(row, slice=view.stored_slice(row.slice)) for row in measured))
 
 
