@@ -267,6 +267,18 @@ def test_candidates_outside_the_lungs_are_dropped_and_slices_without_lung_skippe
     assert detect(ct, BrightPixels(), DETECTOR_GRID, lungs=np.zeros_like(lungs), **arguments) == ()
 
 
+@pytest.mark.parametrize(("slices", "gap_mm", "kept"), [(12, 0.0, True), (12, 14.0, False), (2, 0.0, False)])
+def test_a_mass_at_the_wall_is_kept_and_what_is_wide_but_flat_or_apart_from_the_lungs_is_not(
+    slices: int, gap_mm: float, kept: bool
+) -> None:
+    ct = CT(np.full((14, 120, 120), -1000, np.int16), np.diag([-1.0, -1.0, 2.5, 1.0]))
+    ct.hu[1 : 1 + slices, 40:70, 60:90] = 200  # 30 mm wide, its centre 15 mm from its edge
+    lungs = np.zeros(ct.hu.shape, np.uint8)
+    lungs[:, 20:90, 20 : 61 - int(gap_mm)] = 1
+    found = detect(ct, BrightPixels(), DETECTOR_GRID, lungs=lungs, score_threshold=0.5)
+    assert len(found) == kept
+
+
 # Linking --------------------------------------------------------------------------------------------------------------
 
 A, SHIFTED, FAR = (10.0, 10, 20, 20), (13.0, 10, 23, 20), (60.0, 60, 70, 70)

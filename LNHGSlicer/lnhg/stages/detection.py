@@ -19,8 +19,10 @@ ScoredBox = tuple[tuple[float, float, float, float], float]
 
 # Slices are cut to the lungs' bounding box and this much around it.
 _MARGIN_MM = 15.0
-# A candidate whose centre lies further from the lungs than this is dropped.
+# A candidate whose centre lies further from the lungs than this is dropped, unless it is wide and, along the body, at
+# least this share as thick: a mass at the wall.
 _OUTSIDE_MM = 5.0
+_THICK_SHARE = 0.4
 # Boxes from this score on may extend a candidate; whether it is kept depends on its best box.
 _LOWEST_LINKED = 0.05
 # A candidate loses boxes whose score is below this share of its best.
@@ -57,15 +59,15 @@ def detect(
     Args:
         detector: in evaluation mode.
         lungs: `[slice, row, column]`, above 0 in the lungs, or wherever is to be searched. Slices without lung are
-            skipped, candidates whose centre lies more than 5 mm outside are dropped.
+            skipped, candidates whose centre lies more than 5 mm outside are dropped, but for masses at the wall.
         score_threshold: lowest score of a candidate.
         report: called with the share done, 0 to 1.
     """
     boxes = slice_boxes(ct, detector, grid, lungs=lungs, batch_size=batch_size, report=report)
     linked = link_boxes(boxes, ct.spacing[2], min(_LOWEST_LINKED, score_threshold))
-    candidates = (one for one in linked if one.score >= score_threshold and _in_lungs(one, lungs, ct.spacing))
     step = searched_step(ct.spacing[2])
-    return tuple(sorted((_between(one, step) for one in candidates), key=lambda one: -one.score))
+    candidates = (_between(one, step) for one in linked if one.score >= score_threshold)
+    return tuple(sorted((one for one in candidates if _in_lungs(one, ct, lungs)), key=lambda one: -one.score))
 
 
 def searched_step(slice_mm: float) -> int:
@@ -196,11 +198,18 @@ def _holds_centre(box: Sequence[float], other: Sequence[float]) -> bool:
     return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
-def _in_lungs(candidate: Candidate, lungs: np.ndarray, spacing: tuple[float, float, float]) -> bool:
-    """Whether the candidate's centre lies in the lungs or at most 5 mm outside."""
-    voxel = np.array(spacing[::-1])  # mm along (slice, row, column)
+def _in_lungs(candidate: Candidate, ct: CT, lungs: np.ndarray) -> bool:
+    """Whether the candidate's centre lies in the lungs or at most 5 mm outside, or half its width where it is a body.
+
+    The masks of lungs leave out a mass at the wall: its centre lies as deep in it as it is wide. What is as wide but
+    seen in few slices is none, such as a vessel of the hilum.
+    """
+    reach = _OUTSIDE_MM
+    if len(candidate.boxes) * ct.spacing[2] >= _THICK_SHARE * candidate.width(ct):
+        reach = max(reach, candidate.width(ct) / 2)
+    voxel = np.array(ct.spacing[::-1])  # mm along (slice, row, column)
     centre = candidate.centre_ijk[::-1]
-    first = np.maximum(0, np.floor(centre - _OUTSIDE_MM / voxel)).astype(int)
-    end = np.ceil(centre + _OUTSIDE_MM / voxel).astype(int) + 1
+    first = np.maximum(0, np.floor(centre - reach / voxel)).astype(int)
+    end = np.ceil(centre + reach / voxel).astype(int) + 1
     near = np.argwhere(lungs[tuple(slice(a, b) for a, b in zip(first, end, strict=True))] > 0) + first
-    return bool((np.linalg.norm((near - centre) * voxel, axis=1) <= _OUTSIDE_MM).any())
+    return bool((np.linalg.norm((near - centre) * voxel, axis=1) <= reach).any())
