@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     signal.signal(signal.SIGTERM, _terminated)
     words = _joined(list(sys.argv[1:] if arguments is None else arguments))
+    if "" in words:  # an empty path would be the folder that one is in
+        _say("One of the arguments is empty, as a variable that was never set; give its value or leave it out.")
+        return InputError.exit_code
     parsed = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO if parsed.verbose else logging.WARNING, format="%(message)s")
     for handler in logging.getLogger().handlers:

@@ -174,3 +174,19 @@ def test_numbers_that_mean_nothing_are_refused_before_the_run(tmp_path: Path, ca
     assert code == 2
     assert told in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("segment", "", "--output", "o"), ("batch", "", "--output", "o"), ("segment", "ct", "--output", ""),
+     ("segment", "ct", "--output", "o", "--series", ""), ("prepare", "", "--output", "o"), ("",)],
+)  # fmt: skip
+def test_an_empty_argument_is_not_taken_for_the_folder_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(list(words)) == 2
+    assert capsys.readouterr().err == (
+        "lnhg: One of the arguments is empty, as a variable that was never set; give its value or leave it out.\n"
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,8 @@ from pydicom.uid import RLELossless
 from dicom_files import write_enhanced, write_series, write_slice
 from lnhg.cohort.scans import find_scans
 from lnhg.core.ct import CT
+from lnhg.core.nrrd_file import write_nrrd
+from lnhg.errors import InputError
 from lnhg.readers.read_ct import read_ct
 from readers.asked import AXIAL, HU, moved, refused, stack
 from systems import posix_only
@@ -93,11 +95,16 @@ def test_the_series_and_the_number_within_it_go_together(tmp_path: Path) -> None
     assert read_ct(tmp_path, "1", 1).hu.shape[0] == 3
 
 
-def test_phases_that_only_the_order_of_the_images_tells_apart_are_told_apart(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "first", [lambda k: k + 1, lambda k: 12 - k, lambda k: 2 * k + 500], ids=["up", "down", "gaps"]
+)
+def test_phases_that_only_the_order_of_the_images_tells_apart_are_told_apart(
+    tmp_path: Path, first: Callable[[int], int]
+) -> None:
     (early, grid), (late, _) = stack(12, 1), stack(12, 2)
     for k in range(12):
-        write_slice(tmp_path / f"a{k}.dcm", early[k], k, grid, **ONE, InstanceNumber=k + 1)
-        write_slice(tmp_path / f"b{k}.dcm", late[k], k, grid, **ONE, InstanceNumber=k + 13)
+        write_slice(tmp_path / f"a{k}.dcm", early[k], k, grid, **ONE, InstanceNumber=first(k))
+        write_slice(tmp_path / f"b{k}.dcm", late[k], k, grid, **ONE, InstanceNumber=first(k) + 25)
     np.testing.assert_array_equal(read_ct(tmp_path, scan=2).hu, late)
     ct = read_ct(tmp_path)
     np.testing.assert_array_equal(ct.hu, early)
@@ -112,13 +119,14 @@ def test_phases_of_each_place_one_after_another_are_told_apart(tmp_path: Path) -
     np.testing.assert_array_equal(read_ct(tmp_path, scan=2).hu, late)
 
 
-def test_acquisitions_that_stand_one_upon_another_are_one_scan_with_a_note(tmp_path: Path) -> None:
+@pytest.mark.parametrize("slices", [3, 4, 6])
+def test_acquisitions_that_stand_one_upon_another_are_one_scan_with_a_note(tmp_path: Path, slices: int) -> None:
     hu, grid = stack(12)
     for k in range(12):
-        write_slice(tmp_path / f"{k}.dcm", hu[k], k, grid, **ONE, AcquisitionNumber=1 + k // 4)
+        write_slice(tmp_path / f"{k}.dcm", hu[k], k, grid, **ONE, AcquisitionNumber=1 + k // slices)
     ct = read_ct(tmp_path)
     np.testing.assert_array_equal(ct.hu, hu)
-    assert said(ct, "3 acquisitions, one upon another")
+    assert said(ct, f"{12 // slices} acquisitions, one upon another")
 
 
 def test_a_scan_with_an_acquisition_a_slice_is_one_scan(tmp_path: Path) -> None:
@@ -130,7 +138,7 @@ def test_a_scan_with_an_acquisition_a_slice_is_one_scan(tmp_path: Path) -> None:
     assert not said(ct, "acquisitions") and not said(ct, "was taken")
 
 
-@pytest.mark.parametrize("gap", [10.0, -6.0], ids=["with a gap", "overlapping"])
+@pytest.mark.parametrize("gap", [10.0, 37.0, -6.0], ids=["with a gap", "with a wide gap", "overlapping"])
 def test_passes_one_upon_another_that_make_no_even_stack_are_told_apart(tmp_path: Path, gap: float) -> None:
     (low, grid), (high, _) = stack(14, 1), stack(12, 2)
     write_series(tmp_path, low, grid, **ONE, AcquisitionNumber=1)
@@ -149,14 +157,16 @@ def test_an_element_that_one_slice_lacks_does_not_tear_a_scan_apart(tmp_path: Pa
     np.testing.assert_array_equal(read_ct(tmp_path).hu, hu)
 
 
+@pytest.mark.parametrize("place", [2, 5, 9])
 def test_a_slice_of_another_patient_in_the_middle_is_a_missing_slice(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], place: int
 ) -> None:
     hu, grid = stack(12)
     (tmp_path / "ct").mkdir()
     for k in range(12):
-        write_slice(tmp_path / "ct" / f"{k}.dcm", hu[k], k, grid, **ONE, PatientID="B" if k == 5 else "A")
-    refused(tmp_path / "ct", capfd, "missing between -290.0 and -285.0 mm")
+        write_slice(tmp_path / "ct" / f"{k}.dcm", hu[k], k, grid, **ONE, PatientID="B" if k == place else "A")
+    below, above = (-300 + 2.5 * k for k in (place - 1, place + 1))
+    refused(tmp_path / "ct", capfd, f"missing between {below:.1f} and {above:.1f} mm")
 
 
 # ---------------------------------------------------------------- the choice
@@ -217,10 +227,11 @@ def test_thin_slices_of_the_chest_come_before_thick_ones_of_chest_and_abdomen(tm
     assert read_ct(tmp_path).hu.shape[0] == 280
 
 
-def test_an_even_scan_comes_before_a_thinner_one_with_slices_missing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", [[100, 101], [1], [50, 150, 250]])
+def test_an_even_scan_comes_before_a_thinner_one_with_slices_missing(tmp_path: Path, missing: list[int]) -> None:
     whole = chest(tmp_path)
     hu, grid = stack(300, 4, 1.0)
-    write_series(tmp_path, hu, grid, leave_out=[100, 101], SeriesNumber=4)
+    write_series(tmp_path, hu, grid, leave_out=missing, SeriesNumber=4)
     np.testing.assert_array_equal(read_ct(tmp_path).hu, whole)
 
 
@@ -238,7 +249,9 @@ def test_a_reformat_comes_after_what_it_was_made_from(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_ct(tmp_path).hu, whole)
 
 
-@pytest.mark.parametrize(("axes", "word"), [([0, 2, 1, 3], "coronal"), ([1, 2, 0, 3], "sagittal")])
+@pytest.mark.parametrize(
+    ("axes", "word"), [([0, 2, 1, 3], "coronal"), ([1, 2, 0, 3], "sagittal"), ([2, 1, 0, 3], "sagittal")]
+)
 def test_slices_that_are_not_axial_are_taken_alone_with_a_note_and_after_axial_ones(
     tmp_path: Path, axes: list[int], word: str
 ) -> None:
@@ -259,12 +272,13 @@ def test_localizers_without_that_word_do_no_harm(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_ct(tmp_path).hu, whole)
 
 
-def test_a_localizer_in_the_series_is_named_by_its_number(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["LOCALIZER", "MIP", "DOSE_INFO"])
+def test_a_localizer_in_the_series_is_named_by_its_number(tmp_path: Path, kind: str) -> None:
     write_series(tmp_path, HU, AXIAL, **ONE)
-    write_slice(tmp_path / "scout.dcm", HU[0], 40, AXIAL, **ONE, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    write_slice(tmp_path / "scout.dcm", HU[0], 40, AXIAL, **ONE, ImageType=["ORIGINAL", "PRIMARY", kind])
     ct = read_ct(tmp_path)
     assert said(ct, "1 image of the series (image number 41) left out")
-    assert "scout.dcm: its images are localizer" in ct.identity["notes"]
+    assert f"scout.dcm: its images are {kind.lower()}" in ct.identity["notes"]
 
 
 def test_what_is_kept_names_numbers_and_what_is_shown_names_descriptions(tmp_path: Path) -> None:
@@ -416,3 +430,31 @@ def test_an_enhanced_ct_that_contradicts_itself_is_refused(
     write_enhanced(tmp_path / "ct.dcm", *stack(12))
     changed(tmp_path / "ct.dcm", change)
     refused(tmp_path / "ct.dcm", capfd, word)
+
+
+@posix_only
+@pytest.mark.parametrize("target", ["itself", "nothing", "a circle"])
+def test_a_link_that_leads_nowhere_is_named_whatever_way_it_does(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], target: str
+) -> None:
+    write_series(tmp_path / "ct", HU, AXIAL)
+    link = tmp_path / "ct" / "last.dcm"
+    link.symlink_to({"itself": link, "nothing": tmp_path / "gone", "a circle": tmp_path / "back"}[target])
+    if target == "a circle":
+        (tmp_path / "back").symlink_to(link)
+    refused(tmp_path / "ct", capfd, "last.dcm is a link to nothing")
+
+
+@pytest.mark.parametrize("words", [("--scan", "2"), ("--scan", "0"), ("--series", "Thorax")])
+def test_a_series_or_scan_of_an_image_file_is_refused_and_not_left_out_of_account(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], words: tuple[str, str]
+) -> None:
+    write_nrrd(tmp_path / "ct.nrrd", HU, AXIAL)
+    refused(tmp_path / "ct.nrrd", capfd, "ct.nrrd is an image file, which holds one scan and no series", more=words)
+    assert read_ct(tmp_path / "ct.nrrd", scan=1).hu.shape == HU.shape
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\0", "ct.nrrd\0.dcm"])
+def test_a_name_with_a_zero_byte_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"cannot hold a zero byte; give a DICOM folder or an image file\.$"):
+        read_ct(f"{tmp_path}/{name}")

@@ -12,6 +12,7 @@ from lnhg.core.nodule import Nodule, as_row, from_row, header
 from lnhg.options import Options
 from lnhg.pipeline import segment
 from lnhg.stages.inside_masses import with_masses
+from lnhg.stages.measurement import measure_nodules
 from lnhg.writers.pictures import nodule_planes
 from lnhg.writers.record import run_record
 from lnhg.writers.report import report_html
@@ -138,3 +139,32 @@ def test_a_nodule_that_the_generator_sees_whole_has_no_ball(diameter: float) -> 
     found = Candidate({int(k): (i - half, j - half, i + half, j + half)}, 0.9)
     (same,) = with_masses(ct, [found], np.ones(_SHAPE, np.uint8))
     assert same.mass is None
+
+
+def _is_cut(ct: CT, drawn: np.ndarray) -> bool | None:
+    even, lungs = np.zeros(ct.hu.shape, np.float32), np.zeros(ct.hu.shape, np.uint8)
+    (row,) = measure_nodules(
+        ct, drawn.astype(np.uint16), even, even, lungs, statuses=["confirmed"], scores=[0.9], rim_mm=1.0
+    )
+    return row.cut
+
+
+@pytest.mark.parametrize("drawn", [20, 28.9, 46])
+@pytest.mark.parametrize("centre", [_FREE, _PLEURAL, (0.0, 30.0, 60.0)], ids=["free", "at the pleura", "behind"])
+def test_a_part_of_a_mass_is_cut_though_it_ends_far_from_any_limit(
+    drawn: float, centre: tuple[float, float, float]
+) -> None:
+    ct = _chest_with(_ball(76, centre))
+    k, j, i = centre
+    assert _is_cut(ct, _ball(drawn, centre))
+    assert _is_cut(ct, _ball(drawn, (k, j - 8, i - 15)) & (ct.hu > 0)), "to one side of its middle"
+
+
+@pytest.mark.parametrize("diameter", [8, 14, 22, 40])
+@pytest.mark.parametrize("at", [60.0, 84.0, 90.0], ids=["free", "touching", "half in the wall"])
+def test_a_nodule_at_the_wall_that_is_drawn_whole_is_not_cut(diameter: float, at: float) -> None:
+    inner = np.zeros(_SHAPE, bool)
+    inner[:, 12:-12, 9:-9] = True
+    ball = _ball(diameter, (0, 0, at)) & inner
+    ct = _chest_with(ball)
+    assert not _is_cut(ct, ball)

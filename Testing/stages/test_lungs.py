@@ -295,3 +295,41 @@ def test_the_foam_of_a_table_at_any_side_of_the_patient_is_no_lung(place: str) -
     room[foam] = -900 + np.random.default_rng(2).normal(0, 10, room[foam].shape)
     mask = lung_regions(_ct(room))
     assert _dice(mask > 0, np.pad(_RIGHT | _LEFT, [(0, 0), (30, 30), (30, 30)])) > 0.96
+
+
+@pytest.mark.parametrize("noise", [(-1000, 20), (-1010, 5), (-990, 30), (-1000, 60)], ids=str)
+@pytest.mark.parametrize("width", [190.0, 160.0])
+def test_lungs_that_touch_padding_with_noise_are_found(noise: tuple[float, float], width: float) -> None:
+    hu = _chest()
+    outside = (_MM[1] ** 2 + _MM[2] ** 2) > (width / 2) ** 2
+    hu[outside] = np.random.default_rng(3).normal(*noise, outside.sum())
+    mask = lung_regions(_ct(hu))
+    for side, lung in ((RIGHT, _RIGHT), (LEFT, _LEFT)):
+        seen = lung & ~outside
+        assert (mask[seen] == side).mean() > 0.9
+    assert (mask[outside] > 0).mean() < 0.1
+
+
+@pytest.mark.parametrize("noise", [0.0, 20.0, 60.0])
+def test_air_with_noise_around_a_whole_body_changes_nothing(noise: float) -> None:
+    hu = _chest()
+    air = ~_ellipsoid((0, 0, 0), (1e6, 110, 150))
+    hu[air] = np.random.default_rng(3).normal(-1000, noise, air.sum())
+    mask = lung_regions(_ct(hu))
+    assert _dice(mask == 1, _RIGHT) > 0.96 and _dice(mask == 2, _LEFT) > 0.96
+
+
+@pytest.mark.parametrize("lung", [-925, -940, -950])
+def test_lungs_of_severe_emphysema_are_found(lung: float) -> None:
+    hu = _chest()
+    hu[(_RIGHT | _LEFT) & (hu < -500) & ~_WINDPIPE] += lung + 850
+    mask = lung_regions(_ct(hu))
+    assert _dice(mask == 1, _RIGHT) > 0.95 and _dice(mask == 2, _LEFT) > 0.95
+
+
+@pytest.mark.parametrize("radius", [30.0, 45.0, 55.0])
+def test_gas_of_a_stomach_is_still_no_lung(radius: float) -> None:
+    hu = _chest(lungs=False)
+    stomach = _ellipsoid((0, 0, 30), (radius, radius, radius))
+    hu[stomach] = -1000 + np.random.default_rng(2).normal(0, 20, stomach.sum())
+    assert not lung_regions(_ct(hu)).any()

@@ -42,8 +42,9 @@ def entries_of(folder: Path) -> list[Path]:
     files.
     """
     with os.scandir(folder) as entries:
+        # Links first: of one that leads in a circle it cannot be asked what it is.
         kept = [
-            entry.path for entry in entries if not entry.name.startswith(".") and (entry.is_file() or _dangles(entry))
+            entry.path for entry in entries if not entry.name.startswith(".") and (_dangles(entry) or entry.is_file())
         ]
     return sorted(Path(path) for path in kept)
 

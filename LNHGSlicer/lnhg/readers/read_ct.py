@@ -32,13 +32,21 @@ def read_files(files: Sequence[Path] | None, place: Path, series: str | None = N
     from . import dicom_headers, dicom_series, image_file
     from .files import check_regular, entries_of, folders_below
 
+    if "\0" in str(place):
+        raise InputError("A name of a file cannot hold a zero byte; give a DICOM folder or an image file.")
     try:
         if files is None and place.is_dir():
             files = [file for folder in folders_below(place) for file in entries_of(folder)]
         if files is None:
             check_regular(place)
             files = [place] if dicom_headers.is_dicom(place) else None
-        return image_file.read(place) if files is None else dicom_series.read(files, place, series, scan)
+        if files is not None:
+            return dicom_series.read(files, place, series, scan)
+        if series is not None or scan not in (None, 1):
+            raise InputError(
+                f"{place.name} is an image file, which holds one scan and no series; leave out --series and --scan."
+            )
+        return image_file.read(place)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{place} does not exist; give a DICOM folder or an image file.") from error
     except PermissionError as error:

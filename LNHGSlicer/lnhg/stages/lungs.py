@@ -21,9 +21,16 @@ _FIELD_MM = 80.0
 _AIR_HU, _OUTER_AIR_HU = -400.0, -970.0
 # Padding: one value, never that of lung, on at least this share of the border.
 _PADDING_SHARE = 0.05
+# Padding with noise is darker than the first value where it is smoothed, in this share of the slices; lung is mostly
+# above the second, and below the last. Lung is looked for again where so much of it (mm3, and this share of what was
+# found) may be lost; what is found then counts if it is so many times as much.
+_NOISY_HU, _NOISY_SLICES, _LUNG_LIKE_HU = (-940.0, -930.0), 0.95, -600.0
+_LOST_MM3, _LOST_SHARE, _MORE_LUNG = 30e3, 0.1, 1.15
 # A quarter of a lung lies above this value, and half of one that is smaller than the second value (mm3) above the
 # third: bowel gas and pockets of air are emptier, large emphysema nearly as empty.
 _GAS_HU, _SMALL_LUNG_MM3, _SMALL_LUNG_HU = -920.0, 150e3, -930.0
+# Nothing in a body but a lung, however empty, is as large as the first value (mm3); air is emptier than the second.
+_LARGE_MM3, _EMPTY_LUNG_HU = 600e3, -965.0
 # The largest axial section of a lung is at least this large and this share of the body's, so that a child has lungs
 # too; the smaller lung has at least the last share of the larger.
 _LUNG_SECTION_MM2, _LUNG_OF_BODY, _LUNG_SHARE = 1000.0, 0.03, 0.05
@@ -68,8 +75,7 @@ def lung_regions(ct: CT) -> np.ndarray:
         min(max(1, round(_CELL_MM / spacing)), size)
         for spacing, size in zip(ct.spacing[::-1], ct.hu.shape, strict=True)
     )
-    body = _body(block_mean(ct.hu, steps), np.multiply(steps, ct.spacing[::-1]))
-    components = _lung_components(body)
+    body, components = _seen(block_mean(ct.hu, steps), np.multiply(steps, ct.spacing[::-1]))
     if not components.any():
         return np.zeros(ct.hu.shape, np.uint8)
     lungs = _to_rim(_sides(components, body), body)
@@ -80,12 +86,15 @@ def block_mean(hu: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
     """Mean of blocks of `steps` voxels, float32 HU of at least -1024; voxels that do not fill a last block are left
     out.
     """
-    total = np.maximum(hu, AIR_HU)
-    for axis, step in enumerate(steps):
-        whole = total.shape[axis] // step * step
-        parts = [total[(slice(None),) * axis + (slice(start, whole, step),)] for start in range(step)]
-        total = sum(parts[1:], parts[0].astype(np.int32))
-    return total / np.float32(np.prod(steps))
+    deep, down, across = steps
+    rows, columns = (size // step * step for size, step in zip(hu.shape[1:], steps[1:], strict=True))
+    mean = np.empty([size // step for size, step in zip(hu.shape, steps, strict=True)], np.float32)
+    for k, block in enumerate(mean):  # one after another: in the cache of a processor
+        total = np.maximum(hu[k * deep : (k + 1) * deep, :rows, :columns], AIR_HU).sum(0, dtype=np.int32)
+        total = sum((total[start::down] for start in range(1, down)), total[::down])
+        total = sum((total[:, start::across] for start in range(1, across)), total[:, ::across])
+        np.divide(total, np.float32(deep * down * across), out=block)
+    return mean
 
 
 def _to_fine(mask: np.ndarray, steps: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
@@ -129,8 +138,40 @@ class _Body:
         return (self.hu > _AIR_HU) & self.field
 
 
-def _body(coarse: np.ndarray, cell: np.ndarray) -> _Body:
+def _seen(coarse: np.ndarray, cell: np.ndarray) -> tuple[_Body, np.ndarray]:
+    """What the field shows, and the components of lung in it.
+
+    Where lung seems to have gone with the air around, what is empty in all slices is taken for padding with noise; it
+    stays so if more lung is found then.
+    """
     padding = _padding(coarse)
+    body = _body(coarse, cell, padding)
+    components = _lung_components(body)
+    if _lost_mm3(body) > max(_LOST_MM3, _LOST_SHARE * (components > 0).sum() * np.prod(cell)):
+        narrower = _body(coarse, cell, padding | _empty(coarse))
+        more = _lung_components(narrower)
+        if (more > 0).sum() > _MORE_LUNG * (components > 0).sum():
+            return narrower, more
+    return body, components
+
+
+def _lost_mm3(body: _Body) -> float:
+    """Volume of what is as dense as lung, and no thin edge, but hangs together with the air around."""
+    like = body.outer & (body.hu > _NOISY_HU[1]) & (body.hu < _LUNG_LIKE_HU)
+    thick = ndimage.binary_opening(like, np.ones((1, 3, 3), bool))
+    return float(np.count_nonzero(thick) * np.prod(body.cell))
+
+
+def _empty(coarse: np.ndarray) -> np.ndarray:
+    """Cells `[row, column]` that hold air in nearly every slice, but for noise, and hang together with the border."""
+    smooth = ndimage.uniform_filter(coarse, (1, 3, 3))
+    regions, _ = ndimage.label((smooth < _NOISY_HU[0]).mean(0) > _NOISY_SLICES)
+    border = np.ones(regions.shape, bool)
+    border[1:-1, 1:-1] = False
+    return np.isin(regions, np.setdiff1d(regions[border], 0))
+
+
+def _body(coarse: np.ndarray, cell: np.ndarray, padding: np.ndarray) -> _Body:
     rim = ndimage.binary_dilation(padding, np.ones((3, 3))) & ~padding
     field = ~padding & ~rim
     air = (coarse < _AIR_HU) & field
@@ -204,9 +245,10 @@ def _is_lung(inside: np.ndarray, values: np.ndarray, body: _Body) -> bool:
     of_body = _LUNG_OF_BODY * int((body.field & ~body.outer[k]).sum())
     if sections[k] < min(of_body, _LUNG_SECTION_MM2 / (body.cell[1] * body.cell[2])) or not values.size:
         return False
-    if np.percentile(values, 75) <= _GAS_HU:
+    volume = sections.sum() * np.prod(body.cell)
+    if np.percentile(values, 75) <= (_EMPTY_LUNG_HU if volume > _LARGE_MM3 else _GAS_HU):
         return False
-    small = sections.sum() * np.prod(body.cell) < _SMALL_LUNG_MM3
+    small = volume < _SMALL_LUNG_MM3
     return not (small and np.median(values) <= _SMALL_LUNG_HU) and not _is_foam(inside, body)
 
 

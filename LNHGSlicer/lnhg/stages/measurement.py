@@ -42,6 +42,9 @@ WIDEST_MM = 60.0
 # An outline ends in tissue if more than this share of what lies so far outside of it (mm) is tissue: of the outlines of
 # readers of 195 nodules a share of 0.55 is the 99th percentile.
 _SHELL_MM, _IN_TISSUE = (0.9, 3.0), 0.75
+# Nor is it whole if at its deepest voxel the next air or lung lies further away than its own surface, by so many mm and
+# this factor: of the outlines of readers of 277 nodules none exceeds 1.3 mm, nor 1.4.
+_DEEPER_MM, _DEEPER = 2.5, 1.4
 _HIGHEST_FLEISCHNER = (
     "calcified, not classed",
     "solid, over 8 mm",
@@ -142,13 +145,25 @@ class _Part:
         }
 
     def is_cut(self) -> bool:
-        """Whether the outline is too wide to be whole, or ends at the border of the CT or in the middle of tissue."""
+        """Whether the outline is too wide to be whole, ends at the CT's border or in tissue, or is a part of more."""
         inside = np.argwhere(self.mask) + [one.start for one in self.around]
         low, high = inside.min(0), inside.max(0)
         wide = bool(((high - low + 1) * self.ct.spacing[::-1] >= WIDEST_MM).any())
         at_border = bool((low == 0).any() or (high == np.array(self.ct.hu.shape) - 1).any())
         shell = self._grown(self.mask, _SHELL_MM[1]) & ~self._grown(self.mask, _SHELL_MM[0])
-        return wide or at_border or bool((self.hu[shell] > _TISSUE_HU).mean() > _IN_TISSUE if shell.any() else True)
+        in_tissue = bool((self.hu[shell] > _TISSUE_HU).mean() > _IN_TISSUE) if shell.any() else True
+        return wide or at_border or in_tissue or self._is_part_of_more()
+
+    def _is_part_of_more(self) -> bool:
+        """Whether it is a small part of much tissue: a mass, of which it shows the middle or one side."""
+        tissue = self.hu > _TISSUE_HU
+        if tissue.all():
+            return True
+        own = ndimage.distance_transform_edt(np.pad(self.mask, 1), self.ct.spacing[::-1])[1:-1, 1:-1, 1:-1]
+        deepest = np.unravel_index(np.argmax(own), own.shape)
+        to_air = np.argwhere(~tissue) - deepest
+        distance = float(np.linalg.norm(to_air * self.ct.spacing[::-1], axis=1).min())
+        return distance > max(own[deepest] + _DEEPER_MM, own[deepest] * _DEEPER)
 
     def density(self, ended: bool) -> dict[str, Any]:
         hu = self.hu[self.mask]
