@@ -107,12 +107,13 @@ def test_bits_that_contradict_one_another_are_refused(
 
 
 @pytest.mark.parametrize("signed", [0, 1])
+@pytest.mark.parametrize("bits", [10, 11, 12])
 def test_values_beyond_the_bits_that_are_used_are_refused(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], signed: int
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], signed: int, bits: int
 ) -> None:
     for path in series(tmp_path / "ct", PixelRepresentation=signed):
-        with_pixels(path, (HU[0] + 6000).astype("<i2").tobytes(), BitsStored=12, HighBit=11)
-    refused(tmp_path / "ct", capfd, "values beyond its 12 bits")
+        with_pixels(path, (HU[0] + 6000).astype("<i2").tobytes(), BitsStored=bits, HighBit=bits - 1)
+    refused(tmp_path / "ct", capfd, f"values beyond its {bits} bits")
 
 
 @pytest.mark.parametrize("copies", [True, False], ids=["sign copied", "sign not copied"])

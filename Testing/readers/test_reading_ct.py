@@ -378,9 +378,18 @@ def test_a_series_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     refusal(tmp_path, "more than one slice at -300.0, -297.5, -295.0, -292.5, -290.0 mm")
 
 
-def test_missing_slices_are_refused_with_their_positions(tmp_path: Path) -> None:
-    write_series(tmp_path, np.concatenate([HU, HU]), AXIAL, leave_out=[2, 6, 7])
-    refusal(tmp_path, "missing between -297.5 and -292.5, -287.5 and -280.0 mm")
+@pytest.mark.parametrize(
+    ("missing", "places"),
+    [
+        ([2, 6, 7], "-297.5 and -292.5, -287.5 and -280.0"),
+        ([1], "-300.0 and -295.0"),
+        ([4, 5], "-292.5 and -285.0"),
+        ([8], "-282.5 and -277.5"),
+    ],
+)
+def test_missing_slices_are_refused_with_their_positions(tmp_path: Path, missing: list[int], places: str) -> None:
+    write_series(tmp_path, np.concatenate([HU, HU]), AXIAL, leave_out=missing)
+    refusal(tmp_path, f"missing between {places} mm")
 
 
 def test_a_missing_slice_among_three_is_refused(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_a_part_of_a_mass_is_cut_though_it_ends_far_from_any_limit(
 ) -> None:
     ct = _chest_with(_ball(76, centre))
     k, j, i = centre
-    assert _is_cut(ct, _ball(drawn, centre))
+    assert _is_cut(ct, _ball(drawn, centre)) is True
     assert _is_cut(ct, _ball(drawn, (k, j - 8, i - 15)) & (ct.hu > 0)), "to one side of its middle"
 
 
@@ -167,4 +167,4 @@ def test_a_nodule_at_the_wall_that_is_drawn_whole_is_not_cut(diameter: float, at
     inner[:, 12:-12, 9:-9] = True
     ball = _ball(diameter, (0, 0, at)) & inner
     ct = _chest_with(ball)
-    assert not _is_cut(ct, ball)
+    assert _is_cut(ct, ball) is False

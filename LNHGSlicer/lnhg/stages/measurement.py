@@ -163,7 +163,7 @@ class _Part:
         deepest = np.unravel_index(np.argmax(own), own.shape)
         to_air = np.argwhere(~tissue) - deepest
         distance = float(np.linalg.norm(to_air * self.ct.spacing[::-1], axis=1).min())
-        return distance > max(own[deepest] + _DEEPER_MM, own[deepest] * _DEEPER)
+        return distance > max(float(own[deepest]) + _DEEPER_MM, float(own[deepest]) * _DEEPER)
 
     def density(self, ended: bool) -> dict[str, Any]:
         hu = self.hu[self.mask]
