@@ -17,11 +17,13 @@ _EXPORTS = {
     "Options": "options",
     "Result": "core.result",
     "segment": "pipeline",
+    "follow": "followup.follow",
+    "save_follow_up": "followup.written",
     "save": "writers.results",
     "LNHGError": "errors",
 }
 
-__all__ = ["CT", "LNHGError", "Options", "Result", "read_ct", "save", "segment"]
+__all__ = ["CT", "LNHGError", "Options", "Result", "follow", "read_ct", "save", "save_follow_up", "segment"]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,9 +20,12 @@ from .commands import (
     crossvalidate,
     evaluate,
     export,
+    follow,
+    pairs,
     patients,
     planted,
     prepare,
+    repeats,
     sample,
     segment,
     study,
@@ -130,20 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lnhg {__version__}")
     parser.add_argument("--verbose", action="store_true", help="say what is being done")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for room in (
-        segment,
-        batch,
-        export,
-        sample,
-        evaluate,
-        study,
-        planted,
-        crossvalidate,
-        prepare,
-        patients,
-        train,
-        weights,
-    ):
+    runs = (segment, batch, follow, export, sample)
+    measures = (evaluate, study, planted, crossvalidate, repeats, pairs)
+    for room in (*runs, *measures, prepare, patients, train, weights):
         room.add(commands)
     return parser
 

@@ -13,10 +13,14 @@ def add(commands: Any) -> None:
     parser = add_command(commands, "sample", _sample, "write a synthetic chest CT with nodules and their true labels")
     parser.add_argument("--output", type=Path, required=True, help="folder for the sample")
     parser.add_argument("--random-seed", type=int, default=0, help="another number, another chest (default: 0)")
+    parser.add_argument(
+        "--followed", action="store_true", help="three studies of one patient, for lnhg follow: study-1 to study-3"
+    )
 
 
 def _sample(arguments: argparse.Namespace) -> None:
-    from ..phantom import write_sample
+    from ..phantom import write_followed_samples, write_sample
 
-    for name, path in write_sample(arguments.output, arguments.random_seed).items():
+    write = write_followed_samples if arguments.followed else write_sample
+    for name, path in write(arguments.output, arguments.random_seed).items():
         print(f"{name}: {path}")

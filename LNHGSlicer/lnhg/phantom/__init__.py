@@ -9,6 +9,6 @@ on the CT grid itself. A point spread and the noise of a reconstruction come las
 from __future__ import annotations
 
 from .nodules import KINDS
-from .sample import Phantom, chest_phantom, write_sample
+from .sample import Phantom, chest_phantom, followed_phantoms, write_followed_samples, write_sample
 
-__all__ = ["KINDS", "Phantom", "chest_phantom", "write_sample"]
+__all__ = ["KINDS", "Phantom", "chest_phantom", "followed_phantoms", "write_followed_samples", "write_sample"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,12 +16,15 @@ from ..core.ct import CT
 from ..core.geometry import equivalent_diameter
 from ..core.nrrd_file import write_nrrd
 from ..errors import InputError
-from .chest import build_chest
+from .chest import Chest, build_chest
 from .grids import Array, Grid
-from .nodules import draw_nodule, plan_nodules
+from .nodules import Nodule, draw_nodule, plan_nodules
 from .painting import add_noise, blur, render
-from .vessels import draw_vessels, grow_vessels
+from .vessels import Vessels, draw_vessels, grow_vessels
 
+# Of the nodules in the order of `KINDS`: those that grow, and for each study their radius and those that are not there.
+_GROWS = (0,)
+_COURSE = ((0.8, (4,)), (0.95, ()), (1.15, (3,)))
 _COLUMNS = ("label", "kind", "r_mm", "a_mm", "s_mm", "diameter_mm", "mean_hu")
 
 
@@ -48,16 +51,51 @@ def chest_phantom(seed: int = 0, shape: tuple[int, int, int] = (120, 512, 512)) 
     Raises:
         InputError: for a negative seed, or fewer than 24 slices or 96 rows or columns, which cannot show the nodules.
     """
+    _check(seed, shape)
+    rng = np.random.default_rng(seed)
+    chest = build_chest(rng)
+    vessels = grow_vessels(chest, rng)
+    return _drawn(chest, vessels, plan_nodules(chest, vessels, rng), shape, rng, seed)
+
+
+def followed_phantoms(seed: int = 0, shape: tuple[int, int, int] = (120, 512, 512)) -> tuple[Phantom, ...]:
+    """The same patient in three studies: one nodule grows, one is new in the second, one gone in the third.
+
+    Arguments and errors as for `chest_phantom`; the other nodules stay as they are, the noise is another in each.
+    """
+    _check(seed, shape)
+    rng = np.random.default_rng(seed)
+    chest = build_chest(rng)
+    vessels = grow_vessels(chest, rng)
+    planned = plan_nodules(chest, vessels, rng)
+    studies = []
+    for radii, gone in _COURSE:
+        bodies = {
+            number: replace(planned[number].body, radius=planned[number].body.radius * radii) for number in _GROWS
+        }
+        present = [
+            replace(one, body=bodies.get(number, one.body)) for number, one in enumerate(planned) if number not in gone
+        ]
+        studies.append(_drawn(chest, vessels, present, shape, rng, seed))
+    return tuple(studies)
+
+
+def _check(seed: int, shape: tuple[int, int, int]) -> None:
     if seed < 0:
         raise InputError(f"Seed {seed} is negative; give 0 or more.")
     if shape[0] < 24 or min(shape[1:]) < 96:
         raise InputError(f"A sample of {shape} voxels is too coarse; ask for at least 24 x 96 x 96.")
-    rng = np.random.default_rng(seed)
-    grid = Grid.over_chest(shape)
-    chest = build_chest(rng)
-    vessels = grow_vessels(chest, rng)
-    nodules = plan_nodules(chest, vessels, rng)
 
+
+def _drawn(
+    chest: Chest,
+    vessels: Vessels,
+    nodules: Sequence[Nodule],
+    shape: tuple[int, int, int],
+    rng: np.random.Generator,
+    seed: int,
+) -> Phantom:
+    grid = Grid.over_chest(shape)
     hu = render(chest.layers, grid)
     draw_vessels(hu, grid, chest, vessels)
     labels = np.zeros(shape, np.uint16)
@@ -73,6 +111,17 @@ def chest_phantom(seed: int = 0, shape: tuple[int, int, int] = (120, 512, 512)) 
     return Phantom(ct, labels, tuple(nodule.kind for nodule in nodules))
 
 
+def write_followed_samples(
+    folder: Path, seed: int = 0, shape: tuple[int, int, int] = (120, 512, 512)
+) -> dict[str, Path]:
+    """Write the files of `write_sample` for each of three studies of one patient, into `study-1` to `study-3`."""
+    written: dict[str, Path] = {}
+    for number, phantom in enumerate(followed_phantoms(seed, shape), 1):
+        paths = _write(phantom, folder / f"study-{number}")
+        written |= {f"study {number}, {name}": path for name, path in paths.items()}
+    return written
+
+
 def write_sample(folder: Path, seed: int = 0, shape: tuple[int, int, int] = (120, 512, 512)) -> dict[str, Path]:
     """Write `ct.nrrd` (int16 HU), `labels.nrrd` and `nodules.csv` of a phantom into `folder`; returns name -> path.
 
@@ -80,9 +129,17 @@ def write_sample(folder: Path, seed: int = 0, shape: tuple[int, int, int] = (120
     Raises InputError where files of these names are there that are no sample.
     The files are written beside the folder's own and moved into place when all three are complete.
     """
-    paths = {name: folder / name for name in ("ct.nrrd", "labels.nrrd", "nodules.csv")}
+    _check_nothing_foreign(_paths(folder))
+    return _write(chest_phantom(seed, shape), folder)
+
+
+def _paths(folder: Path) -> dict[str, Path]:
+    return {name: folder / name for name in ("ct.nrrd", "labels.nrrd", "nodules.csv")}
+
+
+def _write(phantom: Phantom, folder: Path) -> dict[str, Path]:
+    paths = _paths(folder)
     _check_nothing_foreign(paths)
-    phantom = chest_phantom(seed, shape)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".sample-") as temporary:
         write_nrrd(Path(temporary) / "ct.nrrd", phantom.ct.hu, phantom.ct.ijk_to_ras)

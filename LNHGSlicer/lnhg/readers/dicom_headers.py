@@ -24,7 +24,15 @@ _COLOURS = ("RGB", "PALETTE", "YBR", "HSV", "ARGB", "CMYK")
 _IN_HU = ("", "HU", "US", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS", "UNSPECIFIED")
 
 #: What names a person or a series, kept as text.
-PERSON = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyInstanceUID", "AccessionNumber")
+PERSON = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyInstanceUID",
+    "AccessionNumber",
+)
 SERIES = ("SeriesInstanceUID", "SeriesNumber", "SeriesDescription")
 _SCANNER = ("Manufacturer", "ConvolutionKernel", "SliceThickness", "KVP", "ContrastBolusAgent")
 _LOSS = ("LossyImageCompression", "LossyImageCompressionRatio")

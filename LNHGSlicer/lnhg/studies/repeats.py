@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import permutations
 
 import numpy as np
 from scipy import ndimage
@@ -16,6 +17,7 @@ from scipy.optimize import linprog
 
 from ..core.ct import CT
 from ..data.cutouts import Cutout
+from ..errors import InputError
 from ..evaluation.seeded import centre_of
 from ..networks.models import Models
 from ..options import Options
@@ -276,14 +278,16 @@ class Pair:
 
 def pairs(rows: Sequence[Repeat], size: str, protocol: str) -> list[Pair]:
     """All pairs of scans of one nodule, either first: with the `same` protocol, or each with an `other` one."""
-    found = []
-    for one in rows:
-        for two in rows:
-            if one is two or one.nodule != two.nodule or (one.protocol == two.protocol) != (protocol == "same"):
-                continue
-            if one.sizes[size] > 0 and two.sizes[size] > 0:
-                found.append(Pair(one.nodule, one.conditions, one.sizes[size], two.sizes[size]))
-    return found
+    by_nodule: dict[int, list[Repeat]] = {}
+    for row in rows:
+        if row.sizes[size] > 0:
+            by_nodule.setdefault(row.nodule, []).append(row)
+    return [
+        Pair(one.nodule, one.conditions, one.sizes[size], two.sizes[size])
+        for some in by_nodule.values()
+        for one, two in permutations(some, 2)
+        if (one.protocol == two.protocol) == (protocol == "same")
+    ]
 
 
 def moved_mm(size: str, pair: Pair) -> float:
@@ -297,6 +301,8 @@ def fitted_weights(size: str, some: Sequence[Pair], share: float = 0.95) -> tupl
     """The four weights, none below 0, for which `share` of the pairs lie within: quantile regression as a linear
     program.
     """
+    if not some:
+        raise InputError(f"No nodule has two scans with {size}; measure more nodules or repeats.")
     terms = np.array([pair.conditions.terms() for pair in some])
     moved = np.array([moved_mm(size, pair) for pair in some])
     n, m = terms.shape
@@ -306,10 +312,10 @@ def fitted_weights(size: str, some: Sequence[Pair], share: float = 0.95) -> tupl
     return tuple(round(float(one), 4) for one in solved.x[:m])
 
 
-def uncertainty(rows: Sequence[Repeat], generator: str) -> SizeUncertainty:
-    """Fitted to all nodules; a list of rows without a network's outlines gives `edge_volume` alone."""
+def uncertainty(rows: Sequence[Repeat], generator: str, sizes: Sequence[str] = tuple(SIZES)) -> SizeUncertainty:
+    """Fitted to all pairs of scans of these nodules."""
     weights = {
-        size: {protocol: fitted_weights(size, pairs(rows, size, protocol)) for protocol in PROTOCOLS} for size in SIZES
+        size: {protocol: fitted_weights(size, pairs(rows, size, protocol)) for protocol in PROTOCOLS} for size in sizes
     }
     return SizeUncertainty(weights, generator, {})
 

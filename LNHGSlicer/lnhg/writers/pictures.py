@@ -88,6 +88,12 @@ def nodule_planes(result: Result) -> list[tuple[Plane, ...]]:
         return list(pool.map(scan.planes, boxes, boxes.values()))
 
 
+def axial_planes(result: Result, places: Sequence[np.ndarray], wide: Sequence[float]) -> list[Plane]:
+    """The axial plane through each of some places (RAS mm), wide enough for a nodule of so many mm there."""
+    scan = _Scan.of(result)
+    return [scan.plane("axial", place, width) for place, width in zip(places, wide, strict=True)]
+
+
 @dataclass(frozen=True, eq=False)
 class _Scan:
     """A result in the axial view, ready to be cut into planes.
@@ -123,9 +129,9 @@ class _Scan:
         centre = self.ct.to_ras(np.array([i, j, start[0] + largest]))
         corners = self.ct.to_ras(np.argwhere(np.ones((2, 2, 2))) * mask.shape[::-1])
         wide = float(np.ptp(corners @ self.frame.T, axis=0).max())
-        return tuple(self._plane(name, centre, wide) for name in _PLANES)
+        return tuple(self.plane(name, centre, wide) for name in _PLANES)
 
-    def _plane(self, name: str, centre: np.ndarray, wide: float) -> Plane:
+    def plane(self, name: str, centre: np.ndarray, wide: float) -> Plane:
         """The plane `name` through `centre` (RAS) of a nodule `wide` mm wide."""
         pixel_mm = max(_FIELD_MM, wide * _FIELD_PER_NODULE) / PIXELS
         close = min(PIXELS, max(_CLOSE_MM, wide * _CLOSE_PER_NODULE) / pixel_mm)

@@ -139,6 +139,7 @@ def _key_numbers(nodule: Nodule) -> dict[str, str]:
     return {
         "Size": f"{nodule.at_least}{long} × {short} mm, mean {mean} mm",
         "Volume": f"{nodule.at_least}{_number(nodule.volume, 0)} mm³, as a sphere {sphere} mm",
+        "Scanned again": _again(nodule),
         "Type": nodule.type + solid,
         "Density": f"{_number(nodule.hu_mean, 0)} ± {_number(nodule.hu_deviation, 0)} HU",
         "Shares": f"{_percent(nodule.share_solid)} above −300 HU, {_percent(nodule.share_aerated)} below −600 HU",
@@ -149,6 +150,17 @@ def _key_numbers(nodule: Nodule) -> dict[str, str]:
         "Lung-RADS 2022": f"{nodule.lung_rads} (by size and type only)",
         "Fleischner 2017": f"{nodule.fleischner} (by size and type only)",
     }
+
+
+def _again(nodule: Nodule) -> str:
+    """Where sizes lie when the nodule is scanned again."""
+    volume, mean = nodule.volume_same, nodule.mean_axis_same
+    if np.isnan(volume.low) or np.isnan(mean.low):
+        return "not known"
+    return (
+        f"95% within {_number(volume.low, 0)} to {_number(volume.high, 0)} mm³, mean {_number(mean.low, 1)} to "
+        f"{_number(mean.high, 1)} mm (same protocol)"
+    )
 
 
 def _yes(value: bool | None) -> str:

@@ -45,6 +45,11 @@ def volume_size(nodule: Nodule, *, same_protocol: bool, to_edge: bool = True) ->
     return Size(nodule.volume, nodule.volume_same if same_protocol else nodule.volume_other)
 
 
+def volume_of(nodule: Nodule) -> float:
+    """The volume that is told: to the half-height edge, or of the outline where that was not measured; mm3."""
+    return nodule.edge_volume if has_edge(nodule) else nodule.volume
+
+
 def diameter_size(nodule: Nodule, *, same_protocol: bool) -> Size:
     """The mean of long and short axis with its interval."""
     return Size(nodule.mean_axis, nodule.mean_axis_same if same_protocol else nodule.mean_axis_other)

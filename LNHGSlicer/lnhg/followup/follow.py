@@ -87,6 +87,12 @@ class FollowUp:
             total.append(None if one.days is None or total[-1] is None else total[-1] + one.days)
         return total
 
+    def track_of(self, number: int, pair: Pair) -> int:
+        """The number, from 1, of the track that a pair between study `number` (from 0) and the next belongs to."""
+        at, row = (number, pair.earlier) if pair.earlier is not None else (number + 1, pair.later)
+        assert row is not None
+        return 1 + next(n for n, track in enumerate(self.tracks) if track[at] == row.id)
+
     def nodule(self, track: Sequence[int | None], study: int) -> Nodule | None:
         """The nodule of a track in a study."""
         number = track[study]

@@ -35,7 +35,7 @@ _OUTSIDE_HU = -200.0
 # Demons: turns at each cell size, and the smoothing of the field, cells (standard deviation).
 _TURNS, _SMOOTHING = (60, 40), 1.8
 # Patches: their half width and how far around they are looked for, mm, on cells of 1.5 mm; how many are measured.
-PATCH_MM, _SEARCH_MM, _PATCH_CELL_MM, _PATCHES = 10.5, 7.5, 1.5, 150
+PATCH_MM, _SEARCH_MM, _PATCH_CELL_MM, _PATCHES = 10.5, 7.5, 1.5, 100
 # A patch is found again where it correlates so well; two CTs fit where at least this share of the patches is.
 FOUND, _FIT_SHARE = 0.6, 0.5
 _LEAST_OVERLAP = 0.2

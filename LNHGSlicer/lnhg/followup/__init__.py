@@ -1,4 +1,4 @@
-"""The nodules of one patient through several studies, in the order of the files' use.
+"""The nodules of one patient through several studies, in the order of use.
 
 study: a CT, results or a reviewed scene as one study: whose it is, and when it was made
 registration: the lungs of two studies laid on each other, and how far off they are
@@ -6,4 +6,5 @@ matching: which nodule is which
 looking: a nodule of one study looked for in the other with a seed
 growth, change: what changed, and what the guidelines call growth
 follow: the order of all of it
+report, written: what a reader gets, and the files
 """

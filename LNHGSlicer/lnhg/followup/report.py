@@ -1,0 +1,221 @@
+"""The report of a follow-up: one HTML file with pictures of each nodule in all studies, and its volume over time."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ..core.nodule import Nodule
+from ..writers.html import MISSING, html_page
+from ..writers.pictures import Plane, axial_planes
+from ..writers.seg_nrrd import segment_color
+from .change import Change, volume_of, volume_size
+from .follow import OUTSIDE, FollowUp, Interlude
+from .growth import RULES, DoublingTime
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CROSS = (255, 210, 60)
+
+
+def report_html(follow_up: FollowUp) -> str:
+    """The report as one HTML page that needs no other file; it names no person and no date, only days."""
+    return html_page(
+        "follow.html",
+        studies=[
+            {"name": study.name.capitalize(), "days": days, "count": len(study.result.nodules)}
+            for study, days in zip(follow_up.studies, follow_up.days, strict=True)
+        ],
+        notes=[*follow_up.notes, *(note for study in follow_up.studies for note in study.notes)],
+        fits=[fit_sentence(one, number) for number, one in enumerate(follow_up.interludes, 1)],
+        rows=[row for number in range(len(follow_up.interludes)) for row in _rows(follow_up, number)],
+        rules=[(rule.name, rule.rule) for rule in RULES],
+        cards=_cards(follow_up),
+        plot=_plot(follow_up),
+        missing=MISSING,
+    )
+
+
+def fit_sentence(one: Interlude, number: int) -> str:
+    """How well two studies lie on each other, as a reader understands it."""
+    fit = one.fit
+    if not fit.patches or math.isnan(fit.median_mm):
+        return f"Study {number} and {number + 1}: no vessel of one was found again in the other."
+    return (
+        f"Study {number} and {number + 1}: {fit.found:.0%} of {fit.patches} places with vessels were found again, half "
+        f"of them within {fit.median_mm:.1f} mm of where they were expected, 95% within {fit.most_mm:.1f} mm."
+    )
+
+
+# ---------------------------------------------------------------- table
+
+
+def _rows(follow_up: FollowUp, number: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "track": follow_up.track_of(number, pair),
+            "steps": f"{number + 1} to {number + 2}",
+            "state": pair.state,
+            "sizes": [_size(row) for row in (pair.earlier, pair.later)],
+            "change": None if pair.change is None else change_texts(pair.change),
+        }
+        for pair in follow_up.interludes[number].pairs
+    ]
+
+
+def _size(row: Nodule | None) -> str:
+    return MISSING if row is None else f"{row.at_least}{row.mean_axis:.1f} mm, {volume_of(row):.0f} mm³"
+
+
+def change_texts(change: Change) -> dict[str, Any]:
+    """What is shown of a change, in words."""
+    return {
+        "volume": f"{_signed(change.volume_percent, 0)} % ({_signed(change.volume, 0)} mm³)",
+        "beyond": "beyond the uncertainty" if change.beyond else "within the uncertainty",
+        "diameter": f"{_signed(change.diameter, 1)} mm",
+        "density": f"{_signed(change.density, 0)} HU",
+        "solid": f"{_signed(change.solid_diameter, 1)} mm",
+        "heterogeneity": _signed(change.heterogeneity, 2),
+        "doubling": MISSING if change.doubling is None else doubling_text(change.doubling),
+        "growth": list(change.growth.values()),
+    }
+
+
+def doubling_text(time: DoublingTime) -> str:
+    """A doubling time with its interval, in words."""
+    if math.isnan(time.shortest):
+        return f"{_days(time.days)}, uncertainty not known"
+    if math.isinf(time.longest):
+        return f"not told apart from no change (not shorter than {time.shortest:.0f} days)"
+    ends = sorted(map(abs, (time.shortest, time.longest)))
+    return f"{_days(time.days)} ({ends[0]:.0f} to {ends[1]:.0f})"
+
+
+def _days(days: float) -> str:
+    return "no change" if math.isinf(days) else f"{days:.0f} days" if days > 0 else f"halves in {-days:.0f} days"
+
+
+def _signed(value: float, digits: int) -> str:
+    return MISSING if math.isnan(value) else f"{value:+.{digits}f}".replace("-", "−")
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def _cards(follow_up: FollowUp) -> list[dict[str, Any]]:
+    """For each nodule its picture in each study, at its place there where it is not."""
+    wanted = [_places(follow_up, track) for track in follow_up.tracks]
+    wide = [max(row.long_axis for row in _sightings(follow_up, track)) for track in follow_up.tracks]
+    pictures: list[list[str | None]] = [[None] * len(follow_up.studies) for _ in follow_up.tracks]
+    for number, study in enumerate(follow_up.studies):
+        chosen = [(n, place) for n, places in enumerate(wanted) if (place := places[number]) is not None]
+        planes = axial_planes(study.result, [place for _, place in chosen], [wide[n] for n, _ in chosen])
+        for (n, _), plane in zip(chosen, planes, strict=True):
+            pictures[n][number] = _picture(plane, follow_up.tracks[n][number])
+    return [
+        {
+            "number": n + 1,
+            "kind": _sightings(follow_up, track)[-1].type,
+            "views": [
+                {
+                    "name": study.name.capitalize(),
+                    "picture": pictures[n][number],
+                    "text": _size(follow_up.nodule(track, number)),
+                }
+                for number, study in enumerate(follow_up.studies)
+            ],
+        }
+        for n, track in enumerate(follow_up.tracks)
+    ]
+
+
+def _sightings(follow_up: FollowUp, track: Sequence[int | None]) -> list[Nodule]:
+    rows = (follow_up.nodule(track, number) for number in range(len(follow_up.studies)))
+    return [row for row in rows if row is not None]
+
+
+def _places(follow_up: FollowUp, track: Sequence[int | None]) -> list[np.ndarray | None]:
+    """Where a nodule lies, or would lie, in each study; None outside the field, or beyond a study without it."""
+    places: list[np.ndarray | None] = [None] * len(track)
+    for number, one in enumerate(follow_up.interludes):
+        for pair in one.pairs:
+            if (pair.earlier is not None and pair.earlier.id == track[number]) or (
+                pair.later is not None and pair.later.id == track[number + 1]
+            ):
+                shown = pair.state != OUTSIDE
+                for side, row in enumerate((pair.earlier, pair.later)):
+                    if row is not None or shown:
+                        places[number + side] = pair.places[side]
+    return places
+
+
+def _picture(plane: Plane, label: int | None) -> str:
+    """The slice with all outlines; a cross at the place where the nodule is not."""
+    image = Image.fromarray(plane.grey).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    for number, lines in plane.outlines.items():
+        colour = tuple(round(255 * part) for part in segment_color(number))
+        for line in lines:
+            draw.line([(float(x), float(y)) for x, y in line], fill=colour, width=2 if number == label else 1)
+    if label is None:
+        middle = image.width / 2
+        for near, far in ((-14, -5), (5, 14)):
+            draw.line([(middle + near, middle), (middle + far, middle)], fill=_CROSS, width=2)
+            draw.line([(middle, middle + near), (middle, middle + far)], fill=_CROSS, width=2)
+    return _data_url(image, "JPEG", quality=88)
+
+
+def _data_url(image: Image.Image, form: str, **how: Any) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **how)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _plot(follow_up: FollowUp) -> str | None:
+    """Volume with its interval against days (or the study's number), of nodules seen in two studies or more."""
+    shown = [
+        (number, track)
+        for number, track in enumerate(follow_up.tracks, 1)
+        if sum(label is not None for label in track) > 1
+    ]
+    if not shown:
+        return None
+    figure = volume_figure(follow_up, shown)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def volume_figure(follow_up: FollowUp, shown: Sequence[tuple[int, Sequence[int | None]]]) -> Figure:
+    """The plot, as a matplotlib figure."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((7.5, 3.6), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    days = follow_up.days
+    dated = all(day is not None for day in days)
+    same = all(one.same_protocol for one in follow_up.interludes)
+    for number, track in shown:
+        seen = [(n, row) for n in range(len(track)) if (row := follow_up.nodule(track, n)) is not None]
+        sizes = [volume_size(row, same_protocol=same) for _, row in seen]
+        at = np.array([days[n] if dated else n + 1 for n, _ in seen], float)
+        values = np.array([size.value for size in sizes])
+        errors = np.array([(size.value - size.interval.low, size.interval.high - size.value) for size in sizes]).T
+        axes.errorbar(
+            at, values, np.nan_to_num(errors), marker="o", capsize=3, color=segment_color(number), label=f"{number}"
+        )
+    axes.set_yscale("log")
+    axes.set_xlabel("days since study 1" if dated else "study")
+    axes.set_ylabel("volume (mm³)")
+    axes.set_facecolor("0.15")
+    if not dated:
+        axes.set_xticks(range(1, len(days) + 1))
+    axes.legend(title="nodule", fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure

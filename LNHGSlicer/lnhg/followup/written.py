@@ -1,0 +1,211 @@
+"""The files of a follow-up: a folder for the results of each study, and one table, record and report of all."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import math
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..core.csv_text import csv_text
+from ..core.nodule import Nodule
+from ..errors import InputError
+from ..writers.results import save
+from .change import volume_of
+from .follow import FollowUp, Interlude, Pair
+from .report import report_html
+
+#: The files, by what they are; `study-N` beside them is the folder of the results of study N.
+FILES = {"record": "follow.json", "table": "follow.csv", "report": "follow.html", "scene": "follow.mrb"}
+#: Format of the record; it rises when a key changes its name or its meaning.
+FORMAT = 1
+_KIND = "lnhg follow-up"
+_TITLES = (
+    "track",
+    "from study",
+    "to study",
+    "state",
+    "nodule before",
+    "nodule after",
+    "days",
+    "volume before (mm3)",
+    "volume after (mm3)",
+    "change of volume (mm3)",
+    "change of volume (%)",
+    "beyond the uncertainty",
+    "change of diameter (mm)",
+    "change of density (HU)",
+    "change of diameter of solid part (mm)",
+    "change of heterogeneity, core: mean",
+    "doubling time (days)",
+    "doubling time, shortest (days)",
+    "doubling time, longest (days)",
+    "Lung-RADS 2022",
+    "Fleischner 2017",
+    "BTS 2015",
+)
+
+
+def save_follow_up(follow_up: FollowUp, folder: str | Path, *, with_identity: bool = False) -> dict[str, Path]:
+    """Write all files into `folder`; returns name -> path.
+
+    Raises InputError where the folder cannot be written, or holds files of these names that are of no follow-up.
+    """
+    folder = Path(folder).absolute()
+    check_output(folder)
+    texts = {
+        "record": json.dumps(record(follow_up), indent=2, allow_nan=False) + "\n",
+        "table": csv_text([_TITLES, *table(follow_up)], "\r\n"),
+        "report": report_html(follow_up),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, study in enumerate(follow_up.studies, 1):
+            save(study.result, folder / f"study-{number}", with_identity=with_identity)
+        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=folder) as temporary:
+            for name, text in texts.items():
+                (Path(temporary) / FILES[name]).write_text(text, encoding="utf-8", newline="")
+            _write_scene(follow_up, Path(temporary) / FILES["scene"])
+            (folder / FILES["scene"]).unlink(missing_ok=True)  # of an earlier run, where there is no new one
+            for file in sorted(Path(temporary).iterdir()):
+                file.replace(folder / file.name)
+    except OSError as error:
+        raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
+    written = {name: folder / file for name, file in FILES.items() if (folder / file).exists()}
+    studies = {f"study {n}": folder / f"study-{n}" for n in range(1, len(follow_up.studies) + 1)}
+    return written | studies
+
+
+def _write_scene(follow_up: FollowUp, path: Path) -> None:
+    """Write the scene where Slicer's library is installed and this installation declares its writer."""
+    if importlib.util.find_spec("slicer_core") is not None:
+        for writer in importlib.metadata.entry_points(group="lnhg.followup_scene_writers"):
+            writer.load()(follow_up, path)
+
+
+def check_output(folder: Path) -> None:
+    """Raise InputError where files of a follow-up's names are there that are of none."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; choose a folder for the results.")
+    there = [file for file in FILES.values() if (folder / file).exists()]
+    if there and not _is_own(folder / FILES["record"]):
+        raise InputError(
+            f"{', '.join(there)} in {folder} would be replaced, but this program did not write it; choose another "
+            f"folder."
+        )
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("kind") == _KIND
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def record(follow_up: FollowUp) -> dict[str, Any]:
+    """What `follow.json` holds; nothing in it names a person, a date or a path."""
+    return {
+        "kind": _KIND,
+        "format": FORMAT,
+        "version": __version__,
+        "use": "research use only, not for diagnosis",
+        "notes": [*follow_up.notes, *(note for study in follow_up.studies for note in study.notes)],
+        "studies": [
+            {"name": study.name, "days": days, "nodules": len(study.result.nodules), "folder": f"study-{number}"}
+            for number, (study, days) in enumerate(zip(follow_up.studies, follow_up.days, strict=True), 1)
+        ],
+        "tracks": [list(track) for track in follow_up.tracks],
+        "interludes": [_interlude(one) for one in follow_up.interludes],
+    }
+
+
+def _interlude(one: Interlude) -> dict[str, Any]:
+    fit = one.fit
+    return {
+        "days": one.days,
+        "same_protocol": one.same_protocol,
+        "registration": {
+            "places": fit.patches,
+            "share_found": round(fit.found, 3),
+            "median_mm": _number(fit.median_mm),
+            "most_mm": _number(fit.most_mm),
+            "rigid_ras": np.round(one.rigid, 6).tolist(),
+        },
+        "pairs": [_pair(pair) for pair in one.pairs],
+    }
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "state": pair.state,
+        "before": None if pair.earlier is None else pair.earlier.id,
+        "after": None if pair.later is None else pair.later.id,
+        "places_ras_mm": [np.round(place, 2).tolist() for place in pair.places],
+    }
+    change = pair.change
+    if change is None:
+        return told
+    doubling = change.doubling
+    return told | {
+        "volume_mm3": _number(change.volume),
+        "volume_percent": _number(change.volume_percent),
+        "beyond_uncertainty": change.beyond,
+        "diameter_mm": _number(change.diameter),
+        "density_hu": _number(change.density),
+        "solid_diameter_mm": _number(change.solid_diameter),
+        "heterogeneity": _number(change.heterogeneity),
+        "doubling_days": None
+        if doubling is None
+        else {"value": _number(doubling.days), "from": _number(doubling.shortest), "to": _number(doubling.longest)},
+        "growth": dict(change.growth),
+    }
+
+
+def _number(value: float) -> float | None:
+    """Rounded; None where it was not measured, or is endless."""
+    return round(value, 4) if math.isfinite(value) else None
+
+
+def table(follow_up: FollowUp) -> Iterable[list[Any]]:
+    """One row a nodule and step, in the order of `_TITLES`."""
+    for number, one in enumerate(follow_up.interludes):
+        for pair in one.pairs:
+            yield _row(follow_up.track_of(number, pair), number, one, pair)
+
+
+def _row(track: int, number: int, one: Interlude, pair: Pair) -> list[Any]:
+    rows: Sequence[Nodule | None] = (pair.earlier, pair.later)
+    start = [track, number + 1, number + 2, pair.state, *("" if row is None else row.id for row in rows)]
+    days = "" if one.days is None else one.days
+    volumes = ["" if row is None else _cell(volume_of(row)) for row in rows]
+    change = pair.change
+    if change is None:
+        return [*start, days, *volumes, *[""] * (len(_TITLES) - len(start) - 3)]
+    doubling = (
+        ["", "", ""]
+        if change.doubling is None
+        else [_cell(value) for value in (change.doubling.days, change.doubling.shortest, change.doubling.longest)]
+    )
+    figures = (change.diameter, change.density, change.solid_diameter, change.heterogeneity)
+    return [
+        *start,
+        days,
+        *volumes,
+        _cell(change.volume),
+        _cell(change.volume_percent),
+        "yes" if change.beyond else "no",
+        *map(_cell, figures),
+        *doubling,
+        *change.growth.values(),
+    ]
+
+
+def _cell(value: float) -> Any:
+    return round(value, 4) if math.isfinite(value) else ""

@@ -1,0 +1,203 @@
+"""One patient's nodules through several studies, in a small drawn chest with the stand-in networks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from lnhg.cli import main
+from lnhg.core.ct import CT
+from lnhg.errors import InputError
+from lnhg.followup.follow import MATCHED, NEW, OUTSIDE, RESOLVED, follow
+from lnhg.followup.registration import LungScan, register
+from lnhg.followup.written import save_follow_up
+from lnhg.options import Options
+from standins import standin_models
+
+SHAPE, SPACING = (56, 84, 108), (2.5, 2.5, 3.0)  # slices, rows, columns; mm along columns, rows, slices
+GRID = np.diag([-2.5, -2.5, 3.0, 1.0])
+RIGHT, LEFT = (28, 44, 30), (30, 42, 78)  # places of nodules: slice, row, column
+OPTIONS = Options(threads=1)
+
+
+def chest(nodules: dict[tuple[int, int, int], float], patient: int = 0, noise: int = 0, move: float = 0.0) -> CT:
+    """A chest with the vessels of a patient and bright balls (place -> radius, mm); `move`: mm, turned a little too."""
+    k, j, i = np.meshgrid(*map(np.arange, SHAPE), indexing="ij")
+    body = ((j - 42) / 38) ** 2 + ((i - 54) / 50) ** 2 < 1
+    lungs = np.zeros(SHAPE, bool)
+    for middle in (30, 78):
+        lungs |= ((k - 28) / 25) ** 2 + ((j - 43) / 26) ** 2 + ((i - middle) / 17) ** 2 < 1
+    hu = np.where(lungs, -860.0, np.where(body, 40.0, -1000.0))
+    hu += np.where(lungs, vessels(patient, lungs), 0)
+    for place, radius in nodules.items():
+        offsets = zip((k, j, i), place, SPACING[::-1], strict=True)
+        away = np.sqrt(sum(((axis - at) * mm) ** 2 for axis, at, mm in offsets))
+        share = np.clip(0.5 + (radius - away) / 2.5, 0, 1)
+        hu = np.maximum(hu, -860 + share * 900)
+    if move:
+        turn = np.array([[1, 0.02, 0], [-0.02, 1, 0], [0, 0, 1]])
+        hu = ndimage.affine_transform(hu, turn, [move / 3, -move / 2.5, move / 2.5], order=1, cval=-1000)
+    hu += np.random.default_rng(noise).normal(0, 15, SHAPE)
+    return CT(np.clip(np.rint(hu), -1024, 3000).astype(np.int16), GRID)
+
+
+def vessels(patient: int, lungs: np.ndarray) -> np.ndarray:
+    """Strands that wind through the lungs, up to 500 HU above them."""
+    rng = np.random.default_rng(patient)
+    marks = np.zeros(SHAPE, np.float32)
+    for _ in range(90):
+        at, way = rng.uniform((4, 16, 14), (52, 70, 94)), rng.normal(size=3)
+        for _ in range(40):
+            way = 0.8 * way + 0.5 * rng.normal(size=3)
+            at = at + way / np.linalg.norm(way)
+            if (at < 0).any() or (at >= np.array(SHAPE) - 1).any():
+                break
+            marks[tuple(np.round(at).astype(int))] = 1
+    return 500 * np.clip(2.2 * ndimage.gaussian_filter(marks, 0.7), 0, 1) * lungs
+
+
+def study(nodules: dict[tuple[int, int, int], float], **how: float):
+    from lnhg.followup.study import study_of
+    from lnhg.pipeline import segment
+
+    result = segment(chest(nodules, **how), OPTIONS, models=MODELS)
+    return study_of(f"study {how.get('noise', 0)}", result)
+
+
+MODELS = standin_models()
+
+
+def states(follow_up) -> list[str]:
+    return [pair.state for one in follow_up.interludes for pair in one.pairs]
+
+
+def test_a_ct_with_itself_has_each_nodule_matched_and_unchanged():
+    one = study({RIGHT: 8.0, LEFT: 7.0})
+    follow_up = follow(one, replace(one, name="the same"), days=[100], models=MODELS)
+    assert states(follow_up) == [MATCHED, MATCHED]
+    assert follow_up.interludes[0].fit.median_mm < 0.2
+    for pair in follow_up.interludes[0].pairs:
+        assert pair.earlier == pair.later
+        assert pair.change.volume == 0 and not pair.change.beyond
+        assert set(pair.change.growth.values()) == {"not grown"}
+
+
+def test_nodules_that_grow_come_and_go_are_told(tmp_path):
+    earlier = study({RIGHT: 7.0, LEFT: 7.0})
+    later = study({RIGHT: 10.5, (20, 45, 75): 7.0}, noise=1, move=6.0)
+    follow_up = follow(earlier, later, days=[180], models=MODELS)
+    (step,) = follow_up.interludes
+    assert sorted(states(follow_up)) == sorted([MATCHED, RESOLVED, NEW])
+    grown = step.pairs[0]
+    assert grown.state == MATCHED and grown.change.volume > 0
+    assert grown.change.doubling.days == pytest.approx(180 * np.log(2) / np.log((10.5 / 7) ** 3), rel=0.35)
+    assert grown.change.growth["Lung-RADS 2022"] == "grown"
+    paths = save_follow_up(follow_up, tmp_path / "out")
+    page = paths["report"].read_text(encoding="utf-8")
+    assert "resolved" in page and page.count("data:image/jpeg") == 6 and "nan" not in page.replace("nanti", "")
+    told = json.loads(paths["record"].read_text())
+    assert [pair["state"] for pair in told["interludes"][0]["pairs"]] == [MATCHED, *states(follow_up)[1:]]
+    assert len(paths["table"].read_text().splitlines()) == 4
+    assert (tmp_path / "out" / "study-2" / "labels.nrrd").is_file()
+    save_follow_up(follow_up, tmp_path / "out")  # results of its own are replaced
+
+
+def test_a_nodule_that_the_detector_missed_is_found_with_a_seed():
+    earlier = study({RIGHT: 8.0, LEFT: 7.0})
+    later = study({RIGHT: 8.0, LEFT: 7.0}, noise=2)
+    missed = replace(later.result, labels=np.zeros_like(later.result.labels), nodules=())
+    follow_up = follow(earlier, replace(later, result=missed), models=MODELS)
+    assert states(follow_up) == [MATCHED, MATCHED]
+    assert [row.status for row in follow_up.studies[1].result.nodules] == ["seeded", "seeded"]
+    assert any("--days" in note for note in follow_up.notes)
+    assert all(pair.change.doubling is None for pair in follow_up.interludes[0].pairs)
+
+
+def test_a_place_beyond_the_other_ct_is_outside_the_field():
+    earlier = study({(44, 44, 32): 8.0, LEFT: 7.0})
+    whole = chest({LEFT: 7.0}, noise=3)
+    from lnhg.followup.study import study_of
+    from lnhg.pipeline import segment
+
+    cut = study_of("cut", segment(CT(whole.hu[:38], whole.ijk_to_ras), OPTIONS, models=MODELS))
+    follow_up = follow(earlier, cut, days=[90], models=MODELS)
+    assert sorted(states(follow_up)) == sorted([MATCHED, OUTSIDE])
+
+
+def test_three_studies_give_one_line_a_nodule():
+    studies = [study({RIGHT: radius, LEFT: 7.0}, noise=n) for n, radius in enumerate((6.5, 8.0, 10.0))]
+    follow_up = follow(*studies, days=[100, 120], models=MODELS)
+    assert len(follow_up.tracks) == 2 and all(None not in track for track in follow_up.tracks)
+    assert follow_up.days == [0, 100, 220]
+    (growing,) = [
+        track for track in follow_up.tracks if follow_up.nodule(track, 2).volume > 2 * follow_up.nodule(track, 0).volume
+    ]
+    volumes = [follow_up.nodule(growing, n).edge_volume for n in range(3)]
+    assert volumes == sorted(volumes)
+
+
+def test_without_any_nodule_there_is_a_report_that_says_so(tmp_path):
+    follow_up = follow(study({}), study({}, noise=1), days=[30], models=MODELS)
+    assert states(follow_up) == [] and follow_up.tracks == ()
+    page = save_follow_up(follow_up, tmp_path)["report"].read_text(encoding="utf-8")
+    assert "No nodule was found in any of the studies" in page
+
+
+@pytest.mark.parametrize("other", ["mirrored", "another patient", "no overlap"])
+def test_cts_that_do_not_lie_on_each_other_are_refused(other):
+    one = chest({})
+    if other == "mirrored":
+        two = CT(np.ascontiguousarray(one.hu[:, :, ::-1]), one.ijk_to_ras)
+    elif other == "another patient":
+        two = chest({}, patient=7)
+    else:
+        one, two = CT(one.hu[:24], one.ijk_to_ras), CT(one.hu[32:], one.ijk_to_ras)
+    assert not register(LungScan.of(one), LungScan.of(two)).fit.fits
+    if other == "mirrored":
+        with pytest.raises(InputError, match="do not lie on each other"):
+            follow(_empty(one), _empty(two), days=[30], models=MODELS)
+        noted = follow(_empty(one), _empty(two), days=[30], same_patient=True, models=MODELS)
+        assert any("can be wrong" in note for note in noted.notes)
+
+
+def _empty(ct: CT):
+    from lnhg.core.result import Result
+    from lnhg.followup.study import study_of
+
+    nothing = np.zeros(ct.hu.shape, np.uint16)
+    flat = np.full(ct.hu.shape, -1, np.float32)
+    return study_of("a study", Result(ct, nothing, flat, lambda: flat, nothing, (), (), OPTIONS, {}, ()))
+
+
+def test_studies_of_two_patients_are_refused_unless_confirmed():
+    ct = chest({})
+    one, two = (
+        replace(_empty(ct), name=name, person={"PatientID": name, "PatientSex": "F"}) for name in ("first", "second")
+    )
+    with pytest.raises(InputError, match="patient ID") as refusal:
+        follow(one, two, days=[30], models=MODELS)
+    assert "first" not in str(refusal.value)
+    assert any("confirmed" in note for note in follow(one, two, days=[30], same_patient=True, models=MODELS).notes)
+
+
+@pytest.mark.parametrize("days", [[30, 30], [0], [-5]])
+def test_days_that_do_not_fit_are_refused(days):
+    one = _empty(chest({}))
+    with pytest.raises(InputError, match="--days"):
+        follow(one, one, days=days, models=MODELS)
+
+
+def test_one_study_cannot_be_followed(capsys, tmp_path):
+    assert main(["follow", str(tmp_path), "--output", str(tmp_path / "out")]) == 2
+    assert "two or more" in capsys.readouterr().err
+
+
+def test_files_of_something_else_are_not_replaced(tmp_path, capsys):
+    (tmp_path / "follow.json").write_text("{}")
+    assert main(["follow", "a", "b", "--output", str(tmp_path)]) == 2
+    assert "would be replaced" in capsys.readouterr().err
+    assert (tmp_path / "follow.json").read_text() == "{}"

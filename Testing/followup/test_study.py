@@ -1,0 +1,105 @@
+"""Reading an earlier study: results of an older version, scenes that a reader reviewed, and whose they are."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zipfile
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dicom_files import write_series
+from lnhg.errors import InputError
+from lnhg.followup.measured_anew import measured_anew
+from lnhg.followup.study import read_study, study_of
+from lnhg.options import Options
+from lnhg.readers.read_ct import read_ct
+from made_before import CT, RESULT
+
+
+def reviewed(folder: Path, change) -> Path:
+    """The scene of the older version with its segmentation's file as `change` leaves it."""
+    scene = folder / "reviewed.mrb"
+    with zipfile.ZipFile(RESULT / "scene.mrb") as before, zipfile.ZipFile(scene, "w") as after:
+        for name in before.namelist():
+            content = before.read(name)
+            after.writestr(name, change(content) if name.endswith(".seg.nrrd") else content)
+    return scene
+
+
+def rejected_first(content: bytes) -> bytes:
+    return content.replace(b"Segment0_Tags:=", b"Segment0_Tags:=LNHG.Verdict:rejected|", 1)
+
+
+def smaller_second(content: bytes) -> bytes:
+    header, _, packed = content.partition(b"\n\n")
+    columns, rows, slices = map(int, re.search(rb"sizes: (\d+) (\d+) (\d+)", header).groups())
+    voxels = np.frombuffer(gzip.decompress(packed), np.uint8).reshape(slices, rows, columns).copy()
+    places = np.argwhere(voxels == 2)
+    voxels[tuple(places[: len(places) // 2].T)] = 0
+    return header + b"\n\n" + gzip.compress(voxels.tobytes())
+
+
+def test_results_of_an_older_version_are_read_with_their_ct_and_measured_as_today() -> None:
+    study = read_study(f"{RESULT}={CT}", "study 1", Options())
+    assert len(study.result.nodules) == 2
+    assert study.made is None and study.person == {}
+    anew = measured_anew(study.result).nodules
+    assert [row.volume for row in anew] == pytest.approx([row.volume for row in study.result.nodules], rel=1e-3)
+    assert all(row.mean_axis_same.low < row.mean_axis < row.mean_axis_same.high for row in anew if not row.cut)
+    assert measured_anew(measured_anew(study.result)) is not study.result
+
+
+def test_results_alone_lead_to_the_ct_in_their_scene() -> None:
+    study = read_study(RESULT, "study 1", Options())
+    assert study.result.ct.hu.shape == read_ct(CT).hu.shape
+    np.testing.assert_array_equal(study.result.ct.hu, read_ct(CT).hu)
+
+
+def test_a_scene_has_the_same_nodules_as_the_results_beside_it() -> None:
+    study = read_study(RESULT / "scene.mrb", "study 1", Options())
+    other = read_study(f"{RESULT}={CT}", "study 1", Options())
+    np.testing.assert_array_equal(study.result.labels, other.result.labels)
+    assert [row.id for row in study.result.nodules] == [1, 2]
+
+
+def test_a_nodule_that_a_reader_rejected_does_not_count(tmp_path: Path) -> None:
+    study = read_study(reviewed(tmp_path, rejected_first), "study 1", Options())
+    (row,) = study.result.nodules
+    assert row.id == 1 and study.result.labels.max() == 1
+    whole = read_study(RESULT / "scene.mrb", "study 1", Options())
+    np.testing.assert_array_equal(study.result.labels == 1, whole.result.labels == 2)
+    assert any("Rejected by a reader" in note for note in study.notes)
+
+
+def test_an_outline_that_a_reader_edited_is_measured_anew(tmp_path: Path) -> None:
+    study = read_study(reviewed(tmp_path, smaller_second), "study 1", Options())
+    before, after = study.result.nodules[1], measured_anew(study.result).nodules[1]
+    assert after.volume == pytest.approx(before.volume / 2, rel=0.02)
+    assert not np.isnan(after.volume_same.low) or after.cut
+
+
+def test_a_file_that_is_no_scene_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mrb").write_bytes(b"not a scene")
+    with pytest.raises(InputError, match="holds no result"):
+        read_study(tmp_path / "a.mrb", "study 1", Options())
+
+
+def test_results_without_their_ct_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text((RESULT / "result.json").read_text())
+    with pytest.raises(InputError, match="equals sign"):
+        read_study(tmp_path, "study 1", Options())
+
+
+def test_whose_and_when_come_from_the_headers(tmp_path: Path) -> None:
+    hu = np.full((6, 32, 32), -800, np.int16)
+    hu[:, 8:24, 8:24] = 40
+    write_series(tmp_path, hu, np.diag([-2.0, -2.0, 2.0, 1.0]), StudyDate="20240310", PatientSex="F")
+    from test_follow import _empty
+
+    study = study_of("study 1", _empty(read_ct(tmp_path)).result)
+    assert study.made == date(2024, 3, 10)
+    assert study.person == {"PatientID": "ID-4711", "PatientSex": "F", "PatientBirthDate": "19500102"}
