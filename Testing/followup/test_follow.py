@@ -12,7 +12,7 @@ from scipy import ndimage
 from lnhg.cli import main
 from lnhg.core.ct import CT
 from lnhg.errors import InputError
-from lnhg.followup.follow import MATCHED, NEW, OUTSIDE, RESOLVED, follow
+from lnhg.followup.follow import MATCHED, MERGED, NEW, OUTSIDE, RESOLVED, follow
 from lnhg.followup.registration import LungScan, register
 from lnhg.followup.written import save_follow_up
 from lnhg.options import Options
@@ -126,6 +126,13 @@ def test_a_place_beyond_the_other_ct_is_outside_the_field():
     cut = study_of("cut", segment(CT(whole.hu[:38], whole.ijk_to_ras), OPTIONS, models=MODELS))
     follow_up = follow(earlier, cut, days=[90], models=MODELS)
     assert sorted(states(follow_up)) == sorted([MATCHED, OUTSIDE])
+
+
+def test_nodules_that_grew_together_are_not_called_resolved():
+    earlier = study({(28, 44, 27): 6.0, (28, 44, 34): 6.0})
+    later = study({(28, 44, 30): 14.0}, noise=4)
+    follow_up = follow(earlier, later, days=[200], models=MODELS)
+    assert sorted(states(follow_up)) == sorted([MATCHED, MERGED])
 
 
 def test_three_studies_give_one_line_a_nodule():

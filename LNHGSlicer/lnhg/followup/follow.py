@@ -15,7 +15,7 @@ from ..networks.models import Models, load_models
 from ..options import Options
 from ..progress import ProgressCallback, ProgressReporter
 from .change import Change, change
-from .looking import look, places_of
+from .looking import Looked, look, places_of
 from .matching import matched
 from .measured_anew import measured_anew
 from .registration import Fit, Registration, register
@@ -23,6 +23,8 @@ from .study import Study, check_person, read_study
 
 #: What can be said of a nodule between two studies.
 MATCHED, NEW, RESOLVED, OUTSIDE = "matched", "new", "resolved", "outside the field"
+#: Its place lies in a nodule of the other study that is another one's: they may have grown together.
+MERGED = "part of another nodule"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Pair:
 
     Attributes:
         state: `matched`; `new` or `resolved`: the place in the other study is in its field, was looked at with a seed,
-            and holds nothing; or `outside the field` of the other study.
+            and holds nothing; `outside the field` of the other study; or `part of another nodule` there.
         earlier, later: the nodule in each; None where it is not.
         places: where it lies, or would lie, in the earlier and the later study, RAS mm.
         change: of a matched one.
@@ -234,9 +236,9 @@ def _compared(
     alone = [n for n in range(len(before)) if n not in found]
     rest = [row for n, row in enumerate(after) if n not in found.values()]
     looked = look(earlier, [before[n] for n in alone], places[alone], later, registration.forward, models)
-    for n, place, shown, label in zip(alone, looked.places, looked.shown, looked.found, strict=True):
-        state = MATCHED if label is not None else RESOLVED if shown else OUTSIDE
-        links.append((state, before[n].id, label, (_centre(before[n]), place)))
+    for at, n in enumerate(alone):
+        state = _state(looked, at, RESOLVED)
+        links.append((state, before[n].id, looked.found[at], (_centre(before[n]), looked.places[at])))
     studies[number + 1] = _anew(looked.study)
     studies[number], back = _looked_back(later, rest, earlier, registration, models)
     same, reasons = _same_protocol(earlier, later)
@@ -251,10 +253,18 @@ def _looked_back(
     places = places_of(later, rows, registration.backward)
     looked = look(later, rows, places, earlier, registration.backward, models)
     links: list[_Link] = []
-    for row, place, shown, label in zip(rows, looked.places, looked.shown, looked.found, strict=True):
-        state = MATCHED if label is not None else NEW if shown else OUTSIDE
-        links.append((state, label, row.id, (place, _centre(row))))
+    for n, row in enumerate(rows):
+        links.append((_state(looked, n, NEW), looked.found[n], row.id, (looked.places[n], _centre(row))))
     return _anew(looked.study), links
+
+
+def _state(looked: Looked, n: int, nothing: str) -> str:
+    """What a look says of nodule n; `nothing`: where its place is shown and holds nothing."""
+    if looked.found[n] is not None:
+        return MATCHED
+    if not looked.shown[n]:
+        return OUTSIDE
+    return nothing if looked.held[n] is None else MERGED
 
 
 def _look_further_back(

@@ -25,6 +25,8 @@ _STRAND = 2.5
 # What lies on tissue of the first study beside its nodule, farther than this from it, was there before; the largest
 # share of an outline that may.
 _TISSUE_HU, _BESIDE_MM, _BEFORE_SHARE = -500.0, 2.0, 0.4
+# A nodule of the other study this close to a place holds it, mm.
+_HELD_MM = 2.0
 # Voxels of an outline that are looked at.
 _VOXELS = 400
 
@@ -38,12 +40,15 @@ class Looked:
         places: where each nodule of the first study lies in it, RAS mm `[n, 3]`.
         shown: for each whether that place is in the field of view.
         found: for each the number of the nodule that was found there, or None.
+        held: for each that was not found the number of a nodule of the other study that holds its place, or None: it
+            may have grown together with that one.
     """
 
     study: Study
     places: np.ndarray
     shown: list[bool]
     found: list[int | None]
+    held: list[int | None]
 
 
 def places_of(first: Study, nodules: Sequence[Nodule], points: PointMap) -> np.ndarray:
@@ -71,8 +76,9 @@ def look(
     """Look in `other` for nodules of the first study at `places`; `points` leads from the first study to the other."""
     shown = [points.moving.shows(place) for place in places]
     wanted = [place.tolist() for place, visible in zip(places, shown, strict=True) if visible]
+    held = [_held(other, place) for place in places]
     if not wanted:
-        return Looked(other, places, shown, [None] * len(nodules))
+        return Looked(other, places, shown, [None] * len(nodules), held)
     options = replace(other.result.options, seeds_only=True, roi=None, slices=None)
     seen = segment(other.result.ct, options, wanted, models=models)
     taken = {label for label in np.unique(seen.labels[other.result.labels > 0]) if label}
@@ -84,7 +90,18 @@ def look(
         good = good and _is_nodule(first, nodule, other, seen.labels == best, _back(points, place, nodule))
         chosen.append(best if good else None)
     grown, renumbered = with_added(other, seen, [number for number in chosen if number is not None])
-    return Looked(grown, places, shown, [renumbered.get(number) if number else None for number in chosen])
+    found = [renumbered.get(number) if number else None for number in chosen]
+    return Looked(grown, places, shown, found, held)
+
+
+def _held(other: Study, place: np.ndarray) -> int | None:
+    """The number of the nodule within 2 mm of a place, None where there is none."""
+    ct, labels = other.result.ct, other.result.labels
+    ijk = ct.to_ijk(place)[::-1]
+    wide = _HELD_MM / np.array(ct.spacing[::-1])
+    box = tuple(slice(max(0, int(np.ceil(at - w))), max(0, int(at + w) + 1)) for at, w in zip(ijk, wide, strict=True))
+    inside = labels[box]
+    return int(np.bincount(inside[inside > 0]).argmax()) if inside.any() else None
 
 
 def _back(points: PointMap, place: np.ndarray, nodule: Nodule) -> np.ndarray:

@@ -5,7 +5,7 @@ For a nodule of the earlier study that registration puts `d` mm away from one of
     (d / 4 mm)^2 + (ln(D2 / D1) / ln 2)^2 + ((HU2 - HU1) / 400 HU)^2
 
 with D the diameters of the spheres of equal volume. No pair lies further apart than 10 mm, or for large nodules than
-their radius, or costs more than 6; the pairs of least total cost are taken, and a nodule that no pair holds is left
+their radius, or costs more than 9; the pairs of least total cost are taken, and a nodule that no pair holds is left
 over.
 """
 
@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from ..core.nodule import Nodule
 
 _PLACE_MM, _SIZE_RATIO, _DENSITY_HU = 4.0, 2.0, 400.0
-_FARTHEST_MM, _MOST_COST = 10.0, 6.0
+_FARTHEST_MM, _MOST_COST = 10.0, 9.0
 
 
 def cost(earlier: Nodule, place: np.ndarray, later: Nodule) -> float:
