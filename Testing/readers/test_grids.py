@@ -122,7 +122,7 @@ def test_lengths_that_contradict_their_unit_are_refused(
     refused(CENTIMETRES[name](tmp_path / name), capfd, "no scanner makes them under 0.1 or over 20 mm")
 
 
-@pytest.mark.parametrize("drop", ["ct.nrrd", "ct.mha"])
+@pytest.mark.parametrize("drop", ["ct.nrrd", "ct.nhdr", "ct.mha"])
 def test_a_file_that_does_not_say_how_large_its_voxels_are_is_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], drop: str
 ) -> None:

@@ -134,15 +134,21 @@ def test_voxels_beyond_those_of_the_header_are_refused(
     refused(tmp_path / name, capfd, name, "its header asks for 10240 bytes of voxels, it has more")
 
 
+@pytest.mark.parametrize("name", ["ct.nrrd", "ct.mha", "ct.nii"])
 def test_a_memory_that_is_too_small_is_told_as_such(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     def none_left(*_: object) -> None:
         raise MemoryError
 
-    write_nrrd(tmp_path / "ct.nrrd", HU, AXIAL)
+    if name == "ct.nrrd":
+        write_nrrd(tmp_path / name, HU, AXIAL)
+    elif name == "ct.mha":
+        meta_image(tmp_path / name)
+    else:
+        nibabel.Nifti1Image(HU.T, AXIAL).to_filename(tmp_path / name)
     monkeypatch.setattr("lnhg.readers.image_file.in_hu", none_left)
-    assert "damaged" not in refused(tmp_path / "ct.nrrd", capfd, "not enough memory to read ct.nrrd")
+    assert "damaged" not in refused(tmp_path / name, capfd, f"not enough memory to read {name}")
     assert reading.read_ct is read_ct
 
 

@@ -181,6 +181,14 @@ def test_a_single_value_beyond_hu_is_padding(value: int) -> None:
     assert [remark for remark in remarks if f"of the value {value:g}, which no tissue has" in remark]
 
 
+@pytest.mark.parametrize("kind", ["uint16", "uint32", "uint64"])
+def test_values_without_a_sign_are_refused_whatever_their_padding(kind: str) -> None:
+    values = np.maximum(chest() + 1024, 0).astype(kind)
+    values[:, :30] = 63536
+    with pytest.raises(InputError, match=r"^ct is not in HU \(its values run from 0 to 63536\)"):
+        in_hu(values, "ct", GRID)
+
+
 @pytest.mark.parametrize("kind", ["int32", "int64", "float64"])
 def test_negative_values_that_lost_their_sign_are_refused(kind: str) -> None:
     with pytest.raises(InputError, match=r"^ct is not in HU \(its values run to .*lost their sign\); give a CT"):

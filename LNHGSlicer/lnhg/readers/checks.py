@@ -58,7 +58,7 @@ def in_hu(values: np.ndarray, name: str, ijk_to_ras: np.ndarray) -> tuple[np.nda
 def _without_high_padding(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """The values with air in place of a single one beyond all HU, and a remark on it."""
     high = values.max()
-    if high <= _MOST_HU:
+    if high <= _MOST_HU or values.dtype.kind == "u":  # what has no negative values is refused for that
         return values, ()
     beyond = values > _MOST_HU
     if values[beyond].min() < high:
