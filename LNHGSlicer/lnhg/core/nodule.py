@@ -161,8 +161,8 @@ class Nodule:
     mean_axis_other: Interval = field(default=UNKNOWN, metadata=_repeats("mean of long and short axis", "other", "mm"))
     solid_diameter_same: Interval = field(default=UNKNOWN, metadata=_repeats("diameter of solid part", "same", "mm"))
     solid_diameter_other: Interval = field(default=UNKNOWN, metadata=_repeats("diameter of solid part", "other", "mm"))
-    strongest_depth: float = field(default=math.nan, metadata=_column("depth of the map's strongest spot", "mm"))
-    strongest_hu: float = field(default=math.nan, metadata=_column("density at the map's strongest spot", "HU"))
+    strongest_depth: float = field(default=math.nan, metadata=_column("depth of the strongest spot of the map", "mm"))
+    strongest_hu: float = field(default=math.nan, metadata=_column("density at the strongest spot of the map", "HU"))
 
     @property
     def at_least(self) -> str:
