@@ -11,7 +11,9 @@ from ..core.ct import CT
 from ..core.geometry import equivalent_diameter
 from ..data.cutouts import Cutout
 from ..evaluation.references import CONSENSUS
+from ..options import Options
 from ..stages.heterogeneity import figures, heterogeneity_map, rim_mask
+from ..stages.maps import MapInput, nodule_map, outlines_of
 from .nodule_runs import AS_IT_IS, NoduleRun
 from .texture_features import co_occurrence, first_order
 
@@ -53,12 +55,13 @@ def measured(cutout: Cutout, run: NoduleRun, region: str, change: str = AS_IT_IS
 def indices(ct: CT, image: np.ndarray, region: np.ndarray) -> dict[str, float]:
     """All indices of one region (bool `[slice, row, column]`, as `image`, which is G(x)); NaN where not defined.
 
-    Names: `h core mean` is the mean of h(x) in the core, `G ...` the same of G(x) itself (clipped to 0..1), `CT ...` of
-    the raw CT, `diameter` (mm) that of the sphere of equal volume. h(x) takes its range from this region alone: 1 - G /
-    max G. The rim is the outer 1 mm, the core the rest.
+    Names: `h core mean` is the mean of h(x) in the core, `G ...` the same of G(x) itself (clipped to 0..1), `D ...` of
+    the map of unevenness (kind `deviation`), `CT ...` of the raw CT, `diameter` (mm) that of the sphere of equal
+    volume. h(x) takes its range from this region alone: 1 - G / max G. The rim is the outer 1 mm, the core the rest.
     """
     labels = region.astype(np.uint8)
-    maps = {"h": heterogeneity_map(image, labels), "G": image.clip(0, 1)}
+    unevenness = nodule_map(MapInput(ct.hu, ct.spacing), outlines_of(labels), Options(heterogeneity="deviation"))
+    maps = {"h": heterogeneity_map(image, labels), "G": image.clip(0, 1), "D": unevenness.whole()}
     rim = rim_mask(labels, ct.spacing, _RIM_MM)
     found: dict[str, float] = {}
     for name, part in {"whole": region, "core": region & ~rim, "rim": rim}.items():

@@ -453,7 +453,7 @@ def held_out_scans(data: Path) -> list[Path]:
     return sorted(folder for folder in (data / "lidc_scans").glob("*/") if list_of(folder.name) != "train")
 
 
-_KINDS = {"h": "map h(x)", "G": "G(x) itself", "CT": "raw CT", "diameter": "size"}
+_KINDS = {"h": "map h(x)", "D": "map of unevenness", "G": "G(x) itself", "CT": "raw CT", "diameter": "size"}
 
 
 def _counts(scans: Sequence[LabelledScan], labels: Callable[[LabelledScan], np.ndarray]) -> dict[str, list]:
