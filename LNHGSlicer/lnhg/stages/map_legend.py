@@ -32,7 +32,9 @@ def legend_ends(options: Options) -> tuple[str, str]:
         return "weak: G(x) near its maximum", "strong: G(x) far below its maximum"
     if kind == "intensity":
         return "G(x) near its minimum", "G(x) near its maximum"
-    return "as even as a uniform nodule", f"strongly uneven: {full_scale(options)}"
+    end = {"fixed": f"{FULL_SCALE_HU:g} HU and more", "nodule": "the strongest spot", "scan": "the strongest spot"}
+    strong = f"{FULL_SCALE_TWIN:.0%} of G(x) and more" if (kind, options.map_range) == ("twin", "fixed") else ""
+    return "as even as a uniform nodule", f"strongly uneven: {strong or end[options.map_range]}"
 
 
 def full_scale(options: Options) -> str:
