@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/follow_up.md: one simulated patient in three studies.
+"""Draw one picture of the nodules of docs/follow_up.md, and the plot: one simulated patient in three studies.
 
     lnhg sample --followed --output followed
     lnhg follow followed/study-1/ct.nrrd followed/study-2/ct.nrrd followed/study-3/ct.nrrd --days 90 180 \
