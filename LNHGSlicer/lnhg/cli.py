@@ -26,6 +26,7 @@ from .commands import (
     planted,
     prepare,
     repeats,
+    report,
     sample,
     segment,
     study,
@@ -133,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lnhg {__version__}")
     parser.add_argument("--verbose", action="store_true", help="say what is being done")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    runs = (segment, batch, follow, export, sample)
+    runs = (segment, batch, follow, report, export, sample)
     measures = (evaluate, study, planted, crossvalidate, repeats, pairs)
     for room in (*runs, *measures, prepare, patients, train, weights):
         room.add(commands)

@@ -6,6 +6,7 @@ The command line, the Slicer module's parameter node and `lnhg.segment` are made
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -21,6 +22,17 @@ MOST_THREADS = 1024
 PAPERS_KINDS = ("inverse", "intensity")
 _WIDEST_NODULE_MM = 1000.0
 _MOST_AT_A_TIME = 100_000
+#: What a sentence of dictation may name in braces; `categories.dictation` fills it in.
+SENTENCE_FIELDS = (
+    "number", "place", "side", "lobe", "type", "at_least", "long", "short", "mean", "mean_low", "mean_high", "solid",
+    "volume", "volume_low", "volume_high", "course", "doubling_days", "hints", "slice", "lung_rads", "fleischner",
+    "fleischner_step", "bts", "bts_step", "brock",
+)  # fmt: skip
+#: The sentence where the user gives none. A part in square brackets is left out where something in it is not known.
+SENTENCE = (
+    "{place}, {type}, {at_least}{long} x {short} mm (mean {mean}[, 95% {mean_low} to {mean_high}])"
+    "[, solid part {solid} mm], {volume} mm3[, {course}][, {hints}]; Lung-RADS {lung_rads}"
+)
 
 
 def _option(
@@ -104,6 +116,11 @@ class Options:
         False, "look for nodules in the whole CT; without it only in the lungs, and nowhere where no lungs are found"
     )
     seeds_only: bool = _option(False, "skip the detector: segment only at the given points")
+    sentence: str = _option(
+        SENTENCE,
+        "the sentence of each nodule to dictate: names in braces are filled in, parts in square brackets are left out "
+        "where something in them is not known",
+    )
 
     def __post_init__(self) -> None:
         for option in fields(self):
@@ -119,6 +136,7 @@ class Options:
             raise InputError(
                 "Give the lowest detector score or the false detections per scan, not both: one sets the other."
             )
+        _check_sentence(self.sentence)
         if self.roi is not None and (
             len(self.roi) != 6
             or not all(-math.inf < a < b < math.inf for a, b in zip(self.roi[::2], self.roi[1::2], strict=True))
@@ -156,6 +174,17 @@ class Options:
         if self.normalisation != "auto":
             return self.normalisation
         return "scan" if self.papers_map else "fixed"
+
+
+def _check_sentence(template: str) -> None:
+    names = re.findall(r"\{([^{}]*)\}", template)
+    unknown = [name for name in names if name not in SENTENCE_FIELDS]
+    if unknown:
+        raise InputError(f"The sentence names {unknown[0]!r}; choose from {', '.join(SENTENCE_FIELDS)}.")
+    if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", template)):
+        raise InputError("The sentence has a brace without its partner; write names as {long}.")
+    if re.search(r"[\[\]]", re.sub(r"\[[^\[\]]*\]", "", template)):
+        raise InputError("The sentence has square brackets without partner or inside others; close each.")
 
 
 def options_of_record(values: Mapping[str, Any]) -> tuple[Options, str]:

@@ -10,8 +10,10 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from .core.answers import StudyAnswers
 from .core.candidate import Candidate
 from .core.ct import CT
+from .core.lobes import LobeMap
 from .core.nodule import Nodule
 from .core.result import Result
 from .errors import InputError
@@ -33,6 +35,7 @@ from .stages.lungs import UNSIDED, lung_regions
 from .stages.maps import MapInput, Outlines, nodule_map, outlines_of, raw_map
 from .stages.masses import Generate, image_with_masses, place_of
 from .stages.measurement import measure_nodules
+from .stages.place import check_overlap
 from .stages.provenance import provenance
 from .stages.regions import holds, only_in, wanted_region
 from .stages.seeds import point_text, seed_candidate
@@ -51,6 +54,8 @@ def segment(
     seeds: Sequence[Sequence[float]] | None = None,
     progress: ProgressCallback | None = None,
     models: Models | None = None,
+    answers: StudyAnswers | None = None,
+    lobes: LobeMap | None = None,
 ) -> Result:
     """Find and segment the nodules of a chest CT and map their heterogeneity.
 
@@ -60,6 +65,8 @@ def segment(
         seeds: RAS points (mm) at which a nodule is to be segmented, whatever the detector says.
         progress: called with each step's `Progress`; returning False cancels the run, which raises `Cancelled`.
         models: networks loaded before, for many scans; None: loaded from the options' weights folder.
+        answers: what the reader says that the CT cannot say, for the categories; None: nothing is answered.
+        lobes: lobes or lungs of a segmentation (`read_lobes`), for the places of nodules; None: none is given.
 
     Raises InputError for a seed outside the CT, an unusable region, or a run of seeds alone without any; WeightsError
     for bad weights.
@@ -67,6 +74,8 @@ def segment(
     options = options or Options()
     run = _Run(ct, options, models, progress)
     region, seeded = run.region(), run.seeded(seeds or ())
+    if lobes is not None:
+        check_overlap(lobes, ct)
     with run.timed("lungs"):
         lungs = run.lungs()
     with run.timed("detect"):
@@ -78,10 +87,10 @@ def segment(
     with run.timed("measure"):
         scan, outlines = run.scan(image), outlines_of(nodules.labels)
         heterogeneity = nodule_map(scan, outlines, options).whole()
-        rows = run.measured(nodules, candidates, heterogeneity, raw_map(scan, outlines, options), lungs)
+        rows = run.measured(nodules, candidates, heterogeneity, raw_map(scan, outlines, options), lungs, lobes)
         if options.hide_rim:
             heterogeneity[rim_mask(nodules.labels, run.ct.spacing, options.rim)] = OUTSIDE
-    return run.result(nodules, image, heterogeneity, rows, candidates)
+    return replace(run.result(nodules, image, heterogeneity, rows, candidates), answers=answers or StudyAnswers())
 
 
 class _Run:
@@ -254,6 +263,7 @@ class _Run:
         heterogeneity: np.ndarray,
         raw_ct: Indexed,
         lungs: np.ndarray,
+        lobes: LobeMap | None,
     ) -> tuple[Nodule, ...]:
         options = self.options
         rows = measure_nodules(
@@ -266,6 +276,7 @@ class _Run:
             scores=nodules.scores,
             rim_mm=options.rim,
             cut=ended_by_limits(self.ct, nodules.labels, candidates, self.rule),
+            lobes=lobes,
         )
         return tuple(replace(row, slice=self.view.stored_slice(row.slice)) for row in rows)
 

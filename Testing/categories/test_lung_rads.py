@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from category_cases import answers, ground_glass, part_solid, solid
-from lnhg.categories.category import NOT_FOR_THIS
+from lnhg.categories.brock import brock
+from lnhg.categories.category import NOT_FOR_THIS, NOT_KNOWN
 from lnhg.categories.facts import CALCIFIED, GROWING, STABLE, WITHIN_UNCERTAINTY, Facts
 from lnhg.categories.lung_rads import growth, lung_rads
 from lnhg.core.answers import Answers
@@ -248,6 +250,15 @@ def test_the_reader_overrules_the_comparison() -> None:
 )
 def test_growth_is_more_than_1_5_mm_within_12_months(change, interval, months, course) -> None:
     assert growth(change, interval, months) == course
+
+
+@pytest.mark.parametrize(
+    "facts", [solid(math.nan), solid(8.0, volume=math.nan), Facts("not measured", 8.0, 8.0, 200.0)]
+)
+def test_of_a_nodule_that_was_not_measured_nothing_is_said(facts: Facts) -> None:
+    proposal = lung_rads(facts, answers(course="first seen"))
+    assert (proposal.value, proposal.open) == (NOT_KNOWN, ())
+    assert brock(facts, answers(age=60)).text == "not computed (not answered: size or type)"
 
 
 def test_the_same_nodule_twice_gives_the_same_category() -> None:

@@ -256,7 +256,7 @@ def test_a_cohort_does_not_mix_the_results_of_two_versions(run, scans, tmp_path,
     monkeypatch.setattr("lnhg.cohort.segmenting.__version__", "another")
     assert run(scans / "anna") == 0
     assert statuses(tmp_path / "out") == {"ct": "done"}, "another version"
-    titles = batch.header()
+    titles = batch.table_header()
     monkeypatch.setattr("lnhg.cohort.segmenting.header", lambda: [*titles, "doubling time (days)"])
     assert run(scans / "anna") == 0
     assert statuses(tmp_path / "out") == {"ct": "done"}, "another table"

@@ -24,6 +24,7 @@ from ..review.place_point import PointPlacement
 from ..run.parameters import Parameters, choices, has_extent, options_of, words
 from ..scene.transforms import point_of_node
 from ..scene.watch import Watch
+from .categories import CategoriesGroup
 from .export import ExportGroup
 from .guard import guard_with
 from .install import InstallGroup
@@ -78,6 +79,7 @@ class Panel(VTKObservationMixin):
         self.place = PointPlacement(guard(self._on_point), guard(self._on_no_point))
         self.install = InstallGroup(self.ui, installer, self._update, guard)
         self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines(at_once=True), guard)
+        self.categories = CategoriesGroup(self.ui, self.show_error, guard)
         self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell, guard)
         self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, guard)
         self._keys = Keys(self.ui, root, guard)
@@ -407,6 +409,7 @@ class Panel(VTKObservationMixin):
     def _on_selected(self, segment_id: str | None) -> None:
         self.study.show(self.review.nodes, segment_id)
         self.export.show(self.review.nodes)
+        self.categories.show(self.review.nodes, segment_id)
 
     def _show_running(self, running: bool) -> None:
         self.ui.runBox.setVisible(running)

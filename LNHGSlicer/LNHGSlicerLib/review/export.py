@@ -14,14 +14,16 @@ import numpy as np
 import slicer
 
 from lnhg.core.csv_text import csv_text
-from lnhg.core.nodule import Nodule, as_row, header
+from lnhg.core.nodule import Nodule, as_row
 from lnhg.core.result import Result
 from lnhg.errors import InputError, LNHGError
 from lnhg.stages.map_legend import map_title
 from lnhg.writers.seg_nrrd import id_of_segment
+from lnhg.writers.table import table_header, table_rows
 
 from ..scene.nodes import SceneNodes, ct_of_node, voxels_of
 from ..translation import _
+from .answers import answers_of
 from .outlines import Outlines
 from .review import Review
 from .verdicts import EDITED, REJECTED, seconds_of, verdicts
@@ -41,8 +43,14 @@ def export_csv(nodes: SceneNodes, path: Path) -> None:
     Review(nodes).update()
     known = verdicts(nodes)
     left = [(one, id_of_segment(one.id)) for one in nodes.rows if id_of_segment(one.id) in known]
-    rows = [[*as_row(one), known[name], f"{seconds_of(nodes, name):.1f}"] for one, name in left]
-    write_csv(path, [[*header(), "verdict", "time (s)"], *rows])
+    counted = [one for one, name in left if known[name] != REJECTED]
+    rows = {row[0]: row for row in table_rows(counted, answers_of(nodes), nodes.options.sentence)}
+    titles, lines = table_header(), []
+    for one, name in left:
+        row = rows.get(one.id) or as_row(one)  # nothing is proposed of what was rejected
+        row = [*row, *[""] * (len(titles) - len(row))]
+        lines.append([*row, known[name], f"{seconds_of(nodes, name):.1f}"])
+    write_csv(path, [[*titles, "verdict", "time (s)"], *lines])
 
 
 def export_report(nodes: SceneNodes, path: Path) -> None:
@@ -146,6 +154,7 @@ def _result(nodes: SceneNodes) -> Result:
         replace(nodes.options, heterogeneity=kind, normalisation=normalisation),
         provenance=_attribute(nodes, "Provenance"),
         warnings=_remarks(nodes, known, kind, normalisation),
+        answers=answers_of(nodes),
     )
 
 

@@ -338,6 +338,8 @@ class Review:
         # The scene does not know the DICOM instance number of another slice.
         same_slice = former is not None and row.slice == former.slice
         row = replace(row, instance_number=former.instance_number if former and same_slice else None)
+        if former is not None:  # the scene does not hold the lobes
+            row = replace(row, lobe=former.lobe, perifissural=former.perifissural)
         if not measurable:
             unknown = figures(np.array([]))
             row = replace(row, whole=unknown, core=unknown, rim=unknown, strongest_depth=np.nan, strongest_hu=np.nan)

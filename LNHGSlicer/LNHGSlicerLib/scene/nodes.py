@@ -322,7 +322,8 @@ def restore_displays(nodes: SceneNodes) -> None:
     if nodes.boxes.GetDisplayNode() is None:
         _show_wires(nodes.boxes)
     maps = (nodes.heterogeneity, nodes.raw_ct)
-    title = map_title(*(nodes.heterogeneity.GetAttribute(f"LNHG.{name}") for name in ("Kind", "Normalisation")))
+    kind, normalisation = (nodes.heterogeneity.GetAttribute(f"LNHG.{name}") for name in ("Kind", "Normalisation"))
+    title = map_title(replace(nodes.options, heterogeneity=kind, normalisation=normalisation))
     for node, text in ((nodes.heterogeneity, title), (nodes.raw_ct, "Raw CT"), (nodes.generated, _GENERATED)):
         if node is None or (node.GetVolumeDisplayNode() is not None and node.GetVolumeDisplayNode().GetColorNode()):
             continue

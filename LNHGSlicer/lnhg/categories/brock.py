@@ -83,6 +83,8 @@ def brock(facts: Facts, answers: Answers) -> Probability:
     """The probability for a nodule; where answers are missing, its range over all that they could be."""
     if facts.upper_lobe is not None and answers.upper_lobe == NOT_ANSWERED:
         answers = replace(answers, upper_lobe=YES if facts.upper_lobe else "no")
+    if not facts.measured or facts.long_axis <= 0:
+        return Probability(math.nan, math.nan, ("size_or_type",))
     missing = tuple(name for name in _ASKED if getattr(answers, name) == NOT_ANSWERED)
     if answers.age is None:
         return Probability(math.nan, math.nan, ("age", *missing))

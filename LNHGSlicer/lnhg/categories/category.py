@@ -13,6 +13,8 @@ from .facts import CALCIFIED, GROWING, PART_SOLID, STABLE, WITHIN_UNCERTAINTY, F
 READER_DECIDES = "A proposal by rule from measurements and answers; the reader decides."
 #: The value of a category where its document does not speak of such a case.
 NOT_FOR_THIS = "does not apply"
+#: The value of a category of a nodule whose size or type was not measured.
+NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def judged(
         asks: names of the questions that the document asks.
         measures: sizes that the document parts by; that of the solid part counts for part-solid nodules only.
     """
+    if not facts.measured:
+        return Category(system, Ruling(NOT_KNOWN, "its size or its type was not measured", ""))
     ruling = rule(facts, answers)
     held = [one for one in measures if one != SOLID_DIAMETER or facts.kind == PART_SOLID]
     lower_bound = facts.cut and any(
@@ -139,6 +143,8 @@ def _open(rule: Rule, facts: Facts, answers: Answers, ruling: Ruling, asks: Sequ
     for question in fields(Answers):
         if question.name not in asks or getattr(answers, question.name) != NOT_ANSWERED:
             continue
+        if question.name == "course" and answers.exam == "first screening":
+            continue  # there is no earlier CT
         if question.name == "course" and facts.course is not None:
             sentences += _if_it_grew(rule, facts, answers, ruling)
             continue

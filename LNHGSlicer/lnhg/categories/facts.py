@@ -51,6 +51,12 @@ class Facts:
     upper_lobe: bool | None = None
     count: int = 1
 
+    @property
+    def measured(self) -> bool:
+        """Whether kind and sizes are known; in tables of other versions they may not be."""
+        sizes = (self.mean_diameter, self.long_axis, self.volume, self.solid_diameter)
+        return self.kind in (SOLID, PART_SOLID, GROUND_GLASS, CALCIFIED) and all(size >= 0 for size in sizes)
+
 
 def rounded(value: float, digits: int = 0) -> float:
     """Rounded to so many decimal places, halves up, as a reader rounds: 5.95 is 6.0, 5.5 is 6."""

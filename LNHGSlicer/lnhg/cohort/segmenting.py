@@ -42,7 +42,6 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..core.atomic_file import whole
 from ..core.csv_text import harmless, read_csv
-from ..core.nodule import header
 from ..core.seal import digest_of
 from ..errors import InputError, LNHGError, WeightsError
 from ..networks.models import Models, load_models
@@ -50,7 +49,9 @@ from ..options import Options
 from ..pipeline import segment
 from ..writers.own_files import foreign_files, is_whole
 from ..writers.results import FILES, check_folder, save
+from ..writers.table import table_header
 from .scans import Scan
+from .worklist import WORKLIST_HEADER, in_order, worklist_row
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -61,7 +62,7 @@ logger = logging.getLogger(__name__)
 DONE, SKIPPED, FAILED, WAITING = "done", "skipped", "failed", "waiting"
 
 #: Files and folders of a cohort; `scans` holds a folder for each scan, as `lnhg segment` writes it.
-SCANS, TABLE, RECORD = "scans", "nodules.csv", "cohort.csv"
+SCANS, TABLE, RECORD, WORKLIST = "scans", "nodules.csv", "cohort.csv", "worklist.csv"
 # Folders that a run replaced though somebody had changed files in them.
 _SET_ASIDE = "set-aside"
 # How reasons tell of a series, with its description in brackets, and of what a file or a person said.
@@ -146,7 +147,11 @@ def _check_tables(output: Path) -> None:
     """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; choose a folder for the results.")
-    for name, columns in ((TABLE, ["scan", *header()][:2]), (RECORD, [column.name for column in fields(Row)][:2])):
+    for name, columns in (
+        (TABLE, ["scan", *table_header()][:2]),
+        (RECORD, [column.name for column in fields(Row)][:2]),
+        (WORKLIST, [*WORKLIST_HEADER[:2]]),
+    ):
         path = output / name
         if os.path.lexists(path) and (path.is_symlink() or read_csv(path)[0][:2] != columns):
             raise InputError(
@@ -223,7 +228,7 @@ def _seal(folder: Path, sha256: str, cohort: Cohort) -> str:
     """
     options = {name: value for name, value in asdict(cohort.options).items() if name not in _NOT_SEALED}
     record = (folder / FILES["record"]).read_text(encoding="utf-8")
-    return digest_of([sha256, options, cohort.weights, cohort.with_identity, __version__, header(), record])
+    return digest_of([sha256, options, cohort.weights, cohort.with_identity, __version__, table_header(), record])
 
 
 @lru_cache(maxsize=1)
@@ -381,7 +386,7 @@ def write_tables(scans: Sequence[Scan], rows: Mapping[str, Row], cohort: Cohort)
     """Write the nodules of all scans, and what became of each scan (by its name in `rows`); returns name -> path."""
     ended = [rows.get(scan.name, Row(scan.name, WAITING, "", 0.0)) for scan in scans]
     with _whole_csv(cohort.output / TABLE) as table:
-        table.writerow(["scan", *header()])
+        table.writerow(["scan", *table_header()])
         for row in ended:
             if row.status in (DONE, SKIPPED):
                 table.writerows([row.scan, *map(harmless, cells)] for cells in _nodules(cohort.folder(row.scan)))
@@ -391,7 +396,18 @@ def write_tables(scans: Sequence[Scan], rows: Mapping[str, Row], cohort: Cohort)
             told = row if cohort.with_identity else replace(row, reason=_without_names(row.reason, scan))
             cells = [*astuple(told), *((str(scan.place), scan.series) if cohort.with_identity else ())]
             record.writerow(map(harmless, cells))
-    return {"table": cohort.output / TABLE, "record": cohort.output / RECORD}
+    with _whole_csv(cohort.output / WORKLIST) as worklist:
+        worklist.writerow(WORKLIST_HEADER)
+        for cells in in_order(_worklist(ended, scans, cohort)):
+            worklist.writerow(map(harmless, cells))
+    return {name: cohort.output / file for name, file in (("table", TABLE), ("record", RECORD), ("worklist", WORKLIST))}
+
+
+def _worklist(ended: Sequence[Row], scans: Sequence[Scan], cohort: Cohort) -> Iterator[list[Any]]:
+    for scan, row in zip(scans, ended, strict=True):
+        reason = row.reason if cohort.with_identity else _without_names(row.reason, scan)
+        folder = cohort.folder(scan.name) if row.status in (DONE, SKIPPED) else None
+        yield worklist_row(scan.name, row.status, reason, folder)
 
 
 def _without_names(reason: str, scan: Scan) -> str:

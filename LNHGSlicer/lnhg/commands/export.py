@@ -29,6 +29,9 @@ def add(commands: Any) -> None:
     dicom.add_argument("--series", help="which DICOM series, as for segment")
     dicom.add_argument("--scan", type=int, metavar="N", help="which scan, as for segment")
     dicom.add_argument("--output", type=Path, required=True, help="folder for the DICOM files")
+    redcap = add_command(formats, "redcap", _export_redcap, "write nodules, answers and categories for REDCap")
+    redcap.add_argument("results", type=Path, nargs="+", help="folders that segment wrote, each a study")
+    redcap.add_argument("--output", type=Path, required=True, help="folder for dictionary.csv and records.csv")
     nnunet = add_command(formats, "nnunet", _export_nnunet, "write the nodule cut-outs as a raw dataset of nnU-Net 2")
     nnunet.epilog = _NNUNET
     nnunet.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -79,6 +82,15 @@ def _export_dicom(arguments: argparse.Namespace) -> None:
     for remark in remarks(result.ct):
         print(f"Note: {remark}")
     for name, path in paths.items():
+        print(f"{name}: {path}")
+
+
+def _export_redcap(arguments: argparse.Namespace) -> None:
+    from ..writers.read_back import load_reading
+    from ..writers.redcap import record_rows, write_redcap
+
+    rows = [row for folder in arguments.results for row in record_rows(folder.name, *load_reading(folder))]
+    for name, path in write_redcap(arguments.output, rows).items():
         print(f"{name}: {path}")
 
 

@@ -135,9 +135,11 @@ def answers_of_record(record: Mapping[str, Any]) -> StudyAnswers:
     return read
 
 
-def answers_of_words(words: Iterable[str]) -> StudyAnswers:
-    """The answers of `NAME=ANSWER` (the patient, or all nodules) and `N.NAME=ANSWER` (nodule N). Raises InputError."""
-    read = StudyAnswers()
+def answers_of_words(words: Iterable[str], before: StudyAnswers | None = None) -> StudyAnswers:
+    """The answers `before`, with those of `NAME=ANSWER` (the patient, or all nodules) and `N.NAME=ANSWER` (nodule N) in
+    their place. Raises InputError.
+    """
+    read = before or StudyAnswers()
     for word in words:
         name, equals, answer = (part.strip() for part in word.partition("="))
         number, dot, own = name.partition(".")

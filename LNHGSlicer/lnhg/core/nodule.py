@@ -10,6 +10,11 @@ from typing import Any, get_type_hints
 from ..errors import InputError
 from .interval import UNKNOWN, Interval
 
+#: What a column of text says where the version that wrote a table did not have the column.
+NOT_MEASURED = "not measured"
+#: What the hint on calcification says of a nodule without any.
+NO_CALCIUM = "none"
+
 
 @dataclass(frozen=True)
 class HeterogeneityFigures:
@@ -102,6 +107,12 @@ class Nodule:
         cut: whether the outline ends where the nodule does not, so that sizes are lower bounds and the classes say `or
             higher`: it is 60 mm wide, as far as the method outlines, or ends at the limit of what was searched for it,
             at the border of the CT, or in the middle of tissue. None in tables of versions that did not tell.
+        lobe: by a segmentation that was given: a name of `core.lobes`, two at a fissure (`place.lobe_of`), or why none.
+        third: `upper`, `middle` or `lower` third of its lung's height; `unknown` where the scan does not show it whole.
+        pleura_distance: from its outline to the surface of the lungs, to about 2 mm; fissures are not seen.
+        dense_hu: 95th percentile of its HU, by which calcification is told.
+        calcification: a hint: `none`, or where the calcium lies (`benign_hints.calcification`).
+        perifissural: a hint: whether it lies at a fissure and is solid, small and smooth; None without lobes.
         components: volumes of solid tissue, ground glass, air, calcium and fat; NaN in tables of versions that did not
             measure them.
         edge_volume: to the half-height edge of the CT, apart from the outline (`lnhg.stages.edge_volume`).
@@ -163,6 +174,12 @@ class Nodule:
     solid_diameter_other: Interval = field(default=UNKNOWN, metadata=_repeats("diameter of solid part", "other", "mm"))
     strongest_depth: float = field(default=math.nan, metadata=_column("depth of the strongest spot of the map", "mm"))
     strongest_hu: float = field(default=math.nan, metadata=_column("density at the strongest spot of the map", "HU"))
+    lobe: str = field(default=NOT_MEASURED, metadata=_column("lobe by segmentation"))
+    third: str = field(default=NOT_MEASURED, metadata=_column("third of the lung"))
+    pleura_distance: float = field(default=math.nan, metadata=_column("distance to the pleura", "mm"))
+    dense_hu: float = field(default=math.nan, metadata=_column("95th percentile of density", "HU"))
+    calcification: str = field(default=NOT_MEASURED, metadata=_column("calcification, a hint"))
+    perifissural: bool | None = field(default=None, metadata=_column("perifissural shape, a hint"))
 
     @property
     def at_least(self) -> str:
@@ -173,10 +190,6 @@ class Nodule:
     def centre_ras(self) -> tuple[float, float, float]:
         """Centre as one RAS point, mm."""
         return self.centre_r, self.centre_a, self.centre_s
-
-
-#: What a column of text says where the version that wrote a table did not have the column.
-NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..options import Options
+from .answers import StudyAnswers
 from .ct import CT
 from .nodule import Nodule
 
@@ -28,6 +29,7 @@ class Result:
         options: what was asked for.
         provenance: versions, weights with SHA-256, device, precision, thresholds used, timings in seconds per stage.
         warnings: sentences a reader should see.
+        answers: what the reader said that the CT cannot say; categories hang on it.
     """
 
     ct: CT
@@ -40,6 +42,7 @@ class Result:
     options: Options
     provenance: Mapping[str, object]
     warnings: tuple[str, ...]
+    answers: StudyAnswers = field(default_factory=StudyAnswers)
 
     @property
     def image(self) -> np.ndarray:

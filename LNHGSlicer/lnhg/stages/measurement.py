@@ -17,11 +17,14 @@ from skimage.measure import find_contours, marching_cubes, mesh_surface_area
 from ..core.boxes import grown_box, label_boxes
 from ..core.ct import CT
 from ..core.geometry import equivalent_diameter, slice_axes
+from ..core.lobes import LobeMap
 from ..core.nodule import Nodule
+from .benign_hints import calcification, dense_hu, looks_perifissural
 from .components import SOLID_HU, component_volumes, components, largest_part, solid_part
 from .edge_volume import edge_volume
 from .heterogeneity import Indexed, figures, raw_ct_figures, reach, rim_mask
 from .lungs import LEFT, RIGHT, UNSIDED
+from .place import LungShape, lobe_of
 from .size_intervals import PROTOCOLS, SIZES, Conditions, size_uncertainty
 
 # HU below which a voxel counts as (nearly) aerated, and above which as calcified.
@@ -66,6 +69,7 @@ def measure_nodules(
     scores: Sequence[float | None],
     rim_mm: float,
     cut: Sequence[bool] | None = None,
+    lobes: LobeMap | None = None,
 ) -> tuple[Nodule, ...]:
     """Measure each nodule. All arrays are `[slice, row, column]` on the grid of `ct`, which is in the axial view.
 
@@ -78,6 +82,7 @@ def measure_nodules(
         statuses, scores: of nodules 1..N.
         rim_mm: thickness of the rim, mm.
         cut: of nodules 1..N, whether the method stopped outlining them (`ended_by_limits`); None: of none.
+        lobes: lobes or lungs of a segmentation, on any grid; None: none was given.
     """
     cut = cut or [False] * len(statuses)
     boxes = label_boxes(labels)
@@ -85,6 +90,7 @@ def measure_nodules(
         raise ValueError(f"Labels must run from 1 to {len(statuses)} without gaps.")
     margin = np.ceil(_SIDE_MM / np.array(ct.spacing[::-1])).astype(int).tolist()
     with_lungs = bool(lungs.any())
+    shape = LungShape(ct, lungs)
     rows = []
     for (number, box), status, score, stopped in zip(boxes.items(), statuses, scores, cut, strict=True):
         around = grown_box(box, margin)
@@ -102,6 +108,7 @@ def measure_nodules(
                 **part.certainty(sizes, sizes["type"], ended),
                 **part.neighbours(with_lungs),
                 **part.evenness(heterogeneity[around], raw_ct[around], rim_mm),
+                **part.place(shape, lobes),
             )
         )
     return tuple(rows)
@@ -203,6 +210,23 @@ class _Part:
         corner = np.eye(4)
         corner[:3, 3] = [one.start for one in reversed(self.around)]
         return CT(self.hu, self.ct.ijk_to_ras @ corner)
+
+    def place(self, shape: LungShape, lobes: LobeMap | None) -> dict[str, Any]:
+        start = np.array([one.start for one in self.around])
+        voxels = np.argwhere(self.mask) + start
+        side = {name: label for label, name in _SIDES.items()}.get(self._side(), UNSIDED)
+        lobe = lobe_of(lobes, self.ct, self.mask, start)
+        touches = shape.has_lungs and self._touches_pleura()
+        kind, mean_axis = nodule_type(self._type_core()), float(np.mean(self._axes(self.mask)))
+        round_ = sphericity(self.mask, self.ct.ijk_to_ras)
+        return {
+            "lobe": lobe,
+            "third": shape.third(float(voxels[:, 0].mean()), side),
+            "pleura_distance": 0.0 if touches else shape.pleura_distance(voxels),
+            "dense_hu": dense_hu(self.hu[self.mask]),
+            "calcification": calcification(self.hu, self.mask, self.ct.spacing),
+            "perifissural": looks_perifissural(kind, mean_axis, round_, lobe, lobes is not None),
+        }
 
     def neighbours(self, with_lungs: bool) -> dict[str, Any]:
         return {

@@ -17,16 +17,19 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
 from .. import __version__
+from ..categories.proposals import Proposal, proposals
 from ..core.ct import CT
 from ..core.nodule import Nodule
 from ..core.result import Result
 from ..errors import InputError, LNHGError
 from ..readers.dicom_headers import Slice, is_dicom, slices_of
 from ..readers.dicom_scans import Scan, scans_of
+from .dicom_codes import LUNG, OWN_SCHEME, evaluations, sites
 from .seg_nrrd import segment_color
 
 #: The two files by name.
@@ -37,12 +40,10 @@ _MAKER, _PRODUCT = "LNHG Slicer contributors", "LNHG"
 # Identifies the program as the observer of the report; the same for every copy of it.
 _DEVICE_UID = "2.25.290604188427306112357486012347106531482"
 _CATEGORY = Code("49755003", "SCT", "Morphologically Altered Structure")
-_NODULE, _LUNG = Code("27925004", "SCT", "Nodule"), Code("39607008", "SCT", "Lung")
-_SIDES = {"right": Code("24028007", "SCT", "Right"), "left": Code("7771000", "SCT", "Left")}
+_NODULE = Code("27925004", "SCT", "Nodule")
 _CHEST_CT = Code("24627-2", "LN", "CT Chest")
 _AI = Code("123110", "DCM", "Artificial Intelligence")
-_OWN_SCHEME = "99LNHG"
-_CUT = Code("size-lower-bound", _OWN_SCHEME, "Cut: the outline ends before the nodule; sizes are at least")
+_CUT = Code("size-lower-bound", OWN_SCHEME, "Cut: the outline ends before the nodule; sizes are at least")
 _YES = Code("373066001", "SCT", "Yes")
 _MM, _MEAN = Code("mm", "UCUM", "mm"), Code("373098007", "SCT", "Mean")
 # Of the nodule's attribute: name, unit, and how it was derived from many values.
@@ -52,11 +53,13 @@ _MEASUREMENTS = {
     "short_axis": (Code("103340004", "SCT", "Short axis"), _MM, None),
     "hu_mean": (Code("112031", "DCM", "Attenuation Coefficient"), Code("[hnsf'U]", "UCUM", "Hounsfield unit"), _MEAN),
     "core.mean": (
-        Code("het-core-mean", _OWN_SCHEME, "Heterogeneity inside the nodule without its rim"),
+        Code("het-core-mean", OWN_SCHEME, "Heterogeneity inside the nodule without its rim"),
         Code("1", "UCUM", "no units"),
         _MEAN,
     ),
 }
+_CANCER = codes.DCM.ProbabilityOfCancer
+_PERCENT = Code("%", "UCUM", "Percent")
 _NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 # A CT may leave these out or empty; what is made from it holds them empty.
 _MAY_LACK = (
@@ -280,7 +283,7 @@ def _segment(nodule: Nodule, tracking: UID, result: Result) -> Any:
         ),
         tracking_uid=tracking,
         tracking_id=_name(nodule),
-        anatomic_regions=[_LUNG],
+        anatomic_regions=[LUNG],
         display_color=hd.color.CIELabColor.from_rgb(*(255 * part for part in segment_color(nodule.id))),
     )
     if nodule.cut:
@@ -301,7 +304,8 @@ def dicom_sr(result: Result, slices: Sequence[Dataset], segmentation: Dataset, t
         ),
         procedure_reported=_CHEST_CT,
         imaging_measurements=[
-            _group(nodule, uid, segmentation, result) for nodule, uid in zip(result.nodules, tracking, strict=True)
+            _group(proposal, uid, segmentation, result)
+            for proposal, uid in zip(proposals(result.nodules, result.answers), tracking, strict=True)
         ],
     )
     document = hd.sr.Comprehensive3DSR(
@@ -315,8 +319,10 @@ def dicom_sr(result: Result, slices: Sequence[Dataset], segmentation: Dataset, t
     return document
 
 
-def _group(nodule: Nodule, tracking: UID, segmentation: Dataset, result: Result) -> Any:
+def _group(proposal: Proposal, tracking: UID, segmentation: Dataset, result: Result) -> Any:
     import highdicom as hd
+
+    nodule = proposal.nodule
 
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(uid=tracking, identifier=_name(nodule)),
@@ -328,7 +334,7 @@ def _group(nodule: Nodule, tracking: UID, segmentation: Dataset, result: Result)
         ),
         finding_category=_CATEGORY,
         finding_type=_NODULE,
-        finding_sites=[hd.sr.FindingSite(_LUNG, laterality=_SIDES.get(nodule.side))],
+        finding_sites=[hd.sr.FindingSite(place, laterality=side) for place, side in sites(nodule)],
         algorithm_id=hd.sr.AlgorithmIdentification(
             name=_PRODUCT,
             version=__version__,
@@ -340,9 +346,25 @@ def _group(nodule: Nodule, tracking: UID, segmentation: Dataset, result: Result)
             hd.sr.Measurement(name=name, value=value, unit=unit, derivation=derivation)
             for attribute, (name, unit, derivation) in _MEASUREMENTS.items()
             if not math.isnan(value := _value(nodule, attribute))
-        ],
-        qualitative_evaluations=[hd.sr.QualitativeEvaluation(name=_CUT, value=_YES)] if nodule.cut else None,
+        ]
+        + _probability(proposal),
+        qualitative_evaluations=[hd.sr.QualitativeEvaluation(name, value) for name, value in _told(proposal)],
     )
+
+
+def _told(proposal: Proposal) -> list[tuple[Code, Code]]:
+    """What is told of a nodule in codes: whether it is cut, its categories, its course."""
+    return [*([(_CUT, _YES)] if proposal.nodule.cut else []), *evaluations(proposal)]
+
+
+def _probability(proposal: Proposal) -> list[Any]:
+    """The Brock probability, where all that it asks for was answered."""
+    import highdicom as hd
+
+    risk = proposal.brock
+    if risk.missing:
+        return []
+    return [hd.sr.Measurement(name=_CANCER, value=round(100 * risk.low, 2), unit=_PERCENT)]
 
 
 def _value(nodule: Nodule, attribute: str) -> float:
@@ -381,9 +403,9 @@ def _series_number(source: Dataset) -> int:
 
 
 def _own_scheme() -> Dataset:
-    """Says whose the codes of `_OWN_SCHEME` are."""
+    """Says whose the codes of `OWN_SCHEME` are."""
     scheme = Dataset()
-    scheme.CodingSchemeDesignator = _OWN_SCHEME
+    scheme.CodingSchemeDesignator = OWN_SCHEME
     scheme.CodingSchemeName = "LNHG Slicer, private codes"
     scheme.CodingSchemeResponsibleOrganization = _MAKER
     return scheme

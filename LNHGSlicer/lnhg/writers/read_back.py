@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.answers import StudyAnswers, answers_of_record
 from ..core.ct import CT
 from ..core.geometry import corners_apart
-from ..core.nodule import from_row, note_on_columns
+from ..core.nodule import Nodule, from_row, note_on_columns
 from ..core.result import Result
 from ..errors import InputError
 from ..options import options_of_record
@@ -50,6 +51,7 @@ def load_result(folder: Path, ct: CT) -> Result:
         options, note = options_of_record(record["options"])
         notes = (note_on_columns(record["nodules"][0]) if nodules else "", note)
         source = {key: value for key, value in record["input"].items() if key not in (*_GRID, *_GRID_1)}
+        answers = answers_of_record(record.get("answers", {}))
         provenance, warnings = record["provenance"], (*record["warnings"], *filter(None, notes))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"The record {files['record'].name} of the run cannot be read; run again.") from error
@@ -78,7 +80,25 @@ def load_result(folder: Path, ct: CT) -> Result:
         options,
         provenance=provenance,
         warnings=warnings,
+        answers=answers,
     )
+
+
+def load_reading(folder: Path) -> tuple[tuple[Nodule, ...], StudyAnswers, str]:
+    """What the record of a run holds without its CT: the nodules, the answers, the template of the sentence.
+
+    Raises InputError when the record is missing, damaged or of a later format.
+    """
+    try:
+        record = json.loads((folder / FILES_FOR_SCENE["record"]).read_text(encoding="utf-8"))
+        _check_format(record["format"])
+        nodules = tuple(from_row(row) for row in record["nodules"])
+        options, _ = options_of_record(record["options"])
+        return nodules, answers_of_record(record.get("answers", {})), options.sentence
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder} holds no record of a run that can be read; give a folder that segment wrote."
+        ) from error
 
 
 def _check_format(found: object) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from ..categories.category import READER_DECIDES, Category
+from ..categories.dictation import dictated
+from ..categories.proposals import Proposal, proposals
 from ..core.nodule import as_row, columns
 from ..core.result import Result
 
@@ -43,10 +47,46 @@ def run_record(result: Result, scene: str, with_identity: bool) -> dict[str, Any
             {column.key: None if cell == "" else cell for column, cell in zip(columns(), as_row(nodule), strict=True)}
             for nodule in result.nodules
         ],
+        "answers": result.answers.as_record(),
+        "proposals": {
+            "note": READER_DECIDES,
+            "nodules": [_told(one, result.options.sentence) for one in proposals(result.nodules, result.answers)],
+        },
         "candidates": result.candidates,
         "unconfirmed_components": result.unconfirmed.max(initial=0),
     }
     return _plain(record)
+
+
+def _told(proposal: Proposal, sentence: str) -> dict[str, Any]:
+    """What is proposed of one nodule."""
+    risk = proposal.brock
+    return {
+        "id": proposal.nodule.id,
+        "lung_rads_2022": _category(proposal.lung_rads),
+        "fleischner_2017": _category(proposal.fleischner),
+        "bts_2015": _category(proposal.bts),
+        "brock": {
+            "lowest": None if math.isnan(risk.low) else round(risk.low, 4),
+            "highest": None if math.isnan(risk.high) else round(risk.high, 4),
+            "not_answered": risk.missing,
+        },
+        "course": proposal.course,
+        "sentence": dictated(proposal, sentence),
+    }
+
+
+def _category(category: Category) -> dict[str, Any]:
+    ruling = category.ruling
+    return {
+        "value": category.value,
+        "rule": ruling.rule,
+        "section": ruling.section,
+        "next_step": ruling.next_step,
+        "lower_bound": category.or_higher,
+        "inside_interval": category.at_boundary,
+        "not_answered": category.open,
+    }
 
 
 def _plain(value: Any) -> Any:

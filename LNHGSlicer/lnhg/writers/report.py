@@ -8,13 +8,18 @@ import base64
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import Field, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..core.nodule import HeterogeneityFigures, Nodule, as_row, header
+from ..categories.dictation import dictated
+from ..categories.proposals import Proposal, benign_hints, proposals
+from ..core.answers import NOT_ANSWERED, StudyAnswers, answered, questions
+from ..core.lobes import NO_LOBES
+from ..core.nodule import NOT_MEASURED, HeterogeneityFigures, Nodule, as_row, header
 from ..core.result import Result
 from ..core.training_told import how_generator_was_trained
 from ..stages.map_legend import how_to_read, legend_ends, map_title
@@ -35,8 +40,9 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
         record: from `run_record`; the report shows an identity only if it holds one.
     """
     options = result.options
+    told = proposals(result.nodules, result.answers)
     with ThreadPoolExecutor(options.threads) as pool:
-        cards = list(pool.map(_card, result.nodules, planes))
+        cards = list(pool.map(partial(_card, result.options.sentence), told, planes))
     return html_page(
         "report.html",
         found=found_text(len(result.nodules)),
@@ -45,6 +51,8 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
         record=record,
         options=options,
         cards=cards,
+        answered=list(_answered(result.answers)),
+        not_answered=[one.name.replace("_", " ") for one in questions(nodule=False) if _is_open(result.answers, one)],
         tables=list(_tables(result.nodules)),
         map_title=map_title(options),
         how_to_read=how_to_read(options),
@@ -101,13 +109,47 @@ def _percent(share: float) -> str:
 # ---------------------------------------------------------------- one nodule
 
 
-def _card(nodule: Nodule, planes: Sequence[Plane]) -> dict[str, Any]:
+def _answered(answers: StudyAnswers) -> Iterable[str]:
+    """The questions that were answered, of the patient and of single nodules."""
+    for name, answer in answered(answers.common).items():
+        yield f"{name.replace('_', ' ')}: {answer}"
+    for number, told in sorted(answers.own.items()):
+        for name, answer in told.items():
+            yield f"nodule {number}, {name.replace('_', ' ')}: {answer}"
+
+
+def _is_open(answers: StudyAnswers, question: Field[Any]) -> bool:
+    return getattr(answers.common, question.name) in (None, NOT_ANSWERED)
+
+
+def _proposed(proposal: Proposal, sentence: str) -> dict[str, Any]:
+    return {
+        "sentence": dictated(proposal, sentence),
+        "brock": proposal.brock.text,
+        "categories": [
+            {
+                "system": one.system,
+                "value": one.value,
+                "rule": one.ruling.rule,
+                "section": one.ruling.section,
+                "next_step": one.ruling.next_step,
+                "at_boundary": one.at_boundary,
+                "open": one.open,
+            }
+            for one in proposal.categories
+        ],
+    }
+
+
+def _card(sentence: str, proposal: Proposal, planes: Sequence[Plane]) -> dict[str, Any]:
     """What the template shows of a nodule."""
+    nodule = proposal.nodule
     score = "" if nodule.score is None else f", score {nodule.score:.2f}"
     return {
         "id": nodule.id,
         "colour": _hex(nodule.id),
-        "glance": _glance(nodule),
+        "glance": _glance(nodule, proposal.lung_rads.value),
+        "proposal": _proposed(proposal, sentence),
         "tags": (nodule.status + score, nodule.type, "side unknown" if nodule.side == "unknown" else nodule.side),
         "planes": [_plane(nodule.id, plane) for plane in planes],
         "key_numbers": _key_numbers(nodule),
@@ -115,7 +157,7 @@ def _card(nodule: Nodule, planes: Sequence[Plane]) -> dict[str, Any]:
     }
 
 
-def _glance(nodule: Nodule) -> tuple[str, ...]:
+def _glance(nodule: Nodule, lung_rads: str) -> tuple[str, ...]:
     return (
         nodule.status + ("" if nodule.score is None else f" ({nodule.score:.2f})"),
         nodule.side,
@@ -123,7 +165,7 @@ def _glance(nodule: Nodule) -> tuple[str, ...]:
         nodule.type,
         f"{nodule.at_least}{_number(nodule.long_axis, 1)} × {_number(nodule.short_axis, 1)} mm",
         f"{_number(nodule.volume, 0)} mm³",
-        nodule.lung_rads,
+        lung_rads,
         _number(nodule.core.mean),
     )
 
@@ -146,9 +188,9 @@ def _key_numbers(nodule: Nodule) -> dict[str, str]:
         "Sphericity": _number(nodule.sphericity),
         "Slice": f"{nodule.slice} (from 0){instance}",
         "Centre": f"R {r}, A {a}, S {s} mm",
+        "Place": _place(nodule),
+        "Hints": ", ".join(benign_hints(nodule)) or "none for a benign kind",
         "Touches": f"pleura {_yes(nodule.touches_pleura)}, vessel {_yes(nodule.touches_vessel)}",
-        "Lung-RADS 2022": f"{nodule.lung_rads} (by size and type only)",
-        "Fleischner 2017": f"{nodule.fleischner} (by size and type only)",
     }
 
 
@@ -161,6 +203,15 @@ def _again(nodule: Nodule) -> str:
         f"95% within {_number(volume.low, 0)} to {_number(volume.high, 0)} mm³, mean {_number(mean.low, 1)} to "
         f"{_number(mean.high, 1)} mm (same protocol)"
     )
+
+
+def _place(nodule: Nodule) -> str:
+    """The lobe where a segmentation tells it, the third of the lung, the distance to the pleura."""
+    if nodule.third == NOT_MEASURED:
+        return NOT_MEASURED
+    lobe = "" if nodule.lobe in (NO_LOBES, NOT_MEASURED) else f"{nodule.lobe}, "
+    pleura = f"{_number(nodule.pleura_distance, 0)} mm to the pleura"
+    return f"{lobe}{nodule.third} third of the lung, {pleura}"
 
 
 def _yes(value: bool | None) -> str:

@@ -6,7 +6,7 @@ import importlib.metadata
 import importlib.util
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,19 @@ from typing import Any
 import numpy as np
 
 from ..core.csv_text import csv_text
-from ..core.nodule import as_row, header
 from ..core.nrrd_file import write_nrrd
 from ..core.result import Result
 from ..core.seal import sealed
 from ..errors import InputError
 from ..stages.map_legend import full_scale, map_title
+from .fhir import fhir_bundle
 from .own_files import DIGESTS, RECORD, digests, foreign_files
-from .pictures import nodule_planes, write_sheet
+from .pdf import write_pdf
+from .pictures import Plane, nodule_planes, write_sheet
 from .record import run_record
 from .report import report_html
 from .seg_nrrd import write_segmentation
+from .table import table_header, table_rows
 
 #: Every result by its name, and its file; the scene is written only where Slicer's library is installed.
 FILES = {
@@ -37,6 +39,8 @@ FILES = {
     "report": "report.html",
     "picture": "picture.png",
 }
+#: Those that are written only when asked for, since they need a browser or a package of their own.
+EXTRAS = {"pdf": "report.pdf", "fhir": "fhir.json"}
 
 #: What `result_files.load_result` reads back: all that the Slicer module shows, nothing that takes long to make.
 FILES_FOR_SCENE = {
@@ -48,11 +52,16 @@ FILES_FOR_SCENE = {
 }
 
 # All names that a result can have in its folder.
-_NAMES = sorted({*FILES.values(), *FILES_FOR_SCENE.values()})
+_NAMES = sorted({*FILES.values(), *EXTRAS.values(), *FILES_FOR_SCENE.values()})
 
 
 def save(
-    result: Result, folder: str | Path, *, with_identity: bool = False, for_scene: bool = False
+    result: Result,
+    folder: str | Path,
+    *,
+    with_identity: bool = False,
+    for_scene: bool = False,
+    extras: Collection[str] = (),
 ) -> dict[str, Path]:
     """Write the result files into `folder`; returns name -> path for the names of `FILES` that were written.
 
@@ -64,6 +73,7 @@ def save(
         result: what to write.
         folder: where; made if absent.
         with_identity: whether to write `result.ct.identity` into the record and the report.
+        extras: names of `EXTRAS` to write too.
         for_scene: write `FILES_FOR_SCENE` in place of `FILES`, unpacked: large for a moment, but read back at once.
 
     Raises InputError when the folder cannot be written, or holds files of these names that are no results.
@@ -77,13 +87,56 @@ def save(
             if for_scene:
                 _write_for_scene(result, made, with_identity)
             else:
-                _write_all(result, made, with_identity)
-            known = FILES_FOR_SCENE if for_scene else FILES
+                _write_all(result, made, with_identity, extras)
+            known = FILES_FOR_SCENE if for_scene else FILES | EXTRAS
             names = {name: file for name, file in known.items() if (made / file).exists()}
-            _move_in(made, folder, Path(temporary))
+            _move_in(made, folder, Path(temporary), _NAMES)
     except OSError as error:
         raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
     return {name: folder / file for name, file in names.items()}
+
+
+def save_reading(result: Result, folder: Path, *, extras: Collection[str] = ()) -> dict[str, Path]:
+    """Write anew what hangs on the reader's answers into the folder that `result` was read from: table, record, report
+    and extras; returns name -> path.
+
+    Labels, map and scene stay as they are, and so does whether the record names a person. After an error `folder` is as
+    it was before. Raises InputError when it cannot be written, or holds files of these names that are no results.
+    """
+    folder = folder.absolute()
+    _check_nothing_foreign(folder)
+    try:
+        former = json.loads((folder / FILES["record"]).read_text(encoding="utf-8"))
+        with _temporary_folder(folder) as temporary:
+            made = Path(temporary) / "results"
+            made.mkdir()
+            record = run_record(result, former["scene"], "identity" in former and bool(result.ct.identity))
+            _write_reading(result, made, record, extras, nodule_planes(result))
+            outdated = [file for name, file in EXTRAS.items() if name not in extras]
+            gone = {*outdated, *(file.name for file in made.iterdir())}
+            left = {name: digest for name, digest in former.get(DIGESTS, {}).items() if name not in gone}
+            _write_record(made / FILES["record"], record, left)
+            names = {name: file for name, file in (FILES | EXTRAS).items() if (made / file).exists()}
+            _move_in(made, folder, Path(temporary), [*names.values(), *outdated])
+    except OSError as error:
+        raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
+    return {name: folder / file for name, file in names.items()}
+
+
+def _write_reading(
+    result: Result,
+    folder: Path,
+    record: Mapping[str, Any],
+    extras: Collection[str],
+    planes: Sequence[tuple[Plane, ...]],
+) -> None:
+    """Table, report and extras."""
+    _write_table(folder / FILES["table"], result)
+    (folder / FILES["report"]).write_text(report_html(result, planes, record), encoding="utf-8")
+    if "pdf" in extras:
+        write_pdf(folder / FILES["report"], folder / EXTRAS["pdf"])
+    if "fhir" in extras:
+        (folder / EXTRAS["fhir"]).write_text(fhir_bundle(result), encoding="utf-8")
 
 
 def check_folder(folder: Path) -> None:
@@ -121,15 +174,14 @@ def _temporary_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=".lnhg-", dir=existing)
 
 
-def _write_all(result: Result, folder: Path, with_identity: bool) -> None:
+def _write_all(result: Result, folder: Path, with_identity: bool, extras: Collection[str]) -> None:
     files = {name: folder / file for name, file in FILES.items()}
     _write_volumes(result, files, write_nrrd)
     write_segmentation(files["segmentation"], _small_labels(result), result.ct.ijk_to_ras)
-    _write_table(files["table"], result)
     scene = _write_scene(files["scene"], result)
     record = run_record(result, scene, with_identity)
     planes = nodule_planes(result)
-    files["report"].write_text(report_html(result, planes, record), encoding="utf-8")
+    _write_reading(result, folder, record, extras, planes)
     write_sheet(files["picture"], result, planes)
     _write_record(files["record"], record)
 
@@ -154,14 +206,15 @@ def _small_labels(result: Result) -> np.ndarray:
     return result.labels.astype(np.uint8 if len(result.nodules) < 256 else np.uint16)
 
 
-def _write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Written last: it tells the SHA-256 of the files beside it."""
-    told = sealed({**record, DIGESTS: digests(path.parent)})
+def _write_record(path: Path, record: Mapping[str, Any], others: Mapping[str, str] | None = None) -> None:
+    """Written last: it tells the SHA-256 of the files beside it, and of `others` that lie there already."""
+    told = sealed({**record, DIGESTS: {**(others or {}), **digests(path.parent)}})
     path.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _write_table(path: Path, result: Result) -> None:
-    path.write_text(csv_text([header(), *map(as_row, result.nodules)], "\r\n"), encoding="utf-8", newline="")
+    rows = table_rows(result.nodules, result.answers, result.options.sentence)
+    path.write_text(csv_text([table_header(), *rows], "\r\n"), encoding="utf-8", newline="")
 
 
 def _write_scene(path: Path, result: Result) -> str:
@@ -179,15 +232,15 @@ def _write_scene(path: Path, result: Result) -> str:
     return path.name
 
 
-def _move_in(made: Path, folder: Path, temporary: Path) -> None:
-    """Move the files of `made` to `folder`, those of an earlier run aside into `temporary`; on an error move them
-    back.
+def _move_in(made: Path, folder: Path, temporary: Path, names: Sequence[str]) -> None:
+    """Move the files of `made` to `folder`, those of `names` that lie there aside into `temporary`; on an error move
+    them back.
     """
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         made.rename(folder)
         return
-    moves = [(folder / file, temporary / f"earlier-{file}") for file in _NAMES if (folder / file).exists()]
+    moves = [(folder / file, temporary / f"earlier-{file}") for file in names if (folder / file).exists()]
     moves += [(path, folder / path.name) for path in made.iterdir()]
     done = []
     try:

@@ -1,0 +1,58 @@
+"""What the reader answered, kept with the result in the scene, and what the guidelines propose of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lnhg.categories.dictation import dictated
+from lnhg.categories.proposals import Proposal, proposals
+from lnhg.core.answers import StudyAnswers, answers_of_record
+from lnhg.writers.seg_nrrd import id_of_segment
+
+from ..scene.nodes import SceneNodes
+from .verdicts import REJECTED, verdicts
+
+_ATTRIBUTE = "LNHG.Answers"
+
+
+def answers_of(nodes: SceneNodes) -> StudyAnswers:
+    """The answers that the scene holds; none where nobody answered, as in scenes of older versions."""
+    kept = nodes.segmentation.GetAttribute(_ATTRIBUTE)
+    return answers_of_record(json.loads(kept)) if kept else StudyAnswers()
+
+
+def set_answers(nodes: SceneNodes, answers: StudyAnswers) -> None:
+    """Keep the answers; they are saved with the scene."""
+    nodes.segmentation.SetAttribute(_ATTRIBUTE, json.dumps(answers.as_record()))
+
+
+def proposals_of(nodes: SceneNodes) -> dict[str, Proposal]:
+    """What is proposed of each nodule that was not rejected, by the ID of its segment; those left count together."""
+    known = verdicts(nodes)
+    left = [one for one in nodes.rows if known.get(id_of_segment(one.id), REJECTED) != REJECTED]
+    return {id_of_segment(one.nodule.id): one for one in proposals(left, answers_of(nodes))}
+
+
+def sentence_of(nodes: SceneNodes, proposal: Proposal) -> str:
+    """The sentence to dictate, by the template of the run."""
+    return dictated(proposal, nodes.options.sentence)
+
+
+def category_lines(proposal: Proposal) -> list[str]:
+    """The categories in words, a line each: with the rule and what inside the interval of the size would change it."""
+    lines = []
+    for one in proposal.categories:
+        near = "".join(f"; {sentence}" for sentence in one.at_boundary)
+        lines.append(f"{one.system}: {one.value} ({one.ruling.rule}{near})")
+    return [*lines, f"Brock: {proposal.brock.text}"]
+
+
+def open_questions(proposal: Proposal) -> int:
+    """How many other categories missing answers would give."""
+    return sum(len(one.open) for one in proposal.categories)
+
+
+def answer(nodes: SceneNodes, name: str, value: Any, nodule: int | None) -> None:
+    """Keep one answer: of a nodule by its number, or of the patient (None)."""
+    set_answers(nodes, answers_of(nodes).with_answer(name, value, nodule))

@@ -1,0 +1,178 @@
+"""Lobes or lungs out of a segmentation file or a folder of masks, by the names and numbers of common programs.
+
+Known are names in many styles (`lung_upper_lobe_left`, `Right Upper Lobe`, `RUL`, `superior lobe of left lung`) in
+Slicer's segmentations, in the headers of TotalSegmentator's NIfTI files and as names of files; and numbers without
+names: lungmask's R231 (1 right, 2 left) and LTRCLobes (1 to 5), TotalSegmentator's versions 1 and 2. What the numbers
+mean is believed only where right lies right of left, and upper above lower.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import nibabel
+import numpy as np
+import SimpleITK as sitk
+
+from ..core.geometry import corners_apart, voxel_volume_of
+from ..core.lobes import LOBES, LUNGS, LobeMap
+from ..errors import InputError
+from .image_file import ENDINGS, ending_of, read_volume, stem
+from .volume import Volume
+
+_Key = TypeVar("_Key")
+_RUL, _RML, _RLL, _LUL, _LLL = LOBES
+_RIGHT, _LEFT = LUNGS
+# Numbers without names, tried in this order.
+_SCHEMES: tuple[tuple[str, Mapping[int, str]], ...] = (
+    ("TotalSegmentator 2", {10: _LUL, 11: _LLL, 12: _RUL, 13: _RML, 14: _RLL}),
+    ("TotalSegmentator 1", {13: _LUL, 14: _LLL, 15: _RUL, 16: _RML, 17: _RLL}),
+    ("lungmask LTRCLobes", {1: _LUL, 2: _LLL, 3: _RUL, 4: _RML, 5: _RLL}),
+    ("lungmask R231", {1: _RIGHT, 2: _LEFT}),
+)
+_SHORT = {"rul": _RUL, "rml": _RML, "rll": _RLL, "lul": _LUL, "lll": _LLL}
+_RIGHT_WORDS, _LEFT_WORDS = {"right", "r", "rt"}, {"left", "l", "lt"}
+_PARTS = {"upper": "upper", "superior": "upper", "lingula": "upper", "middle": "middle", "lower": "lower",
+          "inferior": "lower"}  # fmt: skip
+# What lies in lungs and is named with them.
+_OF_LUNGS = {
+    "nodule",
+    "nodules",
+    "vessel",
+    "vessels",
+    "vein",
+    "veins",
+    "artery",
+    "airways",
+    "trachea",
+    "tumor",
+    "cancer",
+}
+# A lobe is at least this large, mm3; smaller specks do not tell where it lies. Masks of one folder lie this close, mm.
+_LEAST_MM3, _SAME_MM = 5e3, 0.01
+_NO_LOBES = "holds no lobes or lungs that are known by name or number; name them as right upper lobe, left lung"
+
+
+def read_lobes(path: Path) -> LobeMap:
+    """The lobes or lungs in a segmentation (NRRD, NIfTI, MHA) or in a folder of masks, a file each.
+
+    Raises InputError for files that hold none that are known, for masks on different grids, and where right and left or
+    upper and lower are exchanged.
+    """
+    found = _of_folder(path) if path.is_dir() else _of_file(path)
+    wrong = _contradiction(found)
+    if wrong:
+        raise InputError(f"In {path.name} {wrong}, as in no patient; are left and right, or head and feet, exchanged?")
+    return found
+
+
+def region_of(name: str) -> str | None:
+    """The lobe or lung that a name means, of `LOBES` and `LUNGS`; None for a name of anything else."""
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    for word in words:
+        if word in _SHORT:
+            return _SHORT[word]
+    known = set(words)
+    sides = [side for side, words_of in (("right", _RIGHT_WORDS), ("left", _LEFT_WORDS)) if words_of & known]
+    parts = {_PARTS[word] for word in known & _PARTS.keys()}
+    about_lungs = known & {"lung", "lungs", "lobe", "lobes", "lingula", "pulmonary"}
+    if len(sides) != 1 or len(parts) > 1 or not about_lungs or known & _OF_LUNGS:
+        return None
+    if not parts:
+        return f"{sides[0]} lung" if "lobe" not in known else None
+    name = f"{sides[0]} {parts.pop()} lobe"
+    return name if name in LOBES else None
+
+
+def _of_folder(folder: Path) -> LobeMap:
+    files = {file: region_of(stem(file) or "") for file in sorted(folder.iterdir()) if ending_of(file) in ENDINGS}
+    wanted = _lobes_or_lungs({file: name for file, name in files.items() if name})
+    if not wanted:
+        raise InputError(f"The folder {folder.name} {_NO_LOBES}.")
+    masks = {name: read_volume(file) for file, name in wanted.items()}
+    first = next(iter(masks.values()))
+    labels = np.zeros(first.values.shape, np.uint8)
+    for number, mask in enumerate(masks.values(), 1):
+        apart = corners_apart(mask.ijk_to_ras, first.ijk_to_ras, labels.shape)
+        if mask.values.shape != labels.shape or apart > _SAME_MM:
+            raise InputError(f"The masks in {folder.name} lie on different grids; give those of one segmentation.")
+        labels[mask.values > 0] = number
+    return LobeMap(labels, first.ijk_to_ras, dict(enumerate(masks, 1)))
+
+
+def _of_file(path: Path) -> LobeMap:
+    volume = read_volume(path)
+    if not np.array_equal(volume.values, np.rint(volume.values)):
+        raise InputError(f"{path.name} holds no whole numbers; give a label map of lobes or lungs.")
+    named = {label: region for label, name in _names_in(path).items() if (region := region_of(name)) is not None}
+    if named:
+        return _map(volume, _lobes_or_lungs(named))
+    there = set(np.unique(volume.values).astype(int).tolist()) - {0}
+    for _, numbers in _SCHEMES:
+        if numbers.keys() <= there and (max(numbers) > 5 or there <= numbers.keys()):
+            found = _map(volume, numbers)
+            if not _contradiction(found):
+                return found
+    raise InputError(f"{path.name} {_NO_LOBES}.")
+
+
+def _map(volume: Volume, names: Mapping[int, str]) -> LobeMap:
+    kept = np.where(np.isin(volume.values, list(names)), volume.values, 0).astype(np.int16)
+    return LobeMap(kept, volume.ijk_to_ras, dict(names))
+
+
+def _lobes_or_lungs(named: Mapping[_Key, str]) -> dict[_Key, str]:
+    """The lobes where there are any, else the lungs."""
+    lobes = {key: name for key, name in named.items() if name in LOBES}
+    return lobes or dict(named)
+
+
+def _names_in(path: Path) -> dict[int, str]:
+    """Names by label, as Slicer's segmentations and TotalSegmentator's NIfTI files hold them."""
+    if (ending_of(path) or "").startswith(".nii"):
+        texts = [one.get_content() for one in nibabel.load(path).header.extensions]  # type: ignore[attr-defined]
+        return dict(pair for text in texts for pair in _caret_labels(text))
+    if ending_of(path) not in (".nrrd", ".nhdr"):
+        return {}
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    told = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    numbers = [re.fullmatch(r"(Segment\d+)_LabelValue", key) for key in told]
+    return {int(told[one[0]]): told.get(f"{one[1]}_Name", "") for one in numbers if one and told[one[0]].isdigit()}
+
+
+def _caret_labels(content: object) -> Iterable[tuple[int, str]]:
+    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)
+    found = re.findall(r"<Label\b[^>]*\bKey=\"(\d+)\"[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]+)", text)
+    return [(int(key), name) for key, name in found]
+
+
+def _contradiction(found: LobeMap) -> str:
+    """What lies as in no patient; empty if nothing does."""
+    centres = _centres(found)
+    right = [centre[0] for name, centre in centres.items() if name.startswith("right")]
+    left = [centre[0] for name, centre in centres.items() if name.startswith("left")]
+    if right and left and min(right) <= max(left):
+        return "the right side lies left of the left one"
+    for upper, lower in ((_RUL, _RLL), (_LUL, _LLL)):
+        if upper in centres and lower in centres and centres[upper][2] <= centres[lower][2]:
+            return f"the {upper} lies below the {lower}"
+    return ""
+
+
+def _centres(found: LobeMap) -> dict[str, np.ndarray]:
+    """The middle of each region in RAS mm."""
+    step = tuple(max(1, size // 128) for size in found.labels.shape)
+    some = found.labels[:: step[0], :: step[1], :: step[2]]
+    voxel = voxel_volume_of(found.ijk_to_ras) * float(np.prod(step))
+    centres = {}
+    for label, name in found.names.items():
+        places = np.argwhere(some == label)
+        if len(places) * voxel >= _LEAST_MM3:
+            ijk = (places * step).mean(0)[::-1]
+            centres[name] = found.ijk_to_ras[:3, :3] @ ijk + found.ijk_to_ras[:3, 3]
+    return centres

@@ -1,0 +1,52 @@
+"""A report printed to PDF, by a browser of the machine or by WeasyPrint; neither is a part of this package."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ..errors import InputError
+
+#: Browsers that print without a window, by the names of their programs.
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+    "microsoft-edge",
+)
+_LONGEST_S = 300
+
+
+def write_pdf(html: Path, pdf: Path) -> None:
+    """Print an HTML file. Raises InputError where no browser and no WeasyPrint is there, or neither prints it."""
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is not None:
+        _by_browser(browser, html, pdf)
+    elif importlib.util.find_spec("weasyprint") is not None:
+        import weasyprint
+
+        weasyprint.HTML(filename=str(html)).write_pdf(str(pdf))
+    else:
+        raise InputError(
+            "For --pdf neither a browser (Chromium, Chrome, Edge) nor WeasyPrint was found; install one, or print "
+            "report.html from your browser."
+        )
+
+
+def _by_browser(browser: str, html: Path, pdf: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="lnhg-") as profile:
+        command = [browser, "--headless", "--disable-gpu", "--no-sandbox", "--no-pdf-header-footer"]
+        command += [f"--user-data-dir={profile}", f"--print-to-pdf={pdf.absolute()}", html.absolute().as_uri()]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=_LONGEST_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise InputError(f"{Path(browser).name} could not print the report ({error}); print it by hand.") from error
+    if done.returncode or not pdf.exists() or not pdf.stat().st_size:
+        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"])[-1]
+        raise InputError(f"{Path(browser).name} could not print the report ({last}); print report.html by hand.")

@@ -1,0 +1,109 @@
+"""The panel's questions, the categories of the selected nodule, and the button that copies its sentence."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
+pytest.importorskip("PySide6", reason="needs the dev extra: pip install 'lnhg[dev]'")
+
+from host.panel_double import RESULT, add_ct, click, open_panel  # noqa: E402
+from LNHGSlicerLib.review.answers import answers_of  # noqa: E402
+from LNHGSlicerLib.review.export import export_csv, export_report  # noqa: E402
+from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
+
+
+@pytest.fixture
+def panel(monkeypatch):
+    with headless_host() as scene:
+        scene.AddNewNodeByClass("vtkMRMLCrosshairNode")
+        with open_panel(monkeypatch) as panel:
+            yield panel
+
+
+@pytest.fixture
+def reviewed(panel):
+    add_ct()
+    click(panel.ui.segmentButton)
+    panel.logic.runs[-1].finish(RESULT)
+    return panel
+
+
+def box(panel, name):
+    return panel.categories._boxes[name]
+
+
+def choose(panel, name, answer):
+    widget = box(panel, name)
+    widget.setCurrentIndex([widget.itemText(index) for index in range(widget.property("count"))].index(answer))
+
+
+def said(panel):
+    return panel.ui.categoriesLabel.property("text")
+
+
+def test_the_group_is_there_with_a_result_and_nothing_is_answered(panel):
+    assert panel.ui.categoriesGroup.isHidden()
+    add_ct()
+    click(panel.ui.segmentButton)
+    panel.logic.runs[-1].finish(RESULT)
+    assert not panel.ui.categoriesGroup.isHidden()
+    assert "Lung-RADS 2022: 2 (solid under 6 mm" in said(panel)
+    assert "you decide" in said(panel)
+    assert answers_of(panel.review.nodes).as_record() == {"patient": {}, "nodules": {}}
+
+
+def test_an_answer_changes_the_category_of_its_nodule_alone(reviewed):
+    choose(reviewed, "airway", "segmental or more proximal")
+    assert "Lung-RADS 2022: 4A" in said(reviewed)
+    click(reviewed.ui.nextButton)
+    assert "Lung-RADS 2022: 2" in said(reviewed)
+    click(reviewed.ui.previousButton)
+    assert "Lung-RADS 2022: 4A" in said(reviewed)
+
+
+def test_an_answer_on_the_patient_holds_for_all_nodules(reviewed):
+    choose(reviewed, "exam", "incidental finding")
+    box(reviewed, "age").setValue(30)
+    for _ in range(2):
+        assert "Lung-RADS 2022: does not apply" in said(reviewed)
+        assert "younger than 35 years" in said(reviewed)
+        click(reviewed.ui.nextButton)
+    box(reviewed, "age").setValue(-1)
+    assert answers_of(reviewed.review.nodes).common.age is None
+
+
+def test_the_button_copies_the_sentence(reviewed):
+    import qt
+
+    choose(reviewed, "course", "new")
+    click(reviewed.ui.copySentenceButton)
+    copied = qt.QApplication.clipboard().text()
+    assert copied == reviewed.ui.sentenceLabel.property("text")
+    assert copied.endswith("new; Lung-RADS 3")
+
+
+def test_a_rejected_nodule_has_no_category_and_no_longer_counts(reviewed):
+    assert "solid, multiple" in said(reviewed)
+    click(reviewed.ui.rejectButton)
+    assert "solid, single" in said(reviewed)
+    click(reviewed.ui.previousButton)
+    assert said(reviewed) == "Select a nodule that is not rejected."
+    assert not reviewed.ui.copySentenceButton.isEnabled()
+
+
+def test_table_and_report_have_the_answers(reviewed, tmp_path):
+    choose(reviewed, "airway", "segmental or more proximal")
+    export_csv(reviewed.review.nodes, tmp_path / "nodules.csv")
+    with (tmp_path / "nodules.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["Lung-RADS 2022: proposed"] for row in csv.DictReader(file)] == ["4A", "2"]
+    export_report(reviewed.review.nodes, tmp_path / "report.html")
+    assert "nodule 1, airway: segmental or more proximal" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_answers_are_saved_with_the_scene(reviewed):
+    choose(reviewed, "risk", "high")
+    kept = reviewed.review.nodes.segmentation.GetAttribute("LNHG.Answers")
+    assert '"risk": "high"' in kept

@@ -1,0 +1,149 @@
+"""Lobes of any program: names in many styles, numbers without names, masks in a folder, and what is refused."""
+
+from __future__ import annotations
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from nibabel.nifti1 import Nifti1Extension
+
+from lnhg.core.lobes import LOBES
+from lnhg.core.nrrd_file import write_nrrd
+from lnhg.errors import InputError
+from lnhg.readers.lobes import read_lobes, region_of
+from lobe_maps import GRID, lobe_blocks
+
+RUL, RML, RLL, LUL, LLL = LOBES
+TOTALSEGMENTATOR = {LUL: 10, LLL: 11, RUL: 12, RML: 13, RLL: 14}
+LUNGMASK = {LUL: 1, LLL: 2, RUL: 3, RML: 4, RLL: 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "region"),
+    [
+        ("lung_upper_lobe_left", LUL),
+        ("lung_lower_lobe_left", LLL),
+        ("lung_upper_lobe_right", RUL),
+        ("lung_middle_lobe_right", RML),
+        ("lung_lower_lobe_right", RLL),
+        ("Right Upper Lobe", RUL),
+        ("right upper lobe of lung", RUL),
+        ("superior lobe of left lung", LUL),
+        ("Inferior lobe of right lung", RLL),
+        ("RUL", RUL),
+        ("rml", RML),
+        ("Lobe_LLL", LLL),
+        ("UpperLobeRight", RUL),
+        ("LeftLung", "left lung"),
+        ("lung_right", "right lung"),
+        ("Lung R", "right lung"),
+        ("Right lung", "right lung"),
+        ("lung_middle_lobe_left", None),
+        ("lung_vessels_left", None),
+        ("nodule right upper lobe", None),
+        ("kidney_right", None),
+        ("liver", None),
+        ("lung", None),
+        ("trachea", None),
+        ("lower lobe", None),
+    ],
+)
+def test_names_in_many_styles(name: str, region: str | None):
+    assert region_of(name) == region
+
+
+def nifti(path, labels, names=None, grid=GRID):
+    image = nibabel.Nifti1Image(labels.transpose(2, 1, 0).astype(np.int16), grid)
+    image.header.set_xyzt_units("mm")
+    if names:
+        label = '<Label Key="{}" Red="1.0" Green="0" Blue="0" Alpha="1"><![CDATA[{}]]></Label>'
+        table = "".join(label.format(number, name) for name, number in names.items())
+        volume = f"<VolumeInformation><LabelTable>{table}</LabelTable></VolumeInformation>"
+        xml = f"<?xml version='1.0'?><CaretExtension>{volume}</CaretExtension>"
+        image.header.extensions.append(Nifti1Extension(0, xml.encode()))
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.mark.parametrize("numbers", [TOTALSEGMENTATOR, {n: k + 3 for n, k in TOTALSEGMENTATOR.items()}, LUNGMASK])
+def test_numbers_without_names(tmp_path, numbers):
+    found = read_lobes(nifti(tmp_path / "lobes.nii.gz", lobe_blocks(numbers)))
+    assert {name: label for label, name in found.names.items()} == numbers
+
+
+def test_lungmasks_two_lungs(tmp_path):
+    labels = np.where(lobe_blocks() > 0, 2, 0)
+    labels[:, :, :15] = np.where(labels[:, :, :15] > 0, 1, 0)
+    found = read_lobes(nifti(tmp_path / "lungs.nii.gz", labels))
+    assert found.names == {1: "right lung", 2: "left lung"}
+
+
+def test_names_in_the_header_of_a_nifti_file_count_more_than_numbers(tmp_path):
+    numbers = {RUL: 1, RML: 2, RLL: 3, LUL: 4, LLL: 5}
+    names = {name.replace(" ", "_"): number for name, number in numbers.items()} | {"heart": 9}
+    found = read_lobes(nifti(tmp_path / "s.nii.gz", lobe_blocks(numbers), names))
+    assert {name: label for label, name in found.names.items()} == numbers
+
+
+def test_a_segmentation_of_slicer(tmp_path):
+    image = sitk.GetImageFromArray(lobe_blocks(TOTALSEGMENTATOR).astype(np.uint8))
+    image.SetSpacing((2.0, 2.0, 2.0))
+    image.SetOrigin((-29.0, -19.0, -29.0))
+    for number, (name, label) in enumerate(TOTALSEGMENTATOR.items()):
+        image.SetMetaData(f"Segment{number}_Name", name.title())
+        image.SetMetaData(f"Segment{number}_LabelValue", str(label))
+    sitk.WriteImage(image, str(tmp_path / "Segmentation.seg.nrrd"))
+    found = read_lobes(tmp_path / "Segmentation.seg.nrrd")
+    assert {name: label for label, name in found.names.items()} == TOTALSEGMENTATOR
+    assert np.allclose(found.ijk_to_ras, GRID)
+
+
+def test_a_folder_of_masks_as_totalsegmentator_writes_it(tmp_path):
+    labels = lobe_blocks(TOTALSEGMENTATOR)
+    for name, number in TOTALSEGMENTATOR.items():
+        side, part, _ = name.split()
+        nifti(tmp_path / f"lung_{part}_lobe_{side}.nii.gz", (labels == number).astype(int))
+    nifti(tmp_path / "heart.nii.gz", np.ones_like(labels))
+    found = read_lobes(tmp_path)
+    assert sorted(found.names.values()) == sorted(LOBES)
+    for label, name in found.names.items():
+        assert np.array_equal(found.labels == label, labels == TOTALSEGMENTATOR[name])
+
+
+def test_masks_on_different_grids_are_refused(tmp_path):
+    moved = GRID.copy()
+    moved[0, 3] += 5
+    nifti(tmp_path / "lung_upper_lobe_left.nii.gz", (lobe_blocks() == 4).astype(int))
+    nifti(tmp_path / "lung_lower_lobe_left.nii.gz", (lobe_blocks() == 5).astype(int), grid=moved)
+    with pytest.raises(InputError, match="different grids"):
+        read_lobes(tmp_path)
+
+
+def test_exchanged_sides_are_refused(tmp_path):
+    names = {name.replace(" ", "_"): number for name, number in TOTALSEGMENTATOR.items()}
+    with pytest.raises(InputError, match="right side lies left"):
+        read_lobes(nifti(tmp_path / "s.nii.gz", lobe_blocks(TOTALSEGMENTATOR)[:, :, ::-1], names))
+
+
+def test_exchanged_head_and_feet_are_refused(tmp_path):
+    names = {name.replace(" ", "_"): number for name, number in TOTALSEGMENTATOR.items()}
+    with pytest.raises(InputError, match="upper lobe lies below"):
+        read_lobes(nifti(tmp_path / "s.nii.gz", lobe_blocks(TOTALSEGMENTATOR)[::-1], names))
+
+
+@pytest.mark.parametrize("labels", [np.zeros((30, 20, 30)), np.ones((30, 20, 30)), lobe_blocks() * 20])
+def test_numbers_that_mean_nothing_are_refused(tmp_path, labels):
+    with pytest.raises(InputError, match="no lobes or lungs"):
+        read_lobes(nifti(tmp_path / "s.nii.gz", labels))
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no lobes or lungs"):
+        read_lobes(tmp_path)
+
+
+def test_a_ct_is_no_segmentation(tmp_path):
+    write_nrrd(tmp_path / "ct.nrrd", np.full((30, 20, 30), -0.5, np.float32), GRID)
+    with pytest.raises(InputError, match="no whole numbers"):
+        read_lobes(tmp_path / "ct.nrrd")
