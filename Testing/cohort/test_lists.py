@@ -77,6 +77,9 @@ def test_the_home_folder_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch)
         ("a.nrrd\n", ["no column ct or path", "a.nrrd"]),
         ("ct,name\n,one\n", ["Row 1", "names no CT"]),
         ("ct,scan\na.nrrd,first\n", ["column scan", "'first'"]),
+        ("ct,scan\na.nrrd,0\n", ["column scan", "'0'"]),
+        ("ct,scan\na.nrrd,-1\n", ["column scan", "'-1'"]),
+        (f"ct,scan\na.nrrd,{'9' * 5000}\n", ["column scan", "'99999999999999999999'"]),
         ("ct,name\na.nrrd,one\na.nrrd,One\n", ["Two scans have the name one"]),
     ],
 )

@@ -25,6 +25,8 @@ from ..readers.files import entries_of, folders_below
 from ..readers.image_file import ENDINGS, stem
 from ..readers.read_ct import read_files
 
+# A number of a scan, from 1.
+_NUMBER = re.compile("[1-9][0-9]{0,8}")
 # Column of a CSV that holds the CT: the first of these that is there.
 _CT_COLUMNS = ("ct", "path")
 # Reading headers waits for the disk, most of all for one on the network.
@@ -117,10 +119,10 @@ def _of_csv(path: Path) -> list[Scan]:
     empty = next((number for number, row in enumerate(rows, 1) if not row[column]), None)
     if empty:
         raise InputError(f"Row {empty} of {path.name} names no CT; fill in its column {column} or remove the row.")
-    wrong = next((row["scan"] for row in rows if row.get("scan") and not row["scan"].isdecimal()), None)
+    wrong = next((row["scan"] for row in rows if row.get("scan") and not _NUMBER.fullmatch(row["scan"])), None)
     if wrong:
         raise InputError(
-            f"The column scan of {path.name} holds {wrong!r}; give the number of a scan, from 1, or nothing."
+            f"The column scan of {path.name} holds {wrong[:20]!r}; give the number of a scan, from 1, or nothing."
         )
     places = [_place(path.parent, row[column]) for row in rows]
     return [
