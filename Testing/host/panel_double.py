@@ -23,10 +23,8 @@ RESULT = handmade_result(GRIDS["oblique"])
 def open_panel(patch: pytest.MonkeyPatch, *, logic: Any = None, installer: Any = None) -> Iterator[Any]:
     """The panel as Slicer shows it when the module is opened; what its Edit button opens is noted in `panel.edited`."""
     qt_double.install(patch)
-    from LNHGSlicerLib.panel import guard
     from LNHGSlicerLib.panel.widget import Panel
 
-    patch.setattr(guard, "_DOUBLE_CLICK_S", 0.0)  # tests click faster than readers
     root = slicer.util.loadUI(str(qt_double.MODULE_FOLDER / "Resources" / "UI" / "LNHGSlicer.ui"))
     edited: list[str] = []
     panel = Panel(

@@ -569,13 +569,14 @@ def test_what_breaks_in_a_handler_is_told_with_its_log_and_the_panel_goes_on(rev
     assert "rejected" in cells(reviewed, "Verdict")
 
 
-def test_a_double_click_judges_one_nodule(reviewed, monkeypatch):
-    from LNHGSlicerLib.panel import guard
+def test_the_second_click_of_a_double_click_does_not_reach_the_buttons_that_judge(reviewed):
+    from PySide6.QtCore import QEvent, QPointF, Qt
+    from PySide6.QtGui import QMouseEvent
 
-    monkeypatch.setattr(guard, "_DOUBLE_CLICK_S", 60.0)
-    click(reviewed.ui.acceptButton)
-    click(reviewed.ui.acceptButton)
-    assert cells(reviewed, "Verdict") == ["accepted", "to review"]
+    place = QPointF(5, 5)
+    for kind, taken in ((QEvent.MouseButtonPress, False), (QEvent.MouseButtonDblClick, True)):
+        event = QMouseEvent(kind, place, place, Qt.LeftButton, Qt.LeftButton, Qt.NoModifier)
+        assert reviewed.review._no_double_clicks.eventFilter(reviewed.ui.acceptButton, event) is taken
 
 
 def test_a_layout_with_new_views_shows_ct_and_map_in_them(reviewed):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
 from typing import Any
 
-# The second click of a double click comes within this time, seconds.
-_DOUBLE_CLICK_S = 0.4
+import qt
 
 #: Makes a handler of one that tells whatever it raises.
 Guard = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -29,16 +26,15 @@ def guard_with(tell: Callable[[Exception], object]) -> Guard:
     return guard
 
 
-def once(action: Callable[[], object]) -> Callable[..., None]:
-    """An action that goes on to the next nodule: the second click of a double click must not judge that one unseen."""
-    ended = -math.inf
+class NoDoubleClicks(qt.QWidget):
+    """Takes the second click of a double click away from buttons that go on to the next nodule: it would be judged
+    unseen.
+    """
 
-    def click(*_: Any) -> None:
-        nonlocal ended
-        if time.monotonic() - ended >= _DOUBLE_CLICK_S:
-            try:
-                action()
-            finally:
-                ended = time.monotonic()
+    def __init__(self, *buttons: Any) -> None:
+        super().__init__()
+        for button in buttons:
+            button.installEventFilter(self)
 
-    return click
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        return bool(event.type() == qt.QEvent.MouseButtonDblClick)

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from lnhg.errors import LNHGError
 
-from .guard import Guard, once
+from .guard import Guard
 
 _IMPRESSIONS = ("uncertain", "benign", "malignant")
 
@@ -30,7 +30,7 @@ class StudyGroup:
         ui.summaryText.setVisible(False)
         ui.studyGroup.setVisible(False)
         ui.readerEdit.editingFinished.connect(guard(self._reader_changed))
-        ui.rateButton.clicked.connect(guard(once(self.rate)))
+        ui.rateButton.clicked.connect(guard(lambda *_: self.rate()))
         ui.studyExportButton.clicked.connect(guard(lambda *_: self.export()))
         ui.summaryButton.toggled.connect(guard(self._show_summary))
         ui.exportFolderEdit.currentPathChanged.connect(guard(lambda *_: self._update()))

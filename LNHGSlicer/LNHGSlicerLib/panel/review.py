@@ -15,7 +15,7 @@ from ..review.verdicts import add_seconds
 from ..run.background import BackgroundCall
 from ..scene.watch import Watch
 from .columns import columns, shown_names, sorted_rows
-from .guard import Guard, once
+from .guard import Guard, NoDoubleClicks
 from .histogram import histogram_picture
 
 _SLAB_MM = 10.0
@@ -66,12 +66,13 @@ class ReviewGroup:
         self._lungs_call: Any = None
         self._outlines_watch = Watch(guard(self._look.start))
         self._set_up_table()
+        self._no_double_clicks = NoDoubleClicks(ui.acceptButton, ui.rejectButton, ui.rateButton)
         ui.noduleTable.itemSelectionChanged.connect(guard(self._selection_changed))
         for button, action in (
             (ui.previousButton, self.go_to_previous),
             (ui.nextButton, self.go_to_next),
-            (ui.acceptButton, once(self.accept)),
-            (ui.rejectButton, once(self.reject)),
+            (ui.acceptButton, self.accept),
+            (ui.rejectButton, self.reject),
             (ui.editButton, self.edit),
             (ui.undoButton, self.undo),
         ):
