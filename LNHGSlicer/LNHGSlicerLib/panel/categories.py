@@ -27,6 +27,7 @@ class CategoriesGroup:
         self._boxes: dict[str, Any] = {}
         self._filling = False
         form = qt.QFormLayout(ui.questionsBox)
+        form.setRowWrapPolicy(qt.QFormLayout.WrapAllRows)  # questions stand above their answers: panels are narrow
         for question in questions():
             self._add(form, question)
         ui.copySentenceButton.clicked.connect(guard(lambda *_: self.copy()))
