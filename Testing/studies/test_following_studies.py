@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from lnhg.core.ct import CT
 from lnhg.errors import InputError
-from lnhg.stages.size_intervals import Conditions
+from lnhg.stages.size_intervals import PROTOCOLS, SIZES, Conditions
+from lnhg.studies import repeats_page
 from lnhg.studies.pairs_page import page
-from lnhg.studies.repeats import PROTOCOL_LIST, Pair, RealNodule, Repeat, fitted_weights, moved_mm, pairs
+from lnhg.studies.repeats import PROTOCOL_LIST, Pair, RealNodule, Repeat, fitted_weights, moved_mm, pairs, uncertainty
 from lnhg.studies.simulated_pairs import PairCounts, Planted, Warp, plant
 
 
@@ -81,3 +84,40 @@ def test_the_page_sums_up_all_pairs() -> None:
     assert "| nodules in both studies that are matched | 100.0% |" in text
     assert "| matches that are wrong | 16.7% |" in text and "| – | – | 0 |" in text
     assert "median 0.60 mm, 95% within 1.90 mm" in text
+
+
+def _rows() -> list[Repeat]:
+    """Twelve nodules in three scans with each of two protocols; the edge moves by some 0.05 mm."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for nodule in range(12):
+        diameter = float(rng.uniform(4, 20))
+        truth = np.pi / 6 * diameter**3
+        for protocol in ("thin", "thick"):
+            for _ in range(3):
+                volume = truth * float(np.exp(rng.normal(0, 0.05) * 6 / diameter))
+                sizes = {"volume": 1.1 * volume, "edge_volume": volume, "soft_volume": 1.05 * volume}
+                axis = diameter + float(rng.normal(0, 0.2))
+                sizes |= {"long_axis": axis + 1, "mean_axis": axis, "solid_diameter": axis}
+                rows.append(Repeat(nodule, "solid", protocol, truth, Conditions(diameter, 1.0, 0.1, False), sizes))
+    return rows
+
+
+def test_the_page_of_repeats_tells_spread_coverage_and_bias() -> None:
+    text = repeats_page.page(_rows())
+    assert "12 nodules, 72 scans." in text
+    (bias,) = [line for line in text.splitlines() if line.startswith("| solid | 72 |")]
+    counted, soft, edge = (float(cell) for cell in bias.strip("| ").split(" | ")[2:])
+    assert counted == pytest.approx(10, abs=2) and soft == pytest.approx(5, abs=2) and edge == pytest.approx(0, abs=2)
+    (spread,) = [line for line in text.splitlines() if line.startswith("| edge of the CT | same |")]
+    assert "(n = " in spread
+
+
+def test_the_file_of_uncertainties_is_read_as_it_was_written() -> None:
+    known = uncertainty(_rows(), "abc")
+    values = json.loads(repeats_page.as_json(known, _rows(), "abc"))
+    assert values["generator_sha256"] == "abc" and values["measured"] == {"nodules": 12, "repeats": 72}
+    for size in SIZES:
+        for protocol in PROTOCOLS:
+            interval = known.interval(size, protocol, 10.0, Conditions(10.0, 1.0, 0.1, False))
+            assert interval.low < 10.0 < interval.high
