@@ -51,7 +51,7 @@ def _row(page: str, number: int) -> Image.Image:
         if content:
             picture = Image.open(io.BytesIO(base64.b64decode(content))).resize((_WIDE - 6, _WIDE - 6))
             row.paste(picture, (place * _WIDE, _CAPTION))
-        draw.text((place * _WIDE, 4), f"{number}: {caption}".replace("³", "3"), fill="black")
+        draw.text((place * _WIDE, 4), f"{number}: {caption}".replace("³", "3").replace("–", "not there"), fill="black")
     return row
 
 

@@ -13,7 +13,7 @@ from lnhg.stages.size_intervals import PROTOCOLS, SIZES, Conditions
 from lnhg.studies import repeats_page
 from lnhg.studies.pairs_page import page
 from lnhg.studies.repeats import PROTOCOL_LIST, Pair, RealNodule, Repeat, fitted_weights, moved_mm, pairs, uncertainty
-from lnhg.studies.simulated_pairs import PairCounts, Planted, Warp, plant
+from lnhg.studies.simulated_pairs import PairCounts, Planted, Warp, plant, scanned_later
 
 
 def test_a_warp_leads_back_to_where_it_came_from() -> None:
@@ -121,3 +121,15 @@ def test_the_file_of_uncertainties_is_read_as_it_was_written() -> None:
         for protocol in PROTOCOLS:
             interval = known.interval(size, protocol, 10.0, Conditions(10.0, 1.0, 0.1, False))
             assert interval.low < 10.0 < interval.high
+
+
+def test_a_later_scan_shows_a_nodule_where_the_warp_puts_it() -> None:
+    rng = np.random.default_rng(2)
+    k, j, i = np.meshgrid(np.arange(40), np.arange(60), np.arange(60), indexing="ij")
+    ball = ((k - 20) * 3.0) ** 2 + ((j - 25) * 2.5) ** 2 + ((i - 33) * 2.5) ** 2 < 15**2
+    ct = CT(np.where(ball, 40, -860).astype(np.int16), np.diag([-2.5, -2.5, 3.0, 1.0]))
+    corners = ct.to_ras(np.array([[0, 0, 0], [59, 59, 39]]))
+    warp = Warp(corners.min(0), corners.max(0), rng)
+    later = scanned_later(ct, warp, rng)
+    seen = later.to_ras(np.argwhere(later.hu > -400).mean(0)[::-1])
+    assert np.linalg.norm(seen - warp.to_later(ct.to_ras(np.array([33, 25, 20])))) < 2.5
