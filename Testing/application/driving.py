@@ -457,7 +457,7 @@ def add_result(node: Any) -> Any:
         method = Path(sys.modules["lnhg"].__file__).parents[1]
         words = [shutil.which("PythonSlicer") or sys.executable, "-m", "lnhg", "segment", "ct.nrrd"]
         # A low score, so that there are nodules enough to review.
-        words += ["--output", "unfinished", "--for-scene", "--score-threshold", "0.5"]
+        words += ["--output", "unfinished", "--for-scene", "--score-threshold", "0.01"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(method), os.environ.get("PYTHONPATH", "")))}
         subprocess.run(words, cwd=SHARED, check=True, env=environment)
         (SHARED / "unfinished").rename(folder)
