@@ -29,7 +29,7 @@ def steps():
     )
     shot("closed")
     check("it is opened", slicer.util.loadScene(str(path)))
-    yield 1500
+    yield from until(lambda: row_texts(panel, "Verdict")[2] == "edited")
     verdicts = row_texts(panel, "Verdict")
     check("the verdicts are there", verdicts[:2] == ["accepted", "rejected"], verdicts)
     check("the outline that was changed at last is measured", verdicts[2] == "edited", verdicts)
