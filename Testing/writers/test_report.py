@@ -124,7 +124,7 @@ def test_every_column_of_the_table_is_on_the_page(page):
         (Options(), "as even as a uniform nodule", "Unevenness (the same range in every scan)"),
         (
             Options(normalisation="nodule"),
-            "strongly uneven: the strongest spot of this nodule",
+            "strongly uneven: the strongest spot",
             "each nodule by itself",
         ),
         (Options(fusion="paper"), "strong: G(x) far below its maximum", "all nodules of this scan"),

@@ -23,6 +23,8 @@ _MARGIN_MM = 15.0
 # least this share as thick: a mass at the wall.
 _OUTSIDE_MM = 5.0
 _THICK_SHARE = 0.4
+# What is wider is no mass.
+_WIDEST_MASS_MM = 100.0
 # Boxes from this score on may extend a candidate; whether it is kept depends on its best box.
 _LOWEST_LINKED = 0.05
 # A candidate loses boxes whose score is below this share of its best.
@@ -204,9 +206,9 @@ def _in_lungs(candidate: Candidate, ct: CT, lungs: np.ndarray) -> bool:
     The masks of lungs leave out a mass at the wall: its centre lies as deep in it as it is wide. What is as wide but
     seen in few slices is none, such as a vessel of the hilum.
     """
-    reach = _OUTSIDE_MM
-    if len(candidate.boxes) * ct.spacing[2] >= _THICK_SHARE * candidate.width(ct):
-        reach = max(reach, candidate.width(ct) / 2)
+    reach, width = _OUTSIDE_MM, candidate.width(ct)
+    if width <= _WIDEST_MASS_MM and len(candidate.boxes) * ct.spacing[2] >= _THICK_SHARE * width:
+        reach = max(reach, width / 2)
     voxel = np.array(ct.spacing[::-1])  # mm along (slice, row, column)
     centre = candidate.centre_ijk[::-1]
     first = np.maximum(0, np.floor(centre - reach / voxel)).astype(int)
