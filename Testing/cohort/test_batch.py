@@ -140,7 +140,9 @@ def names(*inputs, leave_out=Path("nowhere")):
 def test_every_scan_has_the_results_of_segment_and_its_rows_in_one_table(run_drawn, scans, weights, tmp_path, capsys):
     assert run_drawn(scans) == 0
     output = tmp_path / "out"
-    assert sorted(path.name for path in output.iterdir()) == [".lnhg-lock", "cohort.csv", "nodules.csv", "scans"]
+    assert sorted(path.name for path in output.iterdir()) == [
+        ".lnhg-lock", "cohort.csv", "nodules.csv", "scans", "worklist.csv",
+    ]  # fmt: skip
     assert "2 scans segmented, 0 were finished before, 0 failed" in capsys.readouterr().out
     alone = tmp_path / "alone"
     words = ["segment", scans / "anna" / "ct.nrrd", "--output", alone, *options(weights)]
@@ -257,7 +259,7 @@ def test_a_cohort_does_not_mix_the_results_of_two_versions(run, scans, tmp_path,
     assert run(scans / "anna") == 0
     assert statuses(tmp_path / "out") == {"ct": "done"}, "another version"
     titles = batch.table_header()
-    monkeypatch.setattr("lnhg.cohort.segmenting.header", lambda: [*titles, "doubling time (days)"])
+    monkeypatch.setattr("lnhg.cohort.segmenting.table_header", lambda: [*titles, "doubling time (days)"])
     assert run(scans / "anna") == 0
     assert statuses(tmp_path / "out") == {"ct": "done"}, "another table"
 
@@ -712,6 +714,7 @@ def test_what_a_killed_worker_had_in_hand_is_done_again_and_every_scan_is_there_
         "cohort.csv",
         "nodules.csv",
         "scans",
+        "worklist.csv",
     ]
 
 

@@ -108,7 +108,9 @@ def test_every_option_is_a_flag_with_its_help(capsys):
 
 def test_false_finds_per_scan_are_a_flag_that_goes_without_a_score(files, tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("lnhg.pipeline.segment", lambda ct, options, seeds, progress: seen.append(options) or 1 / 0)
+    monkeypatch.setattr(
+        "lnhg.pipeline.segment", lambda ct, options, seeds, progress, **more: seen.append(options) or 1 / 0
+    )
     command = ["segment", str(files / "ct.nrrd"), "--output", str(tmp_path / "out"), "--false-finds-per-scan", "0.5"]
     with pytest.raises(ZeroDivisionError):
         run(*command)
@@ -120,14 +122,14 @@ def test_false_finds_per_scan_are_a_flag_that_goes_without_a_score(files, tmp_pa
 def test_flags_make_the_options_they_name(files, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "lnhg.pipeline.segment", lambda ct, options, seeds, progress: seen.append((options, seeds)) or 1 / 0
+        "lnhg.pipeline.segment", lambda ct, options, seeds, progress, **more: seen.append((options, seeds)) or 1 / 0
     )
     wanted = Options(
         weights=Path("w"), device="cpu", threads=1, batch_size=3, triplets="paper", fusion="paper", edge="fixed",
         generator_threshold=0.4, score_threshold=0.2, minimum_diameter=4.0, heterogeneity="intensity",
         normalisation="nodule", rim=2.0,
         roi=(-10.0, 5.0, -7.5, 1.0, 0.0, 9.0), slices=(2, 8), full_generator=True, seeds_only=True, hide_rim=True,
-        detector_alone=True, anywhere=True,
+        detector_alone=True, anywhere=True, sentence="{place}",
     )  # fmt: skip
     words = ["--roi", "-10,5,-7.5,1,0,9", "--slices", "2-8", "--full-generator", "--seeds-only", "--hide-rim"]
     words += ["--detector-alone", "--anywhere", "--seed", "-1,2,-3.5"]

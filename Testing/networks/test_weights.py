@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import save, save_file
 
 from lnhg.core.seal import sealed
-from lnhg.errors import WeightsError
+from lnhg.errors import InputError, WeightsError
 from lnhg.networks.generator import Generator
 from lnhg.networks.models import load_models
 from lnhg.networks.weights import change_manifest, load_weights, read_manifest, save_weights
@@ -78,11 +79,11 @@ def test_the_manifest_can_be_read_alone(folder: Path) -> None:
 
 def test_a_write_that_fails_leaves_the_former_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, content: bytes) -> int:
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     before = load_weights(folder, "generator").tensors
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="cannot be written to .*No space"):
         save_weights(folder, "generator", Generator(width=2).state_dict(), _MANIFEST)
     after = load_weights(folder, "generator").tensors
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -201,12 +202,14 @@ def test_weights_that_fp16_cannot_hold_are_not_written(folder: Path, generator: 
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.5, 10**400, "0.5", None, True])
-def test_a_threshold_that_no_score_can_reach_or_miss_is_refused(folder: Path, value: object) -> None:
+def test_a_threshold_that_no_score_can_reach_or_miss_is_refused(folder: Path, tmp_path: Path, value: object) -> None:
     path = folder / "generator.json"
     path.write_text(json.dumps(sealed({**json.loads(path.read_text()), "thresholds": {"g": value}})))
     assert "as its threshold g, which must be from 0 to 1" in _refusal(folder)
     with pytest.raises(WeightsError, match="from 0 to 1"):
-        save_weights(folder, "generator", Generator(width=2).state_dict(), {**_MANIFEST, "thresholds": {"g": value}})
+        save_weights(
+            tmp_path / "new", "generator", Generator(width=2).state_dict(), {**_MANIFEST, "thresholds": {"g": value}}
+        )
 
 
 def test_a_manifest_without_its_threshold_is_refused(folder: Path) -> None:

@@ -5,7 +5,7 @@ region.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +160,18 @@ def test_an_averaged_slice_is_the_mean_of_the_three_triplets_that_hold_it(networ
         triplets = [o[k - number * apart :: apart][:3] for number in range(3)]
         holding = [network(triplet[None, None])[0, 0, number] for number, triplet in enumerate(triplets)]
         np.testing.assert_allclose(values[k, 8:-8, 8:-8], np.mean(holding, axis=0)[8:-8, 8:-8], atol=1e-5)
+
+
+def test_a_ct_thinner_than_a_triplet_shows_neighbours(cloudy: CT, network: Run) -> None:
+    thin = replace(cloudy, hu=cloudy.hu[:5])  # 12.5 mm, less than three slices 5 mm apart
+    chosen, neighbours = (
+        generate(thin, network, _SPREAD, None, reach=8, triplets=triplets).values
+        for triplets in ("averaged", "neighbouring")
+    )
+    np.testing.assert_array_equal(chosen, neighbours)
+    thick = replace(cloudy, hu=cloudy.hu[:6])
+    spread = generate(thick, network, _SPREAD, None, reach=8).values
+    assert not np.array_equal(spread, generate(thick, network, _SPREAD, None, reach=8, triplets="neighbouring").values)
 
 
 def test_neighbouring_triplets_are_those_of_weights_that_name_no_distance(cloudy: CT, network: Run) -> None:
@@ -437,8 +449,8 @@ def test_overlapping_triplets_give_the_middle_slice_and_repeat_the_ends() -> Non
 
 
 def test_the_slices_of_a_triplet_lie_as_far_apart_as_the_grid_says() -> None:
-    levels = _levels(0.1, 0.2, 0.3, 0.4, 0.5)
-    assert _values(levels, _numbered, "overlapping", _SPREAD) == [1011.3, 1012.4, 1013.5, 1024.5, 1035.5]
+    levels = _levels(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+    assert _values(levels, _numbered, "overlapping", _SPREAD) == [1011.3, 1012.4, 1013.5, 1024.6, 1035.6, 1046.6]
     assert _values(levels, _numbered, "overlapping", _BETWEEN)[2] == 1018.45  # 0.15, 0.3 and 0.45
     assert _values(levels, _numbered, "paper", _SPREAD) == _values(levels, _numbered, "paper")
 

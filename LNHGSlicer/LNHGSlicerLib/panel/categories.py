@@ -10,7 +10,6 @@ from slicer.i18n import tr as _
 
 from lnhg.core.answers import NOT_ANSWERED, OLDEST, Answers, questions
 from lnhg.errors import LNHGError
-from lnhg.writers.seg_nrrd import number_of_segment
 
 from .guard import Guard
 
@@ -93,7 +92,7 @@ class CategoriesGroup:
             return
         from ..review.answers import answer
 
-        nodule = number_of_segment(self._segment_id) if _is_of_nodule(name) and self._segment_id else None
+        nodule = _number_of(self._segment_id) if _is_of_nodule(name) and self._segment_id else None
         try:
             answer(self._nodes, name, self._value(name), nodule)
         except LNHGError as error:
@@ -115,7 +114,7 @@ class CategoriesGroup:
             from ..review.answers import answers_of
 
             kept = answers_of(self._nodes)
-            answers = kept.of(number_of_segment(self._segment_id)) if self._segment_id else kept.common
+            answers = kept.of(_number_of(self._segment_id)) if self._segment_id else kept.common
         self._filling = True
         for name, box in self._boxes.items():
             value = getattr(answers, name)
@@ -132,3 +131,9 @@ def _choices(name: str) -> tuple[str, ...]:
 
 def _is_of_nodule(name: str) -> bool:
     return any(one.name == name for one in questions(nodule=True))
+
+
+def _number_of(segment_id: str) -> int:
+    from lnhg.writers.seg_nrrd import number_of_segment  # needs packages that may be missing when the panel is loaded
+
+    return number_of_segment(segment_id)

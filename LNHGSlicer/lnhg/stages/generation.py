@@ -282,7 +282,9 @@ class _Work:
     ) -> None:
         self.ct, self.grid, self.cell, self.margin, self.run = ct, grid, cell, margin, run
         self.triplets = _TRIPLETS[triplets]
-        apart = grid.slices_apart(ct.spacing[2]) if self.triplets.spread else 1.0
+        # In a CT thinner than a triplet most slices would be its repeated ends; neighbours show more.
+        holds_one = grid.slice_mm is None or len(ct.hu) * ct.spacing[2] >= 3 * grid.slice_mm
+        apart = grid.slices_apart(ct.spacing[2]) if self.triplets.spread and holds_one else 1.0
         # Where a triplet's slices lie, counted from the slice it is numbered as.
         self.offsets = [apart * (self.triplets.first + number) for number in range(3)]
         self.steps = grid.steps(ct.hu.shape[1:], ct.spacing[:2])
