@@ -83,7 +83,7 @@ def test_a_write_that_fails_leaves_the_former_weights(folder: Path, monkeypatch:
 
     before = load_weights(folder, "generator").tensors
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(InputError, match="cannot be written to .*No space"):
+    with pytest.raises(InputError, match=r"cannot be written to .*No space"):
         save_weights(folder, "generator", Generator(width=2).state_dict(), _MANIFEST)
     after = load_weights(folder, "generator").tensors
     assert all(torch.equal(before[name], after[name]) for name in before)
