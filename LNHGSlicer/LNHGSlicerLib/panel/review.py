@@ -58,7 +58,8 @@ class ReviewGroup:
         self._at: tuple[str, float] | None = None
         self._columns = columns()
         self._menu: Any = None
-        self._look = qt.QTimer()
+        # A timer of the window ends with it on the main thread, whoever collects what is left of the panel.
+        self._look = qt.QTimer(ui.reviewGroup)
         self._look.setSingleShot(True)
         self._look.setInterval(_LOOK_MS)
         self._look.timeout.connect(guard(self.look_at_outlines))
@@ -87,6 +88,7 @@ class ReviewGroup:
     def clear(self) -> None:
         """No result: the group is hidden."""
         self._count_time(None)
+        self._look.stop()
         self._watch_outlines(None)
         self.nodes = self._review = self._layers = None
         self._fill([])

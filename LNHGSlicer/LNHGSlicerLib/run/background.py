@@ -77,7 +77,12 @@ def qt_timer(tick: Callable[[], None]) -> Callable[[], None]:
     timer.setInterval(_LOOK_MS)
     timer.timeout.connect(tick)
     timer.start()
-    return lambda: timer.stop()  # holds the timer, which would end with its last reference
+
+    def stop() -> None:  # holds the timer, which would end with its last reference
+        timer.stop()
+        timer.deleteLater()  # on the main thread, whichever collects the reference
+
+    return stop
 
 
 class BackgroundProcess:
