@@ -77,7 +77,11 @@ class RunDouble:
     def finish(self, result: Any = RESULT) -> None:
         from LNHGSlicerLib.run.segmentation_run import add_and_show
 
-        found = add_and_show(self.node, replace(result, options=self.options))
+        # The scene shares a result's memory, and an edited outline changes the map there: each run has its own.
+        own = replace(
+            result, options=self.options, labels=result.labels.copy(), heterogeneity=result.heterogeneity.copy()
+        )
+        found = add_and_show(self.node, own)
         self._on_finished(found, SimpleNamespace(status="finished", message="", log=None))
 
     def fail(self, message: str, log: Path | None) -> None:
