@@ -43,7 +43,7 @@ HERE = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("LNHG_DRIVE_SHARED", OUT))
 PHANTOM_SHAPE = (24, 128, 128)
 #: A nodule of that CT which the detector does not find, and a place without any (RAS, mm).
-MISSED, NOTHING = (70.5, 50.2, -10.9), (165.0, 165.0, -10.9)
+MISSED, NOTHING = (68.9, 29.5, 31.2), (165.0, 165.0, -10.9)
 
 #: What is no fault of the module, each with its reason.
 EXPECTED = (
