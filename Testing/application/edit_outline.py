@@ -2,6 +2,8 @@
 
 import csv
 
+import vtk
+
 from driving import *
 
 
@@ -10,6 +12,17 @@ def erase(name, ras):
     view = slice_view("Red")
     at = in_view(view, ras)
     drag(view, (at[0] - 6, at[1]), (at[0] + 4, at[1]))
+
+
+def inside(segment_id, segmentation, ct_node):
+    """A voxel (RAS) in the middle of the segment's largest section: the centre of a bent nodule lies outside of it."""
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, ct_node)
+    k = int(mask.sum((1, 2)).argmax())
+    voxels = np.argwhere(mask[k])
+    j, i = voxels[((voxels - voxels.mean(0)) ** 2).sum(1).argmin()]
+    matrix = vtk.vtkMatrix4x4()
+    ct_node.GetIJKToRASMatrix(matrix)
+    return matrix.MultiplyPoint((float(i), float(j), float(k), 1.0))[:3]
 
 
 def steps():
@@ -30,7 +43,7 @@ def steps():
         effect.setParameter("BrushAbsoluteDiameter", "6")
         effect.setParameter("BrushDiameterIsRelative", "0")
         yield 1500  # the panel has become wider
-        erase("Nodule_1", nodes.segmentation.GetSegmentCenterRAS("Nodule_1"))
+        erase("Nodule_1", inside("Nodule_1", nodes.segmentation, node))
         yield 700
         shot("erased")
         editor.setActiveEffectByName("")
