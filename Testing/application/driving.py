@@ -43,7 +43,7 @@ HERE = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("LNHG_DRIVE_SHARED", OUT))
 PHANTOM_SHAPE = (24, 128, 128)
 #: A nodule of that CT which the detector does not find, and a place without any (RAS, mm).
-MISSED, NOTHING = (68.9, 29.5, 31.2), (165.0, 165.0, -10.9)
+MISSED, NOTHING = (70.5, 50.2, -10.9), (165.0, 165.0, -10.9)
 
 #: What is no fault of the module, each with its reason.
 EXPECTED = (
@@ -457,7 +457,7 @@ def add_result(node: Any) -> Any:
         method = Path(sys.modules["lnhg"].__file__).parents[1]
         words = [shutil.which("PythonSlicer") or sys.executable, "-m", "lnhg", "segment", "ct.nrrd"]
         # A low score, so that there are nodules enough to review.
-        words += ["--output", "unfinished", "--for-scene", "--score-threshold", "0.01"]
+        words += ["--output", "unfinished", "--for-scene", "--score-threshold", "0.1"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(method), os.environ.get("PYTHONPATH", "")))}
         subprocess.run(words, cwd=SHARED, check=True, env=environment)
         (SHARED / "unfinished").rename(folder)

@@ -43,7 +43,10 @@ def steps():
         effect.setParameter("BrushAbsoluteDiameter", "6")
         effect.setParameter("BrushDiameterIsRelative", "0")
         yield 1500  # the panel has become wider
-        erase("Nodule_1", inside("Nodule_1", nodes.segmentation, node))
+        point = inside("Nodule_1", nodes.segmentation, node)
+        show_place(point)
+        yield 500
+        erase("Nodule_1", point)
         yield 700
         shot("erased")
         editor.setActiveEffectByName("")
