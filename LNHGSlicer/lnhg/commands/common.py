@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +40,37 @@ def count(most: int) -> Callable[[str], int]:
     return read
 
 
-def minutes(text: str) -> float:
+def _time_in(unit: str) -> Callable[[str], float]:
     """Reads a time: a finite number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0")
-    return value
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} above 0")
+        return value
+
+    return read
+
+
+minutes, days = _time_in("minutes"), _time_in("days")
+
+
+def named_folder(text: str, such_as: str) -> tuple[str, Path]:
+    """Reads NAME=FOLDER; raises InputError for anything else, with an example."""
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise InputError(f"{text!r} names no folder; give NAME=FOLDER, such as {such_as}.")
+    return name, Path(folder)
+
+
+def write_outputs(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write files by their names into a folder, each as `write_output` does, and tell where they are."""
+    for name, text in texts.items():
+        write_output(folder / name, text)
+        print(folder / name)
 
 
 def write_output(path: Path, text: str) -> None:

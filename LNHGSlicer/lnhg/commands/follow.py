@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import math
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ..options import Options
-from .common import add_command, print_json, shown
+from .common import add_command, days, print_json, shown
 from .segment import add_option
 
 _OF_ONE_CT = ("roi", "slices", "seeds_only")
@@ -28,7 +27,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
     parser.add_argument(
-        "--days", type=_days, nargs="+", help="days between each study and the next, where the files do not say"
+        "--days", type=days, nargs="+", help="days between each study and the next, where the files do not say"
     )
     parser.add_argument(
         "--same-patient",
@@ -40,16 +39,6 @@ def add(commands: Any) -> None:
     for option in fields(Options):
         if option.name not in _OF_ONE_CT:
             add_option(parser, option)
-
-
-def _days(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days above 0")
-    return value
 
 
 def _follow(arguments: argparse.Namespace) -> None:

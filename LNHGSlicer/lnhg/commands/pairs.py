@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import add_command, count, write_output
+from .common import add_command, count, write_outputs
 
 
 def add(commands: Any) -> None:
@@ -29,7 +29,5 @@ def _pairs(arguments: argparse.Namespace) -> None:
         arguments.output / "pairs.jsonl",
         said=lambda line: print(line, flush=True),
     )
-    for name, text in texts.items():
-        write_output(arguments.output / name, text)
-        print(arguments.output / name)
+    write_outputs(arguments.output, texts)
     print(texts["pairs.md"])

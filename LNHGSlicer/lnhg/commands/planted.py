@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .common import add_command, shown
+from .common import add_command, named_folder, shown
 
 
 def add(commands: Any) -> None:
@@ -52,15 +52,8 @@ def _planted(arguments: argparse.Namespace) -> None:
         arguments.weights,
         arguments.without_network,
         arguments.write,
-        {name: Path(folder) for name, folder in map(_named, arguments.maps)},
+        dict(named_folder(text, "mine=maps/mine") for text in arguments.maps),
     )
     with shown(as_json=False) as progress:
         page = planted_study(study, progress)
     print(page)
-
-
-def _named(text: str) -> tuple[str, str]:
-    name, equals, folder = text.partition("=")
-    if not (name and equals and folder):
-        raise InputError(f"{text!r} names no folder; give NAME=FOLDER, such as mine=maps/mine.")
-    return name, folder

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import add_command, count, shown, write_output
+from .common import add_command, count, shown, write_outputs
 
 
 def add(commands: Any) -> None:
@@ -39,7 +39,5 @@ def _repeats(arguments: argparse.Namespace) -> None:
             arguments.repeats,
             progress,
         )
-    for name, text in texts.items():
-        write_output(arguments.output / name, text)
-        print(arguments.output / name)
+    write_outputs(arguments.output, texts)
     print(texts["repeats.md"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .common import add_command, shown
+from .common import add_command, named_folder, shown
 
 
 def add(commands: Any) -> None:
@@ -56,19 +56,12 @@ def _study(arguments: argparse.Namespace) -> None:
     from ..studies.study import MAIN, held_out_scans, study
     from ..studies.systems import label_map_system
 
-    folders = dict(_named(text) for text in arguments.labels)
+    folders = dict(named_folder(text, "l-mse=weights/l-mse") for text in arguments.labels)
     for name in set(arguments.alike) - folders.keys():
         raise InputError(f"--alike names {name!r}, which has no label maps; give them by --labels {name}=FOLDER.")
     scans = [scan.name for scan in held_out_scans(arguments.data)]
     others = [label_map_system(name, folder, scans, alike=name in arguments.alike) for name, folder in folders.items()]
-    weights = {MAIN: None} | dict(_named(text) for text in arguments.weights)
+    weights = {MAIN: None} | dict(named_folder(text, "l-mse=weights/l-mse") for text in arguments.weights)
     with shown(as_json=False) as progress:
         page = study(arguments.data, arguments.output, weights, arguments.lengths, others, progress)
     print(page)
-
-
-def _named(text: str) -> tuple[str, Path]:
-    name, equals, folder = text.partition("=")
-    if not (name and equals and folder):
-        raise InputError(f"{text!r} names no folder; give NAME=FOLDER, such as l-mse=weights/l-mse.")
-    return name, Path(folder)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, logit
 
 # Scores of exactly 0 and 1 have no logarithm of their odds.
 _SMALLEST = 1e-6
@@ -22,11 +25,13 @@ class Calibration:
 
     def probability(self, score: float) -> float:
         """0 to 1, for a score of 0 to 1."""
-        return score if self == Calibration() else _logistic(self.slope * _logit(score) + self.intercept)
+        return score if self == Calibration() else float(expit(self.slope * log_odds(score) + self.intercept))
 
     def score(self, probability: float) -> float:
         """The score that has this probability."""
-        return probability if self == Calibration() else _logistic((_logit(probability) - self.intercept) / self.slope)
+        if self == Calibration():
+            return probability
+        return float(expit((log_odds(probability) - self.intercept) / self.slope))
 
     def as_dict(self) -> dict[str, float]:
         """For the manifest."""
@@ -39,10 +44,6 @@ class Calibration:
         return cls(**values) if isinstance(values, dict) else cls()
 
 
-def _logit(share: float) -> float:
-    share = min(max(share, _SMALLEST), 1 - _SMALLEST)
-    return math.log(share / (1 - share))
-
-
-def _logistic(value: float) -> float:
-    return 1 / (1 + math.exp(-value)) if value >= 0 else math.exp(value) / (1 + math.exp(value))
+def log_odds(score: npt.ArrayLike) -> np.ndarray:
+    """logit(score) of one score or many; finite at 0 and 1 too."""
+    return np.asarray(logit(np.clip(score, _SMALLEST, 1 - _SMALLEST)))

@@ -36,6 +36,11 @@ def dice(reference: np.ndarray, found: np.ndarray) -> float:
     return 2 * int(np.count_nonzero(reference & found)) / int(np.count_nonzero(reference) + np.count_nonzero(found))
 
 
+def share_outside(reference: np.ndarray, found: np.ndarray) -> float:
+    """Share of what was found that lies outside of the reference; boolean arrays of one shape. 0 if nothing was."""
+    return int(np.count_nonzero(found & ~reference)) / max(1, int(np.count_nonzero(found)))
+
+
 def overlap(reference: np.ndarray, found: np.ndarray) -> Overlap:
     """Overlap of two boolean arrays of one shape; `reference` holds at least one voxel."""
     common, all_of_it, all_found = (int(np.count_nonzero(mask)) for mask in (reference & found, reference, found))

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from ..core.calibration import Calibration
+from ..core.calibration import Calibration, log_odds
 from .detection_scores import ScanDetections
 from .statistics import Interval, bootstrap
 
 # Bins of equal numbers of candidates.
 _BINS = 5
-_EDGE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +36,7 @@ def fitted(scans: Sequence[Judged]) -> Calibration:
     scores, real = _pooled(scans)
     count, false = int(real.sum()), int((~real).sum())
     targets = np.where(real, (count + 1) / (count + 2), 1 / (false + 2))
-    odds = np.log(np.clip(scores, _EDGE, 1 - _EDGE) / (1 - np.clip(scores, _EDGE, 1 - _EDGE)))
+    odds = log_odds(scores)
 
     def log_loss(parameters: np.ndarray) -> float:
         values = np.exp(parameters[0]) * odds + parameters[1]  # the slope stays above 0

@@ -17,6 +17,10 @@ class Interval:
     low: float
     high: float
 
+    def told(self, form: str = ".3f") -> str:
+        """As text, each number in the given format: `0.835 (0.818 to 0.850)`."""
+        return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
+
 
 @dataclass(frozen=True)
 class Significance:

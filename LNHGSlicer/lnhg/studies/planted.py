@@ -32,7 +32,7 @@ from ..evaluation.planted_nodules import (
     planted_cases,
 )
 from ..evaluation.planted_scores import PlantedScore, planted_score, read_map, score_row, write_case, write_table
-from ..evaluation.statistics import Interval, bootstrap_interval
+from ..evaluation.statistics import bootstrap_interval
 from ..networks.models import load_models
 from ..progress import ProgressCallback, ProgressReporter
 from ..stages.deviation import FULL_SCALE_HU
@@ -221,7 +221,7 @@ def _values(
 
 def _mean(values_and_nodules: tuple[np.ndarray, list[str]]) -> str:
     values, nodules = values_and_nodules
-    return _text(bootstrap_interval(values, nodules, count=500)) if len(values) else "–"
+    return bootstrap_interval(values, nodules, count=500).told() if len(values) else "–"
 
 
 def _paired(scores: Scores, one: str, other: str, belongs: Callable[[PlantedScore], bool], what: str) -> str:
@@ -233,19 +233,13 @@ def _paired(scores: Scores, one: str, other: str, belongs: Callable[[PlantedScor
             if difference == difference:
                 differences.append(difference)
                 nodules.append(score.nodule)
-    return _text(bootstrap_interval(np.array(differences), nodules, count=500), signed=True) if differences else "–"
+    return bootstrap_interval(np.array(differences), nodules, count=500).told("+.3f") if differences else "–"
 
 
 def _rank(one: Sequence[float], other: Sequence[float]) -> float:
     if len(one) < 3 or len(set(one)) < 2 or len(set(other)) < 2:
         return float("nan")
     return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
-
-
-def _text(interval: Interval, *, signed: bool = False) -> str:
-    if signed:
-        return f"{interval.value:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
-    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
 # ---------------------------------------------------------------- pictures and page

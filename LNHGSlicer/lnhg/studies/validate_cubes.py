@@ -54,5 +54,4 @@ def _cube_row(name: str, dices: np.ndarray, found: np.ndarray, patients: Sequenc
 
 
 def _with_interval(values: np.ndarray, patients: Sequence[str]) -> str:
-    one = bootstrap_interval(values, patients)
-    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+    return bootstrap_interval(values, patients).told()

@@ -18,7 +18,7 @@ from ..data.splits import list_of
 from ..data.training_data import cubes_in
 from ..errors import InputError
 from ..evaluation.froc import RATES, Again, as_detected, cutout_score, scan_detections, sensitivity_at
-from ..evaluation.measures import dice
+from ..evaluation.measures import dice, share_outside
 from ..evaluation.seeded import seeded
 from ..evaluation.statistics import wilson_share
 from ..networks.models import Models, load_models
@@ -83,7 +83,7 @@ def _dice_table(models: Models, cutouts: Sequence[Cutout]) -> Iterable[str]:
     threshold = models.threshold("generator", None)
     masks = [(cutout.consensus, seeded(cutout, models).labels > 0) for cutout in cutouts]
     values = np.array([dice(*pair) for pair in masks])
-    outside = np.array([_share_outside(*pair) for pair in masks])
+    outside = np.array([share_outside(*pair) for pair in masks])
     sizes = np.array([cutout.diameter for cutout in cutouts])
     textures = np.array([cutout.ratings["texture"] for cutout in cutouts])
     yield f"Dice per nodule, seeded at the centre, threshold {threshold:g} on G(x):\n"
@@ -95,10 +95,6 @@ def _dice_table(models: Models, cutouts: Sequence[Cutout]) -> Iterable[str]:
             inside = (measure >= low) & (measure < high)
             yield _dice_row(name, values[inside], outside[inside])
     yield "\nVolume outside: mean share of what was found that lies outside the consensus."
-
-
-def _share_outside(reference: np.ndarray, found: np.ndarray) -> float:
-    return int(np.count_nonzero(found & ~reference)) / max(1, int(np.count_nonzero(found)))
 
 
 def _dice_row(name: str, values: np.ndarray, outside: np.ndarray) -> str:
@@ -145,9 +141,7 @@ def _detection_table(
     at = wilson_share(sum(kept), len(kept))
     yield (
         f"\nAt the default score of {threshold:g}: {sum(kept)} of {len(kept)} nodules in their own surroundings, "
-        f"{at.value:.2f} ({at.low:.2f} to {at.high:.2f}); "
-        + "; ".join(_at_default(cutouts, kept, *group) for group in TEXTURES)
-        + ".\n"
+        f"{at.told('.2f')}; " + "; ".join(_at_default(cutouts, kept, *group) for group in TEXTURES) + ".\n"
     )
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from ..core.geometry import equivalent_diameter
 from ..core.result import Result
 from ..data.scans import LabelledScan
-from ..evaluation.measures import match_nodules
-from ..evaluation.statistics import Interval, bootstrap_interval, poisson_rate, wilson_share
+from ..evaluation.measures import match_nodules, share_outside
+from ..evaluation.statistics import bootstrap_interval, poisson_rate, wilson_share
 from ..networks.models import Models
 from ..pipeline import segment
 from ..stages.fusion import CONFIRMED
@@ -96,10 +96,8 @@ def _references(scan: LabelledScan, result: Result) -> Iterator[ReferenceOutcome
         if not match.label:
             yield ReferenceOutcome(match.reference, diameter)
             continue
-        outside = np.count_nonzero(found & ~reference) / np.count_nonzero(found)
-        yield ReferenceOutcome(
-            match.reference, diameter, match.label, statuses[match.label], match.dice, float(outside)
-        )
+        outside = share_outside(reference, found)
+        yield ReferenceOutcome(match.reference, diameter, match.label, statuses[match.label], match.dice, outside)
 
 
 def reader_table(outcomes: Sequence[ScanOutcome]) -> Iterator[str]:
@@ -149,24 +147,20 @@ def summary(outcomes: Sequence[ScanOutcome]) -> Iterator[str]:
 
 def _summary_row(name: str, outcomes: Sequence[ScanOutcome]) -> str:
     false = sum(one.false for one in outcomes)
-    rate = poisson_rate(false, len(outcomes))
+    rate = poisson_rate(false, len(outcomes)).told(".1f")
     references = [(one.patient, reference) for one in outcomes for reference in one.references]
-    return (
-        f"| {name} | {len(outcomes)} | {false} in all: {_told(rate, 1)} | {_found(references)} | {_dice(references)} |"
-    )
+    return f"| {name} | {len(outcomes)} | {false} in all: {rate} | {_found(references)} | {_dice(references)} |"
 
 
 def _found(references: Iterable[tuple[str, ReferenceOutcome]]) -> str:
     found = [reference.label > 0 for _, reference in references]
-    return f"{sum(found)} of {len(found)}: {_told(wilson_share(sum(found), len(found)))}" if found else "none marked"
+    if not found:
+        return "none marked"
+    return f"{sum(found)} of {len(found)}: " + wilson_share(sum(found), len(found)).told(".2f")
 
 
 def _dice(references: Sequence[tuple[str, ReferenceOutcome]]) -> str:
     if not references:
         return ""
     values = np.array([reference.dice for _, reference in references])
-    return _told(bootstrap_interval(values, [patient for patient, _ in references]))
-
-
-def _told(one: Interval, digits: int = 2) -> str:
-    return f"{one.value:.{digits}f} ({one.low:.{digits}f} to {one.high:.{digits}f})"
+    return bootstrap_interval(values, [patient for patient, _ in references]).told(".2f")
