@@ -61,7 +61,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _training(folder: Path, config: GeneratorConfig = _SMALL, **changes: object) -> GeneratorTraining:
-    return GeneratorTraining(config, folder, PLACES, [], changes.get("features"), start=changes.get("start"))  # type: ignore[arg-type]
+    return GeneratorTraining(config, folder, PLACES, [], **{"features": None, **changes})  # type: ignore[arg-type]
 
 
 def _assert_same_state(one: object, other: object) -> None:
@@ -264,6 +264,18 @@ def test_a_new_run_can_start_from_the_generator_of_another(tmp_path: Path) -> No
     assert second.step == 0
     with pytest.raises(LNHGError, match=r"last\.pt holds no generator that width 3 is a multiple of"):
         _training(tmp_path / "third", replace(_SMALL, width=3), start=tmp_path / "first" / "last.pt")
+
+
+def test_a_new_run_can_start_from_packed_weights_and_tells_how_they_were_made(tmp_path: Path) -> None:
+    first = _training(tmp_path / "first", record={"commands": ["lnhg train generator --output first"]})
+    first.run()
+    pack([tmp_path / "first" / "last.pt"], tmp_path / "weights", 0.4)
+    now = {"commands": ["lnhg train generator --output second"]}
+    second = _training(tmp_path / "second", replace(_SMALL, seed=7), start=tmp_path / "weights", record=now)
+    packed = load_weights(tmp_path / "weights", "generator").tensors
+    _assert_same_state(dict(second.generator.state_dict()), dict(packed))
+    assert second.record["commands"] == ["lnhg train generator --output first", "lnhg train generator --output second"]
+    assert second.step == 0 and "steps_done" not in second.record
 
 
 # Breaking -------------------------------------------------------------------------------------------------------------

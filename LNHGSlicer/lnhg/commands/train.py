@@ -73,7 +73,9 @@ def add(commands: Any) -> None:
         default=1,
         help="which half of the labelled whole scans is trained on (default: 1)",
     )
-    generator.add_argument("--start", type=Path, help="checkpoint whose generator is the starting point")
+    generator.add_argument(
+        "--start", type=Path, help="checkpoint, or folder of packed weights, whose generator is the starting point"
+    )
     generator.add_argument("--vgg", type=Path, help="local file of VGG-19 weights (default: torchvision's download)")
     generator.add_argument("--minutes", type=minutes, help="stop after so many minutes; a later call goes on")
     generator.add_argument(

@@ -20,6 +20,7 @@ from ..networks.discriminator import Discriminator
 from ..networks.generator import Generator, build_generator, widened
 from ..networks.grid import NetworkGrid
 from ..networks.unet import UNet
+from ..networks.weights import load_weights
 from .checkpoint import check_same_configuration, read_checkpoint, write_checkpoint
 from .generator_config import GeneratorConfig, learning_rate
 from .generator_samples import Place
@@ -28,7 +29,7 @@ from .monitor import Monitor
 from .pictures import picture_grid
 from .precision import Learner, check_precision, computing_in
 from .processes import Processes
-from .record import check_same_patients, continued
+from .record import check_same_patients, continued, told_record
 from .run_log import LOG, drop_rows_after
 from .steps import Samples
 
@@ -226,7 +227,7 @@ class GeneratorTraining:
         return self.folder / LAST
 
     def _open_folder(self, start: Path | None) -> None:
-        """Go on from the folder's checkpoint, or begin anew, from the generator of the checkpoint `start` if given."""
+        """Go on from the folder's checkpoint, or begin anew, from the generator that `start` holds if given."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._resume(read_checkpoint(self.checkpoint))
@@ -281,9 +282,9 @@ class GeneratorTraining:
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
 
-    def _start_from(self, checkpoint: Path) -> None:
-        """From the generator of another run; a narrower one is widened."""
-        state = read_checkpoint(checkpoint)
+    def _start_from(self, start: Path) -> None:
+        """From the generator of another run, or packed weights; a narrower one is widened."""
+        state = _packed(start) if start.is_dir() else read_checkpoint(start)
         try:
             weights = generator_of(state)
             if self.config.network == "lnhg":
@@ -291,8 +292,7 @@ class GeneratorTraining:
             self.generator.load_state_dict(weights)
         except (KeyError, RuntimeError, ValueError) as error:
             raise LNHGError(
-                f"{checkpoint.name} holds no generator that width {self.config.width} is a multiple of; "
-                "start from another checkpoint."
+                f"{start.name} holds no generator that width {self.config.width} is a multiple of; start from others."
             ) from error
         self.averaged = _averaged(self.generator, self.config.averaging)
         self.record = continued(state.get("record", {}), self.record)
@@ -305,6 +305,12 @@ def generator_of(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     return {
         name.removeprefix("module."): value for name, value in state["averaged"].items() if name.startswith("module.")
     }
+
+
+def _packed(folder: Path) -> dict[str, Any]:
+    """The generator of a folder with packed weights, and how it was made, as a checkpoint would hold them."""
+    weights = load_weights(folder, "generator")
+    return {"generator": dict(weights.tensors), "record": told_record(weights.manifest.get("training", {}))}
 
 
 def _averaged(generator: torch.nn.Module, decay: float) -> AveragedModel | None:

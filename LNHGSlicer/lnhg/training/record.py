@@ -37,6 +37,11 @@ def record_of(command: str | None, nodules_of: Iterable[str], scans_of: Iterable
     }
 
 
+def told_record(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The record in what a manifest tells of a training."""
+    return {name: training[name] for name in ("commands", "data", "patients") if name in training}
+
+
 def check_same_patients(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise LNHGError where the training in `folder` was begun on other nodules or scans than it would go on with."""
     if {"patients"} <= before.keys() & now.keys() and before["patients"] != now["patients"]:
