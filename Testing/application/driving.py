@@ -48,6 +48,8 @@ MISSED, NOTHING = (70.5, 50.2, -10.9), (165.0, 165.0, -10.9)
 #: What is no fault of the module, each with its reason.
 EXPECTED = (
     r"libGL error|MESA|swrast",  # a screen without a graphics card
+    # Without a window manager: a dialog is closed while it is given the keyboard.
+    r"XCB error: 8 \(BadMatch\).*SetInputFocus",
 )
 
 _RECORD = re.compile(r"\[(DEBUG|INFO|STATUS|TRACE|UNKNOWN|WARNING|ERROR|CRITICAL|FATAL)\]\[([^\]]*)\] ")
@@ -388,6 +390,13 @@ def in_view(view: Any, ras: Any) -> tuple[int, int]:
     x, y = (to_xy @ [*ras, 1.0])[:2]
     ratio = node.GetDimensions()[0] / view.width
     return round(x / ratio), round(view.height - 1 - y / ratio)
+
+
+def off_middle(view: Any, ras: Any) -> float:
+    """How far from the middle of a slice view a point (RAS, mm) lies, mm in its plane."""
+    x, y = in_view(view, ras)
+    across = view.mrmlSliceNode().GetFieldOfView()[0]
+    return float(np.hypot(x - view.width / 2, y - view.height / 2)) * across / view.width
 
 
 def show_place(ras: Any) -> tuple[int, int]:

@@ -37,11 +37,20 @@ def steps():
     shot("written")
     blocked = OUT / "file"
     blocked.write_text("")
-    ui.exportFolderEdit.setCurrentPath(str(blocked / "folder"))
-    yield 200
-    click(ui.exportTableButton)
-    yield 500
-    check("a folder that cannot be is said", ui.exportLabel.text.startswith("Nothing was written"), ui.exportLabel.text)
+    for folder in (blocked / "folder", OUT / "not there"):
+        ui.exportFolderEdit.setCurrentPath(str(folder))
+        yield 200
+        for button in (ui.exportTableButton, ui.exportReportButton, ui.exportDicomButton):
+            panel.export.tell("-")  # what was said before
+            click(button)
+            yield from until(lambda: ui.exportLabel.text.startswith("Nothing was written"), 60)
+            check(
+                "a folder that cannot be is said",
+                ui.exportLabel.text.startswith("Nothing was written"),
+                ui.exportLabel.text,
+            )
+        check("and none is made", not folder.exists())
+    shot("blocked")
 
 
 drive(steps)

@@ -32,9 +32,8 @@ def steps():
     yield 700
     check("the row that was clicked is selected", panel.review.selected == f"Nodule_{table.rowCount}")
     centre = panel.review.nodes.segmentation.GetSegmentCenterRAS(panel.review.selected)
-    x, y = in_view(slice_view(), centre)
-    view = slice_view()
-    check("the nodule is in the middle", abs(x - view.width / 2) < 3 and abs(y - view.height / 2) < 3, (x, y))
+    off = off_middle(slice_view(), centre)
+    check("the nodule is in the middle", off < 2, f"{off:.1f} mm")
     shot("row")
     for width in (470, 400):
         for dock in slicer.util.findChildren(slicer.util.mainWindow(), name="PanelDockWidget"):

@@ -69,7 +69,8 @@ def steps():
     ):
         sys.modules["PyTorchUtils"] = extension
         click(ui.installButton)
-        yield from until(lambda: words in ui.missingLabel.text)  # noqa: B023
+        # The sentence is there a moment before the button is.
+        yield from until(lambda: words in ui.missingLabel.text and ui.installButton.enabled)  # noqa: B023
         check("a failure is told, and can be tried again", ui.installButton.enabled, ui.missingLabel.text)
     shot("failed")
     sys.modules.pop("PyTorchUtils")

@@ -36,7 +36,7 @@ def steps():
         ("shift+o", lambda: not display.GetVisibility2D()),
         ("shift+o", lambda: display.GetVisibility2D()),
         ("shift+l", lambda: nodes.boxes.GetDisplayNode().GetVisibility()),
-        ("shift+k", lambda: nodes.heterogeneity.GetAttribute("LNHG.Normalisation") == "nodule"),
+        ("shift+k", lambda: nodes.heterogeneity.GetAttribute("LNHG.Normalisation") == "fixed"),
         ("shift+t", lambda: slice_view().mrmlSliceNode().GetSlabReconstructionEnabled()),
         ("shift+t", lambda: not slice_view().mrmlSliceNode().GetSlabReconstructionEnabled()),
         ("shift+z", lambda: not panel._parameters.zoom),

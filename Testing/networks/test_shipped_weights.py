@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 import lnhg
 from lnhg.cli import main
+from lnhg.core.manifest import kinds_in
 from lnhg.core.resources import resource
 from lnhg.data.rounding import Rounding
 from lnhg.data.scans import read_scan
@@ -19,7 +20,7 @@ from lnhg.data.training_data import cutouts_of
 from lnhg.evaluation.froc import cutout_score
 from lnhg.evaluation.measures import match_nodules
 from lnhg.networks.models import load_models
-from lnhg.networks.weights import kinds_in, load_weights
+from lnhg.networks.weights import load_weights
 from lnhg.options import Options
 from lnhg.pipeline import segment
 from lnhg.readers.read_ct import read_ct

@@ -14,11 +14,12 @@ import pytest
 import torch
 from safetensors.torch import save, save_file
 
+from lnhg.core.manifest import read_manifest
 from lnhg.core.seal import sealed
 from lnhg.errors import InputError, WeightsError
 from lnhg.networks.generator import Generator
 from lnhg.networks.models import load_models
-from lnhg.networks.weights import change_manifest, load_weights, read_manifest, save_weights
+from lnhg.networks.weights import change_manifest, load_weights, save_weights
 
 _MANIFEST = {
     "kind": "generator",

@@ -353,7 +353,7 @@ def test_the_table_has_a_row_for_each_nodule(reviewed):
     assert cells(reviewed, "Side") == ["left", "left"]
     assert cells(reviewed, "mm") == ["5.6", "5.6"]
     assert cells(reviewed, "Type") == ["solid", "solid"]
-    assert cells(reviewed, "Score") == ["0.93", "–"]
+    assert cells(reviewed, "Prob.") == ["0.93", "–"]
     assert cells(reviewed, "Verdict") == ["to review", "to review"]
 
 
@@ -683,10 +683,10 @@ def test_the_rows_are_sorted_by_a_click_on_a_title_and_next_follows_them(reviewe
     click(reviewed.ui.acceptButton)
     assert cells(reviewed, "Verdict") == ["to review", "accepted"]
     assert reviewed.review.selected == "Nodule_2"
-    reviewed.review.sort_by(titles(reviewed).index("Score"))
-    assert cells(reviewed, "Score") == ["0.93", "–"], "without a value comes last"
-    reviewed.review.sort_by(titles(reviewed).index("Score"))
-    assert cells(reviewed, "Score") == ["0.93", "–"]
+    reviewed.review.sort_by(titles(reviewed).index("Prob."))
+    assert cells(reviewed, "Prob.") == ["0.93", "–"], "without a value comes last"
+    reviewed.review.sort_by(titles(reviewed).index("Prob."))
+    assert cells(reviewed, "Prob.") == ["0.93", "–"]
 
 
 def test_more_columns_are_chosen_in_a_menu_and_kept_in_the_scene(reviewed):

@@ -64,9 +64,9 @@ class CategoriesGroup:
     def _proposal(self) -> Any:
         if self._nodes is None or self._segment_id is None:
             return None
-        from ..review.answers import proposals_of
+        from ..review.answers import proposal_of
 
-        return proposals_of(self._nodes).get(self._segment_id)
+        return proposal_of(self._nodes, self._segment_id)
 
     def _add(self, form: Any, question: Any) -> None:
         choices = question.metadata["choices"]

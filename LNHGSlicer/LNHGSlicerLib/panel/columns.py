@@ -58,7 +58,7 @@ def columns() -> tuple[Column, ...]:
         words("side", _("Side"), _("Lung"), lambda row: sides.get(row.side, "?")),
         length("size", _("mm"), _("Mean of long and short axis, mm; ≥: at least"), lambda row: row.size_mm),
         words("type", _("Type"), _("Solid, part-solid or ground glass"), lambda row: row.type),
-        figure("score", _("Score"), _("How sure the detector was, 0 to 1"), lambda row: row.score, 2),
+        figure("score", _("Prob."), _("Probability that readers would mark a nodule there"), lambda row: row.score, 2),
         figure(
             "heterogeneity", _("Het."), _("Mean of the heterogeneity map in the core"), lambda row: row.heterogeneity, 2
         ),

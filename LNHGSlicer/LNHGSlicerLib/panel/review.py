@@ -106,7 +106,8 @@ class ReviewGroup:
 
         self._count_time(None)
         restore_displays(nodes)
-        self.nodes, self._review, self._layers = nodes, Review(nodes), Layers(nodes)
+        self.nodes, self._layers = nodes, Layers(nodes)
+        self._review = Review(nodes, self._layers)
         self._parameters, self._sorted_by = parameters, None
         self._watch_outlines(nodes)
         if parameters.layer not in self._layers.available():
@@ -173,11 +174,14 @@ class ReviewGroup:
 
     def select(self, segment_id: str | None) -> None:
         """Go to a nodule: its row, its place in the views, its histogram."""
+        table = self.ui.noduleTable
+        blocked = table.blockSignals(True)  # the views follow once
         if segment_id in self._ids:
-            self.ui.noduleTable.setCurrentCell(self._ids.index(segment_id), 0)
-            self.ui.noduleTable.selectRow(self._ids.index(segment_id))
+            table.setCurrentCell(self._ids.index(segment_id), 0)
+            table.selectRow(self._ids.index(segment_id))
         else:
-            self.ui.noduleTable.clearSelection()
+            table.clearSelection()
+        table.blockSignals(blocked)
         self._selection_changed()
 
     def go_to_next(self) -> None:
@@ -225,7 +229,7 @@ class ReviewGroup:
         if not at_once and self._review.needs_scan():
             self._find_lungs()
         elif self._review.update():
-            self._refresh()
+            self._refresh(self.selected)
 
     def _find_lungs(self) -> None:
         """Find the lungs of the CT in a thread, then look at the outlines."""
@@ -282,19 +286,19 @@ class ReviewGroup:
     def _judge(self, verdict: str) -> None:
         segment_id = self.selected
         if segment_id is not None:
-            self._change(lambda: getattr(self._review, verdict)(segment_id))
-            self.select(self._beside(segment_id, 1))
+            self._change(lambda: getattr(self._review, verdict)(segment_id), self._beside(segment_id, 1))
 
-    def _change(self, change: Callable[[], Any]) -> None:
-        """Do something to the result, then show it as it is."""
+    def _change(self, change: Callable[[], Any], then_at: str | None = None) -> None:
+        """Do something to the result, then show it as it is, at a nodule; None, and after an error: where it was."""
+        at = self.selected
         try:
             change()
+            at = then_at or at
         finally:
-            self._refresh()
+            self._refresh(at)
 
-    def _refresh(self) -> None:
-        """The rows as they are now, in the order in which they stand."""
-        selected = self.selected
+    def _refresh(self, selected: str | None) -> None:
+        """The rows as they are now, in the order in which they stand, at a nodule."""
         rows = self._review.rows()
         place = {segment_id: number for number, segment_id in enumerate(self._ids)}
         self._fill(sorted(rows, key=lambda row: place.get(row.segment_id, len(place))))
@@ -306,6 +310,7 @@ class ReviewGroup:
         self._draw_histogram()
         if segment_id is not None:
             self._memory().remember()
+            self._show_own_ct()
             self._centre_on(segment_id)
         self._update_buttons()
         self._on_selected(segment_id)
@@ -314,9 +319,16 @@ class ReviewGroup:
         from ..scene.views import centre_on
 
         field = max(_ZOOM_MM, _ZOOM_DIAMETERS * self._rows[segment_id].nodule.long_axis) if self._zoom else None
-        centre = self.nodes.segmentation.GetSegmentCenterRAS(segment_id)
+        centre = self._layers.outlines.centre(segment_id)
         if centre is not None:  # else it was erased, and has not been looked at yet
             centre_on(centre, field)
+
+    def _show_own_ct(self) -> None:
+        """Slicer shows a volume that was loaded meanwhile in all views, where a nodule would lie on another CT."""
+        from ..scene.nodes import is_shown
+
+        if not is_shown(self.nodes.ct):
+            self._layers.apply()
 
     def _count_time(self, segment_id: str | None) -> None:
         """From now on the time is counted for this nodule; None: for none."""

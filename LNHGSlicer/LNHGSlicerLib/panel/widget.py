@@ -31,6 +31,7 @@ from .install import InstallGroup
 from .keys import Keys
 from .reader_study import StudyGroup
 from .review import ReviewGroup, open_segment_editor
+from .threshold import ThresholdGroup
 
 _LOG_CHARACTERS = 20_000
 
@@ -70,6 +71,7 @@ class Panel(VTKObservationMixin):
         self._first_change = False
         self._run_ct: Any = None
         self._said: defaultdict[str, _Said] = defaultdict(_Said)
+        self._misfit: defaultdict[str, str] = defaultdict(str)
         self._looking = False
         self._guard = guard = guard_with(self._on_error)
         self._ct_watch, self._region_watch = Watch(guard(self._on_image)), Watch(guard(self._update))
@@ -79,6 +81,7 @@ class Panel(VTKObservationMixin):
         self.place = PointPlacement(guard(self._on_point), guard(self._on_no_point))
         self.install = InstallGroup(self.ui, installer, self._update, guard)
         self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines(at_once=True), guard)
+        self.threshold = ThresholdGroup(self.ui, guard)
         self.categories = CategoriesGroup(self.ui, self.show_error, guard)
         self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell, guard)
         self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, guard)
@@ -346,14 +349,14 @@ class Panel(VTKObservationMixin):
     def _results_of(self, ct: Any) -> Any:
         if ct is None or self.install.needed:
             return None
-        from ..scene.nodes import lies_on_ct, results_of
+        from ..scene.nodes import results_of, why_not_on_ct
 
-        nodes, said = results_of(ct), self._said_of(ct).error
-        moved = _("This CT was moved, cut or resampled since its nodules were segmented; segment it again.")
-        fits = nodes is None or lies_on_ct(nodes)
-        if fits == (said == moved):
-            self.show_error("" if fits else moved, ct=ct)
-        return nodes if fits else None
+        nodes = results_of(ct)
+        misfit = "" if nodes is None else why_not_on_ct(nodes)
+        if misfit != self._misfit[ct.GetID()]:
+            self._misfit[ct.GetID()] = misfit
+            self.show_error(misfit, ct=ct)
+        return None if misfit else nodes
 
     def _on_scene_start_close(self, *_: Any) -> None:
         self.cancel()
@@ -364,6 +367,7 @@ class Panel(VTKObservationMixin):
             watch.follow(None)
         self.review.clear()
         self._said.clear()
+        self._misfit.clear()
         self._show_said()
 
     def _on_scene_changed(self, *_: Any) -> None:
@@ -452,6 +456,8 @@ class Panel(VTKObservationMixin):
         )
         self.ui.addNoduleButton.setText(_("Click on the nodule...") if self.place.waiting else _("Add nodule here..."))
         self._hide_results_from_selector()
+        if self._parameters is not None and not self.install.needed:
+            self.threshold.show(self._parameters)
         slices = self._slice_count()
         self.ui.sliceCountLabel.setText(_("of 0 to {last}").format(last=slices - 1) if slices else "")
         limited = self._parameters is not None and self._parameters.limit_slices

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from lnhg.categories.dictation import dictated
-from lnhg.categories.proposals import Proposal, proposals
+from lnhg.categories.proposals import Proposal, proposal
 from lnhg.core.answers import StudyAnswers, answers_of_record
 from lnhg.writers.seg_nrrd import id_of_segment
 
@@ -27,11 +27,11 @@ def set_answers(nodes: SceneNodes, answers: StudyAnswers) -> None:
     nodes.segmentation.SetAttribute(_ATTRIBUTE, json.dumps(answers.as_record()))
 
 
-def proposals_of(nodes: SceneNodes) -> dict[str, Proposal]:
-    """What is proposed of each nodule that was not rejected, by the ID of its segment; those left count together."""
+def proposal_of(nodes: SceneNodes, segment_id: str) -> Proposal | None:
+    """What is proposed of a nodule, by the ID of its segment, with all that were not rejected; None if it was."""
     known = verdicts(nodes)
-    left = [one for one in nodes.rows if known.get(id_of_segment(one.id), REJECTED) != REJECTED]
-    return {id_of_segment(one.nodule.id): one for one in proposals(left, answers_of(nodes))}
+    left = {id_of_segment(one.id): one for one in nodes.rows if known.get(id_of_segment(one.id), REJECTED) != REJECTED}
+    return proposal(left[segment_id], len(left), answers_of(nodes)) if segment_id in left else None
 
 
 def sentence_of(nodes: SceneNodes, proposal: Proposal) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
-from lnhg.core.boxes import Box, label_boxes
+from lnhg.core.boxes import Box, label_boxes, moved_box
 from lnhg.stages.axial import AxialOrder
 
 from ..scene.nodes import SceneNodes, grid_of_node, label_image, voxels_of
+from ..scene.transforms import point_of_scene
 
 _VOXELS = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
 # How far, in voxels, a labelmap may lie from the grid of the CT and still be voxel on voxel with it.
@@ -67,6 +68,14 @@ class Outlines:
         }
         self._seen = {image: seen for image, seen in self._seen.items() if image in there}
         return {one: self._resampled(one) if outline is _ELSEWHERE else outline for one, outline in found.items()}
+
+    def centre(self, segment_id: str) -> tuple[float, ...] | None:
+        """The middle of the box around a segment, mm, RAS of the scene; None if it has no voxels."""
+        outline = self.of(segment_id)
+        if outline is None:
+            return None
+        ijk = [(side.start + side.stop - 1) / 2 for side in reversed(outline.box)]
+        return point_of_scene((grid_of_node(self._nodes.ct) @ [*ijk, 1])[:3].tolist(), self._nodes.segmentation)
 
     def _of(self, segment: Any) -> Outline | None:
         image = segment.GetRepresentation(_VOXELS)
@@ -160,8 +169,3 @@ def _exclusive(outlines: dict[int, Outline]) -> dict[int, Outline]:
 def _common_box(one: Box, other: Box) -> Box | None:
     sides = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
     return sides if all(side.start < side.stop for side in sides) else None
-
-
-def moved_box(box: Box, around: Box) -> Box:
-    """A box of the CT as an index of an array that holds the box `around`."""
-    return tuple(slice(one.start - other.start, one.stop - other.start) for one, other in zip(box, around, strict=True))

@@ -20,9 +20,11 @@ from lnhg.stages.axial import AxialOrder, axial_order
 from lnhg.stages.heterogeneity import figures
 from lnhg.stages.lungs import lung_regions
 from lnhg.stages.maps import MapInput, nodule_map, raw_map
-from lnhg.stages.measurement import measure_nodules
+from lnhg.stages.measurement import measure_outlines
+from lnhg.stages.place import LungShape
 from lnhg.writers.seg_nrrd import id_of_segment, number_of_segment
 
+from ..scene.drawn_maps import axial_order_of_node
 from ..scene.fingerprints import fingerprint, measured_on, set_measured_on
 from ..scene.layers import Layers
 from ..scene.nodes import SceneNodes, add_segment, ct_of_node, grid_of_node, table_column
@@ -32,6 +34,8 @@ from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, seconds_of, set_verdict,
 
 # No nodule is longer.
 _LARGEST_MM = 100.0
+# What a row tells of where in the lungs a nodule lies.
+_PLACES = ("side", "third", "pleura_distance", "touches_pleura", "touches_vessel")
 # Two outlines are the same nodule if they share this part of the smaller one.
 _SAME_SHARE = 0.5
 
@@ -80,26 +84,28 @@ class Scan:
     """The CT in the axial view, and its lungs."""
 
     view: AxialOrder
-    lungs: np.ndarray
+    lungs: LungShape
 
 
 def scan_of(ct: CT) -> Scan:
     """What changed outlines are measured in; finding the lungs of a large CT takes seconds."""
     view = axial_order(ct)
-    return Scan(view, lung_regions(view.ct))
+    return Scan(view, LungShape(view.ct, lung_regions(view.ct)).prepare())
 
 
 class Review:
     """The review of one result. Undo reaches back to when this object was made.
 
+    `layers` are those of the same result that are shown, if they are; the outlines are then read once for both.
+
     Attributes:
         scan: from `scan_of`, made in a thread where a reader would wait; None: made when it is needed.
     """
 
-    def __init__(self, nodes: SceneNodes) -> None:
+    def __init__(self, nodes: SceneNodes, layers: Layers | None = None) -> None:
         self.nodes = nodes
         self.scan: Scan | None = None
-        self._layers = Layers(nodes)
+        self._layers = layers or Layers(nodes)
         self._steps: list[tuple[_Before, ...]] = []
         self._outlines = self._layers.outlines.of_all(nodes.segment_ids)
         for one in self._outlines:
@@ -292,12 +298,10 @@ class Review:
 
     def _measure_again(self, segment_id: str, known: Nodule) -> None:
         """Measure an outline that another result has measured as `known`: where it lies in the lungs is known."""
-        view, former = axial_order(ct_of_node(self.nodes.ct)), self._nodules()[segment_id]
-        nowhere = np.broadcast_to(np.uint8(0), view.ct.hu.shape)
-        row = self._measured(
-            segment_id, known.status if known.status == EDITED else former.status, former, view, nowhere
-        )
-        places = {name: getattr(known, name) for name in ("side", "touches_pleura", "touches_vessel")}
+        view, former = axial_order_of_node(self.nodes.ct), self._nodules()[segment_id]
+        status = known.status if known.status == EDITED else former.status
+        row = self._measured(segment_id, status, former, view, LungShape.unknown(view.ct))
+        places = {name: getattr(known, name) for name in _PLACES}
         _write_row(self.nodes.table, replace(row, **places))
 
     def _measured_anew(self, segment_id: str, former: Nodule | None) -> Nodule:
@@ -306,7 +310,7 @@ class Review:
         return self._measured(segment_id, EDITED, former, self.scan.view, self.scan.lungs)
 
     def _measured(
-        self, segment_id: str, status: str, former: Nodule | None, view: AxialOrder, lungs: np.ndarray
+        self, segment_id: str, status: str, former: Nodule | None, view: AxialOrder, lungs: LungShape
     ) -> Nodule:
         """The row of a segment whose voxels are as they are now; `former` is its row until now.
 
@@ -315,18 +319,19 @@ class Review:
         options = self.nodes.options
         others = [outline for one, outline in self._outlines.items() if one != segment_id]
         outlines = as_labels(view, [*others, self._outlines[segment_id]])
-        number, parts = len(others) + 1, {number: (one.box, one.mask) for number, one in outlines.items()}
-        labels = np.zeros(view.ct.hu.shape, np.uint8)
-        labels[outlines[number].box] = outlines[number].mask
+        number = len(others) + 1
+        own = {number: (outlines[number].box, outlines[number].mask)}
+        # The others matter only where they share the range of the map.
+        parts = {n: (one.box, one.mask) for n, one in outlines.items()} if options.map_range == "scan" else own
         image = self.nodes.generated
         made_from = MapInput(view.ct.hu, view.ct.spacing, None if image is None else view.to_axial(_array(image)))
         raw_ct = raw_map(made_from, parts, options)
         # There is no generator here.
         measurable = options.map_kind != "twin" and (image is not None or not options.papers_map)
         heterogeneity = nodule_map(made_from, parts, options) if measurable else raw_ct
-        (row,) = measure_nodules(
+        (row,) = measure_outlines(
             view.ct,
-            labels,
+            own,
             heterogeneity,
             raw_ct,
             lungs,

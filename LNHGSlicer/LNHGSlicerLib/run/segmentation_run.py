@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,7 @@ class SegmentationRun:
         self._process: Any = None
         self._call: Any = None
         self._ct: CT | None = None
-        self._read_at = 0
+        self._read_at, self._mark = 0, ""
         self._folder: Path | None = None
         self._log: Path | None = None
         self._error = ""
@@ -144,10 +145,11 @@ class SegmentationRun:
 
     def start(self) -> None:
         """Begin. What prevents it is told to `on_finished`, before this returns or later."""
-        from ..scene.nodes import grid_of_node, values_of_node
+        from ..scene.nodes import grid_of_node, values_of_node, voxels_mark
 
         try:
             name, values, grid = self._node.GetName(), values_of_node(self._node), grid_of_node(self._node)
+            self._mark = voxels_mark(self._node)
             self._read_at = self._node.GetImageData().GetMTime()
             self._log = _new_log()
             self._folder = Path(tempfile.mkdtemp(prefix="LNHG-", dir=_temporary()))
@@ -239,7 +241,10 @@ class SegmentationRun:
         from ..scene.nodes import prepare
 
         assert self._folder is not None and self._ct is not None
-        return prepare(load_result(self._folder / _RESULTS, self._ct))
+        import_module("lnhg.stages.measurement")  # which a review needs, and which takes a second
+        prepared = prepare(load_result(self._folder / _RESULTS, self._ct))
+        self._remove_folder()  # large files take long, and nobody waits here
+        return prepared
 
     def _take_over(self, prepared: PreparedResult) -> None:
         """The results as nodes of the scene, if they lie on the grid of the CT."""
@@ -253,10 +258,10 @@ class SegmentationRun:
         self._finish(added, self._outcome("finished", _("Nodules found: {count}").format(count=count)))
 
     def _check_node(self) -> None:
-        """Raise InputError if the CT is no longer where the run was made from it."""
+        """Raise InputError if the CT is no longer where, or what, the run was made from."""
         from lnhg.writers.read_back import check_grid
 
-        from ..scene.nodes import grid_of_node
+        from ..scene.nodes import grid_of_node, voxels_mark
 
         assert self._ct is not None
         if self._node.GetScene() is None or self._node.GetImageData() is None:
@@ -266,6 +271,8 @@ class SegmentationRun:
             check_grid(self._node.GetName(), shape, grid_of_node(self._node), self._ct)
         except InputError as error:
             raise InputError(_("The CT was moved or cut during the run; nothing was added, run again.")) from error
+        if voxels_mark(self._node) != self._mark:
+            raise InputError(_("The CT got other voxels during the run; nothing was added, run again."))
 
     def _fail(self, error: Exception) -> None:
         """End with a sentence; what nobody thought of leaves its place in the log."""

@@ -10,27 +10,19 @@ import numpy as np
 import slicer
 import vtk
 
-from lnhg.core.boxes import Box
-from lnhg.core.ct import AIR_HU, CT
 from lnhg.errors import InputError
 from lnhg.options import Options
-from lnhg.stages.axial import AxialOrder, axial_order
-from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap, reach, rim_mask
 from lnhg.stages.map_legend import map_title
-from lnhg.stages.maps import MapInput, nodule_map, raw_map
 
-from ..review.outlines import Outline, Outlines, as_labels, moved_box
-from ..review.verdicts import REJECTED, verdict_of
+from ..review.outlines import Outlines
 from ..translation import _
+from .drawn_maps import DrawnMaps
 from .nodes import (
     SceneNodes,
-    grid_of_node,
     legend_views,
-    set_raw_ct,
     show_over_ct,
     tell_map,
     values_in,
-    values_of_node,
 )
 from .transforms import point_of_node
 
@@ -68,8 +60,7 @@ class Layers:
         self.outlines = Outlines(nodes)
         self.legend = ""
         self.state = view_state or ViewState()
-        twin = self._asked.map_kind == "twin"
-        self._first_map = slicer.util.arrayFromVolume(nodes.heterogeneity).copy() if twin else np.zeros(0)
+        self._maps = DrawnMaps(nodes, self.outlines, twin=self._asked.map_kind == "twin")
 
     def available(self) -> list[str]:
         """The layers that this result has; `why_not` tells of each of the others why it is missing."""
@@ -145,7 +136,7 @@ class Layers:
         """Make the map and the raw CT's anew: see `lnhg.stages.maps`. The table keeps the figures of the run."""
         _refuse(self.why_no_map(normalisation, kind))
         options = self._as_asked(normalisation, kind)
-        self._make_maps(options)
+        self._maps.draw(options)
         tell_map(self.nodes.heterogeneity, options)
         legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(self.nodes.heterogeneity)
         if legend is not None:  # a reader may have deleted it
@@ -157,7 +148,7 @@ class Layers:
         Raises InputError where that kind cannot be made here.
         """
         _refuse(self.why_no_map(self.normalisation, self.kind))
-        self._make_maps(self._asked)
+        self._maps.draw(self._asked)
 
     def set_legend(self, where: str) -> None:
         """Show the legend in `one` slice view, in `all`, or in `none`."""
@@ -204,74 +195,10 @@ class Layers:
         self.state = replace(self.state, **changes)
         self.apply()
 
-    def _make_maps(self, asked: Options) -> None:
-        """From G(x), the CT and the segments as they are now.
-
-        There is no generator here: a map of the kind `twin` keeps the values of its run, and has none where an outline
-        has grown since.
-
-        Rejected nodules are left out of the maps, but count in the range of the scan: the others keep their colours.
-        """
-        segment_ids, options = self.nodes.segment_ids, self.nodes.options
-        view = axial_order(CT(values_of_node(self.nodes.ct), grid_of_node(self.nodes.ct)))
-        found = self.outlines.of_all(segment_ids)
-        outlines = as_labels(view, found.values())
-        parts = {number: (one.box, one.mask) for number, one in outlines.items()}
-        shape, generated = view.ct.hu.shape, self.nodes.generated
-        image = None if generated is None else view.to_axial(slicer.util.arrayFromVolume(generated))
-        scan = MapInput(_HU(view.ct.hu), view.ct.spacing, image)
-        if asked.map_kind == "twin":
-            heterogeneity = NoduleMap(shape, {n: (box, self._of_run(view, box)) for n, (box, _) in parts.items()})
-        else:
-            heterogeneity = nodule_map(scan, parts, asked)
-        raw_ct = raw_map(scan, parts, asked)
-        values = slicer.util.arrayFromVolume(self.nodes.heterogeneity)
-        values[...] = OUTSIDE
-        shown = {number for number, one in enumerate(segment_ids, 1) if verdict_of(self.nodes, one) != REJECTED}
-        for number, (box, part) in heterogeneity.parts.items():
-            if number in shown:
-                inside = outlines[number].mask
-                if options.hide_rim:
-                    inside = inside & ~_rim(outlines[number], shape, view.ct.spacing, options.rim)
-                view.to_axial(values)[box][inside] = part[inside]
-        slicer.util.arrayFromVolumeModified(self.nodes.heterogeneity)
-        left = {number: part for number, part in raw_ct.parts.items() if number in shown}
-        set_raw_ct(self.nodes.raw_ct, self.nodes.ct, view, replace(raw_ct, parts=left))
-
-    def _of_run(self, view: AxialOrder, box: Box) -> np.ndarray:
-        """The values of the map that was there when this result was first shown, in a box of the axial view."""
-        return view.to_axial(self._first_map)[box]
-
 
 def _refuse(reason: str) -> None:
     if reason:
         raise InputError(reason)
-
-
-@dataclass(frozen=True, eq=False)
-class _HU:
-    """Voxels of a volume node as HU, read box by box: as `scene.ct_of_values` reads them."""
-
-    values: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.values.shape
-
-    def __getitem__(self, box: Any) -> np.ndarray:
-        return np.clip(np.rint(self.values[box]), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
-
-
-def _rim(outline: Outline, shape: Sequence[int], spacing: tuple[float, float, float], rim_mm: float) -> np.ndarray:
-    """Which voxels in the box of an outline are rim: see `rim_mask`. All in the axial view."""
-    margin = [size // 2 for size in reach(spacing, rim_mm).shape]
-    around = tuple(
-        slice(max(0, side.start - more), min(size, side.stop + more))
-        for side, more, size in zip(outline.box, margin, shape, strict=True)
-    )
-    labels = np.zeros([side.stop - side.start for side in around], np.uint8)
-    labels[moved_box(outline.box, around)] = outline.mask
-    return rim_mask(labels, spacing, rim_mm)[moved_box(outline.box, around)]
 
 
 def _voxel(volume: Any, ras: Sequence[float]) -> tuple[int, int, int]:

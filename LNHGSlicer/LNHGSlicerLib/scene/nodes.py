@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -31,6 +32,7 @@ from lnhg.stages.map_legend import full_scale, map_title
 from lnhg.stages.maps import raw_ct_in_view
 from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, segment_name
 
+from ..translation import _
 from .fingerprints import fingerprint, set_measured_on
 from .views import centre_on
 
@@ -45,6 +47,8 @@ _FOREGROUND_OPACITY = 0.5
 _COLORS = "LNHG-Heterogeneity"
 _GENERATED = "Generator image G(x)"
 _BOX_COLOR = (1.0, 0.85, 0.0)
+# So many voxels along each axis of a CT are looked at to tell it from another one.
+_VOXELS_OF_CT, _MARKED = "LNHG.VoxelsOfCT", 32
 
 
 @dataclass(frozen=True)
@@ -203,19 +207,22 @@ def add_prepared(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
     """`add_result` for what `prepare` made."""
     with _all_or_none():
         nodes = _add_nodes(ct_node, prepared)
-        for nodule in prepared.result.nodules:
-            set_measured_on(nodes, id_of_segment(nodule.id), prepared.fingerprints.get(nodule.id, ""))
+        with slicer.util.NodeModify(nodes.table):
+            for nodule in prepared.result.nodules:
+                set_measured_on(nodes, id_of_segment(nodule.id), prepared.fingerprints.get(nodule.id, ""))
         provenance = _provenance(prepared.result)
         for node in nodes.added:
             _place_beside(ct_node, node)
-            for key, value in provenance.items():
-                node.SetAttribute(f"LNHG.{key}", value)
+            with slicer.util.NodeModify(node):  # the views follow once
+                for key, value in provenance.items():
+                    node.SetAttribute(f"LNHG.{key}", value)
             if node.IsA("vtkMRMLTransformableNode"):
                 node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
         for role in _roles():
             node = getattr(nodes, role)
             if node is not None:
                 nodes.segmentation.SetNodeReferenceID(f"LNHG.{role}", node.GetID())
+        nodes.segmentation.SetAttribute(_VOXELS_OF_CT, voxels_mark(ct_node))
     return nodes
 
 
@@ -247,15 +254,29 @@ def results_of(ct_node: Any) -> SceneNodes | None:
     return next((nodes for nodes in reversed(all_results()) if nodes.ct is ct_node), None)
 
 
-def lies_on_ct(nodes: SceneNodes) -> bool:
-    """Whether the CT of a result is still on the grid that the result was made on: not moved, cut or resampled."""
+def why_not_on_ct(nodes: SceneNodes) -> str:
+    """Why a result no longer belongs to its CT, in one sentence; empty while grid and voxels are those of the run."""
     image, made_on = nodes.ct.GetImageData(), nodes.heterogeneity.GetImageData()
-    return (
-        image is not None
-        and made_on is not None
-        and image.GetDimensions() == made_on.GetDimensions()
-        and np.allclose(grid_of_node(nodes.ct), grid_of_node(nodes.heterogeneity), atol=1e-3)
-    )
+    if (
+        image is None
+        or made_on is None
+        or image.GetDimensions() != made_on.GetDimensions()
+        or not np.allclose(grid_of_node(nodes.ct), grid_of_node(nodes.heterogeneity), atol=1e-3)
+    ):
+        return _("This CT was moved, cut or resampled since its nodules were segmented; segment it again.")
+    known = nodes.segmentation.GetAttribute(_VOXELS_OF_CT)
+    if known is not None and known != voxels_mark(nodes.ct):  # scenes of older versions do not tell
+        return _("This CT has other voxels than when its nodules were segmented; bring them back, or segment it again.")
+    return ""
+
+
+def voxels_mark(ct_node: Any) -> str:
+    """A checksum of some voxels of a CT, evenly over it: another scan in the same node, as one of a sequence, has
+    another.
+    """
+    values: np.ndarray = slicer.util.arrayFromVolume(ct_node)
+    some = values[tuple(slice(None, None, -(-size // _MARKED)) for size in values.shape)]
+    return f"{zlib.crc32(np.ascontiguousarray(some, np.float32).tobytes()):08x}"
 
 
 def move_with_ct(nodes: SceneNodes) -> None:
@@ -290,11 +311,10 @@ def voxels_of(nodes: SceneNodes, segment_ids: Sequence[str]) -> np.ndarray:
 
 def nodules_of_table(table_node: Any) -> tuple[Nodule, ...]:
     """The rows of a nodule table node, of this version or another (`from_row`)."""
-    table, titles = table_node.GetTable(), titles_of_table(table_node)
-    cells = [
-        [table.GetColumnByName(title).GetValue(row) for title in titles] for row in range(table_node.GetNumberOfRows())
-    ]
-    return tuple(from_row(dict(zip(titles, row, strict=True))) for row in cells)
+    table = table_node.GetTable()
+    columns = {title: table.GetColumnByName(title) for title in titles_of_table(table_node)}
+    rows = range(table_node.GetNumberOfRows())
+    return tuple(from_row({title: column.GetValue(row) for title, column in columns.items()}) for row in rows)
 
 
 def titles_of_table(table_node: Any) -> list[str]:
@@ -339,6 +359,12 @@ def empty_views() -> list[Any]:
     """The composite nodes of slice views that show nothing, as those that a new layout has just made."""
     views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     return [view for view in views if view.GetBackgroundVolumeID() is None and view.GetForegroundVolumeID() is None]
+
+
+def is_shown(ct_node: Any) -> bool:
+    """Whether any slice view has the CT behind what else it shows."""
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    return any(view.GetBackgroundVolumeID() == ct_node.GetID() for view in views)
 
 
 def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
@@ -445,7 +471,6 @@ def _set_lung_window(ct_node: Any) -> None:
 def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
     """A segment for each nodule, with a closed surface for 3D."""
     node = _add_node("vtkMRMLSegmentationNode", "Nodules")
-    node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
     # All of them before there are voxels, through which each that is added later would be compared.
     segments = [add_segment(node, label) for label in range(1, len(prepared.result.nodules) + 1)]
@@ -453,6 +478,7 @@ def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
         segment.SetLabelValue(label)
         segment.AddRepresentation(_VOXELS, prepared.voxels)
         segment.AddRepresentation(_SURFACE, prepared.surfaces.get(label, vtk.vtkPolyData()))
+    node.CreateDefaultDisplayNodes()  # last: views would follow each step
     # Only the outline in the slices: a fill would tint the colours of the heterogeneity map.
     node.GetDisplayNode().Visibility2DFillOff()
     return node

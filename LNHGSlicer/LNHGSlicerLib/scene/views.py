@@ -107,9 +107,15 @@ def _remembered(node: Any, names: Sequence[str]) -> _Remembered:
 
 def _put_back(node: Any, remembered: _Remembered) -> None:
     for name, value in remembered.values.items():
-        if name.endswith("VolumeID") and value is not None and slicer.mrmlScene.GetNodeByID(value) is None:
+        if name.endswith("VolumeID") and value is not None and not _is_readers_own(value):
             value = None
         getattr(node, f"Set{name}")(value)
     if remembered.slice_to_ras is not None:
         slicer.util.updateVTKMatrixFromArray(node.GetSliceToRAS(), remembered.slice_to_ras)
         node.UpdateMatrices()
+
+
+def _is_readers_own(volume_id: str) -> bool:
+    """Whether a volume is still there, and no map of a result."""
+    node = slicer.mrmlScene.GetNodeByID(volume_id)
+    return node is not None and node.GetAttribute("LNHG.Version") is None

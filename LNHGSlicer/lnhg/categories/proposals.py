@@ -46,7 +46,12 @@ class Proposal:
 
 def proposals(nodules: Sequence[Nodule], answers: StudyAnswers) -> tuple[Proposal, ...]:
     """A proposal for each nodule; all of them count as the nodules of the patient."""
-    return tuple(_proposal(facts_of(nodule, len(nodules)), nodule, answers.of(nodule.id)) for nodule in nodules)
+    return tuple(proposal(nodule, len(nodules), answers) for nodule in nodules)
+
+
+def proposal(nodule: Nodule, count: int, answers: StudyAnswers) -> Proposal:
+    """A proposal for one of the `count` nodules of a patient."""
+    return _proposal(facts_of(nodule, count), nodule, answers.of(nodule.id))
 
 
 def facts_of(nodule: Nodule, count: int) -> Facts:

@@ -61,9 +61,10 @@ def add(commands: Any) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
+    from ..core.manifest import KINDS, kinds_in
     from ..core.resources import resource
     from ..errors import WeightsError
-    from ..networks.weights import KINDS, kinds_in, load_weights
+    from ..networks.weights import load_weights
 
     folder = arguments.folder or resource("Models")
     needed = () if arguments.folder else ("generator", "detector")

@@ -36,3 +36,8 @@ def box_around(boxes: Iterable[Box]) -> Box:
 def grown_box(box: Box, margin: Sequence[int]) -> Box:
     """`box` with `margin` voxels more on each side, cut at the array's start (slicing cuts it at its end)."""
     return tuple(slice(max(0, one.start - more), one.stop + more) for one, more in zip(box, margin, strict=True))
+
+
+def moved_box(box: Box, around: Box) -> Box:
+    """A box of the CT as an index of an array that holds the box `around`."""
+    return tuple(slice(one.start - other.start, one.stop - other.start) for one, other in zip(box, around, strict=True))

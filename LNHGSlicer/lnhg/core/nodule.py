@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
 from ..errors import InputError
@@ -207,11 +208,13 @@ class Column:
     kind: Any
 
 
+@cache
 def columns() -> tuple[Column, ...]:
     """The table's columns, in the order of `as_row`."""
     return tuple(column for some in _columns_by_field().values() for column in some)
 
 
+@cache
 def _columns_by_field() -> dict[str, list[Column]]:
     """The columns of each field of `Nodule`, by the field's title."""
     kinds, made = get_type_hints(Nodule), dict[str, list[Column]]()

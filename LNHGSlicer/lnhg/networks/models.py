@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..core.calibration import Calibration
+from ..core.manifest import detector_folder, kinds_in
+from ..core.operating_points import OperatingPoints
 from ..core.resources import resource
 from ..errors import InputError, WeightsError
 from .ensemble import Detector, detector_of
@@ -19,7 +20,7 @@ from .generator import Generator, build_generator
 from .grid import NetworkGrid
 from .rescorer import Rescorer
 from .unet import UNet
-from .weights import Weights, kinds_in, load_weights
+from .weights import Weights, load_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +57,13 @@ class Models:
             return self.calibration(kind).score(chosen)
         if false_per_scan is None:
             return self.threshold(kind, None)
-        points = self.manifests[kind].get("operating_points")
-        if not points:
+        points = OperatingPoints.of_manifest(self.manifests[kind])
+        if points is None:
             raise InputError(
                 "False detections per scan were not measured of these weights; give --score-threshold, or lnhg weights "
                 "calibrate."
             )
-        rates, scores = zip(*sorted((point["false_per_scan"], point["score"]) for point in points), strict=True)
-        return float(np.interp(false_per_scan, rates, scores))
+        return points.score(false_per_scan)
 
     def calibration(self, kind: str) -> Calibration:
         """From scores of the `detector` or `rescorer` to probabilities."""
@@ -89,7 +89,7 @@ def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Mo
             raise InputError(
                 f"{folder} holds a rescorer without its detector; put the detector beside it, or take it out."
             )
-        others = folder if "detector" in kinds else resource("Models")
+        others = detector_folder(folder)
         found["detector"] = _of_kind(load_weights(others, "detector"), "detector")
         detector = found["detector"].network(detector_of)
         # Both together save a seventh of the time of a slice.

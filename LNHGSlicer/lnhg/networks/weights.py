@@ -16,15 +16,9 @@ import torch
 from safetensors.torch import load, save
 
 from ..core.atomic_file import write_atomic
-from ..core.seal import is_sealed, sealed
+from ..core.manifest import FORMAT, check_thresholds, read_manifest
+from ..core.seal import sealed
 from ..errors import InputError, WeightsError
-
-FORMAT = "lnhg-weights-2"
-# Manifests of before they were sealed; those are taken at their word.
-_UNSEALED = "lnhg-weights-1"
-KINDS = ("generator", "detector", "rescorer")
-# What each kind of weights is used with; all are scores, or values of G(x).
-_THRESHOLDS = {"generator": ("g",), "detector": ("score",), "rescorer": ("score", "detector")}
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -122,7 +116,7 @@ def change_manifest(folder: Path, name: str, **changes: Any) -> None:
 
 def _written(manifest: Mapping[str, Any]) -> str:
     """The text of a manifest, with its seal. Raises WeightsError for thresholds that no score can reach."""
-    _check_thresholds(f"{manifest['name']}.json", manifest)
+    check_thresholds(f"{manifest['name']}.json", manifest)
     return json.dumps(sealed({**manifest, "format": FORMAT}), indent=2) + "\n"
 
 
@@ -162,46 +156,6 @@ def load_weights(folder: Path, name: str) -> Weights:
     return Weights(name, manifest, {key: _restored(tensor) for key, tensor in tensors.items()})
 
 
-def kinds_in(folder: Path) -> tuple[str, ...]:
-    """The kinds of weights that a folder holds; only the generator is always needed, and the rescorer never."""
-    return tuple(
-        kind for kind in KINDS if any((folder / f"{kind}.{ending}").is_file() for ending in ("json", "safetensors"))
-    )
-
-
-def read_manifest(folder: Path, name: str) -> dict[str, Any]:
-    """The manifest of one pair of files, checked for what every manifest must hold."""
-    path = folder / f"{name}.json"
-    if not path.is_file():
-        raise WeightsError(f"The manifest {path.name} is missing in {folder}; install the weights again.")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise WeightsError(f"The manifest {path.name} is not readable JSON; install the weights again.") from error
-    if not _well_formed(manifest):
-        raise WeightsError(
-            f"{path.name} is not a manifest of LNHG weights; choose a folder with weights of this project."
-        )
-    if manifest["kind"] not in KINDS:
-        raise WeightsError(f"{path.name} names the unknown kind {manifest['kind']!r}; choose weights of this project.")
-    if manifest["format"] != _UNSEALED and not is_sealed(manifest):
-        raise WeightsError(
-            f"{path.name} was changed since it was written (its seal differs); install the weights again."
-        )
-    _check_thresholds(path.name, manifest)
-    return manifest
-
-
-def _check_thresholds(name: str, manifest: Mapping[str, Any]) -> None:
-    thresholds = manifest["thresholds"]
-    for needed in _THRESHOLDS[manifest["kind"]]:
-        if needed not in thresholds:
-            raise WeightsError(f"{name} names no threshold {needed}; install the weights again.")
-    for threshold, value in thresholds.items():
-        if type(value) not in (int, float) or not 0 <= value <= 1:  # neither for NaN nor for text
-            raise WeightsError(f"{name} names {value!r} as its threshold {threshold}, which must be from 0 to 1.")
-
-
 def _check_finite(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
     wrong = [key for key, tensor in tensors.items() if tensor.is_floating_point() and not bool(tensor.isfinite().all())]
     if wrong:
@@ -209,23 +163,6 @@ def _check_finite(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
             f"The weights {name} hold values that are not finite (in {wrong[0]}); install the weights again, or train "
             f"anew."
         )
-
-
-def _well_formed(manifest: Any) -> bool:
-    needed = {
-        "format": str,
-        "kind": str,
-        "architecture": dict,
-        "grid": dict,
-        "thresholds": dict,
-        "sha256": str,
-        "bytes": int,
-    }
-    return (
-        isinstance(manifest, dict)
-        and manifest.get("format") in (FORMAT, _UNSEALED)
-        and all(isinstance(manifest.get(key), kind) for key, kind in needed.items())
-    )
 
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:

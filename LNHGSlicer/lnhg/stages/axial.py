@@ -63,8 +63,12 @@ class AxialOrder:
         return tuple(sides[axis] for axis in np.argsort(self.axes))
 
 
-def axial_order(ct: CT) -> AxialOrder:
-    """The axial view of `ct`: the permutation and flips of its axes that lie closest to the patient's axes."""
+def axial_order(ct: CT, *, contiguous: bool = True) -> AxialOrder:
+    """The axial view of `ct`: the permutation and flips of its axes that lie closest to the patient's axes.
+
+    `contiguous`: with voxels in the order of the view in memory, copied where they are not; else they stay where they
+    are.
+    """
     directions = ct.ijk_to_ras[:3, :3] / np.linalg.norm(ct.ijk_to_ras[:3, :3], axis=0)
     cosines = _AXIAL_RAS @ directions  # [axis of the view (i, j, k), axis of the original (i, j, k)]
     _, source = linear_sum_assignment(-np.abs(cosines))
@@ -79,7 +83,9 @@ def axial_order(ct: CT) -> AxialOrder:
     axes = (2 - int(source[2]), 2 - int(source[1]), 2 - int(source[0]))
     flips = (bool(signs[2] < 0), bool(signs[1] < 0), bool(signs[0] < 0))
     flipped = tuple(axis for axis in range(3) if flips[axis])
-    reordered = np.ascontiguousarray(np.flip(ct.hu.transpose(axes), flipped))
+    reordered = np.flip(ct.hu.transpose(axes), flipped)
+    if contiguous:
+        reordered = np.ascontiguousarray(reordered)
     numbers = ct.instance_numbers
     if numbers is not None:
         numbers = None if axes[0] != 0 else tuple(reversed(numbers)) if flips[0] else numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 from skimage.measure import find_contours, marching_cubes, mesh_surface_area
 
-from ..core.boxes import grown_box, label_boxes
+from ..core.boxes import Box, grown_box, label_boxes, moved_box
 from ..core.ct import CT
 from ..core.geometry import equivalent_diameter, slice_axes
 from ..core.lobes import LobeMap
@@ -84,17 +84,48 @@ def measure_nodules(
         cut: of nodules 1..N, whether the method stopped outlining them (`ended_by_limits`); None: of none.
         lobes: lobes or lungs of a segmentation, on any grid; None: none was given.
     """
-    cut = cut or [False] * len(statuses)
-    boxes = label_boxes(labels)
-    if list(boxes) != list(range(1, len(statuses) + 1)):
+    outlines = {number: (box, labels[box] == number) for number, box in label_boxes(labels).items()}
+    if list(outlines) != list(range(1, len(statuses) + 1)):
         raise ValueError(f"Labels must run from 1 to {len(statuses)} without gaps.")
+    return measure_outlines(
+        ct,
+        outlines,
+        heterogeneity,
+        raw_ct,
+        LungShape(ct, lungs),
+        statuses=statuses,
+        scores=scores,
+        rim_mm=rim_mm,
+        cut=cut,
+        lobes=lobes,
+    )
+
+
+def measure_outlines(
+    ct: CT,
+    outlines: Mapping[int, tuple[Box, np.ndarray]],
+    heterogeneity: Indexed,
+    raw_ct: Indexed,
+    lungs: LungShape,
+    *,
+    statuses: Sequence[str],
+    scores: Sequence[float | None],
+    rim_mm: float,
+    cut: Sequence[bool] | None = None,
+    lobes: LobeMap | None = None,
+) -> tuple[Nodule, ...]:
+    """`measure_nodules` of outlines that are given one by one: for each number the nodule's box `[slice, row, column]`
+    and which voxels in it belong to it. It looks at no voxel far from them, if `lungs` was used before.
+    """
+    cut = cut or [False] * len(statuses)
     margin = np.ceil(_SIDE_MM / np.array(ct.spacing[::-1])).astype(int).tolist()
-    with_lungs = bool(lungs.any())
-    shape = LungShape(ct, lungs)
     rows = []
-    for (number, box), status, score, stopped in zip(boxes.items(), statuses, scores, cut, strict=True):
+    for (number, (box, inside)), status, score, stopped in zip(outlines.items(), statuses, scores, cut, strict=True):
         around = grown_box(box, margin)
-        part = _Part(ct, around, labels[around] == number, ct.hu[around], lungs[around])
+        hu = ct.hu[around]
+        mask = np.zeros(hu.shape, bool)
+        mask[moved_box(box, around)] = inside
+        part = _Part(ct, around, mask, hu, lungs.labels[around])
         ended = bool(stopped) or part.is_cut()
         sizes = part.size() | part.density(ended)
         rows.append(
@@ -106,9 +137,9 @@ def measure_nodules(
                 **part.position(),
                 **sizes,
                 **part.certainty(sizes, sizes["type"], ended),
-                **part.neighbours(with_lungs),
+                **part.neighbours(lungs.in_view),
                 **part.evenness(heterogeneity[around], raw_ct[around], rim_mm),
-                **part.place(shape, lobes),
+                **part.place(lungs, lobes),
             )
         )
     return tuple(rows)

@@ -92,10 +92,32 @@ def _nearest(lobes: LobeMap, ct: CT, mask: np.ndarray, start: np.ndarray) -> dic
 
 
 class LungShape:
-    """The lungs of a CT in the axial view, for the places of its nodules; `lungs` is from `lung_regions`."""
+    """The lungs of a CT in the axial view, for the places of its nodules. What takes long is found when it is first
+    asked for; `prepare` finds it all.
 
-    def __init__(self, ct: CT, lungs: np.ndarray) -> None:
-        self._ct, self._lungs = ct, lungs
+    Attributes:
+        labels: from `lung_regions`.
+    """
+
+    def __init__(self, ct: CT, labels: np.ndarray) -> None:
+        self._ct, self.labels = ct, labels
+
+    @classmethod
+    def unknown(cls, ct: CT) -> LungShape:
+        """Where nothing is known of the lungs of a CT."""
+        shape = cls(ct, np.broadcast_to(np.uint8(0), ct.hu.shape))
+        shape.in_view = False
+        return shape
+
+    def prepare(self) -> LungShape:
+        """Find all that `measure_outlines` asks for; returns the same object."""
+        _ = self.in_view, self._heights, self._surface
+        return self
+
+    @cached_property
+    def in_view(self) -> bool:
+        """Whether any of the lungs is in the field of view."""
+        return bool(self.labels.any())
 
     @property
     def has_lungs(self) -> bool:
@@ -121,9 +143,11 @@ class LungShape:
     @cached_property
     def _heights(self) -> dict[int, tuple[int, int]]:
         """First and last slice of each lung that the scan shows whole."""
-        heights = {}
-        for label in np.unique(self._lungs[self._lungs > 0]).tolist():
-            sections = (self._lungs == label).sum((1, 2))
+        heights: dict[int, tuple[int, int]] = {}
+        if not self.in_view:
+            return heights
+        for label in np.unique(self.labels[self.labels > 0]).tolist():
+            sections = (self.labels == label).sum((1, 2))
             there = np.flatnonzero(sections)
             if max(sections[0], sections[-1]) <= _CUT_SHARE * sections.max():
                 heights[int(label)] = (int(there[0]), int(there[-1]))
@@ -131,8 +155,10 @@ class LungShape:
 
     @cached_property
     def _surface(self) -> cKDTree | None:
+        if not self.in_view:
+            return None
         steps = [max(1, round(_CELL_MM / step)) for step in self._ct.spacing[::-1]]
-        cells = self._lungs[:: steps[0], :: steps[1], :: steps[2]] > 0
+        cells = self.labels[:: steps[0], :: steps[1], :: steps[2]] > 0
         beside = ndimage.binary_dilation(cells, np.ones((3, 3, 3))) & ~cells
         if not beside.any():
             return None

@@ -144,13 +144,13 @@ def _proposed(proposal: Proposal, sentence: str) -> dict[str, Any]:
 def _card(sentence: str, proposal: Proposal, planes: Sequence[Plane]) -> dict[str, Any]:
     """What the template shows of a nodule."""
     nodule = proposal.nodule
-    score = "" if nodule.score is None else f", score {nodule.score:.2f}"
+    probability = "" if nodule.score is None else f", probability {nodule.score:.2f}"
     return {
         "id": nodule.id,
         "colour": _hex(nodule.id),
         "glance": _glance(nodule, proposal.lung_rads.value),
         "proposal": _proposed(proposal, sentence),
-        "tags": (nodule.status + score, nodule.type, "side unknown" if nodule.side == "unknown" else nodule.side),
+        "tags": (nodule.status + probability, nodule.type, "side unknown" if nodule.side == "unknown" else nodule.side),
         "planes": [_plane(nodule.id, plane) for plane in planes],
         "key_numbers": _key_numbers(nodule),
         "evenness": list(_evenness(nodule)),
