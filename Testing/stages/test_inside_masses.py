@@ -141,8 +141,9 @@ def test_a_nodule_that_the_generator_sees_whole_has_no_ball(diameter: float) -> 
     assert same.mass is None
 
 
-def _is_cut(ct: CT, drawn: np.ndarray) -> bool | None:
-    even, lungs = np.zeros(ct.hu.shape, np.float32), np.zeros(ct.hu.shape, np.uint8)
+def _is_cut(ct: CT, drawn: np.ndarray, lungs: np.ndarray | None = None) -> bool | None:
+    even, none = np.zeros(ct.hu.shape, np.float32), np.zeros(ct.hu.shape, np.uint8)
+    lungs = none if lungs is None else lungs.astype(np.uint8)
     (row,) = measure_nodules(
         ct, drawn.astype(np.uint16), even, even, lungs, statuses=["confirmed"], scores=[0.9], rim_mm=1.0
     )
@@ -168,3 +169,52 @@ def test_a_nodule_at_the_wall_that_is_drawn_whole_is_not_cut(diameter: float, at
     ball = _ball(diameter, (0, 0, at)) & inner
     ct = _chest_with(ball)
     assert _is_cut(ct, ball) is False
+
+
+def _inside() -> np.ndarray:
+    """What `_chest_with` makes lung or mass."""
+    inner = np.zeros(_SHAPE, bool)
+    inner[:, 12:-12, 9:-9] = True
+    return inner
+
+
+def _cap(diameter: float, thick: float, towards: tuple[float, float, float]) -> np.ndarray:
+    """The outermost `thick` mm of a ball on one side."""
+    along = sum(one * axis for one, axis in zip(_POSITIONS, np.array(towards) / np.linalg.norm(towards), strict=True))
+    return _ball(diameter) & (along > diameter / 2 - thick)
+
+
+@pytest.mark.parametrize("diameter", [40, 60, 76, 100])
+@pytest.mark.parametrize("thick", [5, 10, 18])
+@pytest.mark.parametrize("towards", [(0, 0, -1), (0, 1, 1), (1, 0, 0)], ids=["side", "back", "head"])
+def test_a_cap_of_a_mass_is_cut(diameter: float, thick: float, towards: tuple[float, float, float]) -> None:
+    assert _is_cut(_chest_with(_ball(diameter)), _cap(diameter, thick, towards), _inside())
+
+
+@pytest.mark.parametrize("diameter", [40, 60, 76, 100])
+def test_a_rim_of_a_mass_is_cut(diameter: float) -> None:
+    k, j, i = _POSITIONS
+    rim = _ball(diameter) & ~_ball(diameter - 16) & (i < 0) & (np.abs(k) < 12) & (np.abs(j) < 12)
+    assert _is_cut(_chest_with(_ball(diameter)), rim, _inside())
+
+
+@pytest.mark.parametrize("diameter", [60, 76, 100])
+@pytest.mark.parametrize("thick", [6, 9])
+def test_a_flat_cap_of_a_mass_outside_the_lungs_mask_is_cut(diameter: float, thick: float) -> None:
+    """A wide mass at the wall is no part of the lungs' mask: what is drawn of it is flatter than half a ball."""
+    mass = _ball(diameter)
+    assert _is_cut(_chest_with(mass), _cap(diameter, thick, (0, 0, -1)), _inside() & ~mass)
+
+
+@pytest.mark.parametrize("diameter", [12, 20, 30, 44])
+@pytest.mark.parametrize("vessel", [4, 6, 8])
+def test_a_nodule_at_a_vessel_is_not_cut(diameter: float, vessel: float) -> None:
+    k, j, i = _POSITIONS
+    ct = _chest_with(_ball(diameter) | ((k**2 + j**2 <= (vessel / 2) ** 2) & (i > 0)))
+    assert _is_cut(ct, _ball(diameter), _inside()) is False
+
+
+@pytest.mark.parametrize("diameter", [24, 40, 56])
+def test_half_a_ball_at_the_wall_outside_the_lungs_mask_is_not_cut(diameter: float) -> None:
+    ball = _ball(diameter, (0, 0, 90.0)) & _inside()
+    assert _is_cut(_chest_with(ball), ball, _inside() & ~ball) is False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,12 @@ _SHELL_MM, _IN_TISSUE = (0.9, 3.0), 0.75
 # Nor is it whole if at its deepest voxel the next air or lung lies further away than its own surface, by so many mm and
 # this factor: of the outlines of readers of 277 nodules none exceeds 1.3 mm, nor 1.4.
 _DEEPER_MM, _DEEPER = 2.5, 1.4
+# Nor if tissue inside the lungs goes on beside it, within the first value, as a ball of a radius above the second (mm)
+# and above this share of its own depth: vessels are thinner.
+_BESIDE_MM, _REST_MM, _REST = 2.5, 4.5, 0.8
+# Outside the lungs, where a wall or a mediastinum looks the same, it must rise from it as half a ball does: two thirds
+# of its surface free. Of a flatter one more than this share lies in tissue.
+_FLAT = 0.5
 _HIGHEST_FLEISCHNER = (
     "calcified, not classed",
     "solid, over 8 mm",
@@ -188,20 +195,47 @@ class _Part:
         low, high = inside.min(0), inside.max(0)
         wide = bool(((high - low + 1) * self.ct.spacing[::-1] >= WIDEST_MM).any())
         at_border = bool((low == 0).any() or (high == np.array(self.ct.hu.shape) - 1).any())
-        shell = self._grown(self.mask, _SHELL_MM[1]) & ~self._grown(self.mask, _SHELL_MM[0])
-        in_tissue = bool((self.hu[shell] > _TISSUE_HU).mean() > _IN_TISSUE) if shell.any() else True
-        return wide or at_border or in_tissue or self._is_part_of_more()
+        return wide or at_border or self._ends_in_tissue() or self._is_middle_of_more() or self._is_beside_more()
 
-    def _is_part_of_more(self) -> bool:
+    @property
+    def _tissue(self) -> np.ndarray:
+        return self.hu > _TISSUE_HU
+
+    @cached_property
+    def _apart(self) -> np.ndarray:
+        """Distance of each voxel from the outline, mm."""
+        return np.asarray(ndimage.distance_transform_edt(~self.mask, self.ct.spacing[::-1]))
+
+    @cached_property
+    def _depth(self) -> np.ndarray:
+        """Distance of each voxel of the outline from what is outside, mm."""
+        padded = np.pad(self.mask, 1)
+        return np.asarray(ndimage.distance_transform_edt(padded, self.ct.spacing[::-1])[1:-1, 1:-1, 1:-1])
+
+    def _ends_in_tissue(self) -> bool:
+        shell = (self._apart > _SHELL_MM[0]) & (self._apart <= _SHELL_MM[1])
+        outside_lungs = self.lungs.any() and (self.lungs[self.mask] > 0).mean() < 0.5
+        most = _FLAT if outside_lungs else _IN_TISSUE
+        return bool(self._tissue[shell].mean() > most) if shell.any() else True
+
+    def _is_middle_of_more(self) -> bool:
         """Whether it is a small part of much tissue: a mass, of which it shows the middle or one side."""
-        tissue = self.hu > _TISSUE_HU
-        if tissue.all():
+        if self._tissue.all():
             return True
-        own = ndimage.distance_transform_edt(np.pad(self.mask, 1), self.ct.spacing[::-1])[1:-1, 1:-1, 1:-1]
-        deepest = np.unravel_index(np.argmax(own), own.shape)
-        to_air = np.argwhere(~tissue) - deepest
+        deepest = np.unravel_index(np.argmax(self._depth), self._depth.shape)
+        to_air = np.argwhere(~self._tissue) - deepest
         distance = float(np.linalg.norm(to_air * self.ct.spacing[::-1], axis=1).min())
-        return distance > max(float(own[deepest]) + _DEEPER_MM, float(own[deepest]) * _DEEPER)
+        own = float(self._depth[deepest])
+        return distance > max(own + _DEEPER_MM, own * _DEEPER)
+
+    def _is_beside_more(self) -> bool:
+        """Whether thick tissue inside the lungs goes on from it: a mass, of which it shows a cap, a rim or a half."""
+        rest = self._tissue & (self.lungs > 0) & (self._apart > _SHELL_MM[0])
+        if rest.all():
+            return True
+        depth = ndimage.distance_transform_edt(rest, self.ct.spacing[::-1])
+        beside = float(depth.max(where=self._apart - depth < _BESIDE_MM, initial=0))
+        return beside > max(_REST_MM, _REST * float(self._depth.max()))
 
     def density(self, ended: bool) -> dict[str, Any]:
         hu = self.hu[self.mask]
