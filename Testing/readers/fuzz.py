@@ -1,4 +1,5 @@
-"""Damaged headers, made at random from small whole files, against `read_ct`: each is read or refused with one sentence.
+"""Damaged headers, made at random from small whole files, against `read_ct`, and scenes against `read_scene`: each is
+read or refused with one sentence.
 
     python Testing/readers/fuzz.py --inputs 20000 --format dicom --seed 1 --keep found
 
@@ -11,15 +12,18 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import io
 import json
 import math
 import random
+import re
 import select
 import shutil
 import subprocess
 import sys
 import tempfile
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -83,22 +87,58 @@ def _dicom(folder: Path) -> Path:
     return folder / "ct"
 
 
-def _packed_dicom(folder: Path) -> Path:
-    from pydicom.uid import RLELossless
+def _packed_dicom(syntax: str) -> Callable[[Path], Path]:
+    """Slices in a transfer syntax of pydicom's name."""
 
-    from dicom_files import write_series
+    def write(folder: Path) -> Path:
+        from pydicom import uid
 
-    (folder / "ct").mkdir()
-    write_series(folder / "ct", _HU[:2], _GRID, RLELossless)
+        from dicom_files import write_series
+
+        (folder / "ct").mkdir()
+        write_series(folder / "ct", _HU[:2], _GRID, getattr(uid, syntax))
+        return folder / "ct"
+
+    return write
+
+
+def _enhanced_dicom(syntax: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        from pydicom import uid
+
+        from dicom_files import write_enhanced
+
+        (folder / "ct").mkdir()
+        write_enhanced(folder / "ct" / "0.dcm", _HU, _GRID, getattr(uid, syntax))
+        return folder / "ct"
+
+    return write
+
+
+def _joined_dicom(folder: Path) -> Path:
+    """The slices one after another in one file, as a broken transfer leaves them."""
+    parts = sorted(_dicom(folder).iterdir())
+    content = b"".join(part.read_bytes() for part in parts)
+    for part in parts:
+        part.unlink()
+    (folder / "ct" / "0.dcm").write_bytes(content)
     return folder / "ct"
 
 
-def _enhanced_dicom(folder: Path) -> Path:
-    from dicom_files import write_enhanced
-
-    (folder / "ct").mkdir()
-    write_enhanced(folder / "ct" / "0.dcm", _HU, _GRID)
+def _zipped_dicom(folder: Path) -> Path:
+    """The slices in a zip that lies in the folder in their place."""
+    parts = sorted(_dicom(folder).iterdir())
+    with zipfile.ZipFile(folder / "ct" / "0.dcm", "w", zipfile.ZIP_DEFLATED) as packed:
+        for part in parts:
+            packed.write(part, part.name)
+            part.unlink()
     return folder / "ct"
+
+
+def _scene(folder: Path) -> Path:
+    from made_before import RESULT
+
+    return Path(shutil.copy(RESULT / "scene.mrb", folder / "ct.mrb"))
 
 
 FORMATS: dict[str, Callable[[Path], Path]] = {
@@ -106,8 +146,14 @@ FORMATS: dict[str, Callable[[Path], Path]] = {
     "meta_image": _meta_image,
     "nifti": _nifti,
     "dicom": _dicom,
-    "enhanced_dicom": _enhanced_dicom,
-    "packed_dicom": _packed_dicom,
+    "enhanced_dicom": _enhanced_dicom("ExplicitVRLittleEndian"),
+    "packed_dicom": _packed_dicom("RLELossless"),
+    "jpeg_ls_dicom": _packed_dicom("JPEGLSLossless"),
+    "jpeg_2000_dicom": _packed_dicom("JPEG2000Lossless"),
+    "packed_enhanced_dicom": _enhanced_dicom("RLELossless"),
+    "joined_dicom": _joined_dicom,
+    "zipped_dicom": _zipped_dicom,
+    "scene": _scene,
 }
 
 
@@ -126,6 +172,8 @@ def harmed(content: bytes, kind: str, chance: random.Random) -> bytes:
             content = _harmed_text(content, b":" if kind == "nrrd" else b"=", chance)
         elif kind == "nifti":
             content = _harmed_fields(content, chance)
+        elif kind == "scene":
+            content = _harmed_scene(content, chance)
         else:
             content = _harmed_element(content, chance)
     return gzip.compress(content, 1) if kind == "nifti" and chance.random() < 0.1 else content
@@ -202,6 +250,29 @@ def _harmed_element(content: bytes, chance: random.Random) -> bytes:
     return content[:start] + head + _flipped(content[value:end], chance) + content[end:]
 
 
+def _harmed_scene(content: bytes, chance: random.Random) -> bytes:
+    """A scene with one of the files in it changed."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            files = {name: packed.read(name) for name in packed.namelist()}
+    except Exception:  # it was harmed before
+        return _flipped(content, chance)
+    name = chance.choice([name for name in files if name.endswith((".nrrd", ".mrml", ".tsv"))])
+    if name.endswith(".nrrd"):
+        files[name] = _harmed_text(files[name], b":", chance)
+    else:
+        sign = rb'="[^"]*"' if name.endswith(".mrml") else rb"[^\t\n]+"
+        start, end = chance.choice([found.span() for found in re.finditer(sign, files[name])] or [(0, 0)])
+        text = chance.choice(_TEXTS).encode()
+        text = b'="' + text + b'"' if name.endswith(".mrml") else text
+        files[name] = files[name][:start] + text + files[name][end:]
+    changed = io.BytesIO()
+    with zipfile.ZipFile(changed, "w") as packed:
+        for one, inside in files.items():
+            packed.writestr(one, inside)
+    return changed.getvalue()
+
+
 def _elements(content: bytes) -> Iterator[tuple[int, int, int]]:
     """Start, start of the value and end of each element of an explicit little endian file, those of sequences as
     one.
@@ -244,10 +315,11 @@ def _whole(kind: str) -> tuple[str, dict[str, bytes]]:
 def verdict(path: Path) -> str:
     """`read` or `refused`, or what is wrong with how an input was met."""
     from lnhg.errors import LNHGError
+    from lnhg.followup.reviewed_scene import read_scene
     from lnhg.readers.read_ct import read_ct
 
     try:
-        ct = read_ct(path)
+        ct = read_scene(path)[0].ct if path.suffix == ".mrb" else read_ct(path)
     except LNHGError as error:
         text = str(error)
         one = text.endswith(".") and "; " in text and "\n" not in text and text.isprintable()

@@ -149,7 +149,7 @@ def test_eight_bits_and_big_endian_words_are_read(tmp_path: Path) -> None:
 
 
 def jpeg_lossless(path: Path, stored: np.ndarray) -> None:
-    """Put 12-bit values into a slice as lossless JPEG, written by GDCM."""
+    """Put values into a slice as lossless JPEG, written by GDCM."""
     other = path.with_suffix(".jpeg.dcm")
     sitk.WriteImage(sitk.GetImageFromArray(stored.astype(np.uint16)), other, useCompression=True, compressor="JPEG")
     pixels = pydicom.dcmread(other)["PixelData"]
@@ -159,10 +159,24 @@ def jpeg_lossless(path: Path, stored: np.ndarray) -> None:
     other.unlink()
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("joined", [slice(0, 2), slice(3, 5), slice(None)], ids=["first two", "last two", "all"])
+def test_slices_one_after_another_in_one_file_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], syntax: str, joined: slice
+) -> None:
+    first, *others = series(tmp_path / "ct", syntax)[joined]
+    first.write_bytes(b"".join(path.read_bytes() for path in (first, *others)))
+    for path in others:
+        path.unlink()
+    refused(tmp_path / "ct", capfd, first.name, "several DICOM files lie in it, one after another")
+
+
 @pytest.mark.parametrize("picture", ["MONOCHROME1", "MONOCHROME2"])
-def test_monochrome1_is_no_matter_of_hu_in_lossless_jpeg(tmp_path: Path, picture: str) -> None:
-    for path, hu in zip(series(tmp_path, PixelRepresentation=0, PhotometricInterpretation=picture), HU, strict=True):
-        jpeg_lossless(path, hu + 1024)
+@pytest.mark.parametrize("intercept", [-1024, -1000, -8192])
+def test_monochrome1_is_no_matter_of_hu_in_lossless_jpeg(tmp_path: Path, picture: str, intercept: int) -> None:
+    tags = {"PixelRepresentation": 0, "PhotometricInterpretation": picture, "RescaleIntercept": intercept}
+    for path, hu in zip(series(tmp_path, **tags), HU, strict=True):
+        jpeg_lossless(path, hu - intercept)
     np.testing.assert_array_equal(read_ct(tmp_path).hu, HU)
 
 
@@ -227,13 +241,14 @@ def test_a_decoder_that_ends_or_prints_harms_nothing(
         refused(tmp_path / "ct", capfd, "the decoder fail")
 
 
+@pytest.mark.parametrize("never", ["time.sleep(1000)", "sum(iter(int, 1))", "sys.stdin.read()"])
 def test_a_decoder_that_never_ends_is_ended(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, never: str
 ) -> None:
     compressed(tmp_path / "ct", "rle")
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "sitecustomize.py").write_text(
-        "import time\nfrom pydicom import encaps\nencaps.encapsulate = lambda *_: time.sleep(1000)\n"
+        f"import sys, time\nfrom pydicom import encaps\nencaps.encapsulate = lambda *_: {never}\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "lib") + os.pathsep + os.environ.get("PYTHONPATH", ""))
     monkeypatch.setattr(decoding, "_LONGEST_S", 3.0)
@@ -258,15 +273,19 @@ def test_a_syntax_that_nothing_knows_is_refused(tmp_path: Path, capfd: pytest.Ca
     refused(tmp_path / "ct", capfd, "transfer syntax is unknown: '1.2.840.10008.9.9.9'")
 
 
-def test_a_deflated_file_that_unpacks_without_end_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("filling", [b"\0", b"\xff", b"\x08\x00\x05\x00CS\x00\x00"], ids=["zeros", "ones", "elements"])
+def test_a_deflated_file_that_unpacks_without_end_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], filling: bytes
+) -> None:
     path = series(tmp_path / "ct", DeflatedExplicitVRLittleEndian)[0]
     content = path.read_bytes()
     start = 132 + 12 + int.from_bytes(content[140:144], "little")
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    body = packer.compress(zlib.decompress(content[start:], -zlib.MAX_WBITS))
-    zeros = bytes(1 << 24)
-    path.write_bytes(content[:start] + body + b"".join(packer.compress(zeros) for _ in range(65)) + packer.flush())
-    assert path.stat().st_size < 2_000_000
+    body = packer.compress(zlib.decompress(content[start:], -zlib.MAX_WBITS)) + packer.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush the same bytes unpack anywhere, again and again.
+    filled = packer.compress(filling * ((1 << 24) // len(filling))) + packer.flush(zlib.Z_FULL_FLUSH)
+    path.write_bytes(content[:start] + body + 65 * filled + packer.flush())
+    assert path.stat().st_size < 5_000_000
     refused(tmp_path / "ct", capfd, path.name, "unpacks to more than 1024 MB")
 
 

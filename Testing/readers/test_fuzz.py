@@ -7,7 +7,10 @@ import pytest
 from readers.fuzz import FORMATS, tried
 
 # Inputs of each format: seconds in all; fuzz.py tries as many as asked for.
-INPUTS = {"packed_dicom": 4}
+INPUTS = {
+    **dict.fromkeys(("packed_dicom", "jpeg_ls_dicom", "jpeg_2000_dicom", "packed_enhanced_dicom"), 4),
+    **dict.fromkeys(("joined_dicom", "zipped_dicom", "scene"), 30),
+}
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -15,6 +16,9 @@ from ..core.ct import AIR_HU
 from ..errors import InputError
 from .decoding import Decoder, Layout, Undecodable
 from .dicom_headers import Slice
+
+# How a DICOM file goes on behind its preamble.
+_START = b"DICM\x02\x00\x00\x00UL\x04\x00"
 
 
 def decoded(slices: Sequence[Slice]) -> np.ndarray:
@@ -42,6 +46,9 @@ def decoded(slices: Sequence[Slice]) -> np.ndarray:
 
 
 def _pixel_data(file: Path) -> bytes:
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(_START, len(_START) + 128) >= 0:
+            _damaged(file, "several DICOM files lie in it, one after another")
     try:
         element = pydicom.dcmread(file, force=True, specific_tags=["PixelData"]).get("PixelData")
     except (MemoryError, PermissionError):
