@@ -338,13 +338,14 @@ def test_notes_that_a_person_left_among_results_are_kept(run, scans, tmp_path):
     assert (tmp_path / "out" / "set-aside" / "ct-1" / "notes.txt").read_text() == "mine"
 
 
-def test_a_folder_that_is_no_result_is_never_replaced(run, scans, tmp_path):
-    """Scans that lie where the results of one of their name would go."""
+@pytest.mark.parametrize("name", ["ct.nrrd", "report.html", "notes.txt"])
+def test_a_folder_that_is_no_result_is_never_replaced(run, scans, tmp_path, name):
+    """Files that lie where the results of a scan of that name would go."""
     mine = tmp_path / "out" / "scans" / "ct"
-    write_ct(mine / "ct.nrrd")
-    before = (mine / "ct.nrrd").read_bytes()
+    mine.mkdir(parents=True)
+    (mine / name).write_text("mine")
     assert run(scans / "anna") == 2
-    assert (mine / "ct.nrrd").read_bytes() == before and [path.name for path in mine.iterdir()] == ["ct.nrrd"]
+    assert {path.name: path.read_text() for path in mine.iterdir()} == {name: "mine"}
     (row,) = rows(tmp_path / "out" / "cohort.csv")
     assert row["reason"] == "The folder ct in scans was not written by lnhg batch; move it away, or rename the scan."
 
@@ -367,18 +368,19 @@ def test_a_table_that_is_none_of_a_cohort_is_never_replaced(run, scans, tmp_path
     assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {name: content}
 
 
-def test_a_second_batch_into_one_folder_is_refused_and_takes_nothing_away(run, scans, tmp_path, capsys):
+@pytest.mark.parametrize("inputs", [["scans"], ["scans/anna"], ["scans/anna/ct.nrrd", "scans/ben/ct.nrrd"]], ids=str)
+def test_a_second_batch_into_one_folder_is_refused_and_takes_nothing_away(run, scans, tmp_path, capsys, inputs):
     work = tmp_path / "out" / batch._WORK
     work.mkdir(parents=True)
     (work / "being made").write_text("by the first")
     with locked(tmp_path / "out", "batch"):
-        assert run(scans) == 2
+        assert run(*[tmp_path / one for one in inputs]) == 2
     assert (
         "Another batch works in out just now; wait until it has ended, or choose another folder."
         in capsys.readouterr().err
     )
     assert (work / "being made").read_text() == "by the first"
-    assert run(scans) == 0, "and afterwards it goes on"
+    assert run(*[tmp_path / one for one in inputs]) == 0, "and afterwards it goes on"
 
 
 def test_tables_are_written_though_a_result_was_taken_away_meanwhile(run, scans, tmp_path, monkeypatch):
@@ -416,9 +418,9 @@ class _Hashable:
         self.__dict__.update(vars(values))
 
 
-@pytest.mark.parametrize("with_nanny", [True, False])
+@pytest.mark.parametrize(("with_nanny", "minutes"), [(True, 0.0001), (True, 0.0002), (False, 0.0001)])
 def test_an_endless_scan_is_given_up_and_listed_and_its_worker_starts_anew(
-    weights, scans, tmp_path, monkeypatch, with_nanny
+    weights, scans, tmp_path, monkeypatch, with_nanny, minutes
 ):
     def never(futures, timeout, return_when):
         raise distributed.TimeoutError
@@ -431,10 +433,10 @@ def test_an_endless_scan_is_given_up_and_listed_and_its_worker_starts_anew(
     if not with_nanny:
         client.restart_workers = no_nanny
     cohort = batch.Cohort(tmp_path / "out", Options(), "hash")
-    found = list(batch.segment_cohort(client, find_scans([str(scans)], tmp_path / "out"), cohort, limit=0.0001))
+    found = list(batch.segment_cohort(client, find_scans([str(scans)], tmp_path / "out"), cohort, limit=minutes))
     assert [(row.scan, row.status) for row in found] == [("anna_ct", "failed"), ("ben_ct", "failed")]
     assert found[0].reason.startswith(
-        "It took longer than 0.0001 minutes and was given up; give more with --time-limit."
+        f"It took longer than {minutes:g} minutes and was given up; give more with --time-limit."
     )
     assert client.restarted == ([["tcp://a"], ["tcp://a"]] if with_nanny else [])
 

@@ -190,12 +190,15 @@ def test_weights_are_not_packed_over_files_of_somebody(tmp_path: Path, checkpoin
     assert contents(models) == {name: b"mine"}
 
 
-def test_weights_are_packed_anew_but_never_over_a_card_that_a_person_wrote_on(tmp_path, checkpoint, capsys) -> None:
+@pytest.mark.parametrize("card", ["A card with care.", "", "# Model card\n\nFilled in.\n"])
+def test_weights_are_packed_anew_but_never_over_a_card_that_a_person_wrote_on(
+    tmp_path, checkpoint, capsys, card: str
+) -> None:
     models = tmp_path / "models"
     assert pack(checkpoint, models) == 0 and pack(checkpoint, models) == 0
     change_manifest(models, "generator", thresholds={"g": 0.4})
     assert pack(checkpoint, models) == 0, "a manifest that this program changed is its own"
-    (models / "generator.md").write_text("A card with care.")
+    (models / "generator.md").write_text(card)
     before = contents(models)
     assert pack(checkpoint, models) == 2
     assert f"generator.md in {models} would be replaced" in capsys.readouterr().err

@@ -113,14 +113,20 @@ _PROGRAM = """
 import sys
 from lnhg import cli
 from lnhg.commands import sample
-sample._sample = lambda _: [print("line", number) for number in range(100_000)]
+{}
 sys.exit(cli.main(["sample", "--output", "x"]))
 """
+_TALKS = {
+    "prints": 'sample._sample = lambda _: [print("line", number) for number in range(100_000)]',
+    "prints at once": 'sample._sample = lambda _: [print("line", number, flush=True) for number in range(100_000)]',
+    "writes": 'sample._sample = lambda _: [sys.stdout.write(f"line {number}\\n") for number in range(100_000)]',
+}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows tells of a closed pipe otherwise")
-def test_a_closed_pipe_ends_the_command_without_a_traceback() -> None:
-    words = [sys.executable, "-c", _PROGRAM]
+@pytest.mark.parametrize("talks", _TALKS)
+def test_a_closed_pipe_ends_the_command_without_a_traceback(talks: str) -> None:
+    words = [sys.executable, "-c", _PROGRAM.format(_TALKS[talks])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as program:
         assert program.stdout is not None and program.stderr is not None
@@ -131,12 +137,15 @@ def test_a_closed_pipe_ends_the_command_without_a_traceback() -> None:
     assert program.returncode == 141
 
 
-def test_without_a_home_and_in_a_plain_locale_the_help_is_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "told"), [("batch", "--time-limit"), ("segment", "--seed R,A,S"), ("evaluate", "--alike")]
+)
+def test_without_a_home_and_in_a_plain_locale_the_help_is_shown(tmp_path: Path, command: str, told: str) -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "LC_ALL": "C"}
-    words = [sys.executable, "-m", "lnhg", "batch", "--help"]
+    words = [sys.executable, "-m", "lnhg", command, "--help"]
     shown = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert "--time-limit" in shown.stdout
+    assert told in shown.stdout
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "100000", "1e3", "²", "", "nan", "9" * 400])

@@ -157,27 +157,31 @@ _HOLD = """
 import sys, time
 from pathlib import Path
 from lnhg.core.lock import locked
-with locked(Path(sys.argv[1]), "batch"):
+with locked(Path(sys.argv[1]), sys.argv[2]):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.readline()
 """
 
 
-def test_a_second_program_is_refused_until_the_first_has_ended_or_was_killed(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", _HOLD, str(tmp_path / "out")]
+@pytest.mark.parametrize(
+    ("work", "ended"), [("batch", subprocess.Popen.kill), ("batch", subprocess.Popen.terminate), ("training", None)]
+)
+def test_a_second_program_is_refused_until_the_first_has_ended_or_was_killed(tmp_path: Path, work: str, ended) -> None:
+    words = [sys.executable, "-c", _HOLD, str(tmp_path / "out"), work]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as first:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, **pipes, env=environment) as first:
         assert first.stdout is not None and first.stdout.readline() == "held\n"
         with (
             pytest.raises(
-                InputError, match=r"^Another batch works in out just now; wait until it has ended, or choose"
+                InputError, match=rf"^Another {work} works in out just now; wait until it has ended, or choose"
             ) as found,
-            locked(tmp_path / "out", "batch"),
+            locked(tmp_path / "out", work),
         ):
             pass
         assert "\n" not in str(found.value)
-        first.kill()
-    with locked(tmp_path / "out", "batch"):
+        first.communicate("end\n") if ended is None else ended(first)
+    with locked(tmp_path / "out", work):
         assert [file.name for file in (tmp_path / "out").iterdir()] == [LOCK]
     with locked(tmp_path / "out", "batch"):
         pass

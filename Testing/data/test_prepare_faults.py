@@ -101,7 +101,7 @@ def test_hidden_files_beside_the_pairs_are_passed_over(tmp_path: Path, hidden: s
 # ---------------------------------------------------------------- disks and caches
 
 
-@pytest.mark.parametrize("after", [0, 1000])
+@pytest.mark.parametrize("after", [0, 1000, 1 << 30])
 def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(
     tmp_path: Path, monkeypatch, capsys, after: int
 ) -> None:

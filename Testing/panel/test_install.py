@@ -365,7 +365,10 @@ def tiny_wheel(folder, content):
     return path
 
 
-def test_the_real_pip_takes_the_wheel_that_was_checked_and_none_that_was_swapped_since(install, tmp_path, monkeypatch):
+@pytest.mark.parametrize("swapped", ["another module", "cut off", "longer by a byte"])
+def test_the_real_pip_takes_the_wheel_that_was_checked_and_none_that_was_swapped_since(
+    install, tmp_path, monkeypatch, swapped
+):
     wheel = tiny_wheel(tmp_path, "good = True")
     (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}  {wheel.name}\n")
     runs = []
@@ -377,7 +380,10 @@ def test_the_real_pip_takes_the_wheel_that_was_checked_and_none_that_was_swapped
     monkeypatch.setattr(slicer.util, "pip_install", pip_install, raising=False)
     sums = install.verify(tmp_path)
     install._from_folder(tmp_path, sums)
+    whole = wheel.read_bytes()
     tiny_wheel(tmp_path, "evil = True")
+    other = {"another module": wheel.read_bytes(), "cut off": whole[:-40], "longer by a byte": whole + b"\0"}
+    wheel.write_bytes(other[swapped])
     install._from_folder(tmp_path, sums)
     first, second = runs
     assert first.returncode == 0, first.stderr

@@ -114,7 +114,11 @@ def test_a_file_that_is_no_checkpoint_is_a_sentence(tmp_path: Path, content: byt
 
 @pytest.mark.parametrize(
     "error",
-    [RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"), OSError(28, "No space left")],
+    [
+        RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"),
+        OSError(28, "No space left"),
+        OSError(122, "Disk quota exceeded"),
+    ],
 )
 def test_a_full_disk_leaves_the_checkpoint_of_before(tmp_path: Path, monkeypatch, error: Exception) -> None:
     def full(state: object, path: Path) -> None:

@@ -118,16 +118,17 @@ def test_segment_refuses_before_it_reads_the_ct_even_where_the_ct_itself_would_b
 # ---------------------------------------------------------------- files that do not belong together
 
 
-@pytest.mark.parametrize("name", ["labels.nrrd", "heterogeneity.nrrd"])
-def test_files_of_two_runs_are_not_read_as_one_result(tmp_path: Path, result: Result, name: str) -> None:
+@pytest.mark.parametrize("names", [["labels.nrrd"], ["heterogeneity.nrrd"], ["labels.nrrd", "heterogeneity.nrrd"]])
+def test_files_of_two_runs_are_not_read_as_one_result(tmp_path: Path, result: Result, names: list[str]) -> None:
     save(result, tmp_path / "one")
     other = replace(
         result, labels=result.labels[:, :, ::-1].copy(), heterogeneity=result.heterogeneity[:, :, ::-1].copy()
     )
     save(other, tmp_path / "two")
-    shutil.copy(tmp_path / "two" / name, tmp_path / "one" / name)
+    for name in names:
+        shutil.copy(tmp_path / "two" / name, tmp_path / "one" / name)
     with pytest.raises(
-        InputError, match=rf"^{name} in one is not as the run wrote it; run again, or give all files of one run\.$"
+        InputError, match=rf"^{names[0]} in one is not as the run wrote it; run again, or give all files of one run\.$"
     ):
         load_result(tmp_path / "one", CT(result.ct.hu, result.ct.ijk_to_ras))
 
