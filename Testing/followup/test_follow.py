@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.util
 import json
 from dataclasses import replace
 
@@ -12,10 +14,11 @@ from scipy import ndimage
 from lnhg.cli import main
 from lnhg.core.ct import CT
 from lnhg.errors import InputError
-from lnhg.followup.follow import MATCHED, MERGED, NEW, OUTSIDE, RESOLVED, follow
+from lnhg.followup.follow import MATCHED, MERGED, NEW, OUTSIDE, RESOLVED, FollowUp, follow
 from lnhg.followup.registration import LungScan, register
 from lnhg.followup.written import save_follow_up
 from lnhg.options import Options
+from lnhg.writers import scenes
 from standins import standin_models
 
 SHAPE, SPACING = (56, 84, 108), (2.5, 2.5, 3.0)  # slices, rows, columns; mm along columns, rows, slices
@@ -208,3 +211,32 @@ def test_files_of_something_else_are_not_replaced(tmp_path, capsys):
     assert main(["follow", "a", "b", "--output", str(tmp_path)]) == 2
     assert "would be replaced" in capsys.readouterr().err
     assert (tmp_path / "follow.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("library", "writers", "told"),
+    [
+        (False, [], "not written: Slicer's library is not installed"),
+        (True, [], "not written: this installation of lnhg declares no writer of scenes"),
+        (True, ["one"], "follow.mrb"),
+    ],
+)
+def test_the_record_says_what_became_of_the_scene(tmp_path, monkeypatch, library, writers, told):
+    class Writer:
+        def load(self):
+            return lambda follow_up, path: path.write_bytes(b"scene")
+
+    find = importlib.util.find_spec
+    spec = importlib.machinery.ModuleSpec("slicer_core", None) if library else None
+    monkeypatch.setattr(scenes.importlib.util, "find_spec", lambda name: spec if name == "slicer_core" else find(name))
+    asked = []
+    monkeypatch.setattr(
+        scenes.importlib.metadata, "entry_points", lambda group: asked.append(group) or [Writer() for _ in writers]
+    )
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr("lnhg.followup.written.report_html", lambda _: "")
+    monkeypatch.setattr("lnhg.followup.written.record", lambda _: {})
+    paths = save_follow_up(FollowUp((), (), (), ()), tmp_path / "out")
+    assert json.loads(paths["record"].read_text())["scene"].startswith(told)
+    assert (tmp_path / "out" / "follow.mrb").exists() == bool(writers)
+    assert asked == ["lnhg.followup_scene_writers"] * library

@@ -15,12 +15,20 @@ from dicom_files import write_series
 from lnhg.core.ct import CT
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
-from lnhg.readers.image_file import grid_of, read_volume
+from lnhg.readers.image_file import read_volume
 from lnhg.readers.read_ct import read_ct
 from readers.asked import AXIAL, HU, moved, refused
 
 TURNED = AXIAL.copy()
 TURNED[:3, :3] = Rotation.from_euler("xyz", [12, -7, 20], degrees=True).as_matrix() @ AXIAL[:3, :3]
+
+
+def grid_of(image: sitk.Image) -> np.ndarray:
+    """IJK to RAS (4 x 4, mm) of an image that ITK read."""
+    lps = np.eye(4)
+    lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    lps[:3, 3] = image.GetOrigin()
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
 
 
 def nrrd(

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..core.csv_text import decoded
 from ..core.ct import CT
 from ..core.names import safe_name, short_hash
+from ..core.plain_file import content_of
 from ..errors import InputError
 from ..readers.dicom_headers import Slice, read_slices
 from ..readers.dicom_scans import Scan as Stack
@@ -143,7 +144,7 @@ def _place(folder: Path, text: str) -> Path:
 
 def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """The columns' names, in small letters, and the rows by them, whatever separator and encoding the list has."""
-    text = decoded(path.read_bytes())
+    text = decoded(content_of(path))
     first = text.partition("\n")[0]
     try:
         # The separator is the one that gives the first row a column of ours; a comma where none does.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .plain_file import content_of
 
 # Spreadsheets take a cell that begins so for a formula, which can start programs or send the table away.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -47,7 +48,7 @@ def read_csv(path: Path, wanted: Sequence[str] = ()) -> tuple[list[str], list[di
     that cannot be read, for two columns of one wanted name, and for a row that ends before its last column.
     """
     try:
-        text = decoded(path.read_bytes())
+        text = decoded(content_of(path))
         first = text.partition("\n")[0]
         separator = next((sign for sign in _SEPARATORS if set(wanted) & set(_cells(first, sign))), ",")
         lines = [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .atomic_file import whole, write_atomic
+from .plain_file import mapping_of
 from .seal import digest_of_file
 
 #: The list of a folder, hidden in it.
@@ -63,9 +64,7 @@ def _is_own(file: Path, digests: list[str]) -> bool:
 def _listed(folder: Path) -> Mapping[str, list[str]]:
     """Names of files with the SHA-256 of what was written there; none where there is no list, or a damaged one."""
     try:
-        listed = json.loads((folder / LIST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(listed, dict):
+        listed = mapping_of(folder / LIST)
+    except (OSError, ValueError, InputError):
         return {}
     return {name: digests for name, digests in listed.items() if isinstance(digests, list)}

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from ..core.plain_file import content_of
 from ..errors import InputError
 from .outlines import LIDC_RATINGS, Contour, Reading, SeriesReadings
 
@@ -73,7 +74,7 @@ def _read_xml_files(files: list[Path]) -> dict[str, SeriesReadings]:
 def _read_xml(file: Path) -> Iterator[tuple[str, SeriesReadings]]:
     """The series UID and readings of one file; none for those of radiographs, which lie beside."""
     try:
-        root = ElementTree.parse(file).getroot()
+        root = ElementTree.fromstring(content_of(file))
         uid = root.findtext("{*}ResponseHeader/{*}SeriesInstanceUid")
         if uid and root.tag.endswith("LidcReadMessage"):
             nodules = root.iterfind("{*}readingSession/{*}unblindedReadNodule")

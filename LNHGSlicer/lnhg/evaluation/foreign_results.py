@@ -27,6 +27,7 @@ import numpy as np
 from ..core.csv_text import read_csv
 from ..core.ct import CT
 from ..core.names import safe_name
+from ..core.plain_file import content_of
 from ..errors import InputError
 from .detection_scores import Detection
 from .label_maps import LabelMap, check_same_grid, read_label_map, stem
@@ -121,7 +122,7 @@ def read_monai_boxes(path: Path) -> list[Detection]:
     file.
     """
     try:
-        return [detection for one in json.loads(path.read_text(encoding="utf-8")) for detection in _boxes(one)]
+        return [detection for one in json.loads(content_of(path)) for detection in _boxes(one)]
     except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise InputError(
             f"{path.name} is no result of MONAI's lung_nodule_ct_detection; it needs a list of image, box and "

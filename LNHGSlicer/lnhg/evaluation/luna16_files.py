@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.csv_text import read_csv
+from ..core.plain_file import content_of
 from ..errors import InputError
 from .detections import ReferenceNodule
 
@@ -69,7 +70,7 @@ def _listed(path: Path) -> list[str]:
     if not path.is_file():
         raise InputError(f"There is no {path.name} in {path.parent}; give the folder of annotations as LUNA16 has it.")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = content_of(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path.name} cannot be read as text; give the folder of annotations as LUNA16 has it."

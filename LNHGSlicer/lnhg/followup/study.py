@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.ct import CT
+from ..core.plain_file import mapping_of
 from ..core.result import Result
 from ..errors import InputError
 from ..networks.models import Models
@@ -102,10 +102,10 @@ def read_study(
 def _ct_of_results(folder: Path) -> CT:
     """The CT that results were made from: where the record says, or in the scene beside it."""
     try:
-        recorded = json.loads((folder / RECORD).read_text(encoding="utf-8")).get("identity", {}).get("path")
-    except (OSError, ValueError) as error:
+        recorded = mapping_of(folder / RECORD).get("identity", {}).get("path")
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"The record {RECORD} of the run cannot be read; run again.") from error
-    if recorded and Path(recorded).exists():
+    if isinstance(recorded, str) and recorded and Path(recorded).exists():
         return read_ct(recorded)
     if (folder / "scene.mrb").is_file():
         return read_scene(folder / "scene.mrb")[0].ct

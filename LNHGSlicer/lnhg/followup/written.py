@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import json
 import math
 import tempfile
@@ -16,8 +14,10 @@ import numpy as np
 from .. import __version__
 from ..core.csv_text import csv_text
 from ..core.nodule import Nodule
+from ..core.plain_file import mapping_of
 from ..errors import InputError
 from ..writers.results import save
+from ..writers.scenes import write_scene
 from .change import volume_of
 from .follow import FollowUp, Interlude, Pair
 from .report import report_html
@@ -61,7 +61,6 @@ def save_follow_up(follow_up: FollowUp, folder: str | Path, *, with_identity: bo
     folder = Path(folder).absolute()
     check_output(folder)
     texts = {
-        "record": json.dumps(record(follow_up), indent=2, allow_nan=False) + "\n",
         "table": csv_text([_TITLES, *table(follow_up)], "\r\n"),
         "report": report_html(follow_up),
     }
@@ -72,7 +71,9 @@ def save_follow_up(follow_up: FollowUp, folder: str | Path, *, with_identity: bo
         with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=folder) as temporary:
             for name, text in texts.items():
                 (Path(temporary) / FILES[name]).write_text(text, encoding="utf-8", newline="")
-            _write_scene(follow_up, Path(temporary) / FILES["scene"])
+            told = write_scene("lnhg.followup_scene_writers", follow_up, Path(temporary) / FILES["scene"])
+            text = json.dumps(record(follow_up) | {"scene": told}, indent=2, allow_nan=False) + "\n"
+            (Path(temporary) / FILES["record"]).write_text(text, encoding="utf-8", newline="")
             (folder / FILES["scene"]).unlink(missing_ok=True)  # of an earlier run, where there is no new one
             for file in sorted(Path(temporary).iterdir()):
                 file.replace(folder / file.name)
@@ -81,13 +82,6 @@ def save_follow_up(follow_up: FollowUp, folder: str | Path, *, with_identity: bo
     written = {name: folder / file for name, file in FILES.items() if (folder / file).exists()}
     studies = {f"study {n}": folder / f"study-{n}" for n in range(1, len(follow_up.studies) + 1)}
     return written | studies
-
-
-def _write_scene(follow_up: FollowUp, path: Path) -> None:
-    """Write the scene where Slicer's library is installed and this installation declares its writer."""
-    if importlib.util.find_spec("slicer_core") is not None:
-        for writer in importlib.metadata.entry_points(group="lnhg.followup_scene_writers"):
-            writer.load()(follow_up, path)
 
 
 def check_output(folder: Path) -> None:
@@ -104,13 +98,13 @@ def check_output(folder: Path) -> None:
 
 def _is_own(path: Path) -> bool:
     try:
-        return json.loads(path.read_text(encoding="utf-8")).get("kind") == _KIND
-    except (OSError, ValueError, AttributeError):
+        return mapping_of(path).get("kind") == _KIND
+    except (OSError, ValueError, InputError):
         return False
 
 
 def record(follow_up: FollowUp) -> dict[str, Any]:
-    """What `follow.json` holds; nothing in it names a person, a date or a path."""
+    """What `follow.json` holds beside what became of the scene; nothing in it names a person, a date or a path."""
     return {
         "kind": _KIND,
         "format": FORMAT,

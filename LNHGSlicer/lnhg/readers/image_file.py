@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..core.ct import CT, check_grid, fingerprint
 from ..errors import InputError
@@ -25,7 +24,6 @@ _READERS = {
 }
 #: Endings of the image files that can be read.
 ENDINGS = tuple(_READERS)
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NO_CONTRAST = "Whether contrast was given is unknown: the file does not say."
 
 
@@ -91,12 +89,3 @@ def _of_blank(hu: np.ndarray) -> tuple[str, ...]:
         f"{len(blank)} slices hold nothing but one value (number {few([str(k) for k in blank])}): the scan may be cut "
         f"short.",
     )
-
-
-def grid_of(image: sitk.Image) -> np.ndarray:
-    """IJK to RAS (4 x 4, mm) of an ITK image."""
-    lps = np.eye(4)
-    # Direction times spacing keeps shear; the directions alone need not be orthogonal.
-    lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    lps[:3, 3] = image.GetOrigin()
-    return _LPS_TO_RAS @ lps

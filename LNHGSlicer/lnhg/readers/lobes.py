@@ -15,12 +15,12 @@ from typing import TypeVar
 
 import nibabel
 import numpy as np
-import SimpleITK as sitk
 
 from ..core.geometry import corners_apart, voxel_volume_of
 from ..core.lobes import LOBES, LUNGS, LobeMap
 from ..errors import InputError
 from .image_file import ENDINGS, ending_of, read_volume, stem
+from .nrrd import key_values
 from .volume import Volume
 
 _Key = TypeVar("_Key")
@@ -137,10 +137,7 @@ def _names_in(path: Path) -> dict[int, str]:
         return dict(pair for text in texts for pair in _caret_labels(text))
     if ending_of(path) not in (".nrrd", ".nhdr"):
         return {}
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    told = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    told = key_values(path)
     numbers = [re.fullmatch(r"(Segment\d+)_LabelValue", key) for key in told]
     return {int(told[one[0]]): told.get(f"{one[1]}_Name", "") for one in numbers if one and told[one[0]].isdigit()}
 

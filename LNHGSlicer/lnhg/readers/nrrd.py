@@ -62,25 +62,54 @@ def read(path: Path) -> Volume:
     else.
     """
     with path.open("rb") as file:
-        fields = _header(path, file)
+        fields, _ = _header(path, file)
         sizes = _sizes(path, fields)
+        components = any(kind not in _SCALAR_KINDS for kind in fields.get("kinds", "").lower().split())
+        check_axes(path, sizes, 3 if components else 1)
         matrix, placed = _grid(path, fields)
-        kind, packing = _type(path, fields), fields.get("encoding", "").lower()
-        if packing not in _PACKINGS:
-            damaged(path, f"its encoding is {packing[:40]!r}")
-        if "data file" not in fields:
-            values = _voxels(path, file, fields, kind, sizes, _PACKINGS[packing])
-        else:
-            with _data_file(path, fields["data file"]).open("rb") as data:
-                values = _voxels(path, data, fields, kind, sizes, _PACKINGS[packing])
+        values = _values(path, file, fields, sizes)
     return Volume(values, matrix, () if placed else (NO_SPACE,))
 
 
-def _header(path: Path, file: BinaryIO) -> dict[str, str]:
-    """The fields by their names, in small letters; `file` stands at the voxels afterwards."""
+def read_layers(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+    """A segmentation as Slicer saves it: one or more layers `[layer, slice, row, column]`, their grid (4 x 4, voxel
+    (column, row, slice) to RAS mm), and the key/value pairs of its header. Raises InputError for anything else.
+    """
+    with path.open("rb") as file:
+        fields, pairs = _header(path, file)
+        sizes = _sizes(path, fields)
+        layered = len(sizes) == 4  # the layers are the fastest axis then
+        check_axes(path, sizes[layered:], 1)
+        matrix, _ = _grid(path, fields)
+        columns, rows, slices = sizes[-3:]
+        count = sizes[0] if layered else 1
+        values = _values(path, file, fields, (count * columns, rows, slices))
+    return np.moveaxis(values.reshape(slices, rows, columns, count), -1, 0), matrix, pairs
+
+
+def key_values(path: Path) -> dict[str, str]:
+    """The key/value pairs of a header, such as the names of segments. Raises InputError for what is no NRRD file."""
+    with path.open("rb") as file:
+        return _header(path, file)[1]
+
+
+def _values(path: Path, file: BinaryIO, fields: Mapping[str, str], sizes: tuple[int, ...]) -> np.ndarray:
+    """The voxels `[slice, row, column]` from where `file` stands, or of the file that the header names."""
+    kind, packing = _type(path, fields), fields.get("encoding", "").lower()
+    if packing not in _PACKINGS:
+        damaged(path, f"its encoding is {packing[:40]!r}")
+    if "data file" not in fields:
+        return _voxels(path, file, fields, kind, sizes, _PACKINGS[packing])
+    with _data_file(path, fields["data file"]).open("rb") as data:
+        return _voxels(path, data, fields, kind, sizes, _PACKINGS[packing])
+
+
+def _header(path: Path, file: BinaryIO) -> tuple[dict[str, str], dict[str, str]]:
+    """The fields by their names, in small letters, and the key/value pairs; `file` stands at the voxels afterwards."""
     if not re.fullmatch(rb"NRRD000[1-5]\r?\n?", file.readline(16)):
         damaged(path, "it does not start as NRRD does")
     fields: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     read = 0
     while line := file.readline(_LONGEST_HEADER):
         read += len(line)
@@ -90,25 +119,26 @@ def _header(path: Path, file: BinaryIO) -> dict[str, str]:
         if read > _LONGEST_HEADER:
             damaged(path, "its header has no end")
         name, sign, value = text.partition(":")
-        if sign and not text.startswith("#") and not value.startswith("="):
+        if not sign or text.startswith("#"):
+            continue
+        if value.startswith("="):
+            pairs[name] = re.sub(r"\\([n\\])", lambda sign: "\n" if sign[1] == "n" else sign[1], value[1:])
+        else:
             name = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}.get(
                 name.lower(), name.lower()
             )
             if name in fields:
                 damaged(path, f"its header has two of {name[:40]!r}")
             fields[name] = value.strip()
-    return fields
+    return fields, pairs
 
 
 def _sizes(path: Path, fields: Mapping[str, str]) -> tuple[int, ...]:
-    """Sizes of the axes, fastest first; an axis of components or a single extra one is no axis of space."""
+    """Sizes of the axes, fastest first."""
     texts = fields.get("sizes", "").split()
     dimension = whole(path, fields, "dimension")
     if len(texts) != dimension or not all(text.isdecimal() and len(text) < 10 for text in texts):
         damaged(path, f"its sizes are {fields.get('sizes', '')[:60]!r} and its dimension {dimension}")
-    kinds = [kind.lower() for kind in fields.get("kinds", "").split()]
-    components = any(kind not in _SCALAR_KINDS for kind in kinds)
-    check_axes(path, tuple(int(text) for text in texts), 3 if components else 1)
     return tuple(int(text) for text in texts)
 
 

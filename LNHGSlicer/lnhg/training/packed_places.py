@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def is_packed(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return "scan_patients" in json.loads(file.read(_INDEX))
-    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+    except (OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, lzma.LZMAError, zipfile.BadZipFile):
         return False
 
 
@@ -79,7 +80,9 @@ def read_packed(path: Path) -> Packed:
                 )
             train, select = (list(_cutouts(file, name, index[name])) for name in ("train", "select"))
             return Packed(train, select, list(_places(file, index["background"])), tuple(index["scan_patients"]))
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # zips, JSON and arrays raise many kinds where they are damaged
         raise InputError(
             f"{path.name} holds no packed training data, or is damaged; pack the data again with lnhg export training."
         ) from error

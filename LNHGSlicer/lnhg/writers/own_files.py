@@ -4,13 +4,14 @@ it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.plain_file import mapping_of
 from ..core.seal import SEAL, digest_of_file, is_sealed
+from ..errors import InputError
 
 RECORD = "result.json"
 #: The key of the record under which the SHA-256 of each other file lies.
@@ -55,9 +56,9 @@ def _is_own(file: Path, digest: str) -> bool:
 def _record(folder: Path) -> Mapping[str, Any] | None:
     """The record of a result; None for a file that is none."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        record = mapping_of(folder / RECORD)
+    except (OSError, ValueError, InputError):
         return None
-    if not isinstance(record, dict) or not {"format", "provenance", "nodules", "candidates"} <= record.keys():
+    if not {"format", "provenance", "nodules", "candidates"} <= record.keys():
         return None
     return record if SEAL not in record or isinstance(record.get(DIGESTS), dict) else None

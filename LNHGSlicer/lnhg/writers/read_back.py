@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ..core.answers import StudyAnswers, answers_of_record
 from ..core.ct import CT
 from ..core.geometry import corners_apart
 from ..core.nodule import Nodule, from_row, note_on_columns
+from ..core.plain_file import mapping_of
 from ..core.result import Result
 from ..errors import InputError
 from ..options import options_of_record
@@ -44,7 +44,7 @@ def load_result(folder: Path, ct: CT) -> Result:
     """
     files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
     try:
-        record = json.loads(files["record"].read_text(encoding="utf-8"))
+        record = mapping_of(files["record"])
         _check_format(record["format"])
         nodules = tuple(from_row(row) for row in record["nodules"])
         candidates = tuple(record["candidates"])
@@ -53,7 +53,7 @@ def load_result(folder: Path, ct: CT) -> Result:
         source = {key: value for key, value in record["input"].items() if key not in (*_GRID, *_GRID_1)}
         answers = answers_of_record(record.get("answers", {}))
         provenance, warnings = record["provenance"], (*record["warnings"], *filter(None, notes))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"The record {files['record'].name} of the run cannot be read; run again.") from error
     labels = _volume(files["labels"], ct).astype(np.uint16)
     image = _volume(files["generated"], ct) if files["generated"].exists() else np.zeros(labels.shape, np.float32)
@@ -90,12 +90,12 @@ def load_reading(folder: Path) -> tuple[tuple[Nodule, ...], StudyAnswers, str]:
     Raises InputError when the record is missing, damaged or of a later format.
     """
     try:
-        record = json.loads((folder / FILES_FOR_SCENE["record"]).read_text(encoding="utf-8"))
+        record = mapping_of(folder / FILES_FOR_SCENE["record"])
         _check_format(record["format"])
         nodules = tuple(from_row(row) for row in record["nodules"])
         options, _ = options_of_record(record["options"])
         return nodules, answers_of_record(record.get("answers", {})), options.sentence
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{folder} holds no record of a run that can be read; give a folder that segment wrote."
         ) from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import json
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,6 +23,7 @@ from .pdf import write_pdf
 from .pictures import Plane, nodule_planes, write_sheet
 from .record import run_record
 from .report import report_html
+from .scenes import write_scene
 from .seg_nrrd import write_segmentation
 from .table import table_header, table_rows
 
@@ -218,18 +217,8 @@ def _write_table(path: Path, result: Result) -> None:
 
 
 def _write_scene(path: Path, result: Result) -> str:
-    """Write the scene where it can be; returns what the record says of it.
-
-    The writer is found by its entry point, which the wheel declares: nothing here knows Slicer.
-    """
-    if importlib.util.find_spec("slicer_core") is None:
-        return "not written: Slicer's library is not installed (pip install 'lnhg[host]')"
-    writers = importlib.metadata.entry_points(group="lnhg.scene_writers")
-    if not writers:
-        return "not written: this installation of lnhg declares no writer of scenes; install it with pip"
-    write_scene = next(iter(writers)).load()
-    write_scene(result, path)
-    return path.name
+    """Write the scene where it can be; returns what the record says of it."""
+    return write_scene("lnhg.scene_writers", result, path)
 
 
 def _move_in(made: Path, folder: Path, temporary: Path, names: Sequence[str]) -> None:
