@@ -147,3 +147,32 @@ def test_a_ct_is_no_segmentation(tmp_path):
     write_nrrd(tmp_path / "ct.nrrd", np.full((30, 20, 30), -0.5, np.float32), GRID)
     with pytest.raises(InputError, match="no whole numbers"):
         read_lobes(tmp_path / "ct.nrrd")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("lung_upper_lobe_left", "lingula_left_lobe"), ("RUL", "right upper lobe"), ("LLL", "lower_lobe_left")],
+)
+def test_two_masks_of_one_lobe_are_both_in_it(tmp_path, one, other):
+    blocks = lobe_blocks(LUNGMASK)
+    lobe = LUNGMASK[region_of(one)]
+    assert region_of(one) == region_of(other)
+    whole, half = blocks == lobe, np.arange(blocks.shape[0])[:, None, None] % 2 == 0
+    nifti(tmp_path / f"{one}.nii.gz", whole & half)
+    nifti(tmp_path / f"{other}.nii.gz", whole & ~half)
+    found = read_lobes(tmp_path)
+    np.testing.assert_array_equal(found.labels > 0, whole)
+    assert list(found.names.values()) == [region_of(one)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("size", [7, 8, 1 << 20, -16])
+def test_damaged_names_in_a_file_end_in_a_sentence(tmp_path, size):
+    path = nifti(tmp_path / "lobes.nii", lobe_blocks(LUNGMASK), {1: "left upper lobe"})
+    content = bytearray(path.read_bytes())
+    content[352:356] = size.to_bytes(4, "little", signed=True)
+    path.write_bytes(content)
+    try:
+        assert set(read_lobes(path).names.values()) <= {*LOBES, "left lung", "right lung"}
+    except InputError as error:
+        assert str(error).endswith("copy it again.")

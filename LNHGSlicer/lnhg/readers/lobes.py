@@ -21,7 +21,7 @@ from ..core.lobes import LOBES, LUNGS, LobeMap
 from ..errors import InputError
 from .image_file import ENDINGS, ending_of, read_volume, stem
 from .nrrd import key_values
-from .volume import Volume
+from .volume import Volume, damaged
 
 _Key = TypeVar("_Key")
 _RUL, _RML, _RLL, _LUL, _LLL = LOBES
@@ -92,15 +92,15 @@ def _of_folder(folder: Path) -> LobeMap:
     wanted = _lobes_or_lungs({file: name for file, name in files.items() if name})
     if not wanted:
         raise InputError(f"The folder {folder.name} {_NO_LOBES}.")
-    masks = {name: read_volume(file) for file, name in wanted.items()}
-    first = next(iter(masks.values()))
+    regions = list(dict.fromkeys(wanted.values()))
+    first, *others = (read_volume(file) for file in wanted)
     labels = np.zeros(first.values.shape, np.uint8)
-    for number, mask in enumerate(masks.values(), 1):
+    for mask, name in zip((first, *others), wanted.values(), strict=True):  # two of one region are its parts
         apart = corners_apart(mask.ijk_to_ras, first.ijk_to_ras, labels.shape)
         if mask.values.shape != labels.shape or apart > _SAME_MM:
             raise InputError(f"The masks in {folder.name} lie on different grids; give those of one segmentation.")
-        labels[mask.values > 0] = number
-    return LobeMap(labels, first.ijk_to_ras, dict(enumerate(masks, 1)))
+        labels[mask.values > 0] = regions.index(name) + 1
+    return LobeMap(labels, first.ijk_to_ras, dict(enumerate(regions, 1)))
 
 
 def _of_file(path: Path) -> LobeMap:
@@ -133,7 +133,12 @@ def _lobes_or_lungs(named: Mapping[_Key, str]) -> dict[_Key, str]:
 def _names_in(path: Path) -> dict[int, str]:
     """Names by label, as Slicer's segmentations and TotalSegmentator's NIfTI files hold them."""
     if (ending_of(path) or "").startswith(".nii"):
-        texts = [one.get_content() for one in nibabel.load(path).header.extensions]  # type: ignore[attr-defined]
+        try:
+            texts = [one.get_content() for one in nibabel.load(path).header.extensions]  # type: ignore[attr-defined]
+        except MemoryError:
+            raise
+        except Exception as error:  # nibabel raises many kinds on damaged extensions
+            damaged(path, f"the names in it cannot be read: {type(error).__name__}", error)
         return dict(pair for text in texts for pair in _caret_labels(text))
     if ending_of(path) not in (".nrrd", ".nhdr"):
         return {}
