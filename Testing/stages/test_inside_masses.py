@@ -198,12 +198,19 @@ def test_a_rim_of_a_mass_is_cut(diameter: float) -> None:
     assert _is_cut(_chest_with(_ball(diameter)), rim, _inside())
 
 
-@pytest.mark.parametrize("diameter", [60, 76, 100])
-@pytest.mark.parametrize("thick", [6, 9])
-def test_a_flat_cap_of_a_mass_outside_the_lungs_mask_is_cut(diameter: float, thick: float) -> None:
-    """A wide mass at the wall is no part of the lungs' mask: what is drawn of it is flatter than half a ball."""
-    mass = _ball(diameter)
-    assert _is_cut(_chest_with(mass), _cap(diameter, thick, (0, 0, -1)), _inside() & ~mass)
+def _at_the_wall(diameter: float) -> np.ndarray:
+    """A mass at the wall, half of it in the lung."""
+    return _ball(diameter, (0, 0, 88.0)) & _inside()
+
+
+@pytest.mark.parametrize("diameter", [50, 60, 76])
+@pytest.mark.parametrize("thick", [6, 10, 15])
+def test_a_cap_of_a_mass_at_the_wall_is_cut_though_the_mass_is_no_part_of_the_lungs_mask(
+    diameter: float, thick: float
+) -> None:
+    mass = _at_the_wall(diameter)
+    cap = mass & (_POSITIONS[2] < 88 - diameter / 2 + thick)
+    assert _is_cut(_chest_with(mass), cap, _inside() & ~mass)
 
 
 @pytest.mark.parametrize("diameter", [12, 20, 30, 44])
@@ -215,6 +222,6 @@ def test_a_nodule_at_a_vessel_is_not_cut(diameter: float, vessel: float) -> None
 
 
 @pytest.mark.parametrize("diameter", [24, 40, 56])
-def test_half_a_ball_at_the_wall_outside_the_lungs_mask_is_not_cut(diameter: float) -> None:
-    ball = _ball(diameter, (0, 0, 90.0)) & _inside()
-    assert _is_cut(_chest_with(ball), ball, _inside() & ~ball) is False
+def test_a_mass_at_the_wall_that_is_drawn_whole_is_not_cut(diameter: float) -> None:
+    mass = _at_the_wall(diameter)
+    assert _is_cut(_chest_with(mass), mass, _inside() & ~mass) is False

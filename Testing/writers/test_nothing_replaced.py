@@ -127,8 +127,9 @@ def test_files_of_two_runs_are_not_read_as_one_result(tmp_path: Path, result: Re
     save(other, tmp_path / "two")
     for name in names:
         shutil.copy(tmp_path / "two" / name, tmp_path / "one" / name)
+    named = ", ".join(names)
     with pytest.raises(
-        InputError, match=rf"^{names[0]} in one is not as the run wrote it; run again, or give all files of one run\.$"
+        InputError, match=rf"^{named} in one is not as the run wrote it; run again, or give all files of one run\.$"
     ):
         load_result(tmp_path / "one", CT(result.ct.hu, result.ct.ijk_to_ras))
 
