@@ -184,14 +184,15 @@ def _cap(diameter: float, thick: float, towards: tuple[float, float, float]) -> 
     return _ball(diameter) & (along > diameter / 2 - thick)
 
 
-@pytest.mark.parametrize("diameter", [40, 60, 76, 100])
-@pytest.mark.parametrize("thick", [5, 10, 18])
-@pytest.mark.parametrize("towards", [(0, 0, -1), (0, 1, 1), (1, 0, 0)], ids=["side", "back", "head"])
+@pytest.mark.parametrize(
+    ("diameter", "thick", "towards"),
+    [(40, 6, (0, 0, -1)), (40, 12, (1, 0, 0)), (60, 8, (0, 1, 1)), (76, 5, (1, 0, 0)), (76, 10, (0, 0, -1))],
+)
 def test_a_cap_of_a_mass_is_cut(diameter: float, thick: float, towards: tuple[float, float, float]) -> None:
     assert _is_cut(_chest_with(_ball(diameter)), _cap(diameter, thick, towards), _inside())
 
 
-@pytest.mark.parametrize("diameter", [40, 60, 76, 100])
+@pytest.mark.parametrize("diameter", [40, 76, 100])
 def test_a_rim_of_a_mass_is_cut(diameter: float) -> None:
     k, j, i = _POSITIONS
     rim = _ball(diameter) & ~_ball(diameter - 16) & (i < 0) & (np.abs(k) < 12) & (np.abs(j) < 12)
@@ -203,8 +204,7 @@ def _at_the_wall(diameter: float) -> np.ndarray:
     return _ball(diameter, (0, 0, 88.0)) & _inside()
 
 
-@pytest.mark.parametrize("diameter", [50, 60, 76])
-@pytest.mark.parametrize("thick", [6, 10, 15])
+@pytest.mark.parametrize(("diameter", "thick"), [(50, 6), (60, 6), (60, 12), (76, 6), (76, 15)])
 def test_a_cap_of_a_mass_at_the_wall_is_cut_though_the_mass_is_no_part_of_the_lungs_mask(
     diameter: float, thick: float
 ) -> None:
@@ -213,8 +213,7 @@ def test_a_cap_of_a_mass_at_the_wall_is_cut_though_the_mass_is_no_part_of_the_lu
     assert _is_cut(_chest_with(mass), cap, _inside() & ~mass)
 
 
-@pytest.mark.parametrize("diameter", [12, 20, 30, 44])
-@pytest.mark.parametrize("vessel", [4, 6, 8])
+@pytest.mark.parametrize(("diameter", "vessel"), [(12, 4), (12, 8), (20, 6), (30, 8), (44, 6)])
 def test_a_nodule_at_a_vessel_is_not_cut(diameter: float, vessel: float) -> None:
     k, j, i = _POSITIONS
     ct = _chest_with(_ball(diameter) | ((k**2 + j**2 <= (vessel / 2) ** 2) & (i > 0)))

@@ -54,7 +54,7 @@ _DEEPER_MM, _DEEPER = 2.5, 1.4
 _BESIDE_MM, _REST_MM, _REST = 2.5, 4.5, 0.8
 # A nodule that lies outside the lungs' mask by more than half lies in a dent of it, which a ball of this radius closes,
 # mm; the grid for that, mm.
-_DENT_MM, _DENT_CELL_MM = 40.0, 3.0
+_DENT_MM, _DENT_CELL_MM = 80.0, 4.0
 _HIGHEST_FLEISCHNER = (
     "calcified, not classed",
     "solid, over 8 mm",
