@@ -122,7 +122,8 @@ def measure_outlines(
     lobes: LobeMap | None = None,
 ) -> tuple[Nodule, ...]:
     """`measure_nodules` of outlines that are given one by one: for each number the nodule's box `[slice, row, column]`
-    and which voxels in it belong to it. It looks at no voxel far from them, if `lungs` was used before.
+    and which voxels in it belong to it. It looks at no voxel far from them, if `lungs` was used before, unless one lies
+    outside the lungs' mask.
     """
     cut = cut or [False] * len(statuses)
     margin = np.ceil(_SIDE_MM / np.array(ct.spacing[::-1])).astype(int).tolist()
