@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLSNearLossless
 
@@ -40,6 +41,37 @@ def test_every_other_slice_missing_is_noted(tmp_path: Path) -> None:
     assert noted(
         tmp_path / "ct", "2.5 mm thick and 5 mm apart: what lies between them is not seen, or slices are missing"
     )
+
+
+def numbered(folder: Path, numbers: list[int]) -> Path:
+    """A series whose slices, from foot to head, have these image numbers."""
+    for path, number in zip(write_series(folder, *stack(len(numbers))), numbers, strict=True):
+        dataset = pydicom.dcmread(path)
+        dataset.InstanceNumber = number
+        dataset.save_as(path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("numbers", "passes"),
+    [
+        ([1, 7, 2, 8, 3, 9, 4, 10, 5, 11, 6, 12], 2),
+        ([12, 6, 11, 5, 10, 4, 9, 3, 8, 2, 7, 1], 2),
+        ([1, 101, 201, 2, 102, 202, 3, 103, 203, 4, 104, 204], 3),
+    ],
+)
+def test_passes_that_only_the_image_numbers_tell_apart_are_noted(
+    tmp_path: Path, numbers: list[int], passes: int
+) -> None:
+    told = f"By their numbers the images are of {passes} passes that lie between one another"
+    assert noted(numbered(tmp_path / "ct", numbers), told)
+
+
+@pytest.mark.parametrize(
+    "numbers", [list(range(1, 13)), list(range(12, 0, -1)), [5, 3, 11, 1, 9, 2, 12, 4, 8, 6, 10, 7], [1, 3, 2]]
+)
+def test_other_image_numbers_are_no_news(tmp_path: Path, numbers: list[int]) -> None:
+    assert not noted(numbered(tmp_path / "ct", numbers), "passes")
 
 
 @pytest.mark.parametrize("description", ["Thorax MIP 8mm", "axial_MIP", "MinIP 5", "Maximum intensity", "VRT lung"])

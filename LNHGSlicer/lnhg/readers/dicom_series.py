@@ -27,6 +27,8 @@ _SIZE = 64
 _GAP = 1.25
 # Syntaxes that always lose something; JPEG 2000 need not.
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
+# Passes that lie between one another are at most so many, of at least so many slices.
+_MOST_PASSES, _LEAST_SLICES = 4, 4
 _PLANES = ("sagittal", "coronal", "axial")
 
 
@@ -166,6 +168,12 @@ def _of_slices(scan: Scan, hu: np.ndarray) -> tuple[str, ...]:
             f"The slices are of {scan.acquisitions} acquisitions, one upon another: "
             "the patient may have moved or breathed between."
         )
+    passes = _passes([one.instance for one in scan.slices])
+    if passes > 1:
+        remarks.append(
+            f"By their numbers the images are of {passes} passes that lie between one another: the patient may have "
+            "moved or breathed between."
+        )
     apart = float(abs(scan.step @ scan.upward))
     if first.thickness and len(scan.slices) > 1 and apart > _GAP * first.thickness:
         remarks.append(
@@ -183,6 +191,18 @@ def _of_slices(scan: Scan, hu: np.ndarray) -> tuple[str, ...]:
     if len(scan.slices) == 1 and first.thickness is None:
         remarks.append("The thickness of the only slice is unknown: volumes take it for 1 mm.")
     return tuple(remarks)
+
+
+def _passes(numbers: Sequence[int | None]) -> int:
+    """In how many passes, place by place in turn, image numbers run through the slices; 1 where they show none."""
+    known = np.array([number for number in numbers if number is not None])
+    if len(known) < len(numbers) or len(np.unique(known)) < len(known):
+        return 1
+    for count in range(1, _MOST_PASSES + 1):
+        steps = known[count:] - known[:-count]
+        if len(known) >= _LEAST_SLICES * count and ((steps > 0).all() or (steps < 0).all()):
+            return count
+    return 1
 
 
 # ---------------------------------------------------------------- grid and provenance
