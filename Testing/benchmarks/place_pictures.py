@@ -1,4 +1,4 @@
-"""Forty nodules with the place that the rule of `lnhg.studies.types_of_place` gives them, to be looked at.
+"""Forty nodules with the place that the rule of `lnhg.stages.contacts` gives them, to be looked at.
 
 `python Testing/benchmarks/place_pictures.py --data DATA --output places.png`. A row holds four nodules: for each the
 slice with its largest section, twice in the lung window, the second time with the consensus (green), wall (blue) and
@@ -19,7 +19,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from lnhg.data.cutouts import Cutout, read_cutouts
-from lnhg.studies.types_of_place import place_of, vessels_at, wall_of
+from lnhg.stages.contacts import tissue_beside, vessels_at, wall_by_thickness
+from lnhg.studies.groups import place_of
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data", type=Path, required=True)
@@ -31,9 +32,11 @@ arguments = parser.parse_args()
 
 def draw(cutout: Cutout, plain: plt.Axes, coloured: plt.Axes) -> None:
     """The nodule's largest section, and the same with what the rule saw."""
-    wall = wall_of(cutout)
-    masks = ((cutout.consensus, "lime"), (wall, "deepskyblue"), (vessels_at(cutout, wall), "red"))
-    k = int(cutout.consensus.sum((1, 2)).argmax())
+    nodule, spacing = cutout.consensus, cutout.ct.spacing
+    tissue = tissue_beside(cutout.ct.hu, nodule)
+    wall = wall_by_thickness(tissue, spacing)
+    masks = ((nodule, "lime"), (wall, "deepskyblue"), (vessels_at(nodule, tissue, wall, spacing), "red"))
+    k = int(nodule.sum((1, 2)).argmax())
     for axes in (plain, coloured):
         axes.imshow(cutout.ct.hu[k], cmap="gray", vmin=-1200, vmax=300)
         axes.axis("off")

@@ -18,11 +18,11 @@ from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.errors import InputError
 from lnhg.evaluation.measures import Overlap, SurfaceDistances, measure, overlap, surface_distances
 from lnhg.evaluation.references import reference_mask, staple
+from lnhg.stages.contacts import FREE, JUXTA_PLEURAL, JUXTA_VASCULAR
 from lnhg.studies import systems
-from lnhg.studies.groups import size_of, texture_of
+from lnhg.studies.groups import place_of, size_of, texture_of
 from lnhg.studies.scores import nodule_scores, reader_scores
 from lnhg.studies.systems import System, corresponding, label_map_system, own_system
-from lnhg.studies.types_of_place import FREE, JUXTA_PLEURAL, JUXTA_VASCULAR, place_of
 from standins import standin_models
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -14,9 +14,10 @@ import slicer
 
 from lnhg.core.boxes import Box, box_around, moved_box
 from lnhg.core.ct import AIR_HU, CT
+from lnhg.core.masks import reach
 from lnhg.options import Options
 from lnhg.stages.axial import AxialOrder, axial_order
-from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap, reach, rim_mask
+from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap, rim_mask
 from lnhg.stages.maps import MapInput, nodule_map, raw_map
 
 from ..review.outlines import Outline, Outlines, as_labels

@@ -7,9 +7,9 @@ They are hints, not findings. Only that of calcification was measured, against r
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from ..core.lobes import AT_FISSURE
+from ..core.masks import depth_in
 from ..core.nodule import NO_CALCIUM
 
 #: A nodule is called calcified from this 95th percentile of its HU on.
@@ -36,7 +36,7 @@ def calcification(hu: np.ndarray, mask: np.ndarray, spacing: tuple[float, float,
     """
     if not mask.any() or dense_hu(hu[mask]) < CALCIFIED_HU:
         return NO_CALCIUM
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1), spacing[::-1])[1:-1, 1:-1, 1:-1][mask]
+    depth = depth_in(mask, spacing)[mask]
     calcium = hu[mask] >= CALCIFIED_HU
     core = depth >= np.median(depth)
     if calcium[core].mean() >= _COMPLETE:

@@ -17,8 +17,8 @@ from enum import IntEnum
 import numpy as np
 from scipy import ndimage
 
+from ..core.masks import reach
 from ..core.nodule import ComponentVolumes
-from .heterogeneity import reach
 
 #: HU above which tissue is solid.
 SOLID_HU = -300

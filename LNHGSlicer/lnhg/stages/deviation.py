@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import Box, grown_box
-from .heterogeneity import Indexed, rim_mask
+from .heterogeneity import Indexed, core_of
 from .scan_noise import noise_level
 
 #: HU of deviation that have full scale in the map.
@@ -36,17 +36,7 @@ CORE_MM, _CORE_VOXELS = 1.0, 10
 _MEASURED_HU, _LEAST_NOISE_HU = -1000, 3.0
 
 
-def core_of(nodule: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-    """The nodule without its outer millimetre; of a nodule that is hardly more than that the deepest third."""
-    column, row, step = spacing
-    core = nodule & ~rim_mask(nodule.astype(np.uint8), (column, row, step), CORE_MM)
-    if np.count_nonzero(core) >= _CORE_VOXELS or not nodule.any():
-        return core
-    depth = ndimage.distance_transform_edt(np.pad(nodule, 1), spacing[::-1])[1:-1, 1:-1, 1:-1]
-    return nodule & (depth >= np.quantile(depth[nodule], 2 / 3))
-
-
-def strength_hu(hu: Indexed, box: Box, nodule: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+def strength_hu(hu: Indexed, box: Box, nodule: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
     """The deviation of one nodule, HU without sign, in its box: float32, 0 outside the nodule.
 
     Args:
@@ -72,12 +62,12 @@ def strength_hu(hu: Indexed, box: Box, nodule: np.ndarray, spacing: Sequence[flo
     return np.where(inside, strength, 0).astype(np.float32)[here]
 
 
-def typical_hu(hu: np.ndarray, nodule: np.ndarray, spacing: Sequence[float]) -> float:
+def typical_hu(hu: np.ndarray, nodule: np.ndarray, spacing: tuple[float, float, float]) -> float:
     """The median HU in the core."""
-    return float(np.median(hu[core_of(nodule, spacing)]))
+    return float(np.median(hu[core_of(nodule, spacing, CORE_MM, _CORE_VOXELS)]))
 
 
-def _even_nodule(hu: np.ndarray, inside: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+def _even_nodule(hu: np.ndarray, inside: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
     """The CT with a nodule of even tissue in place of this one, without noise near it."""
     share = _smooth(inside.astype(np.float32), _voxels(_BLUR_MM, spacing))
     outside, width = (~inside).astype(np.float32), _voxels(_BACKGROUND_MM, spacing)
@@ -85,7 +75,7 @@ def _even_nodule(hu: np.ndarray, inside: np.ndarray, spacing: Sequence[float]) -
     return share * typical_hu(hu, inside, spacing) + np.maximum(1 - share, 0) * around
 
 
-def _doubt(even: np.ndarray, noise: float, spacing: Sequence[float]) -> np.ndarray:
+def _doubt(even: np.ndarray, noise: float, spacing: tuple[float, float, float]) -> np.ndarray:
     """Standard deviation of an even nodule in each voxel, HU: of noise, and of an outline that is a little off."""
     variance = np.full(even.shape, noise**2, np.float32)
     for axis, step in enumerate(spacing[::-1]):
@@ -106,7 +96,7 @@ def _noise_left(step_mm: float) -> float:
     return float(np.sqrt(in_slice) * np.linalg.norm(weights / weights.sum()))
 
 
-def _voxels(mm: float, spacing: Sequence[float]) -> list[float]:
+def _voxels(mm: float, spacing: tuple[float, float, float]) -> list[float]:
     return [mm / step for step in spacing[::-1]]
 
 

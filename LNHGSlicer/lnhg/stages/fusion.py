@@ -18,6 +18,7 @@ from skimage.segmentation import watershed
 from ..core.candidate import Candidate
 from ..core.ct import CT, Region
 from ..core.geometry import equivalent_diameter
+from ..core.masks import depth_in
 from .heterogeneity import Indexed
 
 CONFIRMED, DETECTOR_ONLY, SEEDED, GENERATOR_ONLY = "confirmed", "detector only", "seeded", "generator only"
@@ -336,7 +337,7 @@ def _parted(
     mask = np.isin(components.labels[box], list(numbers))
     if len(members) == 1:
         return [_Outlined(box, mask, _status(members), _score(members))]
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=ct.spacing[::-1])[1:-1, 1:-1, 1:-1]
+    depth = depth_in(mask, ct.spacing)
     places = [_deepest(depth, member, box, ct) for member in members]
     merged = _merge_without_neck(depth, mask, places, rule.neck)
     parts = _watershed(depth, mask, places, ct)

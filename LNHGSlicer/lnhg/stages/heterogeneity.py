@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import box_around, grown_box, label_boxes
+from ..core.masks import depth_in, reach
 from ..core.nodule import HeterogeneityFigures
 
 #: Value of a map outside the nodules.
@@ -174,16 +175,13 @@ def rim_mask(labels: np.ndarray, spacing: tuple[float, float, float], rim_mm: fl
     return rim
 
 
-def reach(spacing: tuple[float, float, float], mm: float) -> np.ndarray:
-    """Structuring element `[slice, row, column]`: voxels whose centre lies within `mm` of the middle voxel's faces.
-
-    `spacing` is of (i, j, k). Dilation with it grows a mask by `mm` beyond its surface.
-    """
-    step = np.array(spacing[::-1])
-    wide = np.floor(mm / step + 0.5 + 1e-6).astype(int)
-    offsets = np.abs(np.stack(np.meshgrid(*[np.arange(-one, one + 1) for one in wide], indexing="ij"), -1)) * step
-    beyond = np.maximum(offsets - step / 2, 0)
-    return np.linalg.norm(beyond, axis=-1) <= mm + 1e-6
+def core_of(nodule: np.ndarray, spacing: tuple[float, float, float], rim_mm: float, fewest: int) -> np.ndarray:
+    """A nodule without its rim; where that leaves fewer than `fewest` voxels the deepest third of it. Bool."""
+    core = nodule & ~rim_mask(nodule.astype(np.uint8), spacing, rim_mm)
+    if np.count_nonzero(core) >= fewest or not nodule.any():
+        return core
+    depth = depth_in(nodule, spacing)
+    return nodule & (depth >= np.quantile(depth[nodule], 2 / 3))
 
 
 def figures(values: np.ndarray) -> HeterogeneityFigures:

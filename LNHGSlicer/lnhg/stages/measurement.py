@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from scipy.signal import fftconvolve
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 from skimage.measure import find_contours, marching_cubes, mesh_surface_area
@@ -19,11 +18,13 @@ from ..core.boxes import Box, grown_box, label_boxes, moved_box
 from ..core.ct import CT
 from ..core.geometry import equivalent_diameter, slice_axes
 from ..core.lobes import LobeMap
+from ..core.masks import depth_in
 from ..core.nodule import Nodule
 from .benign_hints import calcification, dense_hu, looks_perifissural
 from .components import SOLID_HU, component_volumes, components, largest_part, solid_part
+from .contacts import AROUND_MM, TISSUE_HU, Contacts, contacts, tissue_beside
 from .edge_volume import edge_volume
-from .heterogeneity import Indexed, figures, raw_ct_figures, reach, rim_mask
+from .heterogeneity import Indexed, core_of, figures, raw_ct_figures, rim_mask
 from .lungs import LEFT, RIGHT, UNSIDED
 from .place import LungShape, lobe_of
 from .size_intervals import PROTOCOLS, SIZES, Conditions, size_uncertainty
@@ -38,9 +39,7 @@ _TYPE_CORE_VOXELS = 5
 _CALCIFIED_SHARE, _SOLID_SHARE, _GROUND_GLASS_SHARE = 0.5, 0.6, 0.1
 _SIDES = {RIGHT: "right", LEFT: "left"}
 # The lung a nodule belongs to lies within this distance, mm.
-_SIDE_MM = 10.0
-# Tissue around the lungs this close to a nodule's surface is touched, mm: about one cell of the lung mask.
-_PLEURA_MM = 2.0
+_SIDE_MM = AROUND_MM
 #: A nodule this wide in any direction, mm, is as wide as the method outlines.
 WIDEST_MM = 60.0
 # An outline ends in tissue if more than this share of what lies so far outside of it (mm) is tissue: of the outlines of
@@ -61,8 +60,6 @@ _HIGHEST_FLEISCHNER = (
     "ground glass, 6 mm or more",
     "part-solid, 6 mm or more, solid part of 6 mm or more",
 )
-# A vessel: a strand denser than this that begins this close to the nodule's surface and reaches this far from it, mm.
-_TISSUE_HU, _VESSEL_START_MM, _VESSEL_REACH_MM = -500, 1.0, 5.0
 
 
 def measure_nodules(
@@ -226,7 +223,7 @@ class _Part:
 
     @property
     def _tissue(self) -> np.ndarray:
-        return self.hu > _TISSUE_HU
+        return self.hu > TISSUE_HU
 
     @cached_property
     def _apart(self) -> np.ndarray:
@@ -236,8 +233,7 @@ class _Part:
     @cached_property
     def _depth(self) -> np.ndarray:
         """Distance of each voxel of the outline from what is outside, mm."""
-        padded = np.pad(self.mask, 1)
-        return np.asarray(ndimage.distance_transform_edt(padded, self.ct.spacing[::-1])[1:-1, 1:-1, 1:-1])
+        return depth_in(self.mask, self.ct.spacing)
 
     def _ends_in_tissue(self) -> bool:
         shell = (self._apart > _SHELL_MM[0]) & (self._apart <= _SHELL_MM[1])
@@ -306,7 +302,7 @@ class _Part:
         voxels = np.argwhere(self.mask) + start
         side = {name: label for label, name in _SIDES.items()}.get(self._side(), UNSIDED)
         lobe = lobe_of(lobes, self.ct, self.mask, start)
-        touches = shape.has_lungs and self._touches_pleura()
+        touches = shape.has_lungs and self._contacts.pleura
         kind, mean_axis = nodule_type(self._type_core()), float(np.mean(self._axes(self.mask)))
         round_ = sphericity(self.mask, self.ct.ijk_to_ras)
         return {
@@ -320,8 +316,8 @@ class _Part:
 
     def neighbours(self, with_lungs: bool) -> dict[str, Any]:
         return {
-            "touches_pleura": self._touches_pleura() if with_lungs else None,
-            "touches_vessel": self._touches_vessel() if with_lungs else None,
+            "touches_pleura": self._contacts.pleura if with_lungs else None,
+            "touches_vessel": self._contacts.vessel if with_lungs else None,
         }
 
     def evenness(self, heterogeneity: np.ndarray, raw_ct: np.ndarray, rim_mm: float) -> dict[str, Any]:
@@ -334,11 +330,10 @@ class _Part:
 
     def _strongest(self, heterogeneity: np.ndarray, region: np.ndarray) -> dict[str, float]:
         at = np.unravel_index(np.argmax(np.where(region, heterogeneity, -np.inf)), region.shape)
-        depth = ndimage.distance_transform_edt(np.pad(self.mask, 1), self.ct.spacing[::-1])[1:-1, 1:-1, 1:-1]
         k, j, i = (int(one) for one in at)
         near = self.hu[k, max(0, j - 1) : j + 2, max(0, i - 1) : i + 2]
         # The outermost voxels' middles lie half a voxel below the surface.
-        below = max(0.0, float(depth[at]) - min(self.ct.spacing[:2]) / 2)
+        below = max(0.0, float(self._depth[at]) - min(self.ct.spacing[:2]) / 2)
         return {"strongest_depth": below, "strongest_hu": float(near.mean())}
 
     def _axes(self, mask: np.ndarray) -> tuple[float, float]:
@@ -346,11 +341,7 @@ class _Part:
 
     def _type_core(self) -> np.ndarray:
         """HU of the voxels that decide the type."""
-        core = self.mask & ~rim_mask(self.mask.astype(np.uint8), self.ct.spacing, _TYPE_RIM_MM)
-        if core.sum() < _TYPE_CORE_VOXELS:
-            depth = ndimage.distance_transform_edt(np.pad(self.mask, 1), self.ct.spacing[::-1])[1:-1, 1:-1, 1:-1]
-            core = depth >= np.quantile(depth[self.mask], 2 / 3)
-        return self.hu[core]
+        return self.hu[core_of(self.mask, self.ct.spacing, _TYPE_RIM_MM, _TYPE_CORE_VOXELS)]
 
     def _solid_diameter(self, kind: str, diameter: float) -> float:
         if kind != "part-solid":
@@ -367,24 +358,10 @@ class _Part:
         most = np.flatnonzero(counts == counts.max()) + RIGHT
         return _SIDES.get(int(most[0]), "unknown") if len(most) == 1 else "unknown"
 
-    def _wall(self) -> np.ndarray:
-        """Tissue outside the lungs."""
-        return (self.lungs == 0) & (self.hu > _TISSUE_HU) & ~self.mask
-
-    def _grown(self, mask: np.ndarray, mm: float) -> np.ndarray:
-        # A dilation; where slices are thin and the ball large, in a sixth of the time of scipy's own.
-        covering = fftconvolve(mask.astype(np.float32), reach(self.ct.spacing, mm).astype(np.float32), mode="same")
-        return covering > 0.5
-
-    def _touches_pleura(self) -> bool:
-        return bool((self._grown(self.mask, _PLEURA_MM) & self._wall()).any())
-
-    def _touches_vessel(self) -> bool:
-        free = (self.lungs > 0) & ~self._grown(self._wall(), _PLEURA_MM) & ~self.mask
-        strands, _ = ndimage.label(free & (self.hu > _TISSUE_HU), np.ones((3, 3, 3)))
-        near = self._grown(self.mask, _VESSEL_START_MM)
-        far = ndimage.distance_transform_edt(~self.mask, self.ct.spacing[::-1]) >= _VESSEL_REACH_MM
-        return bool(np.setdiff1d(np.intersect1d(strands[near], strands[far]), 0).size)
+    @cached_property
+    def _contacts(self) -> Contacts:
+        tissue = tissue_beside(self.hu, self.mask)
+        return contacts(self.mask, tissue, tissue & (self.lungs == 0), self.ct.spacing)
 
 
 def _largest_slice(mask: np.ndarray) -> int:

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from ..core.boxes import Box, grown_box
 from ..core.ct import AIR_HU, CT
+from ..core.masks import depth_in
 from ..networks.grid import NetworkGrid
 from .deviation import typical_hu
 from .generation import NoduleImage, Place
@@ -68,7 +69,7 @@ def even_twin(ct: CT, outlines: Mapping[int, tuple[Box, np.ndarray]]) -> CT:
         noise = noise_level(around, around > _MEASURED_HU)
         random = np.random.default_rng(zlib.crc32(np.ascontiguousarray(around).tobytes()))
         grain = ndimage.gaussian_filter(random.normal(size=mask.shape), (0, _GRAIN_PX, _GRAIN_PX))
-        depth = ndimage.distance_transform_edt(np.pad(mask, 1), ct.spacing[::-1])[1:-1, 1:-1, 1:-1]
+        depth = depth_in(mask, ct.spacing)
         inside = np.clip((depth - min(ct.spacing[:2]) / 2) / _EDGE_MM, 0, 1)
         values = ct.hu[box].astype(np.float32)
         even = typical_hu(values, mask, ct.spacing) + noise * grain / max(float(grain.std()), 1e-6)

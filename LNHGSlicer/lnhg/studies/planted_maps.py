@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from ..core.boxes import Box, grown_box, label_boxes
 from ..core.ct import CT
+from ..core.masks import reach
 from ..evaluation.planted_nodules import PlantedCase
 from ..networks.compute import Compute
 from ..networks.models import Models
@@ -19,7 +20,6 @@ from ..options import Options
 from ..stages.axial import axial_order
 from ..stages.deviation import typical_hu
 from ..stages.generation import NoduleImage, Place, generate
-from ..stages.heterogeneity import reach
 from ..stages.maps import MapInput, nodule_map, outlines_of
 from ..stages.masses import Generate
 from ..stages.twin import twin_differences

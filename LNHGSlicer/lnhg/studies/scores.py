@@ -12,9 +12,8 @@ from ..core.geometry import equivalent_diameter
 from ..data.cutouts import Cutout
 from ..evaluation.measures import measure
 from ..evaluation.references import CONSENSUS, consensus_of, readers, reference_mask
-from .groups import texture_of
+from .groups import place_of, texture_of
 from .systems import System
-from .types_of_place import place_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class NoduleScore:
         system, nodule, patient: names.
         diameter_mm: of the sphere of the consensus's volume, whatever the reference.
         texture: `ground glass`, `part-solid`, `solid`, or `unknown` where no reader rated it.
-        place: `juxta-pleural`, `juxta-vascular` or `free`, by the rule of `types_of_place`.
+        place: `juxta-pleural`, `juxta-vascular` or `free`, by the rule of `groups.place_of`.
         dice to found_mm3: as in `measures`.
     """
 

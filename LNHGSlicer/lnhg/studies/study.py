@@ -49,7 +49,7 @@ from .figures import (
     save,
     volume_figure,
 )
-from .groups import SIZES, TEXTURES, size_of
+from .groups import PLACES, SIZES, TEXTURES, size_of
 from .heterogeneity_indices import REGIONS, Measured, measured
 from .heterogeneity_tables import (
     SHOWN,
@@ -77,7 +77,6 @@ from .tables import (
     types_table,
     write_tables,
 )
-from .types_of_place import PLACES
 
 #: The system whose heterogeneity is studied.
 MAIN = "lnhg"

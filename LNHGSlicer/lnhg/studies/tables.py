@@ -16,9 +16,8 @@ from ..core.written_files import write_own
 from ..evaluation.detection_scores import Counts, Froc
 from ..evaluation.statistics import Interval, bootstrap_interval, paired_t, welch, wilcoxon
 from . import paper_figures as paper
-from .groups import SIZES, TEXTURES, size_of
+from .groups import PLACES, SIZES, TEXTURES, size_of
 from .scores import FoldScores, NoduleScore
-from .types_of_place import FREE, JUXTA_PLEURAL, JUXTA_VASCULAR
 
 Scores = Mapping[str, Sequence[NoduleScore]]
 
@@ -26,7 +25,7 @@ Scores = Mapping[str, Sequence[NoduleScore]]
 _GROUPS: tuple[tuple[str, Callable[[NoduleScore], bool]], ...] = (
     ("all", lambda score: True),
     *((name, lambda score, name=name: score.texture == name) for name, _, _ in TEXTURES[::-1]),
-    *((name, lambda score, name=name: score.place == name) for name in (JUXTA_PLEURAL, JUXTA_VASCULAR, FREE)),
+    *((name, lambda score, name=name: score.place == name) for name in PLACES),
     *((name, lambda score, name=name: size_of(score.diameter_mm) == name) for name, _, _ in SIZES),
 )
 
@@ -110,9 +109,8 @@ def types_table(test: Scores) -> Table:
         "Mean Dice (%) by type",
         ("nodules", "n", *map(_title, test), *(f"paper: {name}" for name in paper.TYPES_SYSTEMS)),
         tuple(rows),
-        "Texture by the readers' mean rating, place by the rule of types_of_place, so that a nodule stands in several "
-        "rows; "
-        "95% intervals by bootstrap over patients. The paper's figures are from other data.",
+        "Texture by the readers' mean rating, place by the rule of lnhg.stages.contacts, so that a nodule stands in "
+        "several rows; 95% intervals by bootstrap over patients. The paper's figures are from other data.",
     )
 
 
