@@ -17,6 +17,7 @@ from lnhg.errors import InputError
 from lnhg.evaluation.agreement import absolute_agreement, consistency
 from lnhg.evaluation.references import CONSENSUS
 from lnhg.stages.heterogeneity import rim_mask
+from lnhg.stages.scan_noise import noise_level
 from lnhg.studies.heterogeneity_indices import OWN, Measured, indices, measured
 from lnhg.studies.meaning import (
     area,
@@ -30,7 +31,7 @@ from lnhg.studies.meaning import (
     roc_curves,
 )
 from lnhg.studies.nodule_runs import AS_IT_IS, NoduleRun, NoduleRuns
-from lnhg.studies.perturbations import PERTURBATIONS, noise_level
+from lnhg.studies.perturbations import PERTURBATIONS
 from lnhg.studies.repeatability import ALL, perturbed, repeatability, stratified_sample
 from lnhg.studies.stability import stability
 from lnhg.studies.texture_features import co_occurrence, first_order

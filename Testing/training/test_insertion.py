@@ -15,6 +15,7 @@ from lnhg.data.scans import LabelledScan
 from lnhg.data.volumes import Volume, volume_of, without_nodule
 from lnhg.errors import InputError
 from lnhg.networks.detector import DETECTOR_GRID
+from lnhg.stages.scan_noise import noise_level
 from lnhg.studies.pasted_nodules import _INSERTED, detected_of_pasted
 from lnhg.training.changes import with_values
 from lnhg.training.decoys import decoy_pair, plain_lung
@@ -26,7 +27,6 @@ from lnhg.training.pasting import (
     cut,
     match_noise,
     middle_one,
-    noise_level,
     paste,
     sample_stack,
     soft,
@@ -102,7 +102,7 @@ def test_the_wall_is_found_where_it_is() -> None:
     assert wall_direction(volume_of(a_cutout())) is None
 
 
-def test_noise_is_matched_to_the_host() -> None:
+def test_noise_is_matched_to_the_training_scan() -> None:
     generator = np.random.default_rng(0)
     training_scan = generator.normal(-800, 40, (3, 64, 64)).astype(np.float32)
     assert noise_level(training_scan) == pytest.approx(40, rel=0.1)

@@ -13,6 +13,7 @@ from ..core.ct import AIR_HU
 from ..data.cutouts import Cutout
 from ..evaluation.measures import dice
 from ..evaluation.references import readers
+from ..stages.scan_noise import noise_level
 
 _NOISE_HU = 20.0
 # A quarter of the dose has four times the variance: what is added has three times that of the scan.
@@ -23,8 +24,6 @@ _SHARPENING = 0.7
 # A slice twice as thick at the same distance.
 _THICK_PROFILE = (0.25, 0.5, 0.25)
 _SHIFT = 0.5
-# Second derivative along rows and columns: no answer to edges that run along either (Immerkaer, 1996).
-_DETAIL = np.outer((1, -2, 1), (1, -2, 1))[None].astype(float)
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,6 @@ def low_dose(cutout: Cutout) -> Cutout:
     grain = ndimage.gaussian_filter(_random_of(cutout).normal(size=cutout.ct.hu.shape), (0, 0.5, 0.5))
     scale = np.sqrt(_DOSE - 1) * noise_level(cutout.ct.hu) / noise_level(grain)
     return _with_hu(cutout, cutout.ct.hu + scale * grain)
-
-
-def noise_level(hu: np.ndarray) -> float:
-    """Standard deviation of white noise (HU) with the same detail from pixel to pixel, `[slice, row, column]`.
-
-    From the median size of second derivatives across rows and columns, which edges hardly move: an estimate.
-    """
-    detail = ndimage.correlate(hu.astype(float), _DETAIL)[:, 1:-1, 1:-1]
-    return float(np.median(np.abs(detail)) / 0.6745 / np.linalg.norm(_DETAIL))
 
 
 def smooth_kernel(cutout: Cutout) -> Cutout:

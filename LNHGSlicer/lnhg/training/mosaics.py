@@ -8,10 +8,11 @@ import numpy as np
 from scipy import ndimage
 
 from ..data.volumes import Volume, without_nodule
+from ..stages.scan_noise import noise_level
 from .decoys import plain_tissue
 from .detector_data import DetectorData, any_of, neighbour_step
 from .pastes import nodule_of
-from .pasting import Patch, Pose, cut, noise_level
+from .pasting import Patch, Pose, cut
 from .sampling import Sampling
 
 

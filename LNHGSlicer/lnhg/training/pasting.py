@@ -15,6 +15,7 @@ import torch
 from scipy import ndimage
 
 from ..data.volumes import Volume
+from ..stages.scan_noise import noise_level
 
 # A cut-out holds chest wall when at least this share of its square is denser than -300 HU outside the nodule.
 _WALL_SHARE, _WALL_HU = 0.08, -300.0
@@ -171,12 +172,6 @@ def paste(stack: np.ndarray, hu: np.ndarray, weight: np.ndarray, row: int, colum
         slice(columns.start - left, columns.start - left + target.shape[2]),
     )
     target += weight[inner] * (hu[inner] - target)
-
-
-def noise_level(hu: np.ndarray) -> float:
-    """Noise in HU of slices, robust against edges: median deviation of the difference of diagonal neighbours."""
-    difference = hu[..., 1:, 1:] - hu[..., 1:, :-1] - hu[..., :-1, 1:] + hu[..., :-1, :-1]
-    return float(np.median(np.abs(difference)) / 0.6745 / 2)
 
 
 def match_noise(hu: np.ndarray, training_scan: np.ndarray, generator: np.random.Generator) -> np.ndarray:
