@@ -19,7 +19,7 @@ from lnhg.core.written_files import LIST
 from lnhg.data.cutouts import read_cutouts
 from lnhg.errors import InputError
 from lnhg.evaluation.agreement import Intraclass
-from lnhg.evaluation.statistics import Interval
+from lnhg.evaluation.statistics import Estimate
 from lnhg.studies import figures
 from lnhg.studies.nodule_runs import NoduleRun
 from lnhg.studies.page import Picture, Section, page_html
@@ -103,7 +103,7 @@ def test_agreement_bars_carry_their_interval_and_the_aim() -> None:
 
 def test_a_roc_curve_passes_through_its_points() -> None:
     malignant = np.array([False, False, True, True])
-    figure = figures.roc_figure({"size": (malignant, np.array([1.0, 3.0, 2.0, 4.0]), Interval(0.75, 0.4, 1))})
+    figure = figures.roc_figure({"size": (malignant, np.array([1.0, 3.0, 2.0, 4.0]), Estimate(0.75, 0.4, 1))})
     line = figure.axes[0].lines[0]
     assert [0, 0.5] in np.column_stack([line.get_xdata(), line.get_ydata()]).tolist()
     assert "size: 0.75 [0.40, 1.00]" in _texts(figure) and "2 rated malignant" in _texts(figure)

@@ -24,7 +24,7 @@ import numpy as np
 from scipy import ndimage
 
 from .detections import ReferenceNodule, hit_by
-from .statistics import Interval, bootstrap
+from .statistics import Estimate, bootstrap
 
 #: False detections per scan at which LUNA16 averages sensitivity.
 LUNA16_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -122,8 +122,8 @@ class Froc:
     """Sensitivity at each rate of false detections per scan, and its mean over the rates; intervals over scans, 95%."""
 
     rates: tuple[float, ...]
-    sensitivities: tuple[Interval, ...]
-    average: Interval
+    sensitivities: tuple[Estimate, ...]
+    average: Estimate
 
 
 def froc(

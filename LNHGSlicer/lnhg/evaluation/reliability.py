@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from ..core.calibration import Calibration, log_odds
 from .detection_scores import ScanDetections
-from .statistics import Interval, bootstrap
+from .statistics import Estimate, bootstrap
 
 # Bins of equal numbers of candidates.
 _BINS = 5
@@ -55,7 +55,7 @@ def cross_fitted(scans: Sequence[Judged]) -> list[Judged]:
     ]
 
 
-def calibration_error(scans: Sequence[Judged], count: int = 1000, seed: int = 0) -> Interval:
+def calibration_error(scans: Sequence[Judged], count: int = 1000, seed: int = 0) -> Estimate:
     """Expected calibration error of probabilities: the mean distance of the mean probability and the share of nodules
     in bins of equal numbers of candidates. The interval resamples scans.
     """

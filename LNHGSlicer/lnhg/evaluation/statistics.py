@@ -10,7 +10,7 @@ from scipy import stats
 
 
 @dataclass(frozen=True)
-class Interval:
+class Estimate:
     """A figure and its 95% interval."""
 
     value: float
@@ -61,7 +61,7 @@ def bootstrap_interval(
     statistic: Callable[[np.ndarray], float] = np.mean,
     count: int = 2000,
     seed: int = 0,
-) -> Interval:
+) -> Estimate:
     """A statistic of values (one a nodule, with its patient) and its bootstrap 95% interval over patients."""
     _, group = np.unique(np.asarray(patients), return_inverse=True)
     of_patient = [np.flatnonzero(group == number) for number in range(group.max() + 1)]
@@ -74,7 +74,7 @@ def bootstrap_interval(
     return interval
 
 
-def bootstrap(groups: int, statistic: Callable[[np.ndarray], np.ndarray], count: int, seed: int) -> list[Interval]:
+def bootstrap(groups: int, statistic: Callable[[np.ndarray], np.ndarray], count: int, seed: int) -> list[Estimate]:
     """Percentile intervals of each figure that `statistic` makes of the numbers of chosen groups (patients, scans).
 
     Samples that give nan (none of the groups chosen holds a nodule) are left out.
@@ -83,17 +83,17 @@ def bootstrap(groups: int, statistic: Callable[[np.ndarray], np.ndarray], count:
     samples = np.array([statistic(random.integers(0, groups, groups)) for _ in range(count)])
     low, high = np.nanpercentile(samples, (2.5, 97.5), axis=0)
     whole = statistic(np.arange(groups))
-    return [Interval(float(a), float(b), float(c)) for a, b, c in zip(whole, low, high, strict=True)]
+    return [Estimate(float(a), float(b), float(c)) for a, b, c in zip(whole, low, high, strict=True)]
 
 
-def poisson_rate(count: int, units: int) -> Interval:
+def poisson_rate(count: int, units: int) -> Estimate:
     """Events a unit (false nodules a scan), and the exact 95% interval of a Poisson count (Garwood, 1936)."""
     low = float(stats.chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
     high = float(stats.chi2.ppf(0.975, 2 * count + 2)) / 2
-    return Interval(count / units, low / units, high / units)
+    return Estimate(count / units, low / units, high / units)
 
 
-def wilson_share(count: int, of: int) -> Interval:
+def wilson_share(count: int, of: int) -> Estimate:
     """A share of `of` (1 or more) and Wilson's 95% interval."""
     interval = stats.binomtest(count, of).proportion_ci(method="wilson")
-    return Interval(count / of, float(interval.low), float(interval.high))
+    return Estimate(count / of, float(interval.low), float(interval.high))

@@ -23,7 +23,7 @@ from ..core.written_files import own_file
 from ..data.cutouts import Cutout
 from ..evaluation.agreement import Intraclass
 from ..evaluation.references import readers
-from ..evaluation.statistics import Interval
+from ..evaluation.statistics import Estimate
 from ..stages.heterogeneity import heterogeneity_map, raw_ct_in_same_colours
 from ..writers.colours import jet
 from .heterogeneity_indices import Measured
@@ -196,7 +196,7 @@ def agreement_figure(rows: Mapping[str, Intraclass], kinds: Mapping[str, str]) -
 
 
 @rc_context(_STYLE)
-def roc_figure(curves: Mapping[str, tuple[np.ndarray, np.ndarray, Interval]]) -> Figure:
+def roc_figure(curves: Mapping[str, tuple[np.ndarray, np.ndarray, Estimate]]) -> Figure:
     """ROC curves: name -> whether each nodule is rated malignant, its value, and the area with its interval."""
     all_malignant = next(iter(curves.values()))[0]
     ill, well = int(all_malignant.sum()), int((~all_malignant).sum())

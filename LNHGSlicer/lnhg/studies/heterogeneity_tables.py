@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from ..evaluation.agreement import Intraclass
-from ..evaluation.statistics import Interval
+from ..evaluation.statistics import Estimate
 from .meaning import RATINGS, Contrast, Discrimination, RankCorrelation
 from .perturbations import PERTURBATIONS
 from .repeatability import ALL, Repeatability
@@ -168,11 +168,11 @@ def stability_table(rows: Sequence[Stability]) -> Table:
     )
 
 
-def _interval(one: Interval | Intraclass) -> str:
+def _interval(one: Estimate | Intraclass) -> str:
     return "" if math.isnan(one.value) else f"{_number(one.value)} [{_number(one.low)}, {_number(one.high)}]"
 
 
-def _signed(one: Interval) -> str:
+def _signed(one: Estimate) -> str:
     return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
 
 

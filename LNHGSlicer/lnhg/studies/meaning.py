@@ -17,7 +17,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ..evaluation.statistics import Interval, bootstrap, bootstrap_interval
+from ..evaluation.statistics import Estimate, bootstrap, bootstrap_interval
 from .heterogeneity_indices import Measured
 
 #: Ratings that indices are compared with, where the data holds them.
@@ -70,11 +70,11 @@ class Discrimination:
     region: str
     benign: int
     malignant: int
-    alone: Interval
-    size_alone: Interval
-    size_modelled: Interval
-    with_size: Interval
-    gain: Interval
+    alone: Estimate
+    size_alone: Estimate
+    size_modelled: Estimate
+    with_size: Estimate
+    gain: Estimate
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def contrasts(rows: Sequence[Measured]) -> list[Contrast]:
     return found
 
 
-def roc_curves(rows: Sequence[Measured]) -> dict[str, tuple[np.ndarray, np.ndarray, Interval]]:
+def roc_curves(rows: Sequence[Measured]) -> dict[str, tuple[np.ndarray, np.ndarray, Estimate]]:
     """For the ROC figure: name -> whether each nodule is malignant, its value, the area; all on the same nodules.
 
     Rated nodules with a core: the diameter, h and the raw CT in the core, and models with and without h,
@@ -208,7 +208,7 @@ def column(rows: Sequence[Measured], index: str) -> np.ndarray:
     return np.array([row.indices[index] for row in rows], float)
 
 
-def area(values: np.ndarray, malignant: np.ndarray, patients: np.ndarray) -> Interval:
+def area(values: np.ndarray, malignant: np.ndarray, patients: np.ndarray) -> Estimate:
     """Area under the ROC of one value a nodule, with its interval."""
     rows = np.column_stack([malignant, values])
     return bootstrap_interval(rows, patients.tolist(), lambda drawn: float(areas(drawn)[0]), _SAMPLES)

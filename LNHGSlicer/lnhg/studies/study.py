@@ -32,7 +32,7 @@ from ..errors import InputError
 from ..evaluation.detection_scores import LUNA16_RATES, Counts, count_nodules, count_slices
 from ..evaluation.froc import cutout_score, scan_detections, sensitivity_at
 from ..evaluation.references import CONSENSUS, REFERENCES
-from ..evaluation.statistics import Interval, bootstrap_interval
+from ..evaluation.statistics import Estimate, bootstrap_interval
 from ..networks.models import Models, load_models
 from ..options import Options
 from ..pipeline import segment
@@ -217,7 +217,7 @@ class _Study:
         scores, false, scans = found["scores"], found["false"], found["scans"]
         patients = [cutout.patient for cutout in self.cutouts]
 
-        def sensitivity(rate: float) -> Interval:
+        def sensitivity(rate: float) -> Estimate:
             found_at = partial(sensitivity_at, false_scores=false, scans=len(scans), rates=[rate])
             return bootstrap_interval(np.array(scores), patients, lambda drawn: found_at(drawn.tolist())[rate])
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.csv_text import csv_text
 from ..core.written_files import write_own
 from ..evaluation.detection_scores import Counts, Froc
-from ..evaluation.statistics import Interval, bootstrap_interval, paired_t, welch, wilcoxon
+from ..evaluation.statistics import Estimate, bootstrap_interval, paired_t, welch, wilcoxon
 from . import paper_figures as paper
 from .groups import PLACES, SIZES, TEXTURES, size_of
 from .scores import FoldScores, NoduleScore
@@ -275,11 +275,11 @@ def _dice(scores: Sequence[NoduleScore]) -> np.ndarray:
     return np.array([score.dice for score in scores])
 
 
-def _dice_interval(scores: Sequence[NoduleScore]) -> Interval | None:
+def _dice_interval(scores: Sequence[NoduleScore]) -> Estimate | None:
     return bootstrap_interval(_dice(scores), [score.patient for score in scores]) if scores else None
 
 
-def _percent(interval: Interval | None) -> str:
+def _percent(interval: Estimate | None) -> str:
     if interval is None:
         return ""
     return f"{100 * interval.value:.2f} ({100 * interval.low:.2f} to {100 * interval.high:.2f})"
