@@ -78,9 +78,9 @@ class Options:
         minimum=0,
         maximum=1,
     )
-    false_finds_per_scan: float | None = _option(
+    false_positives_per_scan: float | None = _option(
         None,
-        "about so many false nodules a scan, as measured of the weights: sets the lowest detector score",
+        "about so many false positives a scan, as measured of the weights: sets the lowest detector score",
         minimum=0,
         maximum=_MOST_AT_A_TIME,
     )
@@ -132,9 +132,9 @@ class Options:
                 raise InputError(f"Option {option.name} is {value}; it must be at least {minimum:g}.")
             if minimum is not None and value is not None and not value <= maximum:
                 raise InputError(f"Option {option.name} is {value}; it must be at most {maximum:g}.")
-        if self.score_threshold is not None and self.false_finds_per_scan is not None:
+        if self.score_threshold is not None and self.false_positives_per_scan is not None:
             raise InputError(
-                "Give the lowest detector score or the false detections per scan, not both: one sets the other."
+                "Give the lowest detector score or the false positives per scan, not both: one sets the other."
             )
         _check_sentence(self.sentence)
         if self.roi is not None and (
@@ -187,14 +187,18 @@ def _check_sentence(template: str) -> None:
         raise InputError("The sentence has square brackets without partner or inside others; close each.")
 
 
+#: Options of other versions by their names of then.
+_FORMER_NAMES = {"false_finds_per_scan": "false_positives_per_scan"}
+
+
 def options_of_record(values: Mapping[str, Any]) -> tuple[Options, str]:
     """Options read back from JSON, which has lists for tuples and text for paths; and a sentence if another version
     wrote them.
 
     An option or a choice that is not known is left out, one that is missing gets its default; the sentence names them,
-    but
-    not a missing one whose default is None: nobody can have chosen it.
+    but not a missing one whose default is None: nobody can have chosen it.
     """
+    values = {_FORMER_NAMES.get(name, name): value for name, value in values.items()}
     known = {option.name: option for option in fields(Options)}
     lost = {name: value for name, value in values.items() if name not in known or not _is_choice(known[name], value)}
     read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -186,7 +186,7 @@ class _Run:
     def _score_threshold(self) -> float:
         """The lowest score of a candidate, as the network scores it."""
         options = self.options
-        return self.models.score_threshold(self._scored_by(), options.score_threshold, options.false_finds_per_scan)
+        return self.models.score_threshold(self._scored_by(), options.score_threshold, options.false_positives_per_scan)
 
     def _lowest_probability(self) -> float | None:
         """The same as the candidates of a result are scored; None without a detector."""

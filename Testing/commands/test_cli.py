@@ -106,15 +106,22 @@ def test_every_option_is_a_flag_with_its_help(capsys):
         assert option.metadata["help"].split(",")[0].split(":")[0][:30] in text
 
 
-def test_false_finds_per_scan_are_a_flag_that_goes_without_a_score(files, tmp_path, monkeypatch, capsys):
+def test_false_positives_per_scan_are_a_flag_that_goes_without_a_score(files, tmp_path, monkeypatch, capsys):
     seen = []
     monkeypatch.setattr(
         "lnhg.pipeline.segment", lambda ct, options, seeds, progress, **more: seen.append(options) or 1 / 0
     )
-    command = ["segment", str(files / "ct.nrrd"), "--output", str(tmp_path / "out"), "--false-finds-per-scan", "0.5"]
+    command = [
+        "segment",
+        str(files / "ct.nrrd"),
+        "--output",
+        str(tmp_path / "out"),
+        "--false-positives-per-scan",
+        "0.5",
+    ]
     with pytest.raises(ZeroDivisionError):
         run(*command)
-    assert seen[0].false_finds_per_scan == 0.5
+    assert seen[0].false_positives_per_scan == 0.5
     assert run(*command, "--score-threshold", "0.6") == 2
     assert "not both" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
@@ -135,7 +142,7 @@ def test_flags_make_the_options_they_name(files, tmp_path, monkeypatch):
     words += ["--detector-alone", "--anywhere", "--seed", "-1,2,-3.5"]
     for option in fields(Options):
         value = getattr(wanted, option.name)
-        if option.name == "false_finds_per_scan":
+        if option.name == "false_positives_per_scan":
             continue  # sets the score, so that both cannot be given; it has a test of its own
         assert value != option.default, "each option is changed in this test"
         if not isinstance(value, (bool, tuple)):

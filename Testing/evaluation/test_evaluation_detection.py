@@ -103,12 +103,12 @@ def test_the_nodules_of_a_scan_are_spheres_at_their_place_in_mm() -> None:
     assert (nodule.counts, unsure.counts) == (True, False)
 
 
-def test_sensitivity_is_read_off_the_curve_at_each_rate_of_false_finds() -> None:
+def test_sensitivity_is_read_off_the_curve_at_each_rate_of_false_positives() -> None:
     # Four nodules, two scans. Falling score: hit 0.9, false 0.8, hit 0.7, false 0.6, false 0.5, hit 0.4; one is never
     # found.
     scans = [ScanDetections((0.9, 0.7), (0.8, 0.5)), ScanDetections((0.4, 0.0), (0.6,))]
     values = sensitivity_at_rates(scans, (0.0, 0.25, 0.5, 1.0, 1.5, 8.0))
-    # The curve's points (false detections per scan, found): (0, 1/4), (0.5, 1/4), (0.5, 2/4), (1, 2/4), (1.5, 2/4),
+    # The curve's points (false positives per scan, found): (0, 1/4), (0.5, 1/4), (0.5, 2/4), (1, 2/4), (1.5, 2/4),
     # (1.5, 3/4).
     assert values == pytest.approx([0.25, 0.25, 0.5, 0.5, 0.75, 0.75])
 
@@ -138,7 +138,7 @@ def test_froc_of_as_many_finds_as_luna16s_candidates_takes_no_minute() -> None:
     assert time.perf_counter() - began < 5
 
 
-def test_without_false_finds_or_without_any_find_the_curve_is_flat() -> None:
+def test_without_false_positives_or_without_any_find_the_curve_is_flat() -> None:
     assert sensitivity_at_rates([ScanDetections((0.9, 0.0), ())], (0.125, 8)).tolist() == [0.5, 0.5]
     assert sensitivity_at_rates([ScanDetections((0.0,), ())], (0.125, 8)).tolist() == [0, 0]
     assert np.isnan(sensitivity_at_rates([ScanDetections((), (0.5,))], (1,))).all()

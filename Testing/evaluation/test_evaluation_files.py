@@ -110,7 +110,7 @@ def test_two_folders_are_matched_by_name_and_summed_up(
     assert "2 label maps, 2 of 3 reference nodules found" in printed
     assert "| Dice | 1.000 | 0.000 | 1.000 |" in printed
     assert "| nodules | 2 | 1 | 1 | 0.667 | 0.667 | 0.667 |" in printed
-    # Slices 0 and 1 hold nodule 1, of which the second also the false detection's first; slices 3 and 4 hold nodule 2.
+    # Slices 0 and 1 hold nodule 1, of which the second also the false positive's first; slices 3 and 4 hold nodule 2.
     assert "| on slices | 4 | 1 | 2 | 0.800 | 0.667 | 0.727 |" in printed
     with (tmp_path / "scores.csv").open() as file:
         assert [(row["file"], row["reference nodule"]) for row in csv.DictReader(file)] == [
@@ -296,11 +296,11 @@ def test_finds_of_luna16_are_scored_by_its_rule(
     assert evaluate(detections, scans, "--output", tmp_path / "froc.csv") == 0
     printed = capsys.readouterr().out
     # 1.5 mm from the centre hits, 1.6 mm does not.
-    assert printed.startswith("2 scans, 1 of 1 reference nodules found, 2 false detections\n")
+    assert printed.startswith("2 scans, 1 of 1 reference nodules found, 2 false positives\n")
     with (tmp_path / "froc.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert (row["system"], row["0.125"][:5], row["0.5"][:6], row["8"][:6]) == ("mine", "0.00 ", "100.00", "100.00")
-    # Found from half a false detection per scan on: five of the seven rates.
+    # Found from half a false positive per scan on: five of the seven rates.
     assert row["mean"].startswith(f"{100 * 5 / 7:.2f} (")
 
 
@@ -309,7 +309,7 @@ def test_luna16s_own_annotations_are_a_reference_and_what_they_exclude_is_neithe
 ) -> None:
     detections, folder = text_file(tmp_path / "mine.csv", LUNA16_FINDS), annotations(tmp_path / "annotations")
     assert evaluate(detections, folder) == 0
-    assert capsys.readouterr().out.startswith("2 scans, 1 of 1 reference nodules found, 1 false detections\n")
+    assert capsys.readouterr().out.startswith("2 scans, 1 of 1 reference nodules found, 1 false positives\n")
     (folder / "seriesuids.csv").unlink()
     assert "There is no seriesuids.csv in" in refused(capsys, detections, folder)
 
@@ -323,7 +323,7 @@ def test_boxes_of_monai_and_nodules_of_a_batch_are_scored_alike(
     ]
     assert evaluate(text_file(tmp_path / "mine.json", json.dumps(boxes)), scans) == 0
     by_monai = capsys.readouterr().out
-    assert by_monai.startswith("2 scans, 1 of 1 reference nodules found, 1 false detections\n")
+    assert by_monai.startswith("2 scans, 1 of 1 reference nodules found, 1 false positives\n")
     row = as_row(a_nodule(centre_r=-1.75, centre_a=-3.25, centre_s=1.0, score=0.6, equivalent_diameter=4.0))
     other = as_row(a_nodule(centre_r=-9.0, centre_a=-9.0, centre_s=9.0, score=0.9, equivalent_diameter=4.0))
     with (tmp_path / "mine.csv").open("w", newline="") as file:
@@ -342,7 +342,7 @@ def test_a_batch_that_found_nothing_is_a_result(
 ) -> None:
     nothing = text_file(tmp_path / "nodules.csv", ",".join(["scan", *header()]) + "\n")
     assert evaluate(nothing, scans) == 0
-    assert capsys.readouterr().out.startswith("2 scans, 0 of 1 reference nodules found, 0 false detections\n")
+    assert capsys.readouterr().out.startswith("2 scans, 0 of 1 reference nodules found, 0 false positives\n")
 
 
 def test_labelled_scans_are_a_reference_in_which_few_readers_make_no_nodule(
@@ -356,7 +356,7 @@ def test_labelled_scans_are_a_reference_in_which_few_readers_make_no_nodule(
     text_file(folder / "nodules.csv", "label,readers\n1,3\n2,2\n")
     detections = text_file(tmp_path / "a.csv", LUNA16_FINDS.replace("B,5,5,5", "A,10.75,10.75,7.0"))
     assert evaluate(detections, tmp_path / "lidc_scans") == 0
-    assert capsys.readouterr().out.startswith("1 scans, 1 of 1 reference nodules found, 1 false detections\n")
+    assert capsys.readouterr().out.startswith("1 scans, 1 of 1 reference nodules found, 1 false positives\n")
 
 
 def test_finds_that_cannot_be_scored_are_refused_with_a_sentence(
@@ -432,7 +432,7 @@ def test_finds_of_nodule_net_are_moved_from_its_lung_crop_to_the_scan(
     (detection,) = read_nodule_net(path, tmp_path)
     assert (detection.centre_ras, detection.diameter_mm) == ((-1.75, -1.75, 1.0), 7.5)
     assert evaluate(path, scans, "--nodule-net", tmp_path) == 0
-    assert capsys.readouterr().out.startswith("2 scans, 1 of 1 reference nodules found, 0 false detections\n")
+    assert capsys.readouterr().out.startswith("2 scans, 1 of 1 reference nodules found, 0 false positives\n")
     assert "--nodule-net is for NoduleNet's CSV" in refused(capsys, scans, scans, "--nodule-net", tmp_path)
     np.save(tmp_path / "A_origin.npy", [0.0, 0.0])
     assert "A_origin.npy does not hold three figures" in refused(capsys, path, scans, "--nodule-net", tmp_path)

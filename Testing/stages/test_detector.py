@@ -322,7 +322,7 @@ def test_weak_boxes_extend_a_candidate_but_very_weak_ones_are_cut_off() -> None:
 # FROC -----------------------------------------------------------------------------------------------------------------
 
 
-def test_sensitivity_counts_nodules_above_the_threshold_that_leaves_the_allowed_false_finds() -> None:
+def test_sensitivity_counts_nodules_above_the_threshold_that_leaves_the_allowed_false_positives() -> None:
     false = [0.9, 0.8, 0.3, 0.2, 0.1]
     assert threshold_at(false, scans=2, rate=1) > 0.3
     assert sensitivity_at([0.95, 0.5, 0.3, 0.0], false, scans=2, rates=(0, 1, 8)) == {0: 0.25, 1: 0.5, 8: 0.75}

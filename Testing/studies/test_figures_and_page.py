@@ -227,7 +227,7 @@ def test_data_without_nodules_to_report_or_on_different_grids_are_refused(
     assert f"{train}.ct.nrrd is missing in" in refused(capsys, tmp_path / "data", tmp_path / "page")
 
 
-def test_data_without_a_whole_scan_to_count_false_finds_on_are_refused_at_once(
+def test_data_without_a_whole_scan_to_count_false_positives_on_are_refused_at_once(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(data / "lidc_nodules", tmp_path / "data" / "lidc_nodules")

@@ -21,7 +21,7 @@ from lnhg.pipeline import segment
 from lnhg.training.calibration import operating_points
 from standins import standin_models
 
-# Eight false candidates in two scans.
+# Eight false positives in two scans.
 SCANS = [ScanDetections((0.95,), (0.9, 0.8, 0.7, 0.6)), ScanDetections((0.5,), (0.55, 0.45, 0.35, 0.25))]
 POINTS = [{"false_per_scan": 1.0, "score": 0.8}, {"false_per_scan": 3.0, "score": 0.4}]
 
@@ -46,7 +46,7 @@ def test_at_the_score_of_a_rate_no_more_false_candidates_are_left_than_it_says()
 
 
 @pytest.mark.parametrize(("rate", "score"), [(1.0, 0.8), (2.0, 0.6), (3.0, 0.4), (0.1, 0.8), (20.0, 0.4)])
-def test_false_finds_per_scan_set_the_lowest_score_between_the_rates_that_were_measured(
+def test_false_positives_per_scan_set_the_lowest_score_between_the_rates_that_were_measured(
     rate: float, score: float
 ) -> None:
     assert with_points(POINTS).score_threshold("detector", None, rate) == pytest.approx(score)
@@ -57,21 +57,21 @@ def test_without_that_option_the_manifests_score_or_the_chosen_one_holds() -> No
     assert with_points(POINTS).score_threshold("detector", 0.45, None) == 0.45
 
 
-def test_weights_whose_false_finds_were_not_measured_say_so() -> None:
+def test_weights_whose_false_positives_were_not_measured_say_so() -> None:
     with pytest.raises(InputError, match="not measured"):
         with_points(None).score_threshold("detector", None, 1.0)
 
 
 def test_both_ways_to_set_the_score_at_once_are_refused() -> None:
     with pytest.raises(InputError, match="not both"):
-        Options(score_threshold=0.5, false_finds_per_scan=1.0)
+        Options(score_threshold=0.5, false_positives_per_scan=1.0)
 
 
-def test_fewer_false_finds_leave_fewer_candidates() -> None:
+def test_fewer_false_positives_leave_fewer_candidates() -> None:
     ct = CT(np.full((20, 60, 60), -850, np.int16), np.diag([-1.0, -1.0, 1.0, 1.0]))
     ct.hu[6:14, 10:18, 10:18], ct.hu[6:14, 40:48, 40:48] = 0, 300  # as the stand-in scores brightness: 0.71 and 0.93
     many, few = (
-        segment(ct, Options(false_finds_per_scan=rate, anywhere=True, device="cpu"), models=with_points(POINTS))
+        segment(ct, Options(false_positives_per_scan=rate, anywhere=True, device="cpu"), models=with_points(POINTS))
         for rate in (3.0, 0.5)
     )
     assert many.provenance["score_threshold"] == pytest.approx(0.4) and few.provenance[

@@ -133,7 +133,7 @@ class FindsTheSameEverywhere(FindsInArrays, torch.nn.Module):
         return [{"boxes": boxes, "scores": torch.tensor([0.8, 0.8])} for _ in images]
 
 
-def test_false_finds_are_mined_away_from_nodules(data: DetectorData) -> None:
+def test_false_positives_are_mined_away_from_nodules(data: DetectorData) -> None:
     with_nodule = DetectorData(data.training_scans[1:], data.volumes, data.grid, data.architecture)
     mined = mine(FindsTheSameEverywhere(), with_nodule)["host"]
     assert {int(k) for k in mined[:, 0]} == set(range(8))

@@ -204,9 +204,9 @@ def test_the_card_of_a_detector_names_data_start_schedule_command_and_what_was_f
         "LIDC-IDRI (CC BY 3.0): 3 nodules and 1 whole scans (3 patients)",
         "Lung-Fused-CT-Pathology (CC BY 3.0): 0 nodules and 1 whole scans (1 patients) of the `train` patients",
         "| start | `features.safetensors`",
-        "537 + 864 steps, false detections mined in between; batch 8, crops of 128 pixels, adamw, ",
+        "537 + 864 steps, false positives mined in between; batch 8, crops of 128 pixels, adamw, ",
         "largest learning rate 0.001, seed 1 |",
-        "sensitivity 0.861 at 1, 0.972 at 2 false detections per scan",
+        "sensitivity 0.861 at 1, 0.972 at 2 false positives per scan",
         "lnhg train detector --data DATA\n",
     ):
         assert text in card, text

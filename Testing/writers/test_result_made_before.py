@@ -8,6 +8,7 @@ import math
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lnhg import read_ct
 from lnhg.core.nodule import NOT_MEASURED, as_row, columns, from_row
 from lnhg.core.result import Result
 from lnhg.errors import InputError
-from lnhg.options import Options
+from lnhg.options import Options, options_of_record
 from lnhg.writers.pictures import nodule_planes
 from lnhg.writers.read_back import load_result
 from lnhg.writers.record import run_record
@@ -110,6 +111,12 @@ def test_a_column_and_an_option_of_a_later_version_are_named_and_left_out(folder
     assert "taken at their defaults: rim" in notes
     assert (result.options.fusion, result.options.rim) == (Options().fusion, Options().rim)
     assert result.options.minimum_diameter == made_before.OPTIONS["minimum_diameter"]
+
+
+def test_an_option_that_was_renamed_is_read_by_its_former_name():
+    record = asdict(Options(false_positives_per_scan=0.5))
+    record["false_finds_per_scan"] = record.pop("false_positives_per_scan")
+    assert options_of_record(record) == (Options(false_positives_per_scan=0.5), "")
 
 
 def test_a_nodule_without_its_number_is_refused():

@@ -28,18 +28,15 @@ def _add_evaluate(commands: Any) -> None:
         "labels",
         type=Path,
         help="label map of a system, 0 and 1..N, or a folder of them; or its detections on whole scans, scored by "
-        "LUNA16's rule "
-        "(centre within the radius): CSV of LUNA16, nodules.csv of lnhg batch, JSON of MONAI's "
+        "LUNA16's rule (centre within the radius): CSV of LUNA16, nodules.csv of lnhg batch, JSON of MONAI's "
         "lung_nodule_ct_detection",
     )
     parser.add_argument(
         "reference",
         type=Path,
-        help="reference label map on the same grid, or a folder of them, named alike; for finds a folder: a label map "
-        "for each "
-        "scan, named like it, or LUNA16's annotations.csv, annotations_excluded.csv and seriesuids.csv, or labelled "
-        "scans "
-        "as lidc_scans/",
+        help="reference label map on the same grid, or a folder of them, named alike; for detections a folder: a label "
+        "map for each scan, named like it, or LUNA16's annotations.csv, annotations_excluded.csv and seriesuids.csv, "
+        "or labelled scans as lidc_scans/",
     )
     parser.add_argument(
         "--nodule-net",
@@ -73,13 +70,13 @@ def _score_detections(arguments: argparse.Namespace) -> str:
     from ..studies.tables import froc_table
 
     if arguments.alike:
-        raise InputError(f"--alike is for label maps, and {arguments.labels.name} holds finds; leave it out.")
+        raise InputError(f"--alike is for label maps, and {arguments.labels.name} holds detections; leave it out.")
     folder = arguments.nodule_net
     found = read_nodule_net(arguments.labels, folder) if folder else read_detections(arguments.labels)
     scans = score_detections(found, read_references(arguments.reference))
     scores = [score for scan in scans for score in scan.nodule_scores]
     hit, false = sum(score > 0 for score in scores), sum(len(scan.false_scores) for scan in scans)
-    print(f"{len(scans)} scans, {hit} of {len(scores)} reference nodules found, {false} false detections\n")
+    print(f"{len(scans)} scans, {hit} of {len(scores)} reference nodules found, {false} false positives\n")
     table = froc_table({arguments.labels.stem: froc(scans)})
     print(table.markdown(), end="")
     return table.csv()

@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
         actions,
         "calibrate",
         _calibrate,
-        "measure a detector's false detections on whole scans, for its manifest",
+        "measure a detector's false positives on whole scans, for its manifest",
     )
     calibrate.add_argument("folder", type=Path, help="folder with the detector's weights, whose manifest is changed")
     calibrate.add_argument("--data", type=Path, required=True, help="folder with lidc_scans/ and, if there, qin_scans/")

@@ -25,7 +25,7 @@ class Result:
         unconfirmed: uint16, components of G(x) without a candidate, 0 and 1..M (all 0 unless the generator ran
             everywhere).
         nodules: one row per nodule, in the order of the labels.
-        candidates: detector finds and seeds as plain values (score, centre_ras, size_mm, boxes_ras), for display.
+        candidates: of the detector, and seeds, as plain values (score, centre_ras, size_mm, boxes_ras), for display.
         options: what was asked for.
         provenance: versions, weights with SHA-256, device, precision, thresholds used, timings in seconds per stage.
         warnings: sentences a reader should see.

@@ -1,4 +1,4 @@
-"""How well nodules are found: counts on slices and of nodules, and sensitivity against false detections per scan
+"""How well nodules are found: counts on slices and of nodules, and sensitivity against false positives per scan
 (FROC).
 
 The paper's counts on slices (Supplementary S2) were made by a radiologist's eye. The rules here:
@@ -26,7 +26,7 @@ from scipy import ndimage
 from .detections import ReferenceNodule, hit_by
 from .statistics import Estimate, bootstrap
 
-#: False detections per scan at which LUNA16 averages sensitivity.
+#: False positives per scan at which LUNA16 averages sensitivity.
 LUNA16_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -119,7 +119,7 @@ def judged_detections(detections: Iterable[Detection], nodules: Sequence[Referen
 
 @dataclass(frozen=True, eq=False)
 class Froc:
-    """Sensitivity at each rate of false detections per scan, and its mean over the rates; intervals over scans, 95%."""
+    """Sensitivity at each rate of false positives per scan, and its mean over the rates; intervals over scans, 95%."""
 
     rates: tuple[float, ...]
     sensitivities: tuple[Estimate, ...]

@@ -1,7 +1,7 @@
-"""How well the detector finds nodules: sensitivity against false detections per scan (FROC).
+"""How well the detector finds nodules: sensitivity against false positives per scan (FROC).
 
 Whole scans are few, so sensitivity also comes from cut-outs in their true surroundings, mirrored at the border, and the
-false detections from whole scans. A detection hits a nodule by the rule of `data/finds.py`; a nodule is the 50%
+false positives from whole scans. A detection hits a nodule by the rule of `detections.py`; a nodule is the 50%
 consensus.
 """
 
@@ -25,7 +25,7 @@ from .detections import LOWEST_SCORE, best_hit, candidates_on_cutout, candidates
 #: What scores a CT's candidates again.
 Again = Callable[[CT, Sequence[Candidate]], Sequence[Candidate]]
 
-#: False detections per scan at which sensitivity is stated.
+#: False positives per scan at which sensitivity is stated.
 RATES = (1.0, 2.0, 4.0, 8.0)
 
 
@@ -47,7 +47,7 @@ def scan_detections(
 def froc(
     cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], detector: Detector, grid: NetworkGrid
 ) -> dict[float, float]:
-    """Sensitivity on the cut-outs at each of `RATES`; the false detections are those of the whole scans."""
+    """Sensitivity on the cut-outs at each of `RATES`; the false positives are those of the whole scans."""
     false = [score for scan in scans for score in scan_detections(scan, detector, grid).false_scores]
     return sensitivity_at([cutout_score(cutout, detector, grid) for cutout in cutouts], false, len(scans))
 
@@ -62,13 +62,13 @@ def cutout_score(cutout: Cutout, detector: Detector, grid: NetworkGrid, again: A
 def sensitivity_at(
     nodule_scores: Sequence[float], false_scores: Sequence[float], scans: int, rates: Sequence[float] = RATES
 ) -> dict[float, float]:
-    """Share of nodules found at the threshold that leaves at most each rate of false detections per scan."""
+    """Share of nodules found at the threshold that leaves at most each rate of false positives per scan."""
     scores = np.asarray(nodule_scores)
     return {rate: float((scores >= threshold_at(false_scores, scans, rate)).mean()) for rate in rates}
 
 
 def threshold_at(false_scores: Sequence[float], scans: int, rate: float) -> float:
-    """The lowest score threshold with at most `rate` false detections per scan (detections at the threshold count)."""
+    """The lowest score threshold with at most `rate` false positives per scan (detections at the threshold count)."""
     ordered = np.sort(np.asarray(false_scores, float))[::-1]
     allowed = int(rate * scans)
     return LOWEST_SCORE if len(ordered) <= allowed else float(np.nextafter(ordered[allowed], 2))

@@ -87,7 +87,7 @@ def bootstrap(groups: int, statistic: Callable[[np.ndarray], np.ndarray], count:
 
 
 def poisson_rate(count: int, units: int) -> Estimate:
-    """Events a unit (false nodules a scan), and the exact 95% interval of a Poisson count (Garwood, 1936)."""
+    """Events a unit (false positives a scan), and the exact 95% interval of a Poisson count (Garwood, 1936)."""
     low = float(stats.chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
     high = float(stats.chi2.ppf(0.975, 2 * count + 2)) / 2
     return Estimate(count / units, low / units, high / units)

@@ -60,7 +60,7 @@ class Models:
         points = OperatingPoints.of_manifest(self.manifests[kind])
         if points is None:
             raise InputError(
-                "False detections per scan were not measured of these weights; give --score-threshold, or lnhg weights "
+                "False positives per scan were not measured of these weights; give --score-threshold, or lnhg weights "
                 "calibrate."
             )
         return points.score(false_per_scan)

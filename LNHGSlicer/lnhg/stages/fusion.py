@@ -71,7 +71,7 @@ class Nodules:
     Attributes:
         labels: uint16 `[slice, row, column]`, 0 and 1..N.
         statuses: for label n at n - 1: confirmed, detector only, seeded, or (paper's rule alone) generator only.
-        scores: detector score for each label; None where no detector find stands behind it.
+        scores: detector score for each label; None where no detection stands behind it.
         unconfirmed: uint16, components without a candidate, 0 and 1..M.
         not_found: seeds (i, j, k) at which there is nothing.
     """

@@ -64,7 +64,7 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class FrocCurve:
-    """One curve: sensitivity (0..1), with the ends of its 95% interval, at rising rates of false detections per
+    """One curve: sensitivity (0..1), with the ends of its 95% interval, at rising rates of false positives per
     scan.
     """
 
@@ -87,7 +87,7 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
 
 @rc_context(_STYLE)
 def froc_figure(curves: Sequence[FrocCurve]) -> Figure:
-    """Sensitivity against false detections per scan, with 95% bands."""
+    """Sensitivity against false positives per scan, with 95% bands."""
     figure, (axes,) = _figure(1, 1, 4.0)
     for curve, colour in zip(curves, _COLOURS, strict=False):
         axes.fill_between(curve.rates, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
@@ -96,7 +96,7 @@ def froc_figure(curves: Sequence[FrocCurve]) -> Figure:
     axes.set_xscale("log", base=2)
     axes.set_xticks(ticks, ("1/8", "1/4", "1/2", "1", "2", "4", "8"))
     axes.set(xlim=(ticks[0] * 0.93, ticks[-1] * 1.07), ylim=(0, 1.02))
-    axes.set(xlabel="false detections per scan", ylabel="share of nodules found")
+    axes.set(xlabel="false positives per scan", ylabel="share of nodules found")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", title="band: 95% interval")
     return figure

@@ -10,7 +10,7 @@ from ..training.detector_data import DetectorData
 from ..training.detector_samples import make_sample
 from ..training.sampling import Sampling
 
-# Real nodules alone, each in a crop of its own: neither mosaics nor false detections nor decoys nor simulated nodules.
+# Real nodules alone, each in a crop of its own: neither mosaics nor false positives nor decoys nor simulated nodules.
 _INSERTED = Sampling(mosaics=0.0, mined=0.0, real=0.0, pasted=1.0, nodules=1.0, masses=0.0, simulated=0.0, rounded=0.0)
 
 

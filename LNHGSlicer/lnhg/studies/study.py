@@ -237,8 +237,8 @@ class _Study:
             f"are counted on {', '.join(scans)}, none of them trained on. Intervals: bootstrap over patients, "
             f"thresholds fixed."
         )
-        table = Table("Detector alone", ("false detections per scan", "nodules found, %"), cells, note)
-        caption = f"Free-response ROC of the detector; false detections from {len(scans)} scans."
+        table = Table("Detector alone", ("false positives per scan", "nodules found, %"), cells, note)
+        caption = f"Free-response ROC of the detector; false positives from {len(scans)} scans."
         return Section("Detection", "", [self._picture("froc", figure, caption)], self._written_tables([table]))
 
     def _detected(self) -> dict[str, list]:
@@ -472,7 +472,7 @@ def _drawn(cutouts: Sequence[Cutout], count: int) -> list[Cutout]:
 
 
 def _mean_sensitivity(scores: Sequence[float], false: Sequence[float], scans: int) -> float:
-    """Mean over LUNA16's rates of false detections per scan."""
+    """Mean over LUNA16's rates of false positives per scan."""
     return float(np.mean(list(sensitivity_at(scores, false, scans, LUNA16_RATES).values())))
 
 

@@ -242,14 +242,14 @@ def detection_table(counts: Mapping[str, Counts], counted: str) -> Table:
 
 
 def froc_table(curves: Mapping[str, Froc]) -> Table:
-    """Sensitivity at each rate of false detections per scan, by system."""
+    """Sensitivity at each rate of false positives per scan, by system."""
     rates = next(iter(curves.values())).rates
     rows = tuple(
         (_title(system), *(_percent(one) for one in (*curve.sensitivities, curve.average)))
         for system, curve in curves.items()
     )
     return Table(
-        "Sensitivity (%) at false detections per scan",
+        "Sensitivity (%) at false positives per scan",
         ("system", *(f"{rate:g}" for rate in rates), "mean"),
         rows,
         "A detection hits a nodule when its centre lies within the nodule's radius; 95% intervals by bootstrap over "

@@ -122,7 +122,7 @@ def _detection_tables(models: Models, cutouts: Sequence[Cutout], scans: Sequence
 def _detection_table(
     title: str, models: Models, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], again: Again
 ) -> Iterable[str]:
-    """Sensitivity where the false detections come from the whole scans that were not trained on."""
+    """Sensitivity where the false positives come from the whole scans that were not trained on."""
     assert models.detector is not None
     grid = models.grid("detector")
     detections = [scan_detections(scan, models.detector, grid, again) for scan in scans]
@@ -130,8 +130,8 @@ def _detection_table(
     false = [score for scan in detections for score in scan.false_scores]
     real = [score for scan in detections for score in scan.nodule_scores]
     found, on_scans = sensitivity_at(scores, false, len(scans)), sensitivity_at(real, false, len(scans))
-    yield f"{title}; false detections counted on {', '.join(scan.patient for scan in scans)}:\n"
-    yield "| false detections per scan | nodules in their own surroundings found | nodules of the whole scans found |"
+    yield f"{title}; false positives counted on {', '.join(scan.patient for scan in scans)}:\n"
+    yield "| false positives per scan | nodules in their own surroundings found | nodules of the whole scans found |"
     yield "|---|---|---|"
     for rate in RATES:
         count = round(on_scans[rate] * len(real))

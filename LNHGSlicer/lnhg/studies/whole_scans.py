@@ -127,10 +127,10 @@ def cancer_table(outcomes: Sequence[ScanOutcome]) -> Iterator[str]:
 
 
 def summary(outcomes: Sequence[ScanOutcome]) -> Iterator[str]:
-    """False nodules a scan and nodules found, on the scans that were not trained on."""
+    """False positives a scan and nodules found, on the scans that were not trained on."""
     unseen = [one for one in outcomes if one.patients != "train"]
     yield "Whole scans not trained on, default options; a missed nodule counts as Dice 0; 95% intervals:\n"
-    yield "| scans | n | false nodules a scan | reference nodules found | mean Dice |"
+    yield "| scans | n | false positives a scan | reference nodules found | mean Dice |"
     yield "|---|---|---|---|---|"
     for name, chosen in (
         ("all nodules marked by readers", [one for one in unseen if one.complete]),

@@ -1,4 +1,4 @@
-"""Calibration of a detector on whole scans that it has not seen: the score at which so many false candidates are left,
+"""Calibration of a detector on whole scans that it has not seen: the score at which so many false positives are left,
 and the probability that a candidate of a score is a nodule.
 """
 
@@ -21,7 +21,7 @@ from ..evaluation.reliability import Judged, calibration_error, cross_fitted, fi
 from ..networks.models import load_models
 from ..networks.weights import change_manifest
 
-#: False candidates a scan at which the lowest score is kept in the manifest.
+#: False positives a scan at which the lowest score is kept in the manifest.
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 # A map fitted on all scans but one needs more than one other.
 _FEWEST_SCANS = 3
@@ -38,7 +38,7 @@ def calibrate(folder: Path, data: Path, held_out: Callable[[str], bool], thresho
         threshold: the lowest score by default from now on; None: as it is.
 
     Returns tables of the points and of how reliable the probabilities are, as Markdown. Raises InputError where too
-    few scans are held out, or none has both nodules and false candidates.
+    few scans are held out, or none has both nodules and false positives.
     """
     models = load_models(folder)
     assert models.detector is not None
@@ -69,7 +69,7 @@ def calibrate(folder: Path, data: Path, held_out: Callable[[str], bool], thresho
 
 
 def operating_points(scans: Sequence[ScanDetections]) -> list[dict[str, float]]:
-    """For each of `RATES` that these scans can tell (at least one false candidate in all) the score; rising rates."""
+    """For each of `RATES` that these scans can tell (at least one false positive in all) the score; rising rates."""
     false = [score for scan in scans for score in scan.false_scores]
     rates = [rate for rate in RATES if rate * len(scans) >= 1]
     # Rounded up: at the score itself no more are left.
@@ -83,7 +83,7 @@ def _table(
     nodules = np.array([score for scan in scans for score in scan.nodule_scores])
     lines = [
         f"Whole scans not trained on: {', '.join(names)}.\n",
-        "| false detections a scan | lowest score | as a probability | nodules found |",
+        "| false positives a scan | lowest score | as a probability | nodules found |",
     ]
     lines.append("|---|---|---|---|")
     for point in points:

@@ -1,4 +1,4 @@
-"""Training samples of the rescorer: a detector's candidates in cut-outs (nodules) and whole scans (false detections,
+"""Training samples of the rescorer: a detector's candidates in cut-outs (nodules) and whole scans (false positives,
 nodules).
 """
 

@@ -45,7 +45,7 @@ class TrainingScan:
         places: `[n, 3]` points (slice, y, x) in and just around the lungs.
         nodule_places: `[n, 3]` centres of the nodules' fair sections.
         read: whether readers looked for every nodule in this scan.
-        mined: `[n, 3]` false detections.
+        mined: `[n, 3]` false positives.
         off_lungs: what lies far from the lungs, as `far_from_lungs` gives it; None: nothing.
     """
 

@@ -1,4 +1,4 @@
-"""Training of the detector in phases: each after the first also sees the false detections of the one before (mining).
+"""Training of the detector in phases: each after the first also sees the false positives of the one before (mining).
 
 A run that is cut off goes on from its last checkpoint when it is started again.
 """
@@ -46,7 +46,7 @@ _MAY_CHANGE = ("minutes", "steps", "patience", "checkpoint_seconds")
 # Samples in the picture of each epoch.
 _EXAMPLES = 4
 
-#: Sensitivity by false detections a scan.
+#: Sensitivity by false positives a scan.
 Validate = Callable[[NoduleDetector], Mapping[float, float]]
 
 
@@ -75,7 +75,7 @@ def train_detector(
 ) -> None:
     """Train on the `train` patients of the development data and stop early by the FROC of the `select` patients.
 
-    Where these have no whole scan with all its nodules marked, to count false detections on, all phases are trained.
+    Where these have no whole scan with all its nodules marked, to count false positives on, all phases are trained.
     `command` is what a person types to do the same, for the model card; `listed` says which list a patient is on.
     Processes that `torchrun` started train one network together.
     """

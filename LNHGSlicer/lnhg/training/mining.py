@@ -1,4 +1,4 @@
-"""Mining: the false detections of a detector on the scans it is trained on, which its next phase sees more often."""
+"""Mining: the false positives of a detector on the scans it is trained on, which its next phase sees more often."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .detector_data import DetectorData, TrainingScan
 
 _log = logging.getLogger(__name__)
 
-# Lowest score of a false detection that is trained on again.
+# Lowest score of a false positive that is trained on again.
 _MINED_SCORE = 0.1
 
 
 def mine(detector: NoduleDetector, data: DetectorData) -> dict[str, np.ndarray]:
-    """False detections on the training scans: for each `[n, 3]` points (slice, y, x) away from anything a reader
+    """False positives on the training scans: for each `[n, 3]` points (slice, y, x) away from anything a reader
     marked.
     """
     detector.eval()
@@ -49,7 +49,7 @@ def _false_candidates(detector: NoduleDetector, training_scan: TrainingScan, gri
 
 
 def with_mined(data: DetectorData, mined: dict[str, np.ndarray] | None) -> DetectorData:
-    """The data with the places of the false detections."""
+    """The data with the places of the false positives."""
     if mined is None:
         return data
     return replace(

@@ -107,7 +107,7 @@ def _detector_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[s
 def _detector_training_rows(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Rows of what checkpoints tell since they hold a record."""
     steps, rate = training["steps_by_phase"], f"{training['learning_rate']:g}"
-    phases = f"{' + '.join(map(str, steps))} steps" + (", false detections mined in between" if len(steps) > 1 else "")
+    phases = f"{' + '.join(map(str, steps))} steps" + (", false positives mined in between" if len(steps) > 1 else "")
     start = training["start"]
     yield "start", f"`{start}`, features of ImageNet; licence to be named" if start else "random"
     yield (
@@ -117,7 +117,7 @@ def _detector_training_rows(training: Mapping[str, Any]) -> Iterator[tuple[str, 
     )
     if training["select_sensitivity"]:
         rates = ", ".join(f"{value:.3f} at {rate}" for rate, value in training["select_sensitivity"].items())
-        yield "`select` patients", f"sensitivity {rates} false detections per scan"
+        yield "`select` patients", f"sensitivity {rates} false positives per scan"
 
 
 def _rescorer_rows(manifest: Mapping[str, Any], parameters: int) -> list[tuple[str, str]]:
@@ -183,10 +183,10 @@ collections above only. What the map of heterogeneity means is not known; see th
 
 _DETECTOR_LIMITS = """\
 Say here what the figures above do not: which structures it takes for nodules. Small and hilar vessels, the dome of the
-diaphragm and partial volume at the apex are the usual false detections."""
+diaphragm and partial volume at the apex are the usual false positives."""
 
 _RESCORER_LIMITS = """\
-Say here on how many nodules and false detections it was measured, with and without. It saw few whole scans."""
+Say here on how many nodules and false positives it was measured, with and without. It saw few whole scans."""
 
 _KINDS: Mapping[str, tuple[Callable[[Mapping[str, Any], int], list[tuple[str, str]]], str]] = {
     "generator": (_generator_rows, _GENERATOR_LIMITS),

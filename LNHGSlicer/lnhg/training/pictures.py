@@ -14,7 +14,7 @@ from ..stages.heterogeneity import OUTSIDE, heterogeneity_map
 from ..writers.colours import overlay
 from .detector_samples import Sample
 
-# G(x) above this is taken for nodule, and boxes from this score on for finds.
+# G(x) above this is taken for nodule, and boxes from this score on for detections.
 _NODULE, _FOUND = 0.5, 0.5
 # Smallest width of one picture, pixels.
 _PICTURE_PIXELS = 128

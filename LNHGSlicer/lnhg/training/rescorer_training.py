@@ -64,7 +64,7 @@ def train_on(
         raise InputError(
             "The detector found no nodules or nothing but nodules on the training patients; train it first."
         )
-    _log.info("%d nodules and %d false detections to train on", len(nodules), len(others))
+    _log.info("%d nodules and %d false positives to train on", len(nodules), len(others))
     torch.manual_seed(config.seed)
     rescorer = Rescorer()
     optimiser = torch.optim.AdamW(rescorer.parameters(), config.rate, weight_decay=config.weight_decay)

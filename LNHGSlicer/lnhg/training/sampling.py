@@ -12,7 +12,7 @@ class Sampling:
     Attributes:
         size: crop width in pixels.
         mosaics: share of samples put together from cut-outs in their own surroundings and pieces of scans.
-        mined: share of the other samples that show a false detection of an earlier detector (as long as there are any).
+        mined: share of the other samples that show a false positive of an earlier detector (as long as there are any).
         real: share of them that show a real nodule of a scan.
         pasted: share of them into which something is pasted, one to three times.
         nodules: share of the pastes that are nodules; the others are decoys.

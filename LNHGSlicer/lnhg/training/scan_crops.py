@@ -1,4 +1,4 @@
-"""Crops of whole scans around a false detection, a nodule or any place, and what is pasted into them."""
+"""Crops of whole scans around a false positive, a nodule or any place, and what is pasted into them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRIES = 1000
 
 
 def scan_crop(data: DetectorData, sampling: Sampling, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A crop of a scan around a false detection, a nodule or any place, and what is pasted into it."""
+    """A crop of a scan around a false positive, a nodule or any place, and what is pasted into it."""
     training_scan, place = _place(data, sampling, generator)
     view = Pose.random(generator, 30.0)
     hu, masks = scan_stack(training_scan, place, data, sampling.size, view)
