@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .common import add_command
+from .common import add_choice_of_scan, add_command
 
 _NNUNET = """then, in an environment of its own with nnunetv2, with nnUNet_raw, nnUNet_preprocessed, nnUNet_results:
   nnUNetv2_plan_and_preprocess -d 501 -c 2d --verify_dataset_integrity
@@ -26,8 +26,7 @@ def add(commands: Any) -> None:
     dicom = add_command(formats, "dicom", _export_dicom, "write nodules and measurements as DICOM SEG and SR")
     dicom.add_argument("results", type=Path, help="folder that segment wrote")
     dicom.add_argument("--source", type=Path, required=True, help="DICOM folder of the CT that was segmented")
-    dicom.add_argument("--series", help="which DICOM series, as for segment")
-    dicom.add_argument("--scan", type=int, metavar="N", help="which scan, as for segment")
+    add_choice_of_scan(dicom)
     dicom.add_argument("--output", type=Path, required=True, help="folder for the DICOM files")
     redcap = add_command(formats, "redcap", _export_redcap, "write nodules, answers and categories for REDCap")
     redcap.add_argument("results", type=Path, nargs="+", help="folders that segment wrote, each a study")

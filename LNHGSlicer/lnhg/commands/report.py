@@ -10,7 +10,7 @@ from typing import Any
 from ..core.answers import answers_of_words
 from ..errors import InputError
 from ..options import SENTENCE
-from .common import add_command
+from .common import add_choice_of_scan, add_command
 from .segment import add_answers, add_extras, add_lobes, extras_of
 
 
@@ -20,8 +20,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("results", type=Path, help="folder that segment wrote")
     parser.add_argument("--ct", type=Path, required=True, help="the CT that was segmented")
-    parser.add_argument("--series", help="which DICOM series, as for segment")
-    parser.add_argument("--scan", type=int, metavar="N", help="which scan, as for segment")
+    add_choice_of_scan(parser)
     add_answers(parser)
     add_lobes(parser)
     parser.add_argument("--sentence", help=f"the sentence of each nodule to dictate (as it was; else {SENTENCE!r})")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.answers import answers_of_words, questions
 from ..options import Options
 from ..progress import Progress
-from .common import add_command, print_json, shown
+from .common import add_choice_of_scan, add_command, print_json, shown
 
 if TYPE_CHECKING:
     from ..core.result import Result
@@ -24,10 +24,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("ct", type=Path, help="DICOM folder, or a NRRD, MHA or NIfTI file in HU")
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--series", help="which DICOM series: UID, number, or part of its description")
-    parser.add_argument(
-        "--scan", type=int, metavar="N", help="which scan of those that the notes of a run number from 1"
-    )
+    add_choice_of_scan(parser)
     parser.add_argument(
         "--seed",
         action="append",
