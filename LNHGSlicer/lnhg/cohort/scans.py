@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import io
 import os
 import re
 from collections import Counter
@@ -14,10 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
-from ..core.csv_text import decoded
+from ..core.csv_text import read_csv
 from ..core.ct import CT
 from ..core.names import safe_name, short_hash
-from ..core.plain_file import content_of
 from ..errors import InputError
 from ..readers.dicom_headers import Slice, read_slices
 from ..readers.dicom_scans import Scan as Stack
@@ -32,7 +29,6 @@ _NUMBER = re.compile("[1-9][0-9]{0,8}")
 _CT_COLUMNS = ("ct", "path")
 # Reading headers waits for the disk, most of all for one on the network.
 _READERS = 8
-_SEPARATORS = (",", ";", "\t", "|")
 _UID = re.compile(r"\d+(\.\d+){4,}")
 
 
@@ -111,7 +107,7 @@ def _of_path(path: Path, root: Path, leave_out: Path, report: Callable[[float], 
 
 
 def _of_csv(path: Path) -> list[Scan]:
-    names, rows = _table(path)
+    names, rows = read_csv(path, _CT_COLUMNS, by_hand=True)
     column = next((name for name in _CT_COLUMNS if name in names), None)
     if column is None:
         raise InputError(
@@ -140,28 +136,6 @@ def _place(folder: Path, text: str) -> Path:
     """
     place = Path(os.path.normpath(folder / os.path.expanduser(text)))  # noqa: PTH111 - leaves a home that is unknown as it is
     return place if place.exists() or "\\" not in text else Path(os.path.normpath(folder / text.replace("\\", "/")))
-
-
-def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The columns' names, in small letters, and the rows by them, whatever separator and encoding the list has."""
-    text = decoded(content_of(path))
-    first = text.partition("\n")[0]
-    try:
-        # The separator is the one that gives the first row a column of ours; a comma where none does.
-        separator = next((sign for sign in _SEPARATORS if set(_CT_COLUMNS) & set(_cells(first, sign))), ",")
-        names, rows = _cells(first, separator), list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-    except csv.Error as error:
-        raise InputError(f"{path.name} is no CSV ({error}); save it as one.") from error
-    # Cells beyond the last column have no name and are left out; so are rows of empty cells, as spreadsheets write
-    # them.
-    filled = [row for row in rows[1:] if any(cell.strip() for cell in row) or len(row) == 1]
-    return names, [
-        dict(zip(names, (cell.strip() for cell in [*row, *[""] * len(names)]), strict=False)) for row in filled
-    ]
-
-
-def _cells(line: str, separator: str) -> list[str]:
-    return [cell.strip().lower() for cell in next(csv.reader([line], delimiter=separator), [])]
 
 
 # ---------------------------------------------------------------- folders

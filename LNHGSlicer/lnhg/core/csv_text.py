@@ -41,15 +41,21 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def read_csv(path: Path, wanted: Sequence[str] = ()) -> tuple[list[str], list[dict[str, str]]]:
+def read_csv(
+    path: Path, wanted: Sequence[str] = (), *, by_hand: bool = False
+) -> tuple[list[str], list[dict[str, str]]]:
     """The columns of a CSV and its rows by column; cells without a column and empty lines are left out.
 
-    The separator is the one that gives the first line a column of `wanted`, else a comma. Raises InputError for a file
-    that cannot be read, for two columns of one wanted name, and for a row that ends before its last column.
+    The separator is the one that gives the first line a column of `wanted`, else a comma. With `by_hand` the table is
+    one that a person wrote: names of columns are told in small letters, and cells missing at the end of a row are
+    empty.
+
+    Raises InputError for a file that cannot be read, for two columns of one wanted name, and, unless `by_hand`, for a
+    row that ends before its last column.
     """
     try:
         text = decoded(content_of(path))
-        first = text.partition("\n")[0]
+        first = text.partition("\n")[0].lower() if by_hand else text.partition("\n")[0]
         separator = next((sign for sign in _SEPARATORS if set(wanted) & set(_cells(first, sign))), ",")
         lines = [
             [cell.strip() for cell in line] for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator)
@@ -57,12 +63,15 @@ def read_csv(path: Path, wanted: Sequence[str] = ()) -> tuple[list[str], list[di
     except (OSError, UnicodeError, csv.Error) as error:
         raise InputError(f"{path.name} cannot be read as CSV; give the file as it was written.") from error
     columns, *rows = lines or [[]]
+    columns = [name.lower() for name in columns] if by_hand else columns
     names = [name for name in columns if name]
     if any(names.count(name) > 1 for name in wanted or names[:1]):
         raise InputError(f"{path.name} has two columns of the same name; rename one of them.")
     width = max((place for place, name in enumerate(columns, 1) if name), default=0)
     short = next((number for number, row in enumerate(rows, 1) if any(row) and len(row) < width), None)
-    if short:
+    if by_hand:
+        rows = [[*row, *[""] * (width - len(row))] for row in rows]
+    elif short:
         raise InputError(f"Row {short} of {path.name} ends before its column {names[-1]}; write the table again.")
     return names, [{name: cell for name, cell in zip(columns, row, strict=False) if name} for row in rows if any(row)]
 
