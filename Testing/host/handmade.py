@@ -99,8 +99,6 @@ def _nodule(ct: CT, labels: np.ndarray, heterogeneity: np.ndarray, label: int) -
         share_aerated=0.0,
         type="solid",
         solid_diameter=5.6,
-        lung_rads="2",
-        fleischner="solid, under 6 mm",
         touches_pleura=None,
         touches_vessel=label == 1,
         whole=map_figures,

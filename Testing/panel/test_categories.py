@@ -64,6 +64,21 @@ def test_an_answer_changes_the_category_of_its_nodule_alone(reviewed):
     assert "Lung-RADS 2022: 4A" in said(reviewed)
 
 
+def lung_rads_column(panel):
+    table = panel.ui.noduleTable
+    index = [column.name for column in panel.review._columns].index("lung_rads")
+    return [table.item(row, index).text() for row in range(2)]
+
+
+def test_the_table_shows_the_category_as_it_is_answered_and_none_for_a_rejected_nodule(reviewed):
+    assert lung_rads_column(reviewed) == ["2", "2"]
+    choose(reviewed, "airway", "segmental or more proximal")
+    assert lung_rads_column(reviewed) == ["4A", "2"]
+    assert reviewed.review.selected is not None
+    click(reviewed.ui.rejectButton)
+    assert lung_rads_column(reviewed) == ["", "2"]
+
+
 def test_an_answer_on_the_patient_holds_for_all_nodules(reviewed):
     choose(reviewed, "exam", "incidental finding")
     box(reviewed, "age").setValue(30)

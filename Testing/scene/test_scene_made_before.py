@@ -59,11 +59,11 @@ def test_an_old_scene_can_be_reviewed_and_exported(nodes, tmp_path):
 
 def test_a_column_that_a_scene_lacks_was_not_measured_and_the_report_names_it(nodes, tmp_path):
     without_columns(nodes, "sphericity", "volume (mm3)", "detector score")
-    without_columns(nodes, "Fleischner 2017 class by size and type only")
+    without_columns(nodes, "type")
     nodule = nodes.rows[0]
     assert math.isnan(nodule.sphericity) and math.isnan(nodule.volume)
-    assert (nodule.score, nodule.fleischner) == (None, "not measured")
-    assert "not measured then: detector score, volume (mm3), sphericity" in nodes.note
+    assert (nodule.score, nodule.type) == (None, "not measured")
+    assert "not measured then: detector score, volume (mm3), sphericity, type" in nodes.note
     export_report(nodes, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert nodes.note in page

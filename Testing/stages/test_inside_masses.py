@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from lnhg.categories.proposals import proposals
+from lnhg.core.answers import StudyAnswers
 from lnhg.core.candidate import Candidate
 from lnhg.core.ct import CT
 from lnhg.core.nodule import Nodule, as_row, from_row, header
@@ -73,7 +75,7 @@ def test_a_seed_at_the_middle_of_a_mass_gives_the_mass(diameter: float, centre: 
     # At the pleura it ends where the chest wall begins, which looks the same: of a half ball at least what is certain.
     assert nodule.equivalent_diameter > (0.9 if centre == _FREE else 0.45) * diameter
     assert nodule.cut or diameter < 60
-    assert nodule.lung_rads == "4B"
+    assert proposals([nodule], StudyAnswers())[0].lung_rads.value == "4B"
     assert not any("Nothing was found" in warning for warning in result.warnings)
 
 
@@ -85,7 +87,7 @@ def test_a_small_find_in_the_middle_of_a_mass_becomes_the_mass(diameter: float) 
     (nodule,) = result.nodules
     assert nodule.equivalent_diameter > 0.9 * diameter
     assert nodule.cut is (diameter > 60)
-    assert nodule.lung_rads == "4B"
+    assert proposals([nodule], StudyAnswers())[0].lung_rads.value == "4B"
 
 
 def test_what_is_cut_is_said_in_table_report_and_class() -> None:
@@ -112,8 +114,9 @@ def test_a_nodule_that_ends_at_the_border_or_in_tissue_is_cut_and_its_class_may_
     (nodule,) = segment(ct, Options(seeds_only=True, generator_threshold=0.9), [ct.to_ras(np.array(at[::-1]))],
                         models=standin_models()).nodules  # fmt: skip
     assert nodule.cut
-    assert nodule.lung_rads.endswith(" or higher")
-    assert nodule.fleischner.endswith(" or higher") or nodule.fleischner == "solid, over 8 mm"
+    (proposal,) = proposals([nodule], StudyAnswers())
+    assert proposal.lung_rads.or_higher
+    assert proposal.fleischner.or_higher or proposal.fleischner.value == "solid, single, over 8 mm"
 
 
 def test_a_whole_nodule_is_not_cut_and_an_older_table_does_not_tell() -> None:

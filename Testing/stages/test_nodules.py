@@ -11,7 +11,7 @@ import pytest
 from lnhg.core.ct import CT
 from lnhg.core.nodule import Nodule, as_row, header
 from lnhg.stages.heterogeneity import heterogeneity_map, raw_ct_in_same_colours
-from lnhg.stages.measurement import axes, fleischner_class, lung_rads_class, measure_nodules, nodule_type, sphericity
+from lnhg.stages.measurement import axes, measure_nodules, nodule_type, sphericity
 
 _SPACING = (0.7, 0.7, 1.0)
 _SHAPE = (60, 90, 90)
@@ -164,7 +164,6 @@ def test_a_solid_part_in_ground_glass_is_measured_by_itself() -> None:
     assert row.solid_diameter == pytest.approx(10, abs=0.7)
     assert row.mean_axis == pytest.approx(18, abs=0.7)
     assert row.share_solid == pytest.approx((5 / 9) ** 3, abs=0.02)
-    assert (row.lung_rads, row.fleischner) == ("4B", "part-solid, 6 mm or more, solid part of 6 mm or more")
 
 
 def test_the_blurred_edge_of_a_solid_nodule_does_not_make_it_part_solid() -> None:
@@ -189,48 +188,6 @@ def test_the_shares_that_part_the_types() -> None:
     assert nodule_type(core(0.60)) == "solid"
     assert nodule_type(core(1.0, calcified=0.49)) == "solid"
     assert nodule_type(core(1.0, calcified=0.50)) == "calcified"
-
-
-@pytest.mark.parametrize(
-    ("kind", "diameter", "solid", "expected"),
-    [
-        ("solid", 5.94, 5.94, "2"),
-        ("solid", 5.96, 5.96, "3"),  # 6.0 after rounding to 0.1 mm
-        ("solid", 7.9, 7.9, "3"),
-        ("solid", 8.0, 8.0, "4A"),
-        ("solid", 14.9, 14.9, "4A"),
-        ("solid", 15.0, 15.0, "4B"),
-        ("part-solid", 5.9, 3.0, "2"),
-        ("part-solid", 6.0, 5.9, "3"),
-        ("part-solid", 20.0, 6.0, "4A"),
-        ("part-solid", 20.0, 7.9, "4A"),
-        ("part-solid", 20.0, 8.0, "4B"),
-        ("ground glass", 29.9, 0.0, "2"),
-        ("ground glass", 30.0, 0.0, "3"),
-        ("calcified", 20.0, 20.0, "1"),
-    ],
-)
-def test_lung_rads_classes_at_their_limits(kind: str, diameter: float, solid: float, expected: str) -> None:
-    assert lung_rads_class(kind, diameter, solid) == expected
-
-
-@pytest.mark.parametrize(
-    ("kind", "diameter", "solid", "expected"),
-    [
-        ("solid", 5.4, 5.4, "solid, under 6 mm"),
-        ("solid", 5.5, 5.5, "solid, 6 to 8 mm"),  # 6 after rounding to whole mm
-        ("solid", 8.4, 8.4, "solid, 6 to 8 mm"),
-        ("solid", 8.5, 8.5, "solid, over 8 mm"),
-        ("ground glass", 5.4, 0.0, "ground glass, under 6 mm"),
-        ("ground glass", 6.0, 0.0, "ground glass, 6 mm or more"),
-        ("part-solid", 5.0, 2.0, "part-solid, under 6 mm"),
-        ("part-solid", 9.0, 5.4, "part-solid, 6 mm or more, solid part under 6 mm"),
-        ("part-solid", 9.0, 6.0, "part-solid, 6 mm or more, solid part of 6 mm or more"),
-        ("calcified", 9.0, 9.0, "calcified, not classed"),
-    ],
-)
-def test_fleischner_classes_at_their_limits(kind: str, diameter: float, solid: float, expected: str) -> None:
-    assert fleischner_class(kind, diameter, solid) == expected
 
 
 def _chest_wall(ct: CT, first_row: int) -> np.ndarray:

@@ -19,8 +19,8 @@ _NO_AGE = -1
 class CategoriesGroup:
     """Questions of the patient and of the selected nodule; its categories; a button that copies its sentence."""
 
-    def __init__(self, ui: Any, on_error: Callable[[str], None], guard: Guard) -> None:
-        self.ui, self._on_error, self._guard = ui, on_error, guard
+    def __init__(self, ui: Any, on_error: Callable[[str], None], on_answer: Callable[[], None], guard: Guard) -> None:
+        self.ui, self._on_error, self._on_answer, self._guard = ui, on_error, on_answer, guard
         self._nodes: Any = None
         self._segment_id: str | None = None
         self._boxes: dict[str, Any] = {}
@@ -98,6 +98,7 @@ class CategoriesGroup:
         except LNHGError as error:
             self._on_error(str(error))
         self.update()
+        self._on_answer()
 
     def _value(self, name: str) -> Any:
         box = self._boxes[name]

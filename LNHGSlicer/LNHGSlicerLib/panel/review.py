@@ -406,22 +406,35 @@ class ReviewGroup:
         for index, column in enumerate(self._columns):
             self.ui.noduleTable.setColumnHidden(index, column.name not in shown)
 
+    def update_cells(self) -> None:
+        """The cells as they are now, for what hangs on answers; rows, their order and the selection stay."""
+        now = {row.segment_id: row for row in self._review.rows()} if self._review is not None else {}
+        if now and now.keys() >= set(self._ids):
+            blocked = self.ui.noduleTable.blockSignals(True)
+            self._write([now[segment_id] for segment_id in self._ids])
+            self.ui.noduleTable.blockSignals(blocked)
+
     def _fill(self, rows: list[Any]) -> None:
         table = self.ui.noduleTable
         blocked = table.blockSignals(True)
         table.clearSelection()
         self._ids = [row.segment_id for row in rows]
-        self._rows = {row.segment_id: row for row in rows}
         table.setRowCount(len(rows))
+        self._write(rows)
+        if self._sorted_by is None:
+            table.horizontalHeader().setSortIndicatorShown(False)
+        table.blockSignals(blocked)
+
+    def _write(self, rows: list[Any]) -> None:
+        """Make the cells that are not as they were."""
+        table = self.ui.noduleTable
+        self._rows = {row.segment_id: row for row in rows}
         lines = [(row.verdict, *(column.text(row) for column in self._columns)) for row in rows]
         for number, line in enumerate(lines):
             if line not in self._lines[number : number + 1]:  # a cell takes long to make, and few have changed
                 for index, column in enumerate(self._columns):
                     table.setItem(number, index, _item(line[index + 1], line[0], centred=not column.left))
         self._lines = lines
-        if self._sorted_by is None:
-            table.horizontalHeader().setSortIndicatorShown(False)
-        table.blockSignals(blocked)
 
     def _draw_histogram(self) -> None:
         selected = self.selected

@@ -82,7 +82,7 @@ class Panel(VTKObservationMixin):
         self.install = InstallGroup(self.ui, installer, self._update, guard)
         self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines(at_once=True), guard)
         self.threshold = ThresholdGroup(self.ui, guard)
-        self.categories = CategoriesGroup(self.ui, self.show_error, guard)
+        self.categories = CategoriesGroup(self.ui, self.show_error, lambda: self.review.update_cells(), guard)
         self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell, guard)
         self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, guard)
         self._keys = Keys(self.ui, root, guard)

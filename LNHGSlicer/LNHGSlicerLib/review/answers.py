@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 from lnhg.categories.dictation import dictated
-from lnhg.categories.proposals import Proposal, proposal
+from lnhg.categories.lung_rads import lung_rads
+from lnhg.categories.proposals import Proposal, facts_of, proposal
 from lnhg.core.answers import StudyAnswers, answers_of_record
+from lnhg.core.nodule import Nodule
 from lnhg.writers.seg_nrrd import id_of_segment
 
 from ..scene.nodes import SceneNodes
@@ -32,6 +34,11 @@ def proposal_of(nodes: SceneNodes, segment_id: str) -> Proposal | None:
     known = verdicts(nodes)
     left = {id_of_segment(one.id): one for one in nodes.rows if known.get(id_of_segment(one.id), REJECTED) != REJECTED}
     return proposal(left[segment_id], len(left), answers_of(nodes)) if segment_id in left else None
+
+
+def lung_rads_of(nodule: Nodule, answers: StudyAnswers) -> str:
+    """The category that Lung-RADS proposes, which does not ask how many nodules there are."""
+    return lung_rads(facts_of(nodule, 1), answers.of(nodule.id)).value
 
 
 def sentence_of(nodes: SceneNodes, proposal: Proposal) -> str:

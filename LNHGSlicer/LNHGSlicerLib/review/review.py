@@ -13,8 +13,9 @@ import numpy as np
 import slicer
 import vtk
 
+from lnhg.core.answers import StudyAnswers
 from lnhg.core.ct import CT
-from lnhg.core.nodule import Nodule, as_row, header
+from lnhg.core.nodule import FORMER_COLUMNS, Nodule, as_row, header
 from lnhg.errors import InputError
 from lnhg.stages.axial import AxialOrder, axial_order
 from lnhg.stages.heterogeneity import figures
@@ -29,6 +30,7 @@ from ..scene.fingerprints import fingerprint, measured_on, set_measured_on
 from ..scene.layers import Layers
 from ..scene.nodes import SceneNodes, add_segment, ct_of_node, grid_of_node, table_column
 from ..translation import _
+from .answers import answers_of, lung_rads_of
 from .outlines import Outline, as_labels, common_voxels, set_outline
 from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, seconds_of, set_verdict, verdict_of, verdict_text
 
@@ -53,6 +55,7 @@ class ReviewRow:
         score: the detector's, or None.
         heterogeneity: mean of the map without the rim; NaN where there is none.
         verdict: `open`, `accepted`, `rejected` or `edited`.
+        lung_rads: the category proposed; empty for one that is rejected.
         seconds: how long readers had it selected.
         nodule: all its figures.
     """
@@ -65,6 +68,7 @@ class ReviewRow:
     score: float | None
     heterogeneity: float
     verdict: str
+    lung_rads: str
     seconds: float
     nodule: Nodule
 
@@ -114,7 +118,8 @@ class Review:
 
     def rows(self) -> list[ReviewRow]:
         """A row for each nodule, in the order of the table; nodules whose segment was removed are left out."""
-        return [self._row(segment_id, nodule) for segment_id, nodule in self._nodules().items()]
+        answers = answers_of(self.nodes)
+        return [self._row(segment_id, nodule, answers) for segment_id, nodule in self._nodules().items()]
 
     def accept(self, segment_id: str) -> None:
         """It is a nodule, as it is outlined."""
@@ -260,7 +265,8 @@ class Review:
         rows = {id_of_segment(nodule.id): nodule for nodule in self.nodes.rows}
         return {segment_id: nodule for segment_id, nodule in rows.items() if segment_id in segments}
 
-    def _row(self, segment_id: str, nodule: Nodule) -> ReviewRow:
+    def _row(self, segment_id: str, nodule: Nodule, answers: StudyAnswers) -> ReviewRow:
+        verdict = verdict_of(self.nodes, segment_id)
         return ReviewRow(
             nodule.id,
             segment_id,
@@ -269,7 +275,8 @@ class Review:
             nodule.type,
             nodule.score,
             nodule.core.mean,
-            verdict_of(self.nodes, segment_id),
+            verdict,
+            "" if verdict == REJECTED else lung_rads_of(nodule, answers),
             seconds_of(self.nodes, segment_id),
             nodule,
         )
@@ -505,6 +512,8 @@ def _write_row(table_node: Any, nodule: Nodule) -> None:
             )
         else:
             column.SetValue(row, float("nan") if cell == "" else cell)
+    for column in filter(None, map(table.GetColumnByName, FORMER_COLUMNS)):
+        column.SetValue(row, "")  # it told of another outline
     table.Modified()
     table_node.Modified()
 

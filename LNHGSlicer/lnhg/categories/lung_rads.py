@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from ..core.answers import NO, NOT_ANSWERED, YES, Answers
 from .category import MEAN_DIAMETER, NOT_FOR_THIS, SOLID_DIAMETER, Category, Ruling, judged
@@ -53,6 +54,7 @@ _CYSTS = {
 }
 
 
+@lru_cache(maxsize=1024)  # a panel asks for all its rows at each click
 def lung_rads(facts: Facts, answers: Answers) -> Category:
     """The category of Lung-RADS 2022 for one nodule, with what would change it."""
     return judged(SYSTEM, ruling, facts, answers, _ASKS, (MEAN_DIAMETER, SOLID_DIAMETER))

@@ -13,6 +13,13 @@ from .interval import UNKNOWN, Interval
 
 #: What a column of text says where the version that wrote a table did not have the column.
 NOT_MEASURED = "not measured"
+#: Columns of other versions, by title and by key, whose place the categories have taken: `lnhg.categories`.
+FORMER_COLUMNS = (
+    "Lung-RADS 2022 class by size and type only",
+    "Fleischner 2017 class by size and type only",
+    "lung_rads",
+    "fleischner",
+)
 #: What the hint on calcification says of a nodule without any.
 NO_CALCIUM = "none"
 
@@ -97,15 +104,13 @@ class Nodule:
             `ground glass` if under 10% is, `part-solid` between.
         solid_diameter: mean axis of the solid part: of the whole nodule if solid or calcified, 0 if ground glass,
             of the largest connected piece of the solid part (`components.solid_part`) if part-solid.
-        lung_rads: size class of `lung_rads_class`.
-        fleischner: size class of `fleischner_class`.
         touches_pleura: whether tissue (above -500 HU) outside the lungs (chest wall, diaphragm, mediastinum) lies
             within 2 mm of its surface. Fissures are not seen. None where no lungs are in the field of view.
         touches_vessel: whether a strand above -500 HU inside the lungs, clear of the pleura by more than 2 mm, begins
             within 1 mm of its surface and reaches 5 mm away; airway walls and scars count too. None as above.
         whole, core, rim: figures of the heterogeneity map in the nodule, without its rim, in its rim.
         raw_whole, raw_core, raw_rim: the same of the raw CT (`raw_ct_figures`).
-        cut: whether the outline ends where the nodule does not, so that sizes are lower bounds and the classes say `or
+        cut: whether the outline ends where the nodule does not, so that sizes are lower bounds and categories say `or
             higher`: it is 60 mm wide, as far as the method outlines, or ends at the limit of what was searched for it,
             at the border of the CT, or in the middle of tissue. None in tables of versions that did not tell.
         lobe: by a segmentation that was given: a name of `core.lobes`, two at a fissure (`place.lobe_of`), or why none.
@@ -147,8 +152,6 @@ class Nodule:
     share_aerated: float = field(metadata=_column("share below -600 HU"))
     type: str = field(metadata=_column("type"))
     solid_diameter: float = field(metadata=_column("diameter of solid part", "mm"))
-    lung_rads: str = field(metadata=_column("Lung-RADS 2022 class by size and type only"))
-    fleischner: str = field(metadata=_column("Fleischner 2017 class by size and type only"))
     touches_pleura: bool | None = field(metadata=_column("touches pleura"))
     touches_vessel: bool | None = field(metadata=_column("touches vessel"))
     whole: HeterogeneityFigures = field(metadata=_column("heterogeneity, whole", columns=HeterogeneityFigures))
@@ -282,7 +285,7 @@ def note_on_columns(names: Iterable[str]) -> str:
     for name, some in _columns_by_field().items():
         lacking = [column.title for column in some if not {column.title, column.key} & there]
         missing += [name] if len(lacking) == len(some) > 1 else lacking
-    others = sorted(there - {name for column in known for name in (column.title, column.key)})
+    others = sorted(there - {name for column in known for name in (column.title, column.key)} - set(FORMER_COLUMNS))
     told = [f"not measured then: {', '.join(missing)}"] if missing else []
     told += [f"not known to this version and left out: {', '.join(others)}"] if others else []
     return f"The nodule table was written by another version of LNHG ({'; '.join(told)})." if told else ""

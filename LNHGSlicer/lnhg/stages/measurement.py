@@ -54,12 +54,6 @@ _BESIDE_MM, _REST_MM, _REST = 2.5, 4.5, 0.8
 # A nodule that lies outside the lungs' mask by more than half lies in a dent of it, which a ball of this radius closes,
 # mm; the grid for that, mm.
 _DENT_MM, _DENT_CELL_MM = 80.0, 4.0
-_HIGHEST_FLEISCHNER = (
-    "calcified, not classed",
-    "solid, over 8 mm",
-    "ground glass, 6 mm or more",
-    "part-solid, 6 mm or more, solid part of 6 mm or more",
-)
 
 
 def measure_nodules(
@@ -132,7 +126,7 @@ def measure_outlines(
         mask[moved_box(box, around)] = inside
         part = _Part(ct, around, mask, hu, lungs.labels[around], _inside(ct, around, mask, lungs.labels))
         ended = bool(stopped) or part.is_cut()
-        sizes = part.size() | part.density(ended)
+        sizes = part.size() | part.density()
         rows.append(
             Nodule(
                 id=number,
@@ -258,20 +252,16 @@ class _Part:
         beside = float(depth.max(where=self._apart - depth < _BESIDE_MM, initial=0))
         return beside > max(_REST_MM, _REST * float(self._depth.max()))
 
-    def density(self, ended: bool) -> dict[str, Any]:
+    def density(self) -> dict[str, Any]:
         hu = self.hu[self.mask]
         kind = nodule_type(self._type_core())
-        diameter = float(np.mean(self._axes(self.mask)))
-        solid = self._solid_diameter(kind, diameter)
         return {
             "hu_mean": float(hu.mean()),
             "hu_deviation": float(hu.std()),
             "share_solid": float((hu > SOLID_HU).mean()),
             "share_aerated": float((hu < _AERATED_HU).mean()),
             "type": kind,
-            "solid_diameter": solid,
-            "lung_rads": _or_higher(lung_rads_class(kind, diameter, solid), ended, ("1", "4B")),
-            "fleischner": _or_higher(fleischner_class(kind, diameter, solid), ended, _HIGHEST_FLEISCHNER),
+            "solid_diameter": self._solid_diameter(kind),
             "components": component_volumes(components(self.hu, self.mask, self.ct.spacing), self.ct.voxel_volume),
         }
 
@@ -343,11 +333,11 @@ class _Part:
         """HU of the voxels that decide the type."""
         return self.hu[core_of(self.mask, self.ct.spacing, _TYPE_RIM_MM, _TYPE_CORE_VOXELS)]
 
-    def _solid_diameter(self, kind: str, diameter: float) -> float:
-        if kind != "part-solid":
-            return 0.0 if kind == "ground glass" else diameter
-        largest = largest_part(solid_part(self.hu, self.mask, self.ct.spacing))
-        return float(np.mean(self._axes(largest))) if largest.any() else 0.0
+    def _solid_diameter(self, kind: str) -> float:
+        if kind == "ground glass":
+            return 0.0
+        part = largest_part(solid_part(self.hu, self.mask, self.ct.spacing)) if kind == "part-solid" else self.mask
+        return float(np.mean(self._axes(part))) if part.any() else 0.0
 
     def _side(self) -> str:
         sides = self.lungs[self.mask]
@@ -413,50 +403,3 @@ def nodule_type(core_hu: np.ndarray) -> str:
         return "calcified"
     solid = (core_hu > SOLID_HU).mean()
     return "solid" if solid >= _SOLID_SHARE else "part-solid" if solid >= _GROUND_GLASS_SHARE else "ground glass"
-
-
-def _or_higher(size_class: str, cut: bool, highest: tuple[str, ...]) -> str:
-    """The class of a nodule; of one that is cut, of which the size is a lower bound, it may be a higher one."""
-    return f"{size_class} or higher" if cut and size_class not in highest else size_class
-
-
-def lung_rads_class(kind: str, diameter: float, solid_diameter: float) -> str:
-    """Class of Lung-RADS 2022 by size and type alone, as at a baseline screening; growth and shape are not judged.
-
-    `diameter` is the mean of long and short axis; diameters are rounded to 0.1 mm, as Lung-RADS asks.
-        solid: under 6 mm 2, under 8 mm 3, under 15 mm 4A, else 4B;
-        part-solid: under 6 mm 2; else by the solid part: under 6 mm 3, under 8 mm 4A, else 4B;
-        ground glass: under 30 mm 2, else 3;
-        calcified (at least half of the core): 1.
-    """
-    size, solid = round(diameter, 1), round(solid_diameter, 1)
-    if kind == "calcified":
-        return "1"
-    if kind == "ground glass":
-        return "2" if size < 30 else "3"
-    if size < 6:
-        return "2"
-    if kind == "part-solid":
-        return "3" if solid < 6 else "4A" if solid < 8 else "4B"
-    return "3" if size < 8 else "4A" if size < 15 else "4B"
-
-
-def fleischner_class(kind: str, diameter: float, solid_diameter: float) -> str:
-    """Size class of Fleischner 2017 by size and type alone, for an incidental nodule; number and risk are not judged.
-
-    `diameter` is the mean of long and short axis; diameters are rounded to whole mm, as the guideline asks.
-        solid: under 6 mm, 6 to 8 mm, over 8 mm;
-        ground glass: under 6 mm, 6 mm or more;
-        part-solid: under 6 mm; 6 mm or more, with a solid part under 6 mm or of 6 mm or more;
-        calcified: the guideline's sizes do not apply.
-    """
-    size, solid = math.floor(diameter + 0.5), math.floor(solid_diameter + 0.5)
-    if kind == "calcified":
-        return "calcified, not classed"
-    if size < 6:
-        return f"{kind}, under 6 mm"
-    if kind == "solid":
-        return "solid, 6 to 8 mm" if size <= 8 else "solid, over 8 mm"
-    if kind == "ground glass":
-        return "ground glass, 6 mm or more"
-    return "part-solid, 6 mm or more, solid part " + ("under 6 mm" if solid < 6 else "of 6 mm or more")
