@@ -34,6 +34,7 @@ from host import qt_double  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from LNHGSlicerLib.run.background import BackgroundCall, BackgroundProcess, Command  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
+from systems import posix_only  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and process groups of POSIX")
 
@@ -302,8 +303,10 @@ def test_a_ct_that_was_removed_during_the_run_gets_no_result(start, loop):
     ("program", "sentence"),
     [
         ('print(\'{"error": "Seed 1,2,3 lies outside the CT."}\'); sys.exit(2)', "Seed 1,2,3 lies outside the CT."),
-        ("import ctypes; ctypes.string_at(0)", "broke off (exit code -11); the log says more"),
-        ("os.kill(os.getpid(), 9)", "most likely because the memory was full"),
+        pytest.param(
+            "import ctypes; ctypes.string_at(0)", "broke off (exit code -11); the log says more", marks=posix_only
+        ),
+        pytest.param("os.kill(os.getpid(), 9)", "most likely because the memory was full", marks=posix_only),
         ("sys.exit(137)", "most likely because the memory was full"),
         ("raise MemoryError", "most likely because the memory was full"),
         ("raise OSError(28, os.strerror(28))", "The disk is full"),

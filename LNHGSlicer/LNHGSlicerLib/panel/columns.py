@@ -68,9 +68,7 @@ def columns() -> tuple[Column, ...]:
         length("short_axis", _("Short mm"), _("Short axis, mm; ≥: at least"), lambda row: row.nodule.short_axis),
         figure("hu", _("HU"), _("Mean HU"), lambda row: row.nodule.hu_mean, 0),
         figure("position", _("S mm"), _("Height of its middle, mm (S of RAS)"), lambda row: row.nodule.centre_s, 0),
-        words(
-            "lung_rads", _("Lung-RADS"), _("Lung-RADS 2022, proposed by rule; you decide"), lambda row: row.lung_rads
-        ),
+        words("lung_rads", _("Lung-RADS"), _("Lung-RADS 2022 by rule; you decide"), lambda row: row.lung_rads),
         words("found", _("Found"), _("How it was found"), lambda row: row.nodule.status),
         figure("seconds", _("Time s"), _("How long it was selected, seconds"), lambda row: row.seconds, 0),
     )

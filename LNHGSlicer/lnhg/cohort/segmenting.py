@@ -216,7 +216,7 @@ def _place_for_earlier(folder: Path, work: Path, cohort: Cohort) -> Path:
 def _is_sealed(folder: Path, sha256: str, cohort: Cohort) -> bool:
     """Whether the folder holds what this run would write, and nobody wrote other results into it since."""
     try:
-        return (folder / _SEAL).read_text() == _seal(folder, sha256, cohort) and is_whole(folder)
+        return (folder / _SEAL).read_text(encoding="utf-8") == _seal(folder, sha256, cohort) and is_whole(folder)
     except (OSError, UnicodeDecodeError):
         return False
 

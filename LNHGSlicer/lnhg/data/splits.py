@@ -88,7 +88,7 @@ def read_folds(path: Path, patients: Collection[str]) -> tuple[tuple[str, ...], 
     Raises InputError where a patient is in two folds, or one of `patients` in none.
     """
     try:
-        folds = tuple(tuple(fold) for fold in json.loads(path.read_text())["folds"])
+        folds = tuple(tuple(fold) for fold in json.loads(path.read_text(encoding="utf-8"))["folds"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no file of folds; write it with lnhg prepare --folds.") from error
     counts = Counter(patient for fold in folds for patient in fold)

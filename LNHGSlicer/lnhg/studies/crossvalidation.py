@@ -103,7 +103,7 @@ def _check_settings(plan: CrossValidation, path: Path) -> None:
     )
     if not path.is_file():
         write_atomic(path, json.dumps(now, indent=1))
-    elif json.loads(path.read_text()) != now:
+    elif json.loads(path.read_text(encoding="utf-8")) != now:
         raise InputError(
             f"{path.parent} holds a cross-validation with other settings; give these, or choose a new folder."
         )
@@ -143,14 +143,14 @@ class _Fold:
         kept = self.folder / "scores.json"
         if not kept.is_file():
             write_atomic(kept, json.dumps(self._scored()))
-        found = json.loads(kept.read_text())
+        found = json.loads(kept.read_text(encoding="utf-8"))
         return FoldScores(found["threshold"], found["steps"], [NoduleScore(**row) for row in found["scores"]])
 
     def _scored(self) -> dict[str, object]:
         weights = self.folder / "weights"
         if not (weights / "generator.json").is_file():
             self._train(weights)
-        manifest = json.loads((weights / "generator.json").read_text())
+        manifest = json.loads((weights / "generator.json").read_text(encoding="utf-8"))
         scores = nodule_scores(own_system(self.plan.name, weights), self._of("report"))
         logger.info(
             "%s: %d nodules, mean Dice %.4f", self.folder.name, len(scores), np.mean([one.dice for one in scores])

@@ -436,7 +436,7 @@ class _Study:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, json.dumps(make()))
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
 
     def _picture(self, name: str, figure: Figure, caption: str) -> Picture:
         return Picture(save(figure, self.output / "figures", name), caption)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import InputError
 
-#: Browsers that print without a window, by the names of their programs.
+#: Browsers that print without a window: names of programs, and where Windows and macOS have them.
 BROWSERS = (
     "chromium",
     "chromium-browser",
@@ -19,6 +19,11 @@ BROWSERS = (
     "chrome",
     "msedge",
     "microsoft-edge",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
 _LONGEST_S = 300
 
