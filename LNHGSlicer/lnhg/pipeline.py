@@ -28,12 +28,12 @@ from .progress import ProgressCallback, ProgressReporter
 from .stages.axial import AxialOrder, axial_order
 from .stages.detection import detect
 from .stages.fusion import FusionRule, Nodules, fuse_paper, fuse_scan
-from .stages.generation import NoduleImage, Place, generate
+from .stages.generation import NoduleImage, Wanted, generate
 from .stages.heterogeneity import OUTSIDE, Indexed, rim_mask
 from .stages.inside_masses import ended_by_limits, with_masses
 from .stages.lungs import UNSIDED, lung_regions
 from .stages.maps import MapInput, Outlines, nodule_map, outlines_of, raw_map
-from .stages.masses import Generate, image_with_masses, place_of
+from .stages.masses import Generate, image_with_masses, wanted_at
 from .stages.measurement import measure_nodules
 from .stages.place import check_overlap
 from .stages.provenance import provenance
@@ -202,11 +202,11 @@ class _Run:
             partial(self.report, "generate"),
         )
         if self.options.fusion == "paper":
-            places = None if everywhere else [place_of(candidate, self.ct, self.rule) for candidate in candidates]
+            places = None if everywhere else [wanted_at(one, self.ct, self.rule) for one in candidates]
             return self._generated(grid, places, report)
         reports = iter([report])  # the first image tells its progress; those of masses take little
 
-        def generated(grid: NetworkGrid, places: Sequence[Place] | None) -> NoduleImage:
+        def generated(grid: NetworkGrid, places: Sequence[Wanted] | None) -> NoduleImage:
             return self._generated(grid, places, next(reports, lambda fraction: None))
 
         return image_with_masses(self.ct, candidates, grid, self.rule, generated, everywhere=everywhere)
@@ -218,7 +218,7 @@ class _Run:
     def _generated(
         self,
         grid: NetworkGrid,
-        places: Sequence[Place] | None,
+        places: Sequence[Wanted] | None,
         report: Callable[[float], None],
         ct: CT | None = None,
     ) -> NoduleImage:
@@ -235,11 +235,11 @@ class _Run:
         )
 
     def fused(self, image: NoduleImage, candidates: Sequence[Candidate], region: np.ndarray | None) -> Nodules:
-        if self.options.everywhere:
+        if not self.options.everywhere:
+            nodules = fuse_scan(self.ct, image, candidates, self.rule, everywhere=False)
+        else:
             fuse = fuse_paper if self.options.fusion == "paper" else fuse_scan
             nodules = fuse(self.ct, image.on_ct_grid(), candidates, self.rule)
-        else:
-            nodules = fuse_scan(self.ct, image, candidates, self.rule)
         if region is not None:
             nodules = only_in(nodules, region)
         for seed in nodules.not_found:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lnhg import pipeline
 from lnhg.data.cutouts import read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.seeded import seeded_dice
+from lnhg.networks.models import load_models
+from lnhg.stages import masses
 
 SIZES = ((17.0, 20.0), (20.0, 25.0), (25.0, math.inf))
 
@@ -25,13 +26,13 @@ parser.add_argument("--data", type=Path, required=True)
 parser.add_argument("--weights", type=Path)
 arguments = parser.parse_args()
 
-models = pipeline.load_models(arguments.weights, with_detector=False)
+models = load_models(arguments.weights, with_detector=False)
 known = [cutout for cutout in read_cutouts(arguments.data / "lidc_nodules") if list_of(cutout.patient) != "report"]
 large = [cutout for cutout in known if cutout.diameter >= SIZES[0][0]]
 widths = np.array([cutout.diameter for cutout in large])
 select = np.array([list_of(cutout.patient) == "select" for cutout in large])
 coarse = np.array([seeded_dice(cutout, models) for cutout in large])
-pipeline._MASS_MM = math.inf
+masses.MASS_MM = math.inf  # nothing is a mass any more
 usual = np.array([seeded_dice(cutout, models) for cutout in large])
 
 groups = {

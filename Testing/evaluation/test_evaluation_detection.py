@@ -218,7 +218,10 @@ def test_a_median_can_be_bootstrapped_too() -> None:
 # Tables
 # -----------------------------------------------------------------------------------------------------------------
 
-SCORE = NoduleScore("lnhg", "N0", "P0", 8.0, "solid", "free", 0.8, 0.7, 0.8, 0.8, 1.5, 0.5, -0.1, -0.03, 100.0, 90.0)
+SCORE = NoduleScore(
+    0.8, 0.7, 0.8, 0.8, 1.5, 0.5, -0.1, -0.03, 100.0, 90.0,
+    system="lnhg", nodule="N0", patient="P0", diameter_mm=8.0, texture="solid", place="free",
+)  # fmt: skip
 
 
 def _scores(system: str, *dice: float) -> list[NoduleScore]:

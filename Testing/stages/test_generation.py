@@ -24,8 +24,9 @@ from lnhg.networks.models import load_models
 from lnhg.networks.unet import UNet
 from lnhg.options import Options
 from lnhg.pipeline import segment
-from lnhg.stages.fusion import FusionRule, around, edge_of, fuse_scan, window
-from lnhg.stages.generation import NoduleImage, Place, Region, _tiles, generate, on_grid
+from lnhg.stages.fusion import FusionRule, fuse_scan
+from lnhg.stages.generation import NoduleImage, Region, Wanted, _tiles, generate, on_grid
+from lnhg.stages.masses import wanted_at
 
 _GRID = NetworkGrid("fixed", 1.0)
 _SPREAD = NetworkGrid("fixed", 1.0, slice_mm=5.0)  # every second slice of `_ct`
@@ -36,9 +37,9 @@ _CORNERS = np.ones((3, 3, 3))
 Run = Callable[[np.ndarray], np.ndarray]
 
 
-def _places(boxes: Sequence[Region], threshold: float, limit: Region = _EVERYWHERE) -> list[Place]:
+def _places(boxes: Sequence[Region], threshold: float, limit: Region = _EVERYWHERE) -> list[Wanted]:
     """Places at which components above one threshold are followed."""
-    return [Place([box], limit, lambda image: threshold) for box in boxes]
+    return [Wanted([box], limit, FusionRule(threshold)) for box in boxes]
 
 
 def _ct(hu: np.ndarray, spacing: float = 0.7) -> CT:
@@ -238,7 +239,7 @@ def test_nodules_are_the_same_as_with_the_generator_run_everywhere(
     rule = FusionRule(whole.threshold, 0.5, edge, lowest=float(np.quantile(everywhere, 0.8)), reach=6.0)
     random = np.random.default_rng(seed)
     candidates = [_candidate(random, cloudy) for _ in range(random.integers(1, 5))]
-    places = [_place_of(one, cloudy, rule) for one in candidates]
+    places = [wanted_at(one, cloudy, rule) for one in candidates]
     image = generate(cloudy, network, whole.grid, places, reach=8, triplets=whole.triplets).on_ct_grid()
     np.testing.assert_array_equal(
         _labels(cloudy, image, candidates, rule), _labels(cloudy, everywhere, candidates, rule)
@@ -253,15 +254,9 @@ def _candidate(random: np.random.Generator, ct: CT) -> Candidate:
     return Candidate(boxes, float(random.uniform()), (i, j, k) if random.uniform() < 0.3 else None)
 
 
-def _place_of(candidate: Candidate, ct: CT, rule: FusionRule) -> Place:
-    boxes = [window(candidate, k, ct) for k in candidate.boxes]
-    limit = around(candidate, ct, rule.limit(candidate, ct))
-    return Place(boxes, limit, lambda image: edge_of(ct, image, candidate, rule))
-
-
 def test_a_place_without_an_edge_is_not_followed(cloudy: CT, network: Run) -> None:
     box: Region = (slice(3, 4), slice(20, 28), slice(30, 40))
-    one = generate(cloudy, network, _GRID, [Place([box], _EVERYWHERE, lambda image: np.inf)], reach=8)
+    one = generate(cloudy, network, _GRID, [Wanted([box], _EVERYWHERE)], reach=8)
     other = generate(cloudy, network, _GRID, _places([box], 0.0), reach=8)
     assert one.known.sum() < 5 * 16 * 24 < other.known.sum()
 
@@ -280,7 +275,7 @@ def test_what_wider_pixels_show_is_laid_over_the_same_place_and_nowhere_else() -
     near = generate(slope, _middle, _GRID, None, reach=8)
     before, once = near.values.copy(), near.on_ct_grid()
     box, spared = (slice(1, 5), slice(20, 70), slice(15, 60)), (2, slice(30, 40), slice(20, 30))
-    far = generate(slope, _doubled, _wider(slope, 2.0), [Place([box], box, lambda image: np.inf)], reach=8)
+    far = generate(slope, _doubled, _wider(slope, 2.0), [Wanted([box], box)], reach=8)
     near.overlay(far, box, [spared])
     changed = (near.on_ct_grid() / once)[1:5, 24:66, 19:56]
     assert changed[1, 7:15, 2:10] == pytest.approx(1, abs=1e-5), "what is spared keeps its values"
@@ -295,7 +290,7 @@ def test_places_seen_from_afar_are_known_afterwards(cloudy: CT, network: Run) ->
     box: Region = (slice(2, 5), slice(10, 40), slice(10, 50))
     near = generate(cloudy, network, _GRID, [], reach=8)
     assert not near.known.any()
-    far = generate(cloudy, network, _wider(cloudy, 1.7), [Place([box], box, lambda image: np.inf)], reach=8)
+    far = generate(cloudy, network, _wider(cloudy, 1.7), [Wanted([box], box)], reach=8)
     near.overlay(far, box, [])
     assert near.known[2:5].any((1, 2)).all() and not near.known[[0, 1, 5, 6, 7]].any()
     assert near.on_ct_grid()[3, 12:38, 12:48].any()

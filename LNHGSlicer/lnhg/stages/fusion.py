@@ -63,6 +63,14 @@ class FusionRule:
         least = self.reach if candidate.seed is None else self.seed_extent
         return least if candidate.seed is not None and candidate.mass is None else max(least, candidate.width(ct))
 
+    def edge_below(self, peak: float, *, seeded: bool) -> float:
+        """The value of G(x) at which a nodule ends whose largest G(x) is `peak`; infinite where there is none."""
+        if self.edge == "fixed":
+            return self.threshold
+        if not seeded and peak <= self.threshold:
+            return math.inf
+        return max(self.lowest, self.threshold * min(peak, 1.0))
+
 
 @dataclass(frozen=True, eq=False)
 class Nodules:
@@ -112,14 +120,16 @@ class _Outlined:
     score: float | None
 
 
-def fuse_scan(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: FusionRule) -> Nodules:
+def fuse_scan(
+    ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: FusionRule, *, everywhere: bool = True
+) -> Nodules:
     """The default rule, in 3D: a component of `image` (G(x) on the CT grid) stays if a candidate touches it.
 
     Holes in a slice are filled. The component with most voxels in a candidate's boxes is its nodule; fragments close to
     it that lie mostly in the boxes join. A component that holds several candidates is parted where it has a neck. A
     candidate without a component gives a region grown inside its boxes (detector only). Components without a candidate
-    are unconfirmed; they are listed if `image` is an array, which is known everywhere. A slice without a candidate adds
-    only to components that a candidate touches elsewhere.
+    are unconfirmed; they are listed if `image` is known `everywhere`. A slice without a candidate adds only to
+    components that a candidate touches elsewhere.
 
     Labels: confirmed nodules by falling score, seeded ones, then those of the detector alone by falling score.
     """
@@ -140,10 +150,9 @@ def fuse_scan(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: Fus
     taken = np.zeros(len(components.sizes), bool)
     taken[[number for _, numbers in groups for number in numbers]] = True
     unconfirmed = np.zeros(ct.hu.shape, np.uint16)
-    if isinstance(image, np.ndarray):
-        unconfirmed = _large_enough(
-            ndimage.label((image > rule.threshold) & ~taken[components.labels], _FACES)[0], ct, rule
-        )
+    if everywhere:
+        above = image[tuple(slice(0, size) for size in ct.hu.shape)] > rule.threshold
+        unconfirmed = _large_enough(ndimage.label(above & ~taken[components.labels], _FACES)[0], ct, rule)
     labels, statuses, scores = _numbered(found + regions, ct, rule)
     return Nodules(labels, statuses, scores, unconfirmed, tuple(not_found))
 
@@ -217,12 +226,13 @@ def _above_edges(ct: CT, image: Indexed, candidates: Sequence[Candidate], rule: 
 
 def edge_of(ct: CT, image: Indexed, candidate: Candidate, rule: FusionRule) -> float:
     """The value of G(x) at which the candidate's nodule ends; infinite if it has none."""
-    if rule.edge == "fixed":
-        return rule.threshold
-    peak = max(float(image[window(candidate, k, ct)].max(initial=0)) for k in candidate.boxes)
-    if candidate.seed is None and peak <= rule.threshold:
-        return np.inf
-    return max(rule.lowest, rule.threshold * min(peak, 1.0))
+    peak = peak_in(image, [window(candidate, k, ct) for k in candidate.boxes])
+    return rule.edge_below(peak, seeded=candidate.seed is not None)
+
+
+def peak_in(image: Indexed, boxes: Sequence[Region]) -> float:
+    """The largest G(x) in some boxes, 0 at least."""
+    return max(float(image[box].max(initial=0)) for box in boxes)
 
 
 def width_seen(ct: CT, image: Indexed, candidate: Candidate, rule: FusionRule) -> float:

@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from ..core.ct import CT, Region
 from ..networks.grid import NetworkGrid, between, to_ct_grid
+from .fusion import FusionRule, peak_in
 
 # Tiles are made of square cells this many pixels wide: smaller and larger ones take longer.
 _CELL_PX = 8
@@ -122,25 +123,31 @@ def _covered(first: int, last: int, step: float, size: int) -> slice:
 
 
 @dataclass(frozen=True)
-class Place:
+class Wanted:
     """Where G(x) is wanted, and how far from there.
 
     Attributes:
         boxes: where it is wanted in any case.
         limit: components that touch the boxes are followed in here, and nowhere else.
-        edge: where they end, from G(x) in the boxes: at this value of G(x); infinite: they are not followed.
+        rule: says where they end; None: they are not followed.
+        seeded: whether a person pointed there, as the rule asks.
     """
 
     boxes: Sequence[Region]
     limit: Region
-    edge: Callable[[NoduleImage], float]
+    rule: FusionRule | None = None
+    seeded: bool = False
+
+    def edge(self, image: NoduleImage) -> float:
+        """The value of G(x) at which components end; infinite where they are not followed."""
+        return math.inf if self.rule is None else self.rule.edge_below(peak_in(image, self.boxes), seeded=self.seeded)
 
 
 def generate(
     ct: CT,
     run: Callable[[np.ndarray], np.ndarray],
     grid: NetworkGrid,
-    places: Sequence[Place] | None,
+    places: Sequence[Wanted] | None,
     *,
     reach: int,
     cell: int = 1,
@@ -303,7 +310,7 @@ class _Work:
             mask[on_grid(region, self.steps, self.shape)] = True
         return mask
 
-    def edges(self, places: Sequence[Place]) -> _Edges:
+    def edges(self, places: Sequence[Wanted]) -> _Edges:
         """For each pixel the lowest edge of the places in whose limits it lies."""
         image = self.image()
         levels = [(place.edge(image) - _ROUNDING, place.limit) for place in places]

@@ -6,19 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
 from ..core.candidate import Candidate
 from ..core.ct import CT
 from ..networks.grid import NetworkGrid
-from .fusion import FusionRule, around, edge_of, width_seen, window
-from .generation import NoduleImage, Place
+from .fusion import FusionRule, around, width_seen, window
+from .generation import NoduleImage, Wanted
 
 # A candidate wider than this, mm, is shown to the generator on a coarser grid, as if it were only so wide.
 MASS_MM, SHOWN_AS_MM = 25.0, 15.0
 
 #: G(x) on a grid, at places or (None) everywhere.
-Generate = Callable[[NetworkGrid, Sequence[Place] | None], NoduleImage]
+Generate = Callable[[NetworkGrid, Sequence[Wanted] | None], NoduleImage]
 
 
 def image_with_masses(
@@ -36,23 +34,23 @@ def image_with_masses(
     """
     wide = _masses({c: c.width(ct) for c in candidates if c.seed is None})
     near = [c for c in candidates if c not in wide]
-    image = generate(grid, None if everywhere else [place_of(c, ct, rule) for c in near])
+    image = generate(grid, None if everywhere else [wanted_at(c, ct, rule) for c in near])
     wide |= _masses({c: max(c.width(ct), width_seen(ct, image, c, rule)) for c in near if c.seed is not None})
     spared = [window(c, k, ct) for c in near if c not in wide for k in c.boxes]
     for mass, width in wide.items():
         box = around(mass, ct, rule.limit(mass, ct))
-        whole = Place([box], box, lambda image: np.inf)
         coarser = grid.coarser(width / SHOWN_AS_MM, ct.hu.shape[1:], ct.spacing[:2])
-        image.overlay(generate(coarser, [whole]), box, spared)
+        image.overlay(generate(coarser, [Wanted([box], box)]), box, spared)
     return image
 
 
-def place_of(candidate: Candidate, ct: CT, rule: FusionRule) -> Place:
+def wanted_at(candidate: Candidate, ct: CT, rule: FusionRule) -> Wanted:
     """Where the generator is to run for a candidate."""
-    return Place(
+    return Wanted(
         boxes=[window(candidate, k, ct) for k in candidate.boxes],
         limit=around(candidate, ct, rule.limit(candidate, ct)),
-        edge=lambda image: edge_of(ct, image, candidate, rule),
+        rule=rule,
+        seeded=candidate.seed is not None,
     )
 
 

@@ -18,7 +18,7 @@ from ..core.ct import AIR_HU, CT
 from ..core.masks import depth_in
 from ..networks.grid import NetworkGrid
 from .deviation import typical_hu
-from .generation import NoduleImage, Place
+from .generation import NoduleImage, Wanted
 from .masses import SHOWN_AS_MM, Generate, is_mass
 from .scan_noise import noise_level
 
@@ -81,16 +81,8 @@ def even_twin(ct: CT, outlines: Mapping[int, tuple[Box, np.ndarray]]) -> CT:
 def _images(
     ct: CT, twin: CT, grid: NetworkGrid, generate: GenerateOf, boxes: list[Box]
 ) -> tuple[NoduleImage, NoduleImage]:
-    places = [
-        Place([(k, rows, columns) for k in range(slices.start, slices.stop)], (slices, rows, columns), _never)
-        for slices, rows, columns in boxes
-    ]
+    places = [Wanted([(k, rows, columns)], (k, rows, columns)) for k, rows, columns in boxes]
     return generate(ct)(grid, places), generate(twin)(grid, places)
-
-
-def _never(image: NoduleImage) -> float:
-    """The edge of a component that is not followed."""
-    return float("inf")
 
 
 def _width(box: Box, ct: CT) -> float:

@@ -19,7 +19,7 @@ from ..networks.running import GeneratorOnCompute
 from ..options import Options
 from ..stages.axial import axial_order
 from ..stages.deviation import typical_hu
-from ..stages.generation import NoduleImage, Place, generate
+from ..stages.generation import NoduleImage, Wanted, generate
 from ..stages.maps import MapInput, nodule_map, outlines_of
 from ..stages.masses import Generate
 from ..stages.twin import twin_differences
@@ -113,8 +113,7 @@ class CaseMaps:
         image = None
         if self._generator is not None and self._models is not None:
             ((box, _),) = self._outlines.values()
-            place = Place([(k, *box[1:]) for k in range(box[0].start, box[0].stop)], box, lambda image: float("inf"))
-            image = self._on(ct)(self._models.grid("generator"), [place])
+            image = self._on(ct)(self._models.grid("generator"), [Wanted([box], box)])
         return MapInput(ct.hu, ct.spacing, image, self._twins)
 
     def _twins(self, outlines: Any) -> Mapping[int, np.ndarray]:

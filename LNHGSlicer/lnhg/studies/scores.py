@@ -10,22 +10,21 @@ import numpy as np
 
 from ..core.geometry import equivalent_diameter
 from ..data.cutouts import Cutout
-from ..evaluation.measures import measure
+from ..evaluation.measures import Measures, measure
 from ..evaluation.references import CONSENSUS, consensus_of, readers, reference_mask
 from .groups import place_of, texture_of
 from .systems import System
 
 
-@dataclass(frozen=True)
-class NoduleScore:
-    """One nodule as one system outlined it.
+@dataclass(frozen=True, kw_only=True)
+class NoduleScore(Measures):
+    """One nodule as one system outlined it, with its measures.
 
     Attributes:
         system, nodule, patient: names.
         diameter_mm: of the sphere of the consensus's volume, whatever the reference.
         texture: `ground glass`, `part-solid`, `solid`, or `unknown` where no reader rated it.
         place: `juxta-pleural`, `juxta-vascular` or `free`, by the rule of `groups.place_of`.
-        dice to found_mm3: as in `measures`.
     """
 
     system: str
@@ -34,16 +33,6 @@ class NoduleScore:
     diameter_mm: float
     texture: str
     place: str
-    dice: float
-    iou: float
-    sensitivity: float
-    precision: float
-    hausdorff95_mm: float
-    surface_distance_mm: float
-    volume_error: float
-    diameter_error: float
-    reference_mm3: float
-    found_mm3: float
 
 
 @dataclass(frozen=True, eq=False)
