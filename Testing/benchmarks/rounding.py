@@ -23,7 +23,7 @@ from lnhg.data.rounding import Rounding, far_from_lungs, far_in
 from lnhg.data.scans import read_scan
 from lnhg.data.training_data import cutouts_of
 from lnhg.evaluation.detections import candidates_on_scan, centre_ras
-from lnhg.evaluation.froc import cutout_score
+from lnhg.evaluation.detector_sensitivity import cutout_score
 from lnhg.networks.models import load_models
 from lnhg.stages.lungs import lung_regions
 

@@ -22,8 +22,8 @@ from lnhg.networks.models import Models
 from lnhg.options import Options
 from lnhg.studies.groups import SIZES, size_of
 from lnhg.training.checkpoint import read_checkpoint
+from lnhg.training.generator_run import models_in_training
 from lnhg.training.generator_training import generator_of
-from lnhg.training.run import models_in_training
 
 # Share targets are drawn weaker than binary ones, so each run is shown at the best of these.
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45)

@@ -29,7 +29,7 @@ from lnhg.data.scans import read_scan
 from lnhg.errors import InputError
 from lnhg.training.checkpoint import read_checkpoint
 from lnhg.training.generator_config import PATCHES, changed
-from lnhg.training.run import train_generator
+from lnhg.training.generator_run import train_generator
 from training_data import BALLS, write_data
 
 _DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -12,7 +12,7 @@ from lnhg.core.ct import CT
 from lnhg.data.cutouts import Cutout
 from lnhg.data.scans import LabelledScan
 from lnhg.errors import WeightsError
-from lnhg.evaluation.froc import cutout_score, scan_detections, sensitivity_at, threshold_at
+from lnhg.evaluation.detector_sensitivity import cutout_score, scan_detections, sensitivity_at, threshold_at
 from lnhg.networks.detector import (
     DETECTOR_GRID,
     DetectorArchitecture,

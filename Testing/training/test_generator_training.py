@@ -25,11 +25,11 @@ from lnhg.networks.perceptual import PerceptualFeatures
 from lnhg.networks.weights import load_weights
 from lnhg.training.checkpoint import read_checkpoint
 from lnhg.training.generator_config import PAPER, PATCHES, GeneratorConfig, changed, learning_rate, variant
+from lnhg.training.generator_run import train_generator
 from lnhg.training.generator_samples import Augmentation, Place, batch, cutout_places, scan_places
 from lnhg.training.generator_training import GeneratorTraining
 from lnhg.training.packing import pack
 from lnhg.training.processes import Processes
-from lnhg.training.run import train_generator
 from lnhg.training.run_log import append_row
 from lnhg.training.steps import Samples
 from training_data import BALLS, PLACES, ROOT, ball, command, environment, kill_after, log_rows, write_data

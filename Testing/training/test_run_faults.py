@@ -65,7 +65,7 @@ def test_a_checkpoint_of_before_patients_were_told_of_is_gone_on_with(tmp_path: 
 
 @pytest.mark.parametrize("network", ["generator", "detector", "rescorer"])
 def test_a_second_run_in_one_folder_is_refused(tmp_path: Path, capsys, monkeypatch, network: str) -> None:
-    monkeypatch.setattr("lnhg.training.run.train_generator", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr("lnhg.training.generator_run.train_generator", lambda *_, **__: pytest.fail("it ran"))
     monkeypatch.setattr("lnhg.training.detector_training.train_detector", lambda *_, **__: pytest.fail("it ran"))
     monkeypatch.setattr("lnhg.training.rescorer_training.train_rescorer", lambda *_, **__: pytest.fail("it ran"))
     with locked(tmp_path / "run", "training"):
@@ -77,7 +77,7 @@ def test_a_second_run_in_one_folder_is_refused(tmp_path: Path, capsys, monkeypat
 
 def test_further_processes_of_one_run_share_its_folder(tmp_path: Path, monkeypatch) -> None:
     ran = []
-    monkeypatch.setattr("lnhg.training.run.train_generator", lambda *_, **__: ran.append(1))
+    monkeypatch.setattr("lnhg.training.generator_run.train_generator", lambda *_, **__: ran.append(1))
     monkeypatch.setenv("RANK", "1")
     with locked(tmp_path / "run", "training"):
         assert main(["train", "generator", "--data", str(tmp_path), "--output", str(tmp_path / "run")]) == 0

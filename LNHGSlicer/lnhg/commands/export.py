@@ -54,8 +54,8 @@ def add(commands: Any) -> None:
 def _export_training(arguments: argparse.Namespace) -> None:
     from ..data.splits import SCAN_FOLDS
     from ..training.generator_config import PATCHES
+    from ..training.generator_run import pack_training_data
     from ..training.packed_places import is_packed
-    from ..training.run import pack_training_data
 
     if not arguments.data.is_dir():
         raise InputError(f"{arguments.data} is no folder; give the data folder or a cache.")

@@ -154,7 +154,7 @@ def _train_generator(arguments: argparse.Namespace) -> None:
     from ..data.splits import SCAN_FOLDS
     from ..networks.compute import use_threads
     from ..training.generator_config import PRESETS, changed, variant
-    from ..training.run import train_generator
+    from ..training.generator_run import train_generator
 
     if arguments.threads:
         use_threads(arguments.threads)

@@ -29,9 +29,9 @@ from ..networks.models import Models
 from ..options import Options
 from ..training.checkpoint import read_checkpoint
 from ..training.generator_config import GeneratorConfig
+from ..training.generator_run import models_in_training, train_generator
 from ..training.generator_training import LAST, generator_of
 from ..training.packing import pack_generator
-from ..training.run import models_in_training, train_generator
 from .scores import FoldScores, NoduleScore, nodule_scores
 from .systems import own_system
 from .tables import Table, crossvalidation_table, types_table, write_tables

@@ -37,7 +37,6 @@ from ..networks.models import load_models
 from ..progress import ProgressCallback, ProgressReporter
 from ..stages.deviation import FULL_SCALE_HU
 from ..writers.colours import jet
-from .figures import save
 from .page import Picture, Section, page_html
 from .planted_maps import (
     DEVIATION,
@@ -50,6 +49,7 @@ from .planted_maps import (
     CaseMaps,
     generator_of,
 )
+from .plots import save
 from .tables import Table, write_tables
 
 Scores = Sequence[PlantedScore]

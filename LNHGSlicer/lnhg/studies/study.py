@@ -30,25 +30,13 @@ from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..errors import InputError
 from ..evaluation.detection_scores import LUNA16_RATES, Counts, count_nodules, count_slices
-from ..evaluation.froc import cutout_score, scan_detections, sensitivity_at
+from ..evaluation.detector_sensitivity import cutout_score, scan_detections, sensitivity_at
 from ..evaluation.references import CONSENSUS, REFERENCES
 from ..evaluation.statistics import Estimate, bootstrap_interval
 from ..networks.models import Models, load_models
 from ..options import Options
 from ..pipeline import segment
 from ..progress import ProgressCallback, ProgressReporter
-from .figures import (
-    Case,
-    FrocCurve,
-    agreement_figure,
-    contrast_figure,
-    dice_figure,
-    froc_figure,
-    gallery_figure,
-    roc_figure,
-    save,
-    volume_figure,
-)
 from .groups import PLACES, SIZES, TEXTURES, size_of
 from .heterogeneity_indices import REGIONS, Measured, measured
 from .heterogeneity_tables import (
@@ -63,6 +51,18 @@ from .meaning import contrasts, discriminations, rank_correlations, roc_curves
 from .nodule_runs import NoduleRuns
 from .page import Picture, Section, page_html
 from .perturbations import PERTURBATIONS
+from .plots import (
+    Case,
+    FrocCurve,
+    agreement_figure,
+    contrast_figure,
+    dice_figure,
+    froc_figure,
+    gallery_figure,
+    roc_figure,
+    save,
+    volume_figure,
+)
 from .repeatability import ALL, perturbed, repeatability, stratified_sample
 from .scores import NoduleScore, nodule_scores, reader_scores
 from .stability import stability

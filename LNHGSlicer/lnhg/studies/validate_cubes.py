@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..data.cutouts import SOLID_TEXTURE, Cutout
-from ..evaluation.froc import cutout_score
+from ..evaluation.detector_sensitivity import cutout_score
 from ..evaluation.seeded import seeded_dice
 from ..evaluation.statistics import bootstrap_interval
 from ..networks.models import Models

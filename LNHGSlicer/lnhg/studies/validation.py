@@ -17,7 +17,7 @@ from ..data.scans import LabelledScan, read_scan
 from ..data.splits import list_of
 from ..data.training_data import cubes_in
 from ..errors import InputError
-from ..evaluation.froc import RATES, Again, as_detected, cutout_score, scan_detections, sensitivity_at
+from ..evaluation.detector_sensitivity import RATES, Again, as_detected, cutout_score, scan_detections, sensitivity_at
 from ..evaluation.measures import dice, share_outside
 from ..evaluation.seeded import seeded
 from ..evaluation.statistics import wilson_share

@@ -16,7 +16,7 @@ from ..data.training_data import scan_folders
 from ..errors import InputError
 from ..evaluation.detection_scores import ScanDetections
 from ..evaluation.detections import LOWEST_SCORE
-from ..evaluation.froc import scan_detections, threshold_at
+from ..evaluation.detector_sensitivity import scan_detections, threshold_at
 from ..evaluation.reliability import Judged, calibration_error, cross_fitted, fitted, judged, reliability
 from ..networks.models import load_models
 from ..networks.weights import change_manifest

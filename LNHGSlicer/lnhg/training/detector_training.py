@@ -21,7 +21,7 @@ import torch
 from ..data.splits import list_of
 from ..data.training_data import cutouts_of, scans_of
 from ..errors import LNHGError
-from ..evaluation.froc import froc
+from ..evaluation.detector_sensitivity import sensitivity_on_cutouts
 from ..networks.detector import NoduleDetector, build_detector, load_imagenet_features
 from .checkpoint import known_values, read_checkpoint, write_checkpoint
 from .detector_config import EPOCH, DetectorConfig
@@ -82,7 +82,7 @@ def train_detector(
     data = read_detector_data(data_folder, config.grid, config.architecture, listed=listed)
     cutouts = cutouts_of(data_folder, "select", listed)
     scans = [scan for scan in scans_of(data_folder, "select", listed) if scan.complete]
-    validate = (lambda detector: froc(cutouts, scans, detector, config.grid)) if scans else None
+    validate = (lambda detector: sensitivity_on_cutouts(cutouts, scans, detector, config.grid)) if scans else None
     with joined(device) as processes:
         DetectorTraining(config, output, data, command, processes).run(validate)
 

@@ -44,7 +44,7 @@ def scan_detections(
     return judged_detections(detections, reference_nodules(scan.reference, ct.ijk_to_ras, scan.doubtful))
 
 
-def froc(
+def sensitivity_on_cutouts(
     cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], detector: Detector, grid: NetworkGrid
 ) -> dict[float, float]:
     """Sensitivity on the cut-outs at each of `RATES`; the false positives are those of the whole scans."""

@@ -20,7 +20,7 @@ from lnhg.data.cutouts import read_cutouts
 from lnhg.errors import InputError
 from lnhg.evaluation.agreement import Intraclass
 from lnhg.evaluation.statistics import Estimate
-from lnhg.studies import figures
+from lnhg.studies import plots
 from lnhg.studies.nodule_runs import NoduleRun
 from lnhg.studies.page import Picture, Section, page_html
 from lnhg.studies.scores import NoduleScore, nodule_scores, score
@@ -42,7 +42,7 @@ def _texts(figure: Figure) -> str:
 
 
 def test_a_figure_is_written_as_png_and_svg_and_nothing_else(tmp_path: Path, scores: list[NoduleScore]) -> None:
-    path = figures.save(figures.volume_figure(scores), tmp_path, "volume")
+    path = plots.save(plots.volume_figure(scores), tmp_path, "volume")
     assert sorted(one.name for one in tmp_path.iterdir()) == [LIST, "volume.png", "volume.svg"]
     with Image.open(path) as picture:
         assert picture.width == 1200
@@ -53,7 +53,7 @@ def test_the_limits_of_agreement_are_those_by_hand(scores: list[NoduleScore]) ->
     # Differences in % of the mean: -10 / 0.95, 0, 10 / 1.05.
     differences = np.array([-10 / 0.95, 0, 10 / 1.05])
     bias, spread = differences.mean(), 1.96 * differences.std(ddof=1)
-    (axes,) = figures.volume_figure(scores).axes
+    (axes,) = plots.volume_figure(scores).axes
     heights = sorted(line.get_ydata()[0] for line in axes.lines)
     assert heights == pytest.approx(sorted([bias - spread, bias, 0, bias + spread]))
     assert axes.get_xlabel() == "mean of both volumes (mm³)" and f"{bias + spread:+.0f}%" in _texts(axes.figure)
@@ -61,7 +61,7 @@ def test_the_limits_of_agreement_are_those_by_hand(scores: list[NoduleScore]) ->
 
 def test_the_froc_band_spans_the_interval_and_the_axis_runs_from_an_eighth_to_eight() -> None:
     rates = np.array([0.125, 1, 8])
-    figure = figures.froc_figure([figures.FrocCurve("detector", rates, rates / 10, rates / 20, rates / 9)])
+    figure = plots.froc_figure([plots.FrocCurve("detector", rates, rates / 10, rates / 20, rates / 9)])
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_xticklabels()][::3] == ["1/8", "1", "8"]
     band = axes.collections[0].get_paths()[0].vertices
@@ -70,7 +70,7 @@ def test_the_froc_band_spans_the_interval_and_the_axis_runs_from_an_eighth_to_ei
 
 
 def test_dice_is_drawn_for_every_nodule_of_a_group_with_its_number(scores: list[NoduleScore]) -> None:
-    figure = figures.dice_figure(scores, {"size": {"6 to 10 mm": scores, "over 10 mm": []}})
+    figure = plots.dice_figure(scores, {"size": {"6 to 10 mm": scores, "over 10 mm": []}})
     (axes,) = figure.axes
     assert "6 to 10 mm\nn = 3" in _texts(figure) and "over 10 mm\nn = 0" in _texts(figure)
     assert axes.collections[0].get_offsets()[:, 1].tolist() == [one.dice for one in scores]
@@ -79,8 +79,8 @@ def test_dice_is_drawn_for_every_nodule_of_a_group_with_its_number(scores: list[
 def test_a_gallery_names_its_cases_and_their_source_and_shows_the_map_inside_the_outline_only() -> None:
     cutout = ball_cutout()
     found = cutout.readers & 2 > 0
-    case = figures.Case("best, Dice 0.90", cutout, NoduleRun(np.where(found, 0.8, 0).astype(np.float32), found))
-    figure = figures.gallery_figure([case, case])
+    case = plots.Case("best, Dice 0.90", cutout, NoduleRun(np.where(found, 0.8, 0).astype(np.float32), found))
+    figure = plots.gallery_figure([case, case])
     texts = _texts(figure)
     assert (
         texts.count(cutout.name) == 2
@@ -95,7 +95,7 @@ def test_a_gallery_names_its_cases_and_their_source_and_shows_the_map_inside_the
 
 def test_agreement_bars_carry_their_interval_and_the_aim() -> None:
     rows = {"h core mean": Intraclass(0.8, 0.7, 0.9, 30), "CT core mean": Intraclass(-0.1, -0.3, 0.2, 30)}
-    figure = figures.agreement_figure(rows, {"h core mean": "map h(x)", "CT core mean": "raw CT"})
+    figure = plots.agreement_figure(rows, {"h core mean": "map h(x)", "CT core mean": "raw CT"})
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches] == [0.8, 0]
     assert "h core mean  (n = 30)" in _texts(figure) and "aim: 0.9" in _texts(figure)
@@ -103,14 +103,14 @@ def test_agreement_bars_carry_their_interval_and_the_aim() -> None:
 
 def test_a_roc_curve_passes_through_its_points() -> None:
     malignant = np.array([False, False, True, True])
-    figure = figures.roc_figure({"size": (malignant, np.array([1.0, 3.0, 2.0, 4.0]), Estimate(0.75, 0.4, 1))})
+    figure = plots.roc_figure({"size": (malignant, np.array([1.0, 3.0, 2.0, 4.0]), Estimate(0.75, 0.4, 1))})
     line = figure.axes[0].lines[0]
     assert [0, 0.5] in np.column_stack([line.get_xdata(), line.get_ydata()]).tolist()
     assert "size: 0.75 [0.40, 1.00]" in _texts(figure) and "2 rated malignant" in _texts(figure)
 
 
 def test_the_page_holds_its_pictures_and_escapes_what_it_is_given(tmp_path: Path, scores: list[NoduleScore]) -> None:
-    picture = Picture(figures.save(figures.volume_figure(scores), tmp_path, "volume"), "volume <of> nodules")
+    picture = Picture(plots.save(plots.volume_figure(scores), tmp_path, "volume"), "volume <of> nodules")
     table = Table("Dice & more", ("a", "b"), (("<x>", "1"),), "a note")
     page = page_html("A page", [Section("One", "text", [picture], [table])], {"weights": "SHA-256 abc"})
     assert page.index("Research use only, not for diagnosis") < page.index("One")
