@@ -58,8 +58,7 @@ class Options:
     triplets: str = _option(
         "averaged",
         "volumes of three slices: as many mm apart as the weights say, with a slice averaged over the three that hold "
-        "it or "
-        "taken from the one it is the middle of; or neighbours, averaged or side by side as in the paper",
+        "it or taken from the one it is the middle of; or neighbours, averaged or side by side as in the paper",
         choices=("averaged", "overlapping", "neighbouring", "paper"),
     )
     fusion: str = _option(

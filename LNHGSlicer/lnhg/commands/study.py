@@ -30,8 +30,7 @@ def add(commands: Any) -> None:
         nargs="+",
         default=[],
         help="systems of others (nnu-net, nodulenet, any name) and their label maps, one for each cut-out and, if "
-        "wanted, for "
-        "each whole scan that was not trained on, named like these",
+        "wanted, for each whole scan that was not trained on, named like these",
     )
     parser.add_argument(
         "--alike",
@@ -47,8 +46,7 @@ def add(commands: Any) -> None:
         nargs="+",
         default=[],
         help="weights trained longer and longer, for stability: the paper's 80, 100, 140, 160 and 220 epochs are "
-        "checkpoints "
-        "of one run of lnhg train generator, --keep in the same ratios, each packed by lnhg weights pack",
+        "checkpoints of one run of lnhg train generator, --keep in the same ratios, each packed by lnhg weights pack",
     )
 
 

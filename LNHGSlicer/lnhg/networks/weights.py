@@ -137,8 +137,7 @@ def load_weights(folder: Path, name: str) -> Weights:
     if len(content) != manifest["bytes"]:
         raise WeightsError(
             f"{path.name} has {len(content)} bytes, its manifest says {manifest['bytes']}: the file is cut off or "
-            f"foreign; "
-            "install the weights again."
+            "foreign; install the weights again."
         )
     if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
         raise WeightsError(

@@ -63,9 +63,8 @@ def repeatability_table(rows: Sequence[Repeatability], indices: Iterable[str], r
         f"Repeatability in the {region}",
         ("index", "n", "ICC(2,1), all", "ICC(3,1), all", *names),
         body,
-        f"Intra-class correlation with 95% interval over the nodule as it is and all perturbations; then ICC(2,1) of "
-        f"each "
-        f"against the nodule as it is. {meaning}.",
+        "Intra-class correlation with 95% interval over the nodule as it is and all perturbations; then ICC(2,1) of "
+        f"each against the nodule as it is. {meaning}.",
     )
 
 
@@ -87,9 +86,8 @@ def contrast_table(rows: Sequence[Contrast]) -> Table:
         ("maximum of h", "region", "rated", "n", "median", "below 0.5", "0.9 or more"),
         body,
         "h(x) = 1 - G(x) / max G within the nodule. The method's own outline ends at a share of the nodule's peak, so "
-        "h in its "
-        "whole cannot pass 1 less that share: there the contrast can show in the core or in the readers' consensus "
-        "alone.",
+        "h in its whole cannot pass 1 less that share: there the contrast can show in the core or in the readers' "
+        "consensus alone.",
     )
 
 
@@ -108,10 +106,9 @@ def correlation_table(rows: Sequence[RankCorrelation], indices: Iterable[str], r
         f"Rank correlation with the readers' ratings, {region}",
         ("index", "n", *names),
         tuple(body),
-        "Spearman's; * P < 0.05, not corrected for their number; in brackets the partial correlation with the diameter "
-        "taken "
-        "out. Texture: 1 ground glass to 5 solid; margin: 1 poorly defined to 5 sharp; the others rise with what they "
-        "name.",
+        "Spearman's; * P < 0.05, not corrected for their number; in brackets the partial correlation with the "
+        "diameter taken out. Texture: 1 ground glass to 5 solid; margin: 1 poorly defined to 5 sharp; the others rise "
+        "with what they name.",
     )
 
 
@@ -140,9 +137,8 @@ def discrimination_table(rows: Sequence[Discrimination], indices: Iterable[str],
         ),
         body,
         "Area under the ROC with 95% interval (bootstrap over patients). The readers' mean rating, not pathology: "
-        "below 3 "
-        "benign, above 3 malignant. Below 0.5: lower in malignant nodules. Models: logistic regression, five folds by "
-        "patient.",
+        "below 3 benign, above 3 malignant. Below 0.5: lower in malignant nodules. Models: logistic regression, five "
+        "folds by patient.",
     )
 
 
@@ -163,8 +159,7 @@ def stability_table(rows: Sequence[Stability]) -> Table:
         ("trained", "n", "map inside the nodule", *indices),
         body,
         "Each length against the last. Map: median [quartiles] over nodules of Pearson's correlation of G(x) in the "
-        "readers' "
-        "consensus; indices: Spearman's correlation over nodules.",
+        "readers' consensus; indices: Spearman's correlation over nodules.",
     )
 
 

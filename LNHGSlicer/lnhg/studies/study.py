@@ -232,10 +232,9 @@ class _Study:
             for r, c in zip([*LUNA16_RATES, "mean"], [*curve, average], strict=True)
         )
         note = (
-            f"{len(scores)} cut-outs in their own surroundings, mirrored at the border: easier than whole scans. False "
-            f"detections "
-            f"are counted on {', '.join(scans)}, none of them trained on. Intervals: bootstrap over patients, "
-            f"thresholds fixed."
+            f"{len(scores)} cut-outs in their own surroundings, mirrored at the border: easier than whole scans. "
+            f"False detections are counted on {', '.join(scans)}, none of them trained on. Intervals: bootstrap over "
+            "patients, thresholds fixed."
         )
         table = Table("Detector alone", ("false positives per scan", "nodules found, %"), cells, note)
         caption = f"Free-response ROC of the detector; false positives from {len(scans)} scans."
@@ -271,12 +270,9 @@ class _Study:
         ]
         text = (
             f"{', '.join(scan.patient for scan in scans)}, as they come out with the default options, by the detector "
-            f"of LNHG; "
-            "L-RF is the generator everywhere, without a detector; systems of others stand by their own label maps. "
-            "Reference: "
-            "nodules of three or more readers; what touches those of fewer is neither right nor wrong. Per slice only "
-            "slices "
-            "with a nodule count, as in the paper."
+            "of LNHG; L-RF is the generator everywhere, without a detector; systems of others stand by their own "
+            "label maps. Reference: nodules of three or more readers; what touches those of fewer is neither right "
+            "nor wrong. Per slice only slices with a nodule count, as in the paper."
         )
         return Section("Detection on whole scans", text, tables=self._written_tables(tables))
 
@@ -318,8 +314,7 @@ class _Study:
         caption = f"Repeatability of each index in the readers' consensus under {len(PERTURBATIONS)} perturbations."
         text = (
             f"{len(chosen)} nodules, drawn evenly over the sizes, each as it is and under {len(PERTURBATIONS)} "
-            f"perturbations. "
-            "Nodules too small for a core have no index there."
+            "perturbations. Nodules too small for a core have no index there."
         )
         return Section("Heterogeneity: repeatability", text, [self._picture("repeatability", figure, caption)], tables)
 

@@ -147,11 +147,9 @@ def crossvalidation_table(system: str, folds: Sequence[FoldScores]) -> Table:
             "paper: Dice, test (%)",
         ),
         tuple(rows),
-        "Each fold is scored by a generator that saw none of its patients, with a threshold chosen on patients who are "
-        "neither "
-        "trained on nor scored in that turn; nodules seeded at the centre of the 50% consensus, missed ones count as "
-        "0. "
-        "Intervals by bootstrap over patients. The paper's figure is from other data.",
+        "Each fold is scored by a generator that saw none of its patients, with a threshold chosen on patients who "
+        "are neither trained on nor scored in that turn; nodules seeded at the centre of the 50% consensus, missed "
+        "ones count as 0. Intervals by bootstrap over patients. The paper's figure is from other data.",
     )
 
 
@@ -194,8 +192,7 @@ def references_table(against: Scores) -> Table:
         ("reference", "outlines", "mean", "median"),
         tuple(rows),
         "Readers are numbered nodule by nodule, so that one number is not one person; each against the consensus of "
-        "the others "
-        "is the limit that anyone can be held to. 95% intervals by bootstrap over patients.",
+        "the others is the limit that anyone can be held to. 95% intervals by bootstrap over patients.",
     )
 
 
@@ -236,8 +233,7 @@ def detection_table(counts: Mapping[str, Counts], counted: str) -> Table:
         ("system", "TP", "FP", "FN", "precision %", "recall %", "F1 %", "paper: TP / FP / FN", "paper: P / R / F1 %"),
         tuple(rows),
         "Ours are counted by the rules of detection_scores, the paper's by a radiologist's eye on other data; its 363 "
-        "missed "
-        "of L-RF is a misprint for 20.",
+        "missed of L-RF is a misprint for 20.",
     )
 
 

@@ -28,9 +28,8 @@ def cube_table(models: Models, cubes: Sequence[Cutout]) -> Iterable[str]:
     patients = np.array([cube.patient for cube in cubes])
     yield (
         "Cubes, nodules in 51 mm of their true surroundings, slices of 1 mm: Dice seeded at the centre, and the share "
-        "that the "
-        f"detector finds at a score of {threshold:g} (mirrored beyond the cube); 95% intervals by bootstrap over "
-        f"patients:\n"
+        f"that the detector finds at a score of {threshold:g} (mirrored beyond the cube); 95% intervals by bootstrap "
+        "over patients:\n"
     )
     yield "| nodules | n | mean Dice | median | below 0.5 | found |"
     yield "|---|---|---|---|---|---|"

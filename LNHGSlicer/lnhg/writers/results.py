@@ -157,9 +157,8 @@ def _check_nothing_foreign(folder: Path) -> None:
     foreign = foreign_files(folder, _NAMES)
     if foreign:
         raise InputError(
-            f"{', '.join(foreign)} in {folder} would be replaced, but this program did not write it as a result, or it "
-            f"was "
-            "changed since; move it away or choose another folder."
+            f"{', '.join(foreign)} in {folder} would be replaced, but this program did not write it as a result, or "
+            "it was changed since; move it away or choose another folder."
         )
 
 
