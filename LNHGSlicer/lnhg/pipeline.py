@@ -196,11 +196,8 @@ class _Run:
 
     def image(self, candidates: Sequence[Candidate]) -> NoduleImage:
         """G(x) around the candidates or everywhere; masses are seen on a coarser grid but under the paper's rule."""
-        grid, everywhere, report = (
-            self.models.grid("generator"),
-            self.options.everywhere,
-            partial(self.report, "generate"),
-        )
+        grid, everywhere = self.models.grid("generator"), self.options.everywhere
+        report = partial(self.report, "generate")
         if self.options.fusion == "paper":
             places = None if everywhere else [wanted_at(one, self.ct, self.rule) for one in candidates]
             return self._generated(grid, places, report)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, InputError
 from ..options import MOST_THREADS, Options
-from .common import MOST_WORKERS, add_command, count, minutes, print_json, shown
+from .common import MOST_WORKERS, add_command, count, minutes, print_files, print_json, shown
 from .segment import add_option
 
 if TYPE_CHECKING:
@@ -133,11 +133,10 @@ def _conclude(rows: dict[str, Row], paths: dict[str, Path], as_json: bool) -> No
 
     done, skipped, failed = (sum(row.status == status for row in rows.values()) for status in (DONE, SKIPPED, FAILED))
     if as_json:
-        print_json({"result": {name: str(path) for name, path in paths.items()}})
+        print_files(paths, as_json=True)
     else:
         print(f"{done} scans segmented, {skipped} were finished before, {failed} failed")
-        for name, path in paths.items():
-            print(f"{name}: {path}")
+        print_files(paths)
     if failed == len(rows):
         raise InputError(f"None of {failed} scans could be used; {paths['record']} tells why.")
     if failed:

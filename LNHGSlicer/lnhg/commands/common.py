@@ -131,6 +131,15 @@ class shown:  # noqa: N801 - read as a verb where it is used
             self._bar.close()
 
 
+def print_files(paths: Mapping[str, Path], *, as_json: bool = False) -> None:
+    """Tell which files were written: a line each, or one JSON object."""
+    if as_json:
+        print_json({"result": {name: str(path) for name, path in paths.items()}})
+        return
+    for name, path in paths.items():
+        print(f"{name}: {path}")
+
+
 def print_json(values: dict[str, object]) -> None:
     """One JSON object a line, at once."""
     print(json.dumps(values), flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .common import add_choice_of_scan, add_command
+from .common import add_choice_of_scan, add_command, print_files
 
 _NNUNET = """then, in an environment of its own with nnunetv2, with nnUNet_raw, nnUNet_preprocessed, nnUNet_results:
   nnUNetv2_plan_and_preprocess -d 501 -c 2d --verify_dataset_integrity
@@ -80,8 +80,7 @@ def _export_dicom(arguments: argparse.Namespace) -> None:
     paths = write_dicom(result, arguments.source, arguments.output)
     for remark in remarks(result.ct):
         print(f"Note: {remark}")
-    for name, path in paths.items():
-        print(f"{name}: {path}")
+    print_files(paths)
 
 
 def _export_redcap(arguments: argparse.Namespace) -> None:
@@ -89,8 +88,7 @@ def _export_redcap(arguments: argparse.Namespace) -> None:
     from ..writers.redcap import record_rows, write_redcap
 
     rows = [row for folder in arguments.results for row in record_rows(folder.name, *load_reading(folder))]
-    for name, path in write_redcap(arguments.output, rows).items():
-        print(f"{name}: {path}")
+    print_files(write_redcap(arguments.output, rows))
 
 
 def _export_nnunet(arguments: argparse.Namespace) -> None:

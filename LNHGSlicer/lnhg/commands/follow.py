@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..options import Options
-from .common import add_command, days, print_json, shown
+from .common import add_command, days, print_files, shown
 from .segment import add_option
 
 _OF_ONE_CT = ("roi", "slices", "seeds_only")
@@ -59,7 +59,7 @@ def _follow(arguments: argparse.Namespace) -> None:
         )
     paths = save_follow_up(follow_up, arguments.output, with_identity=arguments.with_identity)
     if arguments.json_progress:
-        print_json({"result": {name: str(path) for name, path in paths.items()}})
+        print_files(paths, as_json=True)
         return
     for note in (*follow_up.notes, *(note for study in follow_up.studies for note in study.notes)):
         print(f"Note: {note}")
@@ -67,8 +67,7 @@ def _follow(arguments: argparse.Namespace) -> None:
         print(fit_sentence(one, number))
         for pair in one.pairs:
             print(f"  nodule {follow_up.track_of(number - 1, pair)}: {_told(pair)}")
-    for name, path in paths.items():
-        print(f"{name}: {path}")
+    print_files(paths)
 
 
 def _told(pair: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from ..core.answers import answers_of_words
 from ..errors import InputError
 from ..options import SENTENCE
-from .common import add_choice_of_scan, add_command
+from .common import add_choice_of_scan, add_command, print_files
 from .segment import add_answers, add_extras, add_lobes, extras_of
 
 
@@ -54,5 +54,4 @@ def _report(arguments: argparse.Namespace) -> None:
             told = "; ".join((category.value, *category.at_boundary))
             print(f"   {category.system}: {told} ({category.ruling.rule}; {category.ruling.section})")
         print(f"   Brock: {proposal.brock.text}")
-    for name, path in paths.items():
-        print(f"{name}: {path}")
+    print_files(paths)

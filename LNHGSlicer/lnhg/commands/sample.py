@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import add_command
+from .common import add_command, print_files
 
 
 def add(commands: Any) -> None:
@@ -22,5 +22,4 @@ def _sample(arguments: argparse.Namespace) -> None:
     from ..phantom import write_followed_samples, write_sample
 
     write = write_followed_samples if arguments.followed else write_sample
-    for name, path in write(arguments.output, arguments.random_seed).items():
-        print(f"{name}: {path}")
+    print_files(write(arguments.output, arguments.random_seed))

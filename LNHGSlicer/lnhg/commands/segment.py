@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.answers import answers_of_words, questions
 from ..options import Options
 from ..progress import Progress
-from .common import add_choice_of_scan, add_command, print_json, shown
+from .common import add_choice_of_scan, add_command, print_files, shown
 
 if TYPE_CHECKING:
     from ..core.result import Result
@@ -146,7 +146,7 @@ def _segment(arguments: argparse.Namespace) -> None:
         extras=extras_of(arguments),
     )
     if arguments.json_progress:
-        print_json({"result": {name: str(path) for name, path in paths.items()}})
+        print_files(paths, as_json=True)
     else:
         _print_summary(result, paths)
 
@@ -171,5 +171,4 @@ def _print_summary(result: Result, paths: dict[str, Path]) -> None:
             f"{nodule.at_least}{nodule.equivalent_diameter:.1f} mm, at R,A,S {r:.1f},{a:.1f},{s:.1f} mm"
         )
         print(f"     {dictated(proposal, result.options.sentence)}")
-    for name, path in paths.items():
-        print(f"{name}: {path}")
+    print_files(paths)

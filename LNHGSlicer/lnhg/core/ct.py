@@ -1,4 +1,4 @@
-"""Chest CT: the value that every stage starts from, and how it is read from disk."""
+"""Chest CT: the value that every stage starts from."""
 
 from __future__ import annotations
 

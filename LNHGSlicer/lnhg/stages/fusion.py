@@ -15,6 +15,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
+from ..core.boxes import box_around
 from ..core.candidate import Candidate
 from ..core.ct import CT, Region
 from ..core.geometry import equivalent_diameter
@@ -342,8 +343,7 @@ def _parted(
     components: _Components, members: Sequence[Candidate], numbers: set[int], ct: CT, rule: FusionRule
 ) -> list[_Outlined]:
     """The nodules of one group: one, or several where a neck parts the candidates' places."""
-    boxes = [components.boxes[number] for number in numbers]
-    box = tuple(slice(min(b[axis].start for b in boxes), max(b[axis].stop for b in boxes)) for axis in range(3))
+    box = box_around(components.boxes[number] for number in numbers)
     mask = np.isin(components.labels[box], list(numbers))
     if len(members) == 1:
         return [_Outlined(box, mask, _status(members), _score(members))]
@@ -425,7 +425,7 @@ def _score(holders: Sequence[Candidate]) -> float | None:
 
 
 def _diameters(voxels: np.ndarray, ct: CT) -> np.ndarray:
-    """Diameters of the spheres of the same volume as so many voxels, mm."""
+    """Diameters of the spheres of the same volume as so many voxels, mm: `equivalent_diameter` of many."""
     return np.cbrt(6 * voxels * ct.voxel_volume / np.pi)
 
 

@@ -126,7 +126,7 @@ def measure_outlines(
         mask[moved_box(box, around)] = inside
         part = _Part(ct, around, mask, hu, lungs.labels[around], _inside(ct, around, mask, lungs.labels))
         ended = bool(stopped) or part.is_cut()
-        sizes = part.size() | part.density()
+        measured = part.size() | part.density()
         rows.append(
             Nodule(
                 id=number,
@@ -134,11 +134,11 @@ def measure_outlines(
                 score=None if score is None else float(score),
                 cut=ended,
                 **part.position(),
-                **sizes,
-                **part.certainty(sizes, sizes["type"], ended),
+                **measured,
+                **part.certainty(measured, ended),
                 **part.neighbours(lungs.in_view),
                 **part.evenness(heterogeneity[around], raw_ct[around], rim_mm),
-                **part.place(lungs, lobes),
+                **part.place(measured, lungs, lobes),
             )
         )
     return tuple(rows)
@@ -265,15 +265,15 @@ class _Part:
             "components": component_volumes(components(self.hu, self.mask, self.ct.spacing), self.ct.voxel_volume),
         }
 
-    def certainty(self, sizes: dict[str, Any], kind: str, ended: bool) -> dict[str, Any]:
+    def certainty(self, measured: dict[str, Any], ended: bool) -> dict[str, Any]:
         """The volume to the edge of the CT, and where repeats of the sizes lie; not told of nodules that are cut."""
         edge = edge_volume(self._here, self.mask)
         told = {"edge_volume": edge.volume, "attached": edge.attached}
         if ended:
             return told
-        diameter, subsolid = sizes["equivalent_diameter"], kind in ("part-solid", "ground glass")
+        diameter, subsolid = measured["equivalent_diameter"], measured["type"] in ("part-solid", "ground glass")
         conditions = Conditions(diameter, self.ct.spacing[2], edge.attached, subsolid)
-        values = {name: float((sizes | told)[name]) for name in SIZES}
+        values = {name: float((measured | told)[name]) for name in SIZES}
         return told | {
             f"{size}_{protocol}": size_uncertainty().interval(size, protocol, value, conditions)
             for size, value in values.items()
@@ -287,14 +287,13 @@ class _Part:
         corner[:3, 3] = [one.start for one in reversed(self.around)]
         return CT(self.hu, self.ct.ijk_to_ras @ corner)
 
-    def place(self, shape: LungShape, lobes: LobeMap | None) -> dict[str, Any]:
+    def place(self, measured: dict[str, Any], shape: LungShape, lobes: LobeMap | None) -> dict[str, Any]:
         start = np.array([one.start for one in self.around])
         voxels = np.argwhere(self.mask) + start
         side = {name: label for label, name in _SIDES.items()}.get(self._side(), UNSIDED)
         lobe = lobe_of(lobes, self.ct, self.mask, start)
         touches = shape.has_lungs and self._contacts.pleura
-        kind, mean_axis = nodule_type(self._type_core()), float(np.mean(self._axes(self.mask)))
-        round_ = sphericity(self.mask, self.ct.ijk_to_ras)
+        kind, mean_axis, round_ = (measured[name] for name in ("type", "mean_axis", "sphericity"))
         return {
             "lobe": lobe,
             "third": shape.third(float(voxels[:, 0].mean()), side),
