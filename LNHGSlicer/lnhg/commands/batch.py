@@ -6,14 +6,14 @@ import argparse
 import logging
 import time
 from contextlib import closing
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, InputError
-from ..options import MOST_THREADS, Options
+from ..options import MOST_THREADS
+from .arguments import add_options, options_of
 from .common import MOST_WORKERS, add_command, count, minutes, print_files, print_json, shown
-from .segment import add_option
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -59,16 +59,11 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--json-progress", action="store_true", help="one JSON object per line instead of a bar")
     parser.add_argument("--with-identity", action="store_true", help="write path, UIDs and patient into the results")
-    for option in fields(Options):
-        if option.name not in _NOT_FOR_ALL:
-            add_option(parser, option)
+    add_options(parser, but=_NOT_FOR_ALL)
 
 
 def _batch(arguments: argparse.Namespace) -> None:
-    chosen = {
-        option.name: getattr(arguments, option.name) for option in fields(Options) if option.name not in _NOT_FOR_ALL
-    }
-    options = Options(**chosen)
+    options = options_of(arguments, but=_NOT_FOR_ALL)
     import distributed  # if it is missing, that is told before a search of hours
 
     logging.getLogger(distributed.__name__).setLevel(logging.WARNING)  # workers that come and go are no news

@@ -25,14 +25,6 @@ def add_command(
     return parser
 
 
-def add_choice_of_scan(parser: argparse.ArgumentParser) -> None:
-    """Options that say which CT of those in a place is read, as `read_ct` has them."""
-    parser.add_argument("--series", help="which DICOM series: UID, number, or part of its description")
-    parser.add_argument(
-        "--scan", type=int, metavar="N", help="which scan of those that the notes of a run number from 1"
-    )
-
-
 #: More workers or processes than any machine has use for.
 MOST_WORKERS = 256
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .common import add_choice_of_scan, add_command, print_files
+from .arguments import add_choice_of_scan
+from .common import add_command, print_files
 
 _NNUNET = """then, in an environment of its own with nnunetv2, with nnUNet_raw, nnUNet_preprocessed, nnUNet_results:
   nnUNetv2_plan_and_preprocess -d 501 -c 2d --verify_dataset_integrity

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..options import Options
+from .arguments import add_options, options_of
 from .common import add_command, days, print_files, shown
-from .segment import add_option
 
 _OF_ONE_CT = ("roi", "slices", "seeds_only")
 
@@ -36,14 +34,11 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--with-identity", action="store_true", help="write path, UIDs and patient into the results")
     parser.add_argument("--json-progress", action="store_true", help="one JSON object per line instead of a bar")
-    for option in fields(Options):
-        if option.name not in _OF_ONE_CT:
-            add_option(parser, option)
+    add_options(parser, but=_OF_ONE_CT)
 
 
 def _follow(arguments: argparse.Namespace) -> None:
-    chosen = [one.name for one in fields(Options) if one.name not in _OF_ONE_CT]
-    options = Options(**{name: getattr(arguments, name) for name in chosen})
+    options = options_of(arguments, but=_OF_ONE_CT)
     with shown(arguments.json_progress) as progress:
         from ..followup.follow import follow
         from ..followup.report import fit_sentence

@@ -10,8 +10,8 @@ from typing import Any
 from ..core.answers import answers_of_words
 from ..errors import InputError
 from ..options import SENTENCE
-from .common import add_choice_of_scan, add_command, print_files
-from .segment import add_answers, add_extras, add_lobes, extras_of
+from .arguments import add_answers, add_choice_of_scan, add_extras, add_lobes, extras_of
+from .common import add_command, print_files
 
 
 def add(commands: Any) -> None:

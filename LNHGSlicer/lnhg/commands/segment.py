@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
-from dataclasses import Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.answers import answers_of_words, questions
-from ..options import Options
+from ..core.answers import answers_of_words
 from ..progress import Progress
-from .common import add_choice_of_scan, add_command, print_files, shown
+from .arguments import (
+    add_answers,
+    add_choice_of_scan,
+    add_extras,
+    add_lobes,
+    add_options,
+    extras_of,
+    numbers,
+    options_of,
+)
+from .common import add_command, print_files, shown
 
 if TYPE_CHECKING:
     from ..core.result import Result
@@ -28,7 +34,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--seed",
         action="append",
-        type=_numbers(3),
+        type=numbers(3),
         default=[],
         metavar="R,A,S",
         help="segment at this point (mm); repeatable",
@@ -44,87 +50,11 @@ def add(commands: Any) -> None:
         help="write only what the Slicer module shows: labels, map, record and, in place of report, pictures and "
         "scene, G(x)",
     )
-    for option in fields(Options):
-        add_option(parser, option)
-
-
-def add_answers(parser: argparse.ArgumentParser) -> None:
-    told = "; ".join(f"{one.name}: {', '.join(one.metadata['choices']) or 'years'}" for one in questions())
-    parser.add_argument(
-        "--answer",
-        action="append",
-        default=[],
-        metavar="NAME=ANSWER",
-        help="what the CT cannot say and categories ask for, as risk=high, or of nodule 2 alone as 2.airway=no; "
-        f"repeatable; what is not given is not answered. {told}",
-    )
-
-
-def add_extras(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--pdf", action="store_true", help="print the report to report.pdf too, by a browser")
-    parser.add_argument("--fhir", action="store_true", help="write a FHIR bundle, fhir.json, too (extra fhir)")
-
-
-def extras_of(arguments: argparse.Namespace) -> list[str]:
-    """The names of the files that were asked for beside the usual ones."""
-    return [name for name in ("pdf", "fhir") if getattr(arguments, name)]
-
-
-def add_lobes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--lobes",
-        type=Path,
-        metavar="PATH",
-        help="lobes or lungs of this CT, for the places of nodules: a segmentation (NRRD, NIfTI, MHA) or a folder of "
-        "masks, as TotalSegmentator and lungmask write them, on any grid",
-    )
-
-
-def add_option(parser: argparse.ArgumentParser, option: Field) -> None:
-    flag, text = "--" + option.name.replace("_", "-"), option.metadata["help"]
-    kind = str(option.type)
-    if kind == "bool":
-        parser.add_argument(flag, action="store_true", help=text)
-    elif option.metadata["choices"]:
-        shown = f"{text} (default: %(default)s)"
-        parser.add_argument(flag, choices=option.metadata["choices"], default=option.default, help=shown)
-    else:
-        shown = text if option.default is None else f"{text} (default: %(default)s)"
-        parser.add_argument(flag, type=_READERS[kind.removesuffix(" | None")], default=option.default, help=shown)
-
-
-def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
-    def read(text: str) -> tuple[float, ...]:
-        try:
-            values = tuple(float(part) for part in text.split(","))
-        except ValueError:
-            values = ()
-        if len(values) != count or not all(map(math.isfinite, values)):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {count} numbers with commas between")
-        return values
-
-    return read
-
-
-def _slice_range(text: str) -> tuple[int, int]:
-    first, _, last = text.partition("-")
-    if not all(one.isascii() and one.isdigit() and len(one) <= 9 for one in (first, last)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a range of slices such as 40-80")
-    return int(first), int(last)
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "Path": Path,
-    "str": str,
-    "int": int,
-    "float": float,
-    "tuple[float, ...]": _numbers(6),
-    "tuple[int, int]": _slice_range,
-}
+    add_options(parser)
 
 
 def _segment(arguments: argparse.Namespace) -> None:
-    options = Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
+    options = options_of(arguments)
     with shown(arguments.json_progress) as progress:
         progress(Progress("read", 0.0, None))
         from ..readers.lobes import read_lobes
