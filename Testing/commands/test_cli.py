@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -86,6 +85,7 @@ def ended(child):
 
 
 def test_help_answers_in_under_half_a_second_and_without_torch():
+    resource = pytest.importorskip("resource", reason="Windows counts no time of children")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     code, output, _ = ended(process("-m", "lnhg", "--help"))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
