@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lnhg import __version__
 from lnhg.cli import main
 from lnhg.evaluation.seeded import seeded_dice
 from lnhg.options import Options
@@ -41,7 +42,7 @@ def test_each_fold_is_scored_by_a_generator_of_other_patients_and_a_second_call_
     folds = json.loads((output / "folds.json").read_text())["folds"]
     for number, members in enumerate(folds):
         folder = output / f"fold-{number + 1}"
-        kept = json.loads((folder / "scores.json").read_text())
+        kept = json.loads((folder / f"scores-{__version__}.json").read_text())
         assert {one["patient"] for one in kept["scores"]} == set(members)
         assert kept["steps"] == 2 and kept["threshold"] in THRESHOLDS
         # One nodule a patient: those of the two other folds less the one that selects.

@@ -2,7 +2,7 @@
 
 In each turn one fold of patients reports, the next one chooses the threshold on G(x), and the others are trained on
 (`splits.list_in_fold`). A patient in no fold (whole scans without a nodule) is trained on in all of them.
-`OUTPUT/fold-N` holds the run (`training`), what it gave with the chosen threshold (`weights`), and `scores.json`; what
+`OUTPUT/fold-N` holds the run (`training`), what it gave with the chosen threshold (`weights`), and the scores; what
 is there is not made again.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import __version__
 from ..core.atomic_file import write_atomic
 from ..core.written_files import check_own
 from ..data.cutouts import Cutout
@@ -140,7 +141,7 @@ class _Fold:
 
     def scores(self) -> FoldScores:
         """Scores of the fold's nodules; trained and scored first where that has not been done."""
-        kept = self.folder / "scores.json"
+        kept = self.folder / f"scores-{__version__}.json"  # another version may outline, measure or group otherwise
         if not kept.is_file():
             write_atomic(kept, json.dumps(self._scored()))
         found = json.loads(kept.read_text(encoding="utf-8"))

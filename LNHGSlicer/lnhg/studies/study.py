@@ -154,7 +154,7 @@ class _Study:
                 f"{data} holds no whole scan of a patient who was not trained on; give the development data."
             )
         self.models = {name: load_models(folder, with_detector=name == MAIN) for name, folder in weights.items()}
-        self.cache = output / "cache"
+        self.cache = output / "cache" / __version__  # another version may outline, measure or group otherwise
         self.runs = {name: NoduleRuns(models, self.cache) for name, models in self.models.items()}
         self.scores: dict[str, list[NoduleScore]] = {}
 
