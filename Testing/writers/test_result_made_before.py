@@ -68,7 +68,7 @@ def test_a_result_folder_of_the_first_version_is_read(folder):
 def test_an_old_result_written_anew_is_in_the_format_of_today_and_reads_the_same(folder, tmp_path):
     old = read(folder)
     save(old, tmp_path / "new", for_scene=True)
-    assert json.loads((tmp_path / "new" / "result.json").read_text(encoding="utf-8"))["format"] == 2
+    assert json.loads((tmp_path / "new" / "result.json").read_text(encoding="utf-8"))["format"] == 3
     new = read(tmp_path / "new")
     assert [as_row(nodule) for nodule in new.nodules] == [as_row(nodule) for nodule in old.nodules]
     assert (new.options, new.ct.source, new.warnings) == (old.options, old.ct.source, old.warnings)
@@ -124,10 +124,10 @@ def test_a_nodule_without_its_number_is_refused():
         from_row({"slice": 3})
 
 
-@pytest.mark.parametrize("number", [3, 0, "lnhg-result-9", None])
+@pytest.mark.parametrize("number", [4, 0, "lnhg-result-9", None])
 def test_a_format_that_is_not_known_is_refused_in_a_sentence(folder, number):
     change(folder, lambda record: record.update(format=number))
-    with pytest.raises(InputError, match=rf"have format {number}, this version of LNHG reads up to 2; update LNHG\.$"):
+    with pytest.raises(InputError, match=rf"have format {number}, this version of LNHG reads up to 3; update LNHG\.$"):
         read(folder)
 
 

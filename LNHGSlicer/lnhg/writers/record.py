@@ -15,8 +15,9 @@ from ..categories.proposals import Proposal, proposals
 from ..core.nodule import as_row, columns
 from ..core.result import Result
 
-#: Number of the format of `result.json`; it rises when a key changes its name or its meaning, not when keys are added.
-FORMAT = 2
+#: Number of the format of `result.json`; it rises when a key goes or changes its name or its meaning, not when keys
+#: are added.
+FORMAT = 3
 
 
 def run_record(result: Result, scene: str, with_identity: bool) -> dict[str, Any]:
