@@ -21,6 +21,17 @@ def add_choice_of_scan(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_fold(parser: argparse.ArgumentParser) -> None:
+    """Which labelled whole scans a training sees: a key of `SCAN_FOLDS`."""
+    parser.add_argument(
+        "--fold",
+        type=int,
+        choices=(1, 2),
+        default=1,
+        help="which half of the labelled whole scans is trained on (default: 1)",
+    )
+
+
 def add_answers(parser: argparse.ArgumentParser) -> None:
     told = "; ".join(f"{one.name}: {', '.join(one.metadata['choices']) or 'years'}" for one in questions())
     parser.add_argument(

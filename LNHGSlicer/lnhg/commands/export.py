@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .arguments import add_choice_of_scan
+from .arguments import add_choice_of_scan, add_fold
 from .common import add_command, print_files
 
 _NNUNET = """then, in an environment of its own with nnunetv2, with nnUNet_raw, nnUNet_preprocessed, nnUNet_results:
@@ -43,13 +43,7 @@ def add(commands: Any) -> None:
     training.epilog = "then: lnhg train generator --data FILE --output runs/generator --device cuda --precision bf16"
     training.add_argument("--data", type=Path, required=True, help="data folder or cache, as for lnhg train")
     training.add_argument("--output", type=Path, required=True, help="the file")
-    training.add_argument(
-        "--fold",
-        type=int,
-        choices=(1, 2),
-        default=1,
-        help="which half of the labelled whole scans is trained on (default: 1)",
-    )
+    add_fold(training)
 
 
 def _export_training(arguments: argparse.Namespace) -> None:

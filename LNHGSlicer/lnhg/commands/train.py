@@ -14,6 +14,7 @@ from typing import Any
 from ..core.lock import locked
 from ..errors import InputError
 from ..options import MOST_THREADS
+from .arguments import add_fold
 from .common import add_command, count, minutes
 
 _MOST_STEPS = 10**9
@@ -50,13 +51,8 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("train", help="train one of the networks")
     networks = parser.add_subparsers(required=True, metavar="NETWORK")
     generator = add_command(networks, "generator", _train_generator, "train the generator")
-    _add_data(generator, ", or a file of lnhg export training")
-    generator.add_argument(
-        "--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with"
-    )
-    generator.add_argument(
-        "--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)"
-    )
+    _add_folders(generator, ", or a file of lnhg export training")
+    _add_preset(generator)
     generator.add_argument(
         "--variant",
         choices=("lnhg", "l-mse", "l-vgg", "unet"),
@@ -66,13 +62,7 @@ def add(commands: Any) -> None:
     generator.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset"
     )
-    generator.add_argument(
-        "--fold",
-        type=int,
-        choices=(1, 2),
-        default=1,
-        help="which half of the labelled whole scans is trained on (default: 1)",
-    )
+    add_fold(generator)
     generator.add_argument(
         "--start", type=Path, help="checkpoint, or folder of packed weights, whose generator is the starting point"
     )
@@ -91,13 +81,8 @@ def add(commands: Any) -> None:
     )
     _add_machine(generator)
     detector = add_command(networks, "detector", _train_detector, "train the Faster R-CNN detector with the GIoU loss")
-    _add_data(detector)
-    detector.add_argument(
-        "--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with"
-    )
-    detector.add_argument(
-        "--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)"
-    )
+    _add_folders(detector)
+    _add_preset(detector)
     detector.add_argument(
         "--minutes",
         type=minutes,
@@ -107,13 +92,7 @@ def add(commands: Any) -> None:
     detector.add_argument("--features", type=Path, help="ImageNet features of MobileNetV2, safetensors")
     detector.add_argument("--start", type=Path, help="phase-N.pt of another run to go on from")
     detector.add_argument("--random-seed", type=int, default=1, help="of the start and the samples (default: 1)")
-    detector.add_argument(
-        "--fold",
-        type=int,
-        choices=(1, 2),
-        default=1,
-        help="which half of the labelled whole scans is trained on (default: 1)",
-    )
+    add_fold(detector)
     detector.add_argument(
         "--set",
         action="append",
@@ -123,22 +102,28 @@ def add(commands: Any) -> None:
     )
     _add_machine(detector)
     rescorer = add_command(networks, "rescorer", _train_rescorer, "train the network that looks at candidates again")
-    _add_data(rescorer)
-    rescorer.add_argument(
-        "--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with"
-    )
+    _add_folders(rescorer)
     rescorer.add_argument("--weights", type=Path, help="folder with the detector's weights (default: the shipped ones)")
     rescorer.add_argument("--steps", type=count(_MOST_STEPS), default=1500, help="steps in all (default: 1500)")
     rescorer.add_argument("--threads", type=count(MOST_THREADS), help="CPU threads (default: all cores)")
 
 
-def _add_data(parser: argparse.ArgumentParser, other: str = "") -> None:
+def _add_folders(parser: argparse.ArgumentParser, other: str = "") -> None:
     parser.add_argument(
         "--data",
         type=Path,
         required=True,
         help="folder with lidc_nodules/, lidc_scans/ (and lidc_cubes/, qin_scans/, chest_scans/), or a cache of lnhg "
         "prepare" + other,
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder of the run; an unfinished one is gone on with"
+    )
+
+
+def _add_preset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--preset", choices=("paper", "patches"), default="patches", help="configuration (default: patches)"
     )
 
 
@@ -152,15 +137,12 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
 
 def _train_generator(arguments: argparse.Namespace) -> None:
     from ..data.splits import SCAN_FOLDS
-    from ..networks.compute import use_threads
     from ..training.generator_config import PRESETS, changed, variant
     from ..training.generator_run import train_generator
 
-    if arguments.threads:
-        use_threads(arguments.threads)
     changes = [f"precision={arguments.precision}", *arguments.set]
     config = changed(variant(PRESETS[arguments.preset], arguments.variant), changes)
-    with _held(arguments.output):
+    with _prepared(arguments):
         train_generator(
             config,
             arguments.data,
@@ -176,15 +158,19 @@ def _train_generator(arguments: argparse.Namespace) -> None:
         )
 
 
-def _held(folder: Path) -> AbstractContextManager[None]:
-    """The folder of a run, held against a second one; of the processes of torchrun the first holds it for all.
+def _prepared(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+    """The threads of a run are set, and its folder is held against a second run; of the processes of torchrun the first
+    holds it for all.
 
-    Raises InputError where it holds files of somebody under the names of a run's.
+    Raises InputError where the folder holds files of somebody under the names of a run's.
     """
+    from ..networks.compute import use_threads
     from ..training.run_folder import check_run_folder
 
-    check_run_folder(folder)
-    return locked(folder, "training") if os.environ.get("RANK", "0") == "0" else nullcontext()
+    if arguments.threads:
+        use_threads(arguments.threads)
+    check_run_folder(arguments.output)
+    return locked(arguments.output, "training") if os.environ.get("RANK", "0") == "0" else nullcontext()
 
 
 def _command(arguments: argparse.Namespace, network: str, names: Sequence[str]) -> str:
@@ -210,13 +196,10 @@ def _words(name: str, value: Any) -> list[str]:
 
 def _train_detector(arguments: argparse.Namespace) -> None:
     from ..data.splits import SCAN_FOLDS
-    from ..networks.compute import use_threads
     from ..training.changes import with_values
     from ..training.detector_config import DetectorConfig
     from ..training.detector_training import train_detector
 
-    if arguments.threads:
-        use_threads(arguments.threads)
     if arguments.preset == "paper":
         if arguments.minutes:
             raise InputError(
@@ -233,19 +216,16 @@ def _train_detector(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
         sampling=with_values(config.sampling, arguments.set),
     )
-    with _held(arguments.output):
+    with _prepared(arguments):
         train_detector(config, arguments.output, arguments.data, command, SCAN_FOLDS[arguments.fold], arguments.device)
 
 
 def _train_rescorer(arguments: argparse.Namespace) -> None:
-    from ..networks.compute import use_threads
     from ..networks.models import load_models
     from ..training.rescorer_training import RescorerTraining, train_rescorer
 
-    if arguments.threads:
-        use_threads(arguments.threads)
     models = load_models(arguments.weights)
     assert models.detector is not None
     config = RescorerTraining(steps=arguments.steps)
-    with _held(arguments.output):
+    with _prepared(arguments):
         train_rescorer(config, arguments.output, arguments.data, models.detector, models.grid("detector"))
