@@ -1,4 +1,4 @@
-"""The slider of the panel that says how many false nodules to expect."""
+"""The slider of the panel that says how many false positives to expect."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def panel(host, monkeypatch):
 
 
 def said(panel) -> str:
-    return panel.ui.falseFindsLabel.property("text")
+    return panel.ui.falsePositivesLabel.property("text")
 
 
 def place(panel) -> int:
-    return panel.ui.falseFindsSlider.property("value")
+    return panel.ui.falsePositivesSlider.property("value")
 
 
 def test_by_default_it_says_what_the_weights_come_with_and_changes_nothing(panel) -> None:
@@ -38,10 +38,10 @@ def test_by_default_it_says_what_the_weights_come_with_and_changes_nothing(panel
     assert panel._parameters.score_threshold == 0 and not panel.ui.usualThresholdButton.isEnabled()
 
 
-def test_further_to_the_right_more_false_nodules_are_told_and_a_lower_probability_is_used(panel) -> None:
-    panel.ui.falseFindsSlider.setValue(0)
+def test_further_to_the_right_more_false_positives_are_told_and_a_lower_probability_is_used(panel) -> None:
+    panel.ui.falsePositivesSlider.setValue(0)
     few, strict = said(panel), panel._parameters.score_threshold
-    panel.ui.falseFindsSlider.setValue(100)
+    panel.ui.falsePositivesSlider.setValue(100)
     many, lenient = said(panel), panel._parameters.score_threshold
     assert few.startswith("at most 0.25 a scan") and many.startswith("at least 8 a scan")
     assert 0 < lenient < strict and f"{strict:.3f}" in few and f"{lenient:.3f}" in many
@@ -49,7 +49,7 @@ def test_further_to_the_right_more_false_nodules_are_told_and_a_lower_probabilit
 
 def test_the_usual_threshold_is_one_click_away(panel) -> None:
     usual = said(panel)
-    panel.ui.falseFindsSlider.setValue(60)
+    panel.ui.falsePositivesSlider.setValue(60)
     assert said(panel) != usual
     click(panel.ui.usualThresholdButton)
     assert said(panel) == usual and panel._parameters.score_threshold == 0
@@ -67,10 +67,10 @@ def test_of_weights_that_were_not_measured_it_says_so(panel, tmp_path: Path) -> 
         manifest = {key: value for key, value in manifest.items() if key not in ("operating_points", "calibration")}
         (tmp_path / f"{name}.json").write_text(json.dumps(sealed(manifest)))
     panel._parameters.weights = str(tmp_path)
-    assert said(panel).startswith("Not measured of these weights") and not panel.ui.falseFindsSlider.isEnabled()
+    assert said(panel).startswith("Not measured of these weights") and not panel.ui.falsePositivesSlider.isEnabled()
 
 
 def test_of_a_folder_with_damaged_weights_it_says_why(panel, tmp_path: Path) -> None:
     (tmp_path / "detector.json").write_text("{")
     panel._parameters.weights = str(tmp_path)
-    assert "not readable" in said(panel) and not panel.ui.falseFindsSlider.isEnabled()
+    assert "not readable" in said(panel) and not panel.ui.falsePositivesSlider.isEnabled()

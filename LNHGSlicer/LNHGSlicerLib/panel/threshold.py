@@ -1,4 +1,4 @@
-"""The panel's slider for the lowest probability of a candidate: it says how many false nodules a scan come with it."""
+"""The panel's slider for the lowest probability of a candidate: it tells how many false positives come with it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class ThresholdGroup:
         self._read_of: tuple[str, bool] | None = None
         self._threshold: Any = None
         self._why_not = ""
-        ui.falseFindsSlider.setEnabled(False)
+        ui.falsePositivesSlider.setEnabled(False)
         ui.usualThresholdButton.setEnabled(False)
-        ui.falseFindsSlider.valueChanged.connect(guard(self._choose))
+        ui.falsePositivesSlider.valueChanged.connect(guard(self._choose))
         ui.usualThresholdButton.clicked.connect(guard(lambda *_: self._set(0.0)))
 
     def show(self, parameters: Any) -> None:
@@ -39,16 +39,16 @@ class ThresholdGroup:
             self._read(*weights)
         chosen = parameters.score_threshold
         self.ui.usualThresholdButton.setEnabled(bool(chosen))
-        self.ui.falseFindsSlider.setEnabled(bool(self._rates))
-        self.ui.falseFindsLabel.setText(self._why_not or self._sentence(chosen or self._threshold.usual))
+        self.ui.falsePositivesSlider.setEnabled(bool(self._rates))
+        self.ui.falsePositivesLabel.setText(self._why_not or self._sentence(chosen or self._threshold.usual))
         if self._rates:
-            blocked = self.ui.falseFindsSlider.blockSignals(True)
-            self.ui.falseFindsSlider.setValue(self._place_of(chosen or self._threshold.usual))
-            self.ui.falseFindsSlider.blockSignals(blocked)
+            blocked = self.ui.falsePositivesSlider.blockSignals(True)
+            self.ui.falsePositivesSlider.setValue(self._place_of(chosen or self._threshold.usual))
+            self.ui.falsePositivesSlider.blockSignals(blocked)
 
     @property
     def _rates(self) -> tuple[float, ...]:
-        """The false nodules a scan that were measured, rising; empty where none were."""
+        """The false positives a scan that were measured, rising; empty where none were."""
         known = self._threshold is not None and self._threshold.points is not None
         return self._threshold.points.rates if known else ()
 
@@ -78,7 +78,7 @@ class ThresholdGroup:
     def _choose(self, place: int) -> None:
         if self._rates:
             low, high = self._rates[0], self._rates[-1]
-            rate = low * (high / low) ** (place / self.ui.falseFindsSlider.property("maximum"))
+            rate = low * (high / low) ** (place / self.ui.falsePositivesSlider.property("maximum"))
             self._set(max(10**-_DECIMALS, self._threshold.probability(rate)))
 
     def _set(self, probability: float) -> None:
@@ -88,4 +88,4 @@ class ThresholdGroup:
         """Equal steps of the slider are equal ratios of the rate."""
         low, high = self._rates[0], self._rates[-1]
         share = log(self._threshold.rate(probability) / low) / log(high / low)
-        return round(self.ui.falseFindsSlider.property("maximum") * share)
+        return round(self.ui.falsePositivesSlider.property("maximum") * share)

@@ -1,4 +1,4 @@
-"""How many false candidates a scan come with which lowest score, or probability, as it was measured of weights."""
+"""How many false positives a scan come with which lowest score, or probability, as it was measured of weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class OperatingPoints:
     """Between the points that were measured it is interpolated; beyond them the nearest counts.
 
     Attributes:
-        rates: false candidates a scan, rising.
+        rates: false positives a scan, rising.
         scores: the lowest score of the network at each, falling.
     """
 
@@ -32,17 +32,17 @@ class OperatingPoints:
         return cls(*zip(*sorted((point["false_per_scan"], point["score"]) for point in points), strict=True))
 
     def score(self, rate: float) -> float:
-        """The lowest score at which so many false candidates a scan are left."""
+        """The lowest score at which so many false positives a scan are left."""
         return float(np.interp(rate, self.rates, self.scores))
 
     def rate(self, score: float) -> float:
-        """About how many false candidates a scan have this score or more."""
+        """About how many false positives a scan have this score or more."""
         return float(np.interp(-score, [-one for one in self.scores], self.rates))
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """The lowest probability of a candidate, and the false candidates that come with it.
+    """The lowest probability of a candidate, and the false positives that come with it.
 
     Attributes:
         usual: the probability that the weights come with.
@@ -62,7 +62,7 @@ class Threshold:
         return cls(usual, calibration, OperatingPoints.of_manifest(manifest))
 
     def rate(self, probability: float) -> float | None:
-        """About how many false candidates a scan have this probability or more; None where it was not measured."""
+        """About how many false positives a scan have this probability or more; None where it was not measured."""
         return None if self.points is None else self.points.rate(self.calibration.score(probability))
 
     def probability(self, rate: float) -> float | None:

@@ -233,7 +233,7 @@ class _Study:
         )
         note = (
             f"{len(scores)} cut-outs in their own surroundings, mirrored at the border: easier than whole scans. "
-            f"False detections are counted on {', '.join(scans)}, none of them trained on. Intervals: bootstrap over "
+            f"False positives are counted on {', '.join(scans)}, none of them trained on. Intervals: bootstrap over "
             "patients, thresholds fixed."
         )
         table = Table("Detector alone", ("false positives per scan", "nodules found, %"), cells, note)
