@@ -5,6 +5,9 @@ nodule.
 synthetic chest of 60 slices.
 """
 
+import numpy as np
+from PIL import Image
+
 from driving import *
 
 FOLDER = HERE.parents[1] / "Resources" / "Screenshots"
@@ -12,10 +15,31 @@ WIDTH = 480
 
 
 def take(panel, name):
-    """The whole panel, also what is scrolled out of sight."""
+    """The whole panel, also what is scrolled out of sight, without the empty space below its last group."""
     slicer.app.processEvents()
-    panel.root.grab().save(str(FOLDER / f"panel-{name}.png"))
+    path = FOLDER / f"panel-{name}.png"
+    panel.root.grab().save(str(path))
+    cut_empty_bottom(path)
     log("shot ", name)
+
+
+def cut_empty_bottom(path):
+    """Leave out rows at the end of a picture that are of one colour, but for a margin."""
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    last = int(np.flatnonzero((pixels != pixels[-1, 0]).any((1, 2))).max())
+    Image.fromarray(pixels[: last + 10]).save(path, optimize=True)
+
+
+def save_views(screen, path):
+    """Of a picture of the screen the part with the views, smaller."""
+    views = slicer.util.mainWindow().centralWidget()
+    corner = views.mapToGlobal(qt.QPoint(0, 0))
+    with Image.open(screen) as picture:
+        part = picture.convert("RGB").crop(
+            (corner.x(), corner.y(), corner.x() + views.width, corner.y() + views.height)
+        )
+    part.resize((800, 800 * part.height // part.width), Image.Resampling.LANCZOS).save(path, optimize=True)
 
 
 def steps():
@@ -45,6 +69,7 @@ def steps():
     take(panel, "review")
     yield 1000
     shot("zoomed")
+    save_views(OUT / "zoomed.png", FOLDER / "zoomed.png")
     panel.ui.advancedGroup.collapsed = False
     yield 1000
     panel.ui.advancedGroup.grab().save(str(FOLDER / "panel-advanced.png"))

@@ -2,6 +2,7 @@
 
     python Testing/benchmarks/scene_pictures.py              # the synthetic sample
     python Testing/benchmarks/scene_pictures.py --data CT    # any CT that `lnhg segment` reads
+    python Testing/benchmarks/scene_pictures.py --data LIDC-IDRI-0001/ct.nrrd --between -160 -70    # as in README
 
 Slicer's own displayable managers draw outline, legend and surface; its slice logic blends the map over the CT. What is
 not Slicer's is the bar above each view, drawn in its colour. Needs the `host` extra and OpenGL (EGL or Mesa
@@ -28,6 +29,8 @@ PICTURE = Path(__file__).resolve().parents[2] / "Resources" / "Screenshots" / "s
 WIDTH, HEIGHT, BAR, GAP = 560, 430, 22, 2
 # Shown in the slice views, mm from left to right.
 FIELD = 150.0
+# Beyond every CT, mm.
+FAR = 10_000.0
 OUTLINE_WIDTH = 2
 # Slicer's colours of its views, and of the background of a 3D view.
 BARS = {"Red": (243, 74, 51), "3D": (116, 120, 190), "Green": (110, 176, 75), "Yellow": (237, 213, 76)}
@@ -174,10 +177,15 @@ def _four_up(pictures: list[Image.Image]) -> Image.Image:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="the CT (default: the synthetic sample)")
+    parser.add_argument(
+        "--between", type=float, nargs=2, metavar=("LOW", "HIGH"), help="only nodules at these heights, mm (S of RAS)"
+    )
     parser.add_argument("--output", type=Path, default=PICTURE, help="the picture (default: %(default)s)")
     arguments = parser.parse_args()
     ct = lnhg.read_ct(arguments.data) if arguments.data else chest_phantom().ct
-    picture = scene_picture(lnhg.segment(ct))
+    heights = arguments.between
+    options = lnhg.Options(roi=(-FAR, FAR, -FAR, FAR, *heights)) if heights else lnhg.Options()
+    picture = scene_picture(lnhg.segment(ct, options))
     picture.save(arguments.output, optimize=True)
     print(arguments.output)
 
