@@ -96,7 +96,8 @@ def _packed_dicom(syntax: str) -> Callable[[Path], Path]:
         from dicom_files import write_series
 
         (folder / "ct").mkdir()
-        write_series(folder / "ct", _HU[:2], _GRID, getattr(uid, syntax))
+        wide = np.tile(_HU[:2], (1, 3, 3))  # JPEG 2000 packs no smaller ones
+        write_series(folder / "ct", wide, _GRID, getattr(uid, syntax))
         return folder / "ct"
 
     return write
