@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -60,6 +61,23 @@ def test_the_constant_is_the_log_odds_of_the_person_at_whom_the_model_is_centred
 )
 def test_whole_patients(patient: dict, log_odds: float) -> None:
     assert brock_probability(**{**NOBODY, **patient}) == pytest.approx(1 / (1 + math.exp(-log_odds)), rel=1e-6)
+
+
+def test_it_is_the_same_as_another_authors_table_of_the_model() -> None:
+    """Table 2 of Eur Radiol 2019;29:5367-5377 (PMC6717521), where age, size and count are not centred."""
+    for age, female, family, emphysema, mm, kind, upper, count, spiculated in itertools.product(
+        (50, 75), (0, 1), (0, 1), (0, 1), (4.0, 12.0, 30.0), ("solid", "part-solid", "ground glass"), (0, 1), (1, 6), (0, 1)
+    ):
+        x = (
+            0.2761 + 0.0287 * age + 0.6011 * female + 0.2961 * family + 0.2953 * emphysema
+            - 5.3854 * (mm / 10) ** -0.5 + {"solid": 0, "part-solid": 0.377, "ground glass": -0.1276}[kind]
+            + 0.6581 * upper - 0.0824 * count + 0.7729 * spiculated
+        )  # fmt: skip
+        ours = brock_probability(
+            age=age, female=bool(female), family_history=bool(family), emphysema=bool(emphysema), long_axis=mm, kind=kind,
+            upper_lobe=bool(upper), count=count, spiculated=bool(spiculated),
+        )  # fmt: skip
+        assert ours == pytest.approx(math.exp(x) / (1 + math.exp(x)), rel=2e-4)
 
 
 def test_a_larger_nodule_is_more_likely_cancer() -> None:

@@ -165,4 +165,33 @@ def test_a_bound_inside_the_interval_of_the_volume_is_told(volume, interval, sen
 
 
 def test_a_cut_mass_is_at_least_of_its_class() -> None:
-    assert bts(solid(7.0, volume=200.0, cut=True), Answers()).value == "CT surveillance or higher"
+    assert bts(solid(7.0, volume=200.0, cut=True), Answers()).value == "CT surveillance or more"
+
+
+def test_until_a_year_has_passed_a_stable_nodule_waits_for_the_ct_at_one_year() -> None:
+    facts = solid(8.0, volume=200.0, course=STABLE, volume_change=0.02, months=3)
+    assert bts(facts, Answers()).ruling.next_step.startswith("CT at 1 year from the first")
+
+
+@pytest.mark.parametrize("kind", [solid, ground_glass])
+def test_growth_of_unknown_rate_is_growth(kind) -> None:
+    proposal = bts(kind(8.0, course="larger, rate not known"), Answers())
+    assert proposal.value in ("work-up", "treatment or observation")
+
+
+def test_the_longest_diameter_of_a_solid_nodule_counts_where_it_decides_the_risk() -> None:
+    given = answers(**{**LOW, "age": 75, "emphysema": "yes", "upper_lobe": "yes"})
+    facts = solid(9.0, volume=400.0, long_axis=9.5, long_axis_interval=(9.0, 10.5), volume_interval=(350.0, 450.0))
+    assert bts(facts, given).at_boundary == ("PET-CT if the longest diameter is 0.1 mm more",)
+
+
+def test_of_a_cut_mass_the_risk_is_a_lower_bound() -> None:
+    proposal = bts(solid(12.0, volume=800.0, long_axis=12.0, cut=True), answers(**LOW))
+    assert "Brock at least " in proposal.ruling.rule
+    assert proposal.value == "CT surveillance or more"
+
+
+@pytest.mark.parametrize(("mm", "mass"), [(30.0, False), (30.1, True)])
+def test_over_30_mm_the_document_does_not_speak_of_it(mm: float, mass: bool) -> None:
+    rule = bts(solid(20.0, volume=9000.0, long_axis=mm), Answers()).ruling.rule
+    assert ("mass, beyond the document" in rule) == mass

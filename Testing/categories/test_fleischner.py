@@ -6,7 +6,7 @@ import pytest
 
 from category_cases import answers, ground_glass, part_solid, solid
 from lnhg.categories.category import NOT_FOR_THIS
-from lnhg.categories.facts import CALCIFIED, Facts
+from lnhg.categories.facts import CALCIFIED, GROWING, RATE_NOT_KNOWN, STABLE, WITHIN_UNCERTAINTY, Facts
 from lnhg.categories.fleischner import fleischner
 from lnhg.core.answers import Answers
 
@@ -130,7 +130,7 @@ def test_calcified_nodules_are_judged_by_size_if_the_pattern_is_not_benign() -> 
 @pytest.mark.parametrize(
     ("mm", "interval", "sentence"),
     [
-        (5.7, (5.2, 6.2), "solid, single, under 6 mm if the mean diameter is 0.3 mm less"),
+        (5.7, (5.3, 6.2), "solid, single, under 6 mm if the mean diameter is 0.3 mm less"),
         (8.2, (7.8, 8.6), "solid, single, over 8 mm if the mean diameter is 0.3 mm more"),
         (7.0, (6.0, 8.0), None),
     ],
@@ -141,5 +141,69 @@ def test_a_bound_inside_the_interval_is_told(mm, interval, sentence) -> None:
 
 
 def test_a_cut_mass_is_at_least_of_its_class() -> None:
-    assert fleischner(solid(7.0, cut=True), Answers()).value == "solid, single, 6 to 8 mm or higher"
+    assert fleischner(solid(7.0, cut=True), Answers()).value == "solid, single, 6 to 8 mm or larger"
     assert fleischner(solid(30.0, cut=True), Answers()).value == "solid, single, over 8 mm"
+
+
+@pytest.mark.parametrize(
+    ("mm", "volume", "told"),
+    [
+        (5.4, 99.0, ""),
+        (5.4, 99.4, ""),
+        (5.4, 99.5, "solid, single, 6 to 8 mm by its volume of 100 mm³"),
+        (5.4, 250.0, "solid, single, 6 to 8 mm by its volume of 250 mm³"),
+        (7.0, 99.0, "solid, single, under 6 mm by its volume of 99 mm³"),
+        (7.0, 250.0, ""),
+        (7.0, 251.0, "solid, single, over 8 mm by its volume of 251 mm³"),
+        (9.0, 250.0, "solid, single, 6 to 8 mm by its volume of 250 mm³"),
+        (9.0, 400.0, ""),
+    ],
+)
+def test_a_volume_of_another_class_is_told(mm: float, volume: float, told: str) -> None:
+    assert fleischner(solid(mm, volume=volume), answers(risk="low")).by_volume == told
+
+
+@pytest.mark.parametrize("course", [GROWING, RATE_NOT_KNOWN])
+def test_growth_is_not_hidden_behind_a_line_of_the_table(course: str) -> None:
+    assert fleischner(solid(5.0, course=course), answers(risk="low")).value == "solid, growing"
+    subsolid = fleischner(ground_glass(8.0, course=course), answers(risk="low")).ruling
+    assert (subsolid.value, subsolid.next_step) == ("ground glass, growing", "consider resection")
+
+
+def test_the_reader_may_say_that_it_grows() -> None:
+    assert "solid, growing if against earlier CT: growing or slowly growing" in fleischner(solid(7.0), Answers()).open
+    assert fleischner(solid(7.0), answers(course="growing")).value == "solid, growing"
+
+
+def test_change_within_the_uncertainty_keeps_the_line_and_says_so() -> None:
+    proposal = fleischner(solid(7.0, course=WITHIN_UNCERTAINTY), answers(risk="high"))
+    assert proposal.value == "solid, single, 6 to 8 mm"
+    assert "solid, growing if it is growing: its change lies within the uncertainty" in proposal.open
+
+
+@pytest.mark.parametrize(
+    ("facts", "ended"),
+    [
+        (solid(7.0, course=STABLE, months=17), False),
+        (solid(7.0, course=STABLE, months=18), True),
+        (solid(9.0, course=STABLE, months=24), False),
+        (ground_glass(9.0, course=STABLE, months=59), False),
+        (ground_glass(9.0, course=STABLE, months=60), True),
+        (part_solid(9.0, 5.0, course=STABLE, months=60), True),
+        (part_solid(9.0, 6.0, course=STABLE, months=60), False),
+    ],
+)
+def test_a_stable_nodule_is_done_at_the_last_date_of_its_line(facts: Facts, ended: bool) -> None:
+    step = fleischner(facts, answers(risk="high")).ruling.next_step
+    assert (step == NONE) == ended
+    assert ended or f"(counted from its first CT, {facts.months:.0f} months ago)" in step
+
+
+@pytest.mark.parametrize(("mm", "value"), [(9.0, "perifissural"), (9.49, "perifissural"), (9.5, "solid, single, over 8 mm")])
+def test_a_benign_shape_counts_below_10_mm(mm: float, value: str) -> None:
+    assert fleischner(solid(mm), answers(benign_shape="yes")).value == value
+
+
+@pytest.mark.parametrize(("mm", "mass"), [(30.0, False), (30.1, True), (60.0, True)])
+def test_over_30_mm_the_document_does_not_speak_of_it(mm: float, mass: bool) -> None:
+    assert ("mass, beyond the document" in fleischner(solid(mm), Answers()).ruling.rule) == mass

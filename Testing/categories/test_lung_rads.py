@@ -10,8 +10,8 @@ import pytest
 from category_cases import answers, ground_glass, part_solid, solid
 from lnhg.categories.brock import brock
 from lnhg.categories.category import NOT_FOR_THIS, NOT_KNOWN
-from lnhg.categories.facts import CALCIFIED, GROWING, STABLE, WITHIN_UNCERTAINTY, Facts
-from lnhg.categories.lung_rads import growth, lung_rads
+from lnhg.categories.facts import CALCIFIED, GROWING, RATE_NOT_KNOWN, WITHIN_UNCERTAINTY, Facts
+from lnhg.categories.lung_rads import lung_rads, rate
 from lnhg.core.answers import Answers
 
 
@@ -147,6 +147,73 @@ def test_other_suspicious_signs_make_a_3_or_4_a_4x(mm: float, suspicious: str, c
     assert value(solid(mm), answers(suspicious=suspicious, course="first seen")) == category
 
 
+@pytest.mark.parametrize(
+    ("spiculated", "suspicious", "category"),
+    [("yes", "not answered", "4X"), ("yes", "no", "3"), ("no", "not answered", "3"), ("no", "yes", "4X")],
+)
+def test_spiculation_is_such_a_sign_unless_the_reader_says_there_is_none(spiculated, suspicious, category) -> None:
+    given = answers(spiculated=spiculated, suspicious=suspicious, course="first seen")
+    assert value(solid(7.0), given) == category
+
+
+@pytest.mark.parametrize(
+    ("given", "category"),
+    [
+        ({}, "3S"),
+        ({"suspicious": "yes"}, "4XS"),
+        ({"infection": "yes"}, "0S"),
+        ({"benign_pattern": "yes"}, "1S"),
+        ({"exam": "incidental finding"}, NOT_FOR_THIS),
+    ],
+)
+def test_another_significant_finding_adds_an_s(given: dict, category: str) -> None:
+    proposal = lung_rads(solid(7.0), answers(other_finding="yes", course="first seen", **given))
+    assert proposal.value == category
+
+
+def test_an_s_does_not_hide_that_the_size_is_a_lower_bound() -> None:
+    assert value(solid(7.0, cut=True), answers(other_finding="yes", course="first seen")) == "3S or higher"
+
+
+def test_an_earlier_ct_still_to_come_is_0() -> None:
+    proposal = lung_rads(solid(9.0), answers(incomplete="yes"))
+    assert (proposal.value, proposal.ruling.next_step.split(",")[0]) == ("0", "CT again after 1 to 3 months")
+
+
+@pytest.mark.parametrize(
+    ("mm", "volume", "told"),
+    [
+        (5.9, 113.0, "3 by its volume of 113 mm³"),  # 6 mm, to one decimal place
+        (5.9, 110.0, ""),
+        (5.8, 114.0, "3 by its volume of 114 mm³"),
+        (6.2, 100.0, "2 by its volume of 100 mm³"),
+        (8.3, 260.0, "3 by its volume of 260 mm³"),
+        (7.5, 269.0, "4A by its volume of 269 mm³"),
+        (14.5, 1768.0, "4B by its volume of 1768 mm³"),
+        (8.3, 300.0, ""),
+    ],
+)
+def test_a_volume_of_another_category_is_told(mm: float, volume: float, told: str) -> None:
+    proposal = lung_rads(solid(mm, volume=volume), answers(course="first seen"))
+    assert proposal.by_volume == told
+    assert told in proposal.text
+
+
+def test_the_volume_of_a_cut_mass_is_a_lower_bound_too_and_tells_nothing() -> None:
+    assert lung_rads(solid(8.3, volume=100.0, cut=True), answers(course="first seen")).by_volume == ""
+
+
+def test_a_part_solid_nodule_without_a_solid_part_that_can_be_measured_says_so() -> None:
+    proposal = lung_rads(part_solid(12.0, 0.0), answers(course="first seen"))
+    assert (proposal.value, proposal.ruling.rule) == (
+        "3", "part-solid, 6 mm or more in all, its solid part too small to measure, under 6 mm",
+    )  # fmt: skip
+
+
+def test_a_calcified_mass_that_is_cut_is_not_taken_for_benign() -> None:
+    assert value(Facts(CALCIFIED, 60.0, 60.0, 9e4, 60.0, cut=True), answers(course="first seen")) == "4B"
+
+
 def test_fat_or_a_benign_calcification_is_1() -> None:
     assert value(solid(20.0), answers(benign_pattern="yes")) == "1"
 
@@ -186,7 +253,7 @@ def test_what_was_not_answered_is_named_with_what_it_would_change() -> None:
 def test_a_fully_answered_nodule_has_nothing_open() -> None:
     given = answers(
         exam="first screening", symptoms="no", infection="no", course="first seen", benign_pattern="no",
-        benign_shape="no", airway="no", cyst="no", suspicious="no",
+        benign_shape="no", airway="no", cyst="no", suspicious="no", incomplete="no", spiculated="no",
     )  # fmt: skip
     assert lung_rads(solid(7.0), given).text == "3"
 
@@ -232,24 +299,30 @@ def test_the_reader_overrules_the_comparison() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "interval", "months", "course"),
+    ("gain", "months", "course"),
     [
-        (1.5, None, 12, STABLE),
-        (1.6, None, 12, GROWING),
-        (1.6, None, 3, GROWING),
-        (-1.0, None, 6, STABLE),
-        (1.6, (1.4, 1.8), 12, WITHIN_UNCERTAINTY),
-        (1.4, (1.2, 1.6), 12, WITHIN_UNCERTAINTY),
-        (1.4, (1.3, 1.5), 12, STABLE),
-        (2.0, (1.51, 2.4), 12, GROWING),
-        (2.0, None, 24, WITHIN_UNCERTAINTY),
-        (3.0, None, 24, WITHIN_UNCERTAINTY),
-        (3.1, None, 24, GROWING),
-        (1.5, None, 24, STABLE),
+        *[(1.6, months, GROWING) for months in (0.5, 3, 12)],
+        (1.54, 3, RATE_NOT_KNOWN),  # 1.5 mm to one decimal place
+        (1.6, None, RATE_NOT_KNOWN),
+        (1.6, 12.7, GROWING),
+        (1.6, 13, RATE_NOT_KNOWN),
+        (2.0, 24, RATE_NOT_KNOWN),
+        (3.0, 24, RATE_NOT_KNOWN),
+        (3.1, 24, GROWING),
+        (4.5, 36, RATE_NOT_KNOWN),
+        (4.6, 36, GROWING),
     ],
 )
-def test_growth_is_more_than_1_5_mm_within_12_months(change, interval, months, course) -> None:
-    assert growth(change, interval, months) == course
+def test_growth_is_more_than_1_5_mm_within_12_months(gain: float, months: float | None, course: str) -> None:
+    assert rate(gain, months) == course
+
+
+@pytest.mark.parametrize(("mm", "category"), [(7.0, "4A"), (8.0, "4B")])
+def test_growth_of_unknown_rate_counts_as_growth_and_says_what_slow_growth_would_be(mm: float, category: str) -> None:
+    proposal = lung_rads(solid(mm, course=RATE_NOT_KNOWN), Answers())
+    assert proposal.value == category
+    told = "4B if it is slowly growing: how much it grew within 12 months is not known"
+    assert (told in proposal.open) == (category != "4B")
 
 
 @pytest.mark.parametrize(

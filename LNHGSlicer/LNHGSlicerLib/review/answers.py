@@ -50,7 +50,7 @@ def category_lines(proposal: Proposal) -> list[str]:
     """The categories in words, a line each: with the rule and what inside the interval of the size would change it."""
     lines = []
     for one in proposal.categories:
-        near = "".join(f"; {sentence}" for sentence in one.at_boundary)
+        near = "".join(f"; {sentence}" for sentence in one.by_size)
         lines.append(f"{one.system}: {one.value} ({one.ruling.rule}{near})")
     return [*lines, f"Brock: {proposal.brock.text}"]
 

@@ -1,7 +1,8 @@
 """The Brock model: the probability that a nodule of a first screening CT is cancer.
 
 McWilliams A, Tammemagi MC, Mayo JR et al., Probability of cancer in pulmonary nodules detected on first screening CT.
-N Engl J Med 2013;369:910-919, table 2, full model with spiculation (model 2b). BTS 2015 uses it.
+N Engl J Med 2013;369:910-919, table 2, full model with spiculation (model 2b). BTS 2015 uses it. The model without
+spiculation (2a) has other coefficients; here a question that is not answered gives a range instead.
 """
 
 from __future__ import annotations
@@ -63,11 +64,13 @@ class Probability:
     Attributes:
         low, high: 0 to 1; equal where all is answered.
         missing: names of the questions that are not answered.
+        lower_bound: whether the size is a lower bound, and the probability with it.
     """
 
     low: float
     high: float
     missing: tuple[str, ...]
+    lower_bound: bool = False
 
     @property
     def text(self) -> str:
@@ -76,7 +79,8 @@ class Probability:
         if math.isnan(self.low):
             return f"not computed{told}"
         ends = [f"{100 * end:.1f}%" for end in (self.low, self.high)]
-        return (ends[0] if ends[0] == ends[1] else " to ".join(ends)) + told
+        at_least = "at least " if self.lower_bound else ""
+        return at_least + (ends[0] if ends[0] == ends[1] else " to ".join(ends)) + told
 
 
 def brock(facts: Facts, answers: Answers) -> Probability:
@@ -89,7 +93,7 @@ def brock(facts: Facts, answers: Answers) -> Probability:
     if answers.age is None:
         return Probability(math.nan, math.nan, ("age", *missing))
     all_of_them = [_of(facts, one) for one in _completed(answers, missing)]
-    return Probability(min(all_of_them), max(all_of_them), missing)
+    return Probability(min(all_of_them), max(all_of_them), missing, facts.cut)
 
 
 def _completed(answers: Answers, missing: tuple[str, ...]) -> Iterator[Answers]:

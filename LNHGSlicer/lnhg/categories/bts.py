@@ -1,18 +1,32 @@
 """BTS 2015: British Thoracic Society guidelines for the investigation and management of pulmonary nodules.
 
 Callister MEJ, Baldwin DR, Akram AR et al., Thorax 2015;70(Suppl 2):ii1-ii54, algorithms 1 (initial approach to solid
-nodules), 2 (surveillance of solid nodules) and 3 (sub-solid nodules). Solid nodules go by their volume to 1 mm3,
-sub-solid ones by their longest diameter to 0.1 mm.
+nodules), 2 (surveillance of solid nodules) and 3 (sub-solid nodules). Solid nodules go by their volume to 1 mm3, which
+the guideline prefers where it is measured (its diameters, 5, 6 and 8 mm, are not used); sub-solid ones by their longest
+diameter to 0.1 mm.
 """
 
 from __future__ import annotations
 
 import math
 
+from dataclasses import replace
+
 from ..core.answers import NOT_ANSWERED, YES, Answers
 from .brock import brock
-from .category import LONG_AXIS, VOLUME, Category, Ruling, judged
-from .facts import CALCIFIED, GROUND_GLASS, GROWING, NEW, PART_SOLID, STABLE, WITHIN_UNCERTAINTY, Facts, rounded
+from .category import LONG_AXIS, VOLUME, Category, Ruling, is_benign, judged, with_mass
+from .facts import (
+    GROUND_GLASS,
+    GROWING,
+    NEW,
+    PART_SOLID,
+    RATE_NOT_KNOWN,
+    SLOWLY_GROWING,
+    STABLE,
+    WITHIN_UNCERTAINTY,
+    Facts,
+    rounded,
+)
 
 SYSTEM = "BTS 2015"
 #: Volumes (mm3) from which a solid nodule is followed, and from which its risk is assessed; and the probability from
@@ -31,13 +45,19 @@ _ASKS = (
 
 def bts(facts: Facts, answers: Answers) -> Category:
     """The proposal of BTS 2015 for one nodule, with what would change it."""
-    measures = (LONG_AXIS,) if facts.kind in (PART_SOLID, GROUND_GLASS) else (VOLUME,)
+    # The risk of a solid nodule hangs on its longest diameter too.
+    measures = (LONG_AXIS,) if facts.kind in (PART_SOLID, GROUND_GLASS) else (VOLUME, LONG_AXIS)
     return judged(SYSTEM, ruling, facts, answers, _ASKS, measures)
 
 
 def ruling(facts: Facts, answers: Answers) -> Ruling:
     """The box of the algorithms that holds."""
-    if answers.benign_pattern == YES or (facts.kind == CALCIFIED and answers.benign_pattern == NOT_ANSWERED):
+    box = _box_of(facts, answers)
+    return replace(box, rule=with_mass(box.rule, facts))
+
+
+def _box_of(facts: Facts, answers: Answers) -> Ruling:
+    if is_benign(facts, answers):
         return _box(1, _NONE, "fat, or calcification of a benign pattern")
     if facts.kind in (PART_SOLID, GROUND_GLASS):
         return _subsolid(facts, answers)
@@ -55,13 +75,16 @@ def _course(facts: Facts, answers: Answers) -> str | None:
 
 
 def _solid(facts: Facts, answers: Answers) -> Ruling:
-    followed = _followed(facts, _course(facts, answers))
+    course = _course(facts, answers)
+    followed = _followed(facts, course)
     if followed is not None:
         return followed
     volume = rounded(facts.volume)
     if volume < FOLLOWED_MM3:
         return _box(1, _NONE, f"solid, under {FOLLOWED_MM3} mm³")
     surveillance = "CT at 3 months and at 1 year, by the time in which the volume doubles"
+    if course == STABLE:
+        surveillance = "CT at 1 year from the first, by the time in which the volume doubles"
     if volume < ASSESSED_MM3:
         return _box(1, "CT surveillance", f"solid, {FOLLOWED_MM3} to under {ASSESSED_MM3} mm³", surveillance)
     what = f"solid, {ASSESSED_MM3} mm³ or more"
@@ -73,13 +96,14 @@ def _followed(facts: Facts, course: str | None) -> Ruling | None:
     days, change = facts.doubling_days, facts.volume_change
     if course in (WITHIN_UNCERTAINTY, NEW):
         return None
-    if course == GROWING and days is not None and days > FAST_DAYS:
+    grows = course in (GROWING, SLOWLY_GROWING, RATE_NOT_KNOWN)
+    if grows and days is not None and days > FAST_DAYS:
         if days <= SLOW_DAYS:
             step = "consider biopsy or further CT, as the patient prefers"
             return _box(2, "biopsy or surveillance", f"solid, doubles in {FAST_DAYS} to {SLOW_DAYS} days", step)
         step = "consider an end of follow-up, or further CT, as the patient prefers"
         return _box(2, "discharge or surveillance", f"solid, doubles in over {SLOW_DAYS} days", step)
-    if course == GROWING:
+    if grows:
         step = "further work-up, and consider definitive treatment"
         return _box(2, "work-up", f"solid, doubles in {FAST_DAYS} days or less, or clearly grows", step)
     if course == STABLE and change is not None and abs(change) < SAME_SHARE and (facts.months or 0) >= 11.5:
@@ -91,7 +115,7 @@ def _subsolid(facts: Facts, answers: Answers) -> Ruling:
     course, size = _course(facts, answers), rounded(facts.long_axis, 1)
     if size < FOLLOWED_MM:
         return _box(3, _NONE, f"{facts.kind}, under {FOLLOWED_MM} mm")
-    if course in (GROWING, "slowly growing"):
+    if course in (GROWING, SLOWLY_GROWING, RATE_NOT_KNOWN):
         step = "consider resection or other treatment, or observation"
         return _box(
             3, "treatment or observation", f"{facts.kind}, growing by 2 mm or more, or with more solid part", step

@@ -6,8 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ..core.answers import NOT_ANSWERED, Answers
-from .facts import CALCIFIED, GROWING, PART_SOLID, STABLE, WITHIN_UNCERTAINTY, Facts
+from ..core.answers import NOT_ANSWERED, YES, Answers
+from .facts import (
+    CALCIFIED,
+    GROWING,
+    MASS_MM,
+    PART_SOLID,
+    RATE_NOT_KNOWN,
+    SLOWLY_GROWING,
+    STABLE,
+    WITHIN_UNCERTAINTY,
+    Facts,
+)
 
 #: What is said of every category.
 READER_DECIDES = "A proposal by rule from measurements and answers; the reader decides."
@@ -49,6 +59,7 @@ class Category:
         or_higher: whether a larger size would give another category and the size is a lower bound.
         at_boundary: sentences on categories inside the interval of the size, such as `3 if the mean diameter is 0.4 mm
             less`.
+        by_volume: the category that the document's volumes give, where it is another one; else empty.
         open: sentences on categories that an answer would give that is missing.
     """
 
@@ -56,16 +67,22 @@ class Category:
     ruling: Ruling
     or_higher: bool = False
     at_boundary: tuple[str, ...] = ()
+    by_volume: str = ""
     open: tuple[str, ...] = ()
 
     @property
     def value(self) -> str:
-        return f"{self.ruling.value} or higher" if self.or_higher else self.ruling.value
+        return f"{self.ruling.value} or {_MORE.get(self.system, 'higher')}" if self.or_higher else self.ruling.value
+
+    @property
+    def by_size(self) -> tuple[str, ...]:
+        """Sentences on categories that another size gives: inside the interval, or by the volume."""
+        return (*self.at_boundary, *filter(None, [self.by_volume]))
 
     @property
     def text(self) -> str:
         """The category with what it hangs on, such as `4A; 3 if the mean diameter is 0.4 mm less`."""
-        return "; ".join((self.value, *self.at_boundary, *self.open))
+        return "; ".join((self.value, *self.by_size, *self.open))
 
 
 @dataclass(frozen=True)
@@ -85,12 +102,21 @@ VOLUME = Measure("volume", "volume", "mm³", 1.0)
 
 Rule = Callable[[Facts, Answers], Ruling]
 
+# How the category of a larger size is called, where it is not a number that rises.
+_MORE = {"Fleischner 2017": "larger", "BTS 2015": "more"}
 # Sizes above all bounds of all documents: mm and mm3.
 _BEYOND = {"mm": 1e3, "mm³": 1e6}
 
 
 def judged(
-    system: str, rule: Rule, facts: Facts, answers: Answers, asks: Sequence[str], measures: Sequence[Measure]
+    system: str,
+    rule: Rule,
+    facts: Facts,
+    answers: Answers,
+    asks: Sequence[str],
+    measures: Sequence[Measure],
+    *,
+    by_volume: Callable[[Facts], Facts] | None = None,
 ) -> Category:
     """The category by `rule`, with all that would change it.
 
@@ -100,6 +126,7 @@ def judged(
         facts, answers: of the nodule.
         asks: names of the questions that the document asks.
         measures: sizes that the document parts by; that of the solid part counts for part-solid nodules only.
+        by_volume: gives facts whose diameter is that of the volume; None: the document has no volumes beside diameters.
     """
     if not facts.measured:
         return Category(system, Ruling(NOT_KNOWN, "its size or its type was not measured", ""))
@@ -109,7 +136,24 @@ def judged(
         rule(_with_size(facts, one, _BEYOND[one.unit]), answers).value != ruling.value for one in held
     )
     near = [sentence for one in held for sentence in _at_boundary(rule, facts, answers, ruling, one)]
-    return Category(system, ruling, lower_bound, tuple(near), tuple(_open(rule, facts, answers, ruling, asks)))
+    other = "" if by_volume is None or facts.cut else _by_volume(rule, by_volume(facts), answers, ruling)
+    return Category(system, ruling, lower_bound, tuple(near), other, tuple(_open(rule, facts, answers, ruling, asks)))
+
+
+def is_benign(facts: Facts, answers: Answers) -> bool:
+    """Whether it has fat or calcification of a benign pattern: as the reader says, else by the HU of a whole nodule."""
+    by_hu = facts.kind == CALCIFIED and not facts.cut
+    return answers.benign_pattern == YES or (by_hu and answers.benign_pattern == NOT_ANSWERED)
+
+
+def with_mass(rule: str, facts: Facts) -> str:
+    """The rule, and that the nodule is a mass where it is one, of which the documents do not speak."""
+    return f"{rule}; over {MASS_MM} mm it is a mass, beyond the document" if facts.long_axis > MASS_MM else rule
+
+
+def _by_volume(rule: Rule, facts: Facts, answers: Answers, ruling: Ruling) -> str:
+    other = rule(facts, answers)
+    return "" if other.outcome == ruling.outcome else f"{_called(other, ruling)} by its volume of {facts.volume:.0f} mm³"
 
 
 def _with_size(facts: Facts, measure: Measure, size: float) -> Facts:
@@ -161,11 +205,10 @@ def _open(rule: Rule, facts: Facts, answers: Answers, ruling: Ruling, asks: Sequ
 
 
 def _if_it_grew(rule: Rule, facts: Facts, answers: Answers, ruling: Ruling) -> list[str]:
-    if facts.course != WITHIN_UNCERTAINTY:
-        return []
-    others: dict[str, Any] = {course: rule(facts, replace(answers, course=course)) for course in (GROWING, STABLE)}
+    courses, why = _UNSURE.get(facts.course or "", ((), ""))
+    others: dict[str, Any] = {course: rule(facts, replace(answers, course=course)) for course in courses}
     return [
-        f"{_called(other, ruling)} if it is {course}: its change lies within the uncertainty"
+        f"{_called(other, ruling)} if it is {course}: {why}"
         for course, other in others.items()
         if other.outcome != ruling.outcome
     ]
@@ -176,12 +219,18 @@ def _called(other: Ruling, ruling: Ruling) -> str:
     return other.value if other.value != ruling.value else f"“{other.next_step}”"
 
 
+# Courses that are not certain: what each may be, and why.
+_UNSURE = {
+    WITHIN_UNCERTAINTY: ((GROWING, STABLE), "its change lies within the uncertainty"),
+    RATE_NOT_KNOWN: ((GROWING, SLOWLY_GROWING), "how much it grew within 12 months is not known"),
+}
 # How a question is named in "4X if ...".
 _NAMES = {
     "exam": "the CT was made for",
     "cancer_or_immune": "known cancer or weak immune system",
     "family_history": "lung cancer in the family",
     "infection": "signs of infection or inflammation",
+    "incomplete": "an earlier CT to come, or lungs not wholly judged",
     "course": "against earlier CT",
     "previous_lung_rads": "its last category",
     "benign_pattern": "fat or a benign pattern of calcification",

@@ -51,7 +51,7 @@ def _words(proposal: Proposal) -> dict[str, str]:
         "mean": _number(nodule.mean_axis, 1),
         "mean_low": _number(mean[0], 1),
         "mean_high": _number(mean[1], 1),
-        "solid": _number(nodule.solid_diameter, 1) if nodule.type == PART_SOLID else "",
+        "solid": _number(nodule.solid_diameter or None, 1) if nodule.type == PART_SOLID else "",
         "volume": _number(nodule.volume, 0),
         "volume_low": _number(volume[0], 0),
         "volume_high": _number(volume[1], 0),

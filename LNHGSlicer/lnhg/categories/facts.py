@@ -10,6 +10,10 @@ SOLID, PART_SOLID, GROUND_GLASS, CALCIFIED = "solid", "part-solid", "ground glas
 #: The course of a nodule against earlier CT. `WITHIN_UNCERTAINTY`: it may have grown or not.
 FIRST_SEEN, NEW, STABLE, GROWING, SLOWLY_GROWING = "first seen", "new", "stable", "growing", "slowly growing"
 WITHIN_UNCERTAINTY = "change within the uncertainty"
+#: It grew by more than the uncertainty, but over more than a year or an unknown time: perhaps slowly.
+RATE_NOT_KNOWN = "larger, rate not known"
+#: A nodule over this is a mass, mm.
+MASS_MM = 30
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Facts:
         previous_diameter: its mean diameter at the earlier CT.
         doubling_days: time in which its volume doubles; None: not known or not growing.
         volume_change: share by which the volume changed against the earlier CT.
-        months: between both CT.
+        months: between its first CT and this one.
         upper_lobe: whether it lies in an upper lobe.
         count: number of nodules on the CT.
     """

@@ -2,19 +2,29 @@
 
 MacMahon H et al., Guidelines for management of incidental pulmonary nodules detected on CT images: from the Fleischner
 Society 2017. Radiology 2017;284:228-243, table 1 (A: solid, B: subsolid nodules). Diameters are means of long and
-short axis, rounded to whole mm.
+short axis, rounded to whole mm ("solid nodules smaller than 6 mm (those 5 mm or smaller)", recommendation 1); the volumes
+beside them in the table are 100 and 250 mm3.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..core.answers import NOT_ANSWERED, YES, Answers
-from .category import MEAN_DIAMETER, NOT_FOR_THIS, SOLID_DIAMETER, Category, Ruling, judged
-from .facts import CALCIFIED, GROUND_GLASS, PART_SOLID, SOLID, Facts, rounded
+from .category import MEAN_DIAMETER, NOT_FOR_THIS, SOLID_DIAMETER, Category, Ruling, is_benign, judged, with_mass
+from .facts import GROUND_GLASS, GROWING, PART_SOLID, RATE_NOT_KNOWN, SLOWLY_GROWING, SOLID, STABLE, Facts, rounded
 
 SYSTEM = "Fleischner 2017"
 #: Younger patients are left out, years.
 YOUNGEST = 35
-_ASKS = ("exam", "risk", "cancer_or_immune", "benign_pattern", "benign_shape")
+#: Volumes that part the same classes as 6 and 8 mm, mm3.
+SMALL_MM3, LARGE_MM3 = 100, 250
+#: A benign shape at the pleura or a fissure counts below this: the document says "small" and gives no size; the others
+#: say 10 mm.
+SHAPE_MM = 10
+#: Months from the first CT from which a stable nodule needs no more CT: the last date of its line.
+_LAST_SOLID, _LAST_SUBSOLID = 18, 60
+_ASKS = ("exam", "risk", "cancer_or_immune", "course", "benign_pattern", "benign_shape")
 _SECTION = "Fleischner 2017, table 1"
 _NONE = "no routine follow-up"
 # Solid nodules: by number and size class, what is proposed at low and at high risk.
@@ -36,7 +46,15 @@ _SOLID["multiple", "over 8 mm"] = _SOLID["multiple", "6 to 8 mm"]
 
 def fleischner(facts: Facts, answers: Answers) -> Category:
     """The line of Fleischner 2017 for one nodule, with what would change it; of several the most suspicious counts."""
-    return judged(SYSTEM, ruling, facts, answers, _ASKS, (MEAN_DIAMETER, SOLID_DIAMETER))
+    sizes = (MEAN_DIAMETER, SOLID_DIAMETER)
+    return judged(SYSTEM, ruling, facts, answers, _ASKS, sizes, by_volume=_with_volumes_class)
+
+
+def _with_volumes_class(facts: Facts) -> Facts:
+    """A diameter inside of the class that the volume lies in."""
+    volume = rounded(facts.volume)
+    inside = 5.0 if volume < SMALL_MM3 else 7.0 if volume <= LARGE_MM3 else max(9.0, facts.mean_diameter)
+    return replace(facts, mean_diameter=inside)
 
 
 def ruling(facts: Facts, answers: Answers) -> Ruling:
@@ -44,17 +62,44 @@ def ruling(facts: Facts, answers: Answers) -> Ruling:
     outside = _why_not(answers)
     if outside:
         return Ruling(NOT_FOR_THIS, outside, "Fleischner 2017, scope")
-    if answers.benign_pattern == YES or (facts.kind == CALCIFIED and answers.benign_pattern == NOT_ANSWERED):
+    if is_benign(facts, answers):
         return Ruling("benign pattern", "fat, or calcification of a benign pattern", f"{_SECTION}, comments", _NONE)
     number = "single" if facts.count <= 1 else "multiple"
-    if facts.kind in (PART_SOLID, GROUND_GLASS):
-        return _subsolid(facts, number)
-    if answers.benign_shape == YES:
+    subsolid = facts.kind in (PART_SOLID, GROUND_GLASS)
+    course = facts.course if answers.course == NOT_ANSWERED else answers.course
+    if course in (GROWING, SLOWLY_GROWING, RATE_NOT_KNOWN):
+        return _growing(facts, subsolid)
+    if subsolid:
+        return _followed(_subsolid(facts, number), facts, course)
+    if answers.benign_shape == YES and rounded(facts.mean_diameter) < SHAPE_MM:
         return Ruling(
             "perifissural", "solid, at the pleura or a fissure, smooth, with a benign shape",
             "Fleischner 2017, perifissural and other juxtapleural nodules", _NONE,
         )  # fmt: skip
-    return _solid(facts, number, answers.risk)
+    return _followed(_solid(facts, number, answers.risk), facts, course)
+
+
+def _growing(facts: Facts, subsolid: bool) -> Ruling:
+    """The table is of nodules as they are first seen; of growth it speaks in the comments on sub-solid ones alone."""
+    if subsolid:
+        rule = f"{facts.kind}, growing; the comments of the table say what then"
+        return Ruling(f"{facts.kind}, growing", with_mass(rule, facts), f"{_SECTION}B, comments", "consider resection")
+    rule = "solid, growing; the table has no line for growth"
+    step = "the reader decides on work-up, as PET/CT or tissue sampling"
+    return Ruling("solid, growing", with_mass(rule, facts), f"{_SECTION}A", step)
+
+
+def _followed(line: Ruling, facts: Facts, course: str | None) -> Ruling:
+    """The line of a nodule that was seen before: its dates count from the first CT, and the last of them ends it."""
+    line = replace(line, rule=with_mass(line.rule, facts))
+    if course != STABLE or facts.months is None or line.next_step == _NONE:
+        return line
+    months = rounded(facts.months)
+    solid = facts.kind not in (PART_SOLID, GROUND_GLASS)
+    ends = "over 8 mm" not in line.value and "of 6 mm or more" not in line.value
+    if ends and months >= (_LAST_SOLID if solid else _LAST_SUBSOLID):
+        return replace(line, rule=f"{line.rule}, stable for {months:.0f} months", next_step=_NONE)
+    return replace(line, next_step=f"{line.next_step} (counted from its first CT, {months:.0f} months ago)")
 
 
 def _why_not(answers: Answers) -> str:

@@ -6,19 +6,21 @@ Each line of the table is told by its row and finding. Diameters are means of lo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from ..core.answers import NO, NOT_ANSWERED, YES, Answers
-from .category import MEAN_DIAMETER, NOT_FOR_THIS, SOLID_DIAMETER, Category, Ruling, judged
+from ..core.geometry import equivalent_diameter
+from .category import MEAN_DIAMETER, NOT_FOR_THIS, SOLID_DIAMETER, Category, Ruling, is_benign, judged
 from .facts import (
-    CALCIFIED,
     FIRST_SEEN,
     GROUND_GLASS,
     GROWING,
     NEW,
     PART_SOLID,
+    RATE_NOT_KNOWN,
     SLOWLY_GROWING,
     STABLE,
     WITHIN_UNCERTAINTY,
@@ -30,8 +32,8 @@ SYSTEM = "Lung-RADS 2022"
 #: A nodule grows if its mean diameter gains more than this within 12 months, mm (note on growth).
 GROWTH_MM, GROWTH_MONTHS = 1.5, 12.0
 _ASKS = (
-    "exam", "symptoms", "infection", "course", "previous_lung_rads", "benign_pattern", "benign_shape", "airway", "cyst",
-    "suspicious",
+    "exam", "symptoms", "infection", "incomplete", "course", "previous_lung_rads", "benign_pattern", "benign_shape", "airway", "cyst",
+    "suspicious", "spiculated",
 )  # fmt: skip
 _RISING = ("1", "2", "3", "4A", "4B", "4X")
 _STEPS = {
@@ -57,15 +59,28 @@ _CYSTS = {
 @lru_cache(maxsize=1024)  # a panel asks for all its rows at each click
 def lung_rads(facts: Facts, answers: Answers) -> Category:
     """The category of Lung-RADS 2022 for one nodule, with what would change it."""
-    return judged(SYSTEM, ruling, facts, answers, _ASKS, (MEAN_DIAMETER, SOLID_DIAMETER))
+    sizes = (MEAN_DIAMETER, SOLID_DIAMETER)
+    return judged(SYSTEM, ruling, facts, answers, _ASKS, sizes, by_volume=_with_volumes_diameter)
+
+
+def _with_volumes_diameter(facts: Facts) -> Facts:
+    """The diameter of the sphere of its volume: the table's volumes are those of its diameters (6 mm is 113 mm3)."""
+    return replace(facts, mean_diameter=equivalent_diameter(facts.volume))
 
 
 def ruling(facts: Facts, answers: Answers) -> Ruling:
-    """The line of the table that holds; with other signs of cancer a 3 or 4 becomes 4X."""
+    """The line of the table that holds; with other signs of cancer a 3 or 4 becomes 4X, and S is added."""
     line = _line(facts, answers)
-    if answers.suspicious == YES and line.value in ("3", "4A", "4B"):
-        return _ruling("4X", f"{line.value} ({line.rule}) with other signs that make cancer more likely", "additional")
+    if _is_suspicious(answers) and line.value in ("3", "4A", "4B"):
+        line = _ruling("4X", f"{line.value} ({line.rule}) with other signs that make cancer more likely", "additional")
+    if answers.other_finding == YES and line.value in _STEPS:
+        return replace(line, value=f"{line.value}S", rule=f"{line.rule}; S: another significant finding")
     return line
+
+
+def _is_suspicious(answers: Answers) -> bool:
+    """Whether there are signs for 4X; spiculation is one, unless the reader says that there is none."""
+    return answers.suspicious == YES or (answers.suspicious == NOT_ANSWERED and answers.spiculated == YES)
 
 
 def _ruling(value: str, rule: str, finding: str) -> Ruling:
@@ -78,7 +93,9 @@ def _line(facts: Facts, answers: Answers) -> Ruling:
         return Ruling(NOT_FOR_THIS, f"{why}; Lung-RADS is for screening", "Lung-RADS v2022, title")
     if answers.infection == YES:
         return _ruling("0", "findings of an infection or inflammation", "suspected infection or inflammation")
-    if _is_benign(facts, answers):
+    if answers.incomplete == YES:
+        return _ruling("0", "an earlier CT still to come, or a part of the lungs not to be judged", "incomplete")
+    if is_benign(facts, answers):
         return _ruling("1", "fat, or calcification of a benign pattern", "benign features")
     course = course_of(facts, answers)
     special = _airway(answers, course) or _cyst(answers)
@@ -93,10 +110,6 @@ def _line(facts: Facts, answers: Answers) -> Ruling:
     if course == STABLE and answers.previous_lung_rads != NOT_ANSWERED:
         return _stepped(facts, answers.previous_lung_rads)
     return by_size(facts, course)
-
-
-def _is_benign(facts: Facts, answers: Answers) -> bool:
-    return answers.benign_pattern == YES or (facts.kind == CALCIFIED and answers.benign_pattern == NOT_ANSWERED)
 
 
 def course_of(facts: Facts, answers: Answers) -> str | None:
@@ -146,7 +159,10 @@ def _at(facts: Facts, diameter: float) -> Facts:
 
 
 def by_size(facts: Facts, course: str | None) -> Ruling:
-    """The line by kind, size and course alone; a course that is not known or not certain counts as first seen."""
+    """The line by kind, size and course alone; a course that is not known or not certain counts as first seen, growth
+    of which the rate is not known as growth.
+    """
+    course = GROWING if course == RATE_NOT_KNOWN else course
     course = FIRST_SEEN if course in (None, WITHIN_UNCERTAINTY) else course
     size, solid = rounded(facts.mean_diameter, 1), rounded(facts.solid_diameter, 1)
     if facts.kind == GROUND_GLASS:
@@ -167,12 +183,16 @@ def _solid(size: float, course: str) -> Ruling:
 def _part_solid(size: float, solid: float, course: str) -> Ruling:
     finding = "part-solid nodule"
     if course in (GROWING, SLOWLY_GROWING) or (course == NEW and (size >= 6 or solid >= 4)):
-        return _banded(f"part-solid, {course}, its solid part", solid, ((4, "4A"),), "4B", finding)
+        return _banded(f"part-solid, {course}, {_solid_part(solid)}", solid, ((4, "4A"),), "4B", finding)
     if size < 6:
         value = "3" if course == NEW else "2"
         return _ruling(value, f"part-solid{', new' if course == NEW else ''}, under 6 mm in all", finding)
-    whole = "part-solid, 6 mm or more in all, its solid part"
+    whole = f"part-solid, 6 mm or more in all, {_solid_part(solid)}"
     return _banded(whole, solid, ((6, "3"), (8, "4A")), "4B", finding)
+
+
+def _solid_part(solid: float) -> str:
+    return "its solid part" if solid else "its solid part too small to measure,"
 
 
 def _ground_glass(size: float, course: str) -> Ruling:
@@ -196,14 +216,11 @@ def _banded(what: str, size: float, bands: Sequence[tuple[float, str]], above: s
     return _ruling(above, f"{what} {low:g} mm or more", finding)
 
 
-def growth(change: float, change_interval: tuple[float, float] | None, months: float) -> str:
-    """The course by the change of the mean diameter (mm) over `months`: a gain of over 1.5 mm within 12 months grows.
+def rate(gain: float, months: float | None) -> str:
+    """`GROWING` for a gain of the mean diameter (mm) that is over 1.5 mm within 12 months, else `RATE_NOT_KNOWN`.
 
-    Over more than 12 months the gain of each 12 is not known: over 1.5 mm for each 12 months is growth, up to 1.5 mm in
-    all is none, and between it is not certain. So is a change whose interval lies on both sides of the bound.
+    Over more than 12 months the gain of each 12 is not known: it is surely more than 1.5 mm in one of them where there
+    are more than 1.5 mm for each. `months` is None where the time is not known.
     """
-    low, high = change_interval or (change, change)
-    surely = GROWTH_MM * max(1.0, months / GROWTH_MONTHS)
-    if low > surely:
-        return GROWING
-    return STABLE if high <= GROWTH_MM else WITHIN_UNCERTAINTY
+    years = math.inf if months is None else max(1.0, months / GROWTH_MONTHS)
+    return GROWING if rounded(gain, 1) > GROWTH_MM * years else RATE_NOT_KNOWN

@@ -113,7 +113,7 @@ def proposal_row(proposal: Proposal, sentence: str) -> list[str]:
     """What is proposed of a nodule as cells of text; `sentence` is the one to dictate."""
     cells: list[str] = []
     for one in proposal.categories:
-        cells += [one.value, one.ruling.rule, one.ruling.next_step, "; ".join((*one.at_boundary, *one.open))]
+        cells += [one.value, one.ruling.rule, one.ruling.next_step, "; ".join((*one.by_size, *one.open))]
     risk = proposal.brock
     ends = ["" if end != end else f"{100 * end:.1f}" for end in (risk.low, risk.high)]
     return [*cells, *ends, sentence]

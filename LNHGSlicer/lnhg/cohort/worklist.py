@@ -69,7 +69,8 @@ def _pressing(category: Mapping[str, Any], nodule: Mapping[str, Any]) -> tuple[i
 def _rank(value: str) -> tuple[int, bool]:
     """How pressing a category is, and whether it may be a higher one."""
     plain = value.removesuffix(" or higher")
-    return (_RISING.index(plain) if plain in _RISING else -1), plain != value
+    category = plain.removesuffix("S")
+    return (_RISING.index(category) if category in _RISING else -1), plain != value
 
 
 def _nodule(nodules: Sequence[Mapping[str, Any]], number: int) -> Mapping[str, Any]:

@@ -51,7 +51,7 @@ def _report(arguments: argparse.Namespace) -> None:
     for proposal in proposals(nodules, answers):
         print(f"{proposal.nodule.id}: {dictated(proposal, options.sentence)}")
         for category in proposal.categories:
-            told = "; ".join((category.value, *category.at_boundary))
+            told = "; ".join((category.value, *category.by_size))
             print(f"   {category.system}: {told} ({category.ruling.rule}; {category.ruling.section})")
         print(f"   Brock: {proposal.brock.text}")
     print_files(paths)

@@ -43,6 +43,8 @@ class Answers:
     family_history: str = _question("Lung cancer in the family?")
     emphysema: str = _question("Emphysema on the CT?")
     infection: str = _question("Findings that look like an infection or inflammation?")
+    incomplete: str = _question("An earlier CT still to come, or a part of the lungs not to be judged?")
+    other_finding: str = _question("A significant finding that is not lung cancer (modifier S)?")
     course: str = _of_nodule(
         "Against earlier CT, the nodule is", "first seen", "new", "stable", "growing", "slowly growing"
     )
@@ -63,7 +65,9 @@ class Answers:
         "thick-walled, wall or nodule growing",
         "multilocular, growing or denser",
     )
-    suspicious: str = _of_nodule("Other signs that make cancer more likely (4X), as enlarged lymph nodes?")
+    suspicious: str = _of_nodule(
+        "Signs that make cancer more likely (4X): enlarged lymph nodes, metastases, ground glass doubled in a year?"
+    )
     spiculated: str = _of_nodule("Spiculated?")
     upper_lobe: str = _of_nodule("In an upper lobe?")
 

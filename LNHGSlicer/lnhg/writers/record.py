@@ -86,6 +86,7 @@ def _category(category: Category) -> dict[str, Any]:
         "next_step": ruling.next_step,
         "lower_bound": category.or_higher,
         "inside_interval": category.at_boundary,
+        "by_volume": category.by_volume or None,
         "not_answered": category.open,
     }
 

@@ -133,7 +133,7 @@ def _proposed(proposal: Proposal, sentence: str) -> dict[str, Any]:
                 "rule": one.ruling.rule,
                 "section": one.ruling.section,
                 "next_step": one.ruling.next_step,
-                "at_boundary": one.at_boundary,
+                "by_size": one.by_size,
                 "open": one.open,
             }
             for one in proposal.categories
