@@ -25,13 +25,13 @@ _MOST_AT_A_TIME = 100_000
 #: What a sentence of dictation may name in braces; `categories.dictation` fills it in.
 SENTENCE_FIELDS = (
     "number", "place", "side", "lobe", "type", "at_least", "long", "short", "mean", "mean_low", "mean_high", "solid",
-    "volume", "volume_low", "volume_high", "course", "doubling_days", "hints", "slice", "lung_rads", "fleischner",
-    "fleischner_step", "bts", "bts_step", "brock",
+    "volume", "volume_low", "volume_high", "course", "change", "doubling_days", "hints", "slice", "lung_rads",
+    "fleischner", "fleischner_step", "bts", "bts_step", "brock",
 )  # fmt: skip
 #: The sentence where the user gives none. A part in square brackets is left out where something in it is not known.
 SENTENCE = (
     "{place}, {type}, {at_least}{long} x {short} mm (mean {mean}[, 95% {mean_low} to {mean_high}])"
-    "[, solid part {solid} mm], {volume} mm3[, {course}][, {hints}]; Lung-RADS {lung_rads}"
+    "[, solid part {solid} mm], {volume} mm3[, {course}][ ({change})][, {hints}]; Lung-RADS {lung_rads}"
 )
 
 

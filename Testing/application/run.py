@@ -30,6 +30,7 @@ DRIVES = (
     "saved_scene",
     "reader_study",
     "export",
+    "categories",
     "install",
     "odd_clicks",
     "odd_scenes",

@@ -66,7 +66,15 @@ def test_whole_patients(patient: dict, log_odds: float) -> None:
 def test_it_is_the_same_as_another_authors_table_of_the_model() -> None:
     """Table 2 of Eur Radiol 2019;29:5367-5377 (PMC6717521), where age, size and count are not centred."""
     for age, female, family, emphysema, mm, kind, upper, count, spiculated in itertools.product(
-        (50, 75), (0, 1), (0, 1), (0, 1), (4.0, 12.0, 30.0), ("solid", "part-solid", "ground glass"), (0, 1), (1, 6), (0, 1)
+        (50, 75),
+        (0, 1),
+        (0, 1),
+        (0, 1),
+        (4.0, 12.0, 30.0),
+        ("solid", "part-solid", "ground glass"),
+        (0, 1),
+        (1, 6),
+        (0, 1),
     ):
         x = (
             0.2761 + 0.0287 * age + 0.6011 * female + 0.2961 * family + 0.2953 * emphysema
@@ -74,8 +82,8 @@ def test_it_is_the_same_as_another_authors_table_of_the_model() -> None:
             + 0.6581 * upper - 0.0824 * count + 0.7729 * spiculated
         )  # fmt: skip
         ours = brock_probability(
-            age=age, female=bool(female), family_history=bool(family), emphysema=bool(emphysema), long_axis=mm, kind=kind,
-            upper_lobe=bool(upper), count=count, spiculated=bool(spiculated),
+            age=age, female=bool(female), family_history=bool(family), emphysema=bool(emphysema), long_axis=mm,
+            kind=kind, upper_lobe=bool(upper), count=count, spiculated=bool(spiculated),
         )  # fmt: skip
         assert ours == pytest.approx(math.exp(x) / (1 + math.exp(x)), rel=2e-4)
 

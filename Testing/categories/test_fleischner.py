@@ -199,7 +199,9 @@ def test_a_stable_nodule_is_done_at_the_last_date_of_its_line(facts: Facts, ende
     assert ended or f"(counted from its first CT, {facts.months:.0f} months ago)" in step
 
 
-@pytest.mark.parametrize(("mm", "value"), [(9.0, "perifissural"), (9.49, "perifissural"), (9.5, "solid, single, over 8 mm")])
+@pytest.mark.parametrize(
+    ("mm", "value"), [(9.0, "perifissural"), (9.49, "perifissural"), (9.5, "solid, single, over 8 mm")]
+)
 def test_a_benign_shape_counts_below_10_mm(mm: float, value: str) -> None:
     assert fleischner(solid(mm), answers(benign_shape="yes")).value == value
 

@@ -85,7 +85,9 @@ def test_answers_that_come_later_write_the_files_anew_and_leave_the_others(tmp_p
     labels = (folder / "labels.nrrd").read_bytes()
     words = ["--answer", "2.airway=no", "--answer", "risk=high", "--sentence", "{number}: {fleischner_step}"]
     assert cli.main(["report", str(folder), "--ct", str(ct), *words]) == 0
-    assert "Lung-RADS 2022: 2; 4A by its volume of 315 mm³ (solid under 6 mm; Lung-RADS v2022" in capsys.readouterr().out
+    assert (
+        "Lung-RADS 2022: 2; 4A by its volume of 315 mm³ (solid under 6 mm; Lung-RADS v2022" in capsys.readouterr().out
+    )
     record = json.loads((folder / "result.json").read_text())
     assert record["answers"]["nodules"] == {"2": {"airway": "no"}}
     assert record["proposals"]["nodules"][1]["lung_rads_2022"]["value"] == "2"

@@ -25,15 +25,21 @@ class CategoriesGroup:
         self._segment_id: str | None = None
         self._boxes: dict[str, Any] = {}
         self._filling = False
-        form = qt.QFormLayout(ui.questionsBox)
-        form.setRowWrapPolicy(qt.QFormLayout.WrapAllRows)  # questions stand above their answers: panels are narrow
-        for question in questions():
-            self._add(form, question)
+        column = qt.QVBoxLayout(ui.questionsBox)  # questions stand above their answers: panels are narrow
+        for title, nodule in ((_("The patient:"), False), (_("This nodule:"), True)):
+            heading = qt.QLabel(title)
+            heading.setStyleSheet("font-weight: bold;")
+            column.addWidget(heading)
+            for question in questions(nodule=nodule):
+                self._add(column, question)
         ui.copySentenceButton.clicked.connect(guard(lambda *_: self.copy()))
+        ui.lobesButton.clicked.connect(guard(lambda *_: self.tell_lobes()))
         self.show(None, None)
 
     def show(self, nodes: Any, segment_id: str | None) -> None:
         """The result that is shown, and the nodule that the reader is at."""
+        if nodes is not self._nodes:
+            self.ui.lobesLabel.setText("")
         self._nodes, self._segment_id = nodes, segment_id
         self.ui.categoriesGroup.setVisible(nodes is not None)
         self.update()
@@ -61,6 +67,23 @@ class CategoriesGroup:
         """Put the sentence into the clipboard."""
         qt.QApplication.clipboard().setText(self.ui.sentenceLabel.property("text"))
 
+    def tell_lobes(self) -> None:
+        """Tell the lobes of all nodules by the segmentation that is chosen."""
+        lobes, nodes = self.ui.lobesSelector.currentNode(), self._nodes
+        if lobes is None or nodes is None:
+            self.ui.lobesLabel.setText(_("Choose a segmentation of the lobes or lungs first."))
+            return
+        from ..review.places import tell_lobes
+
+        try:
+            count, all_of_them = tell_lobes(nodes, lobes), len(nodes.rows)
+        except LNHGError as error:
+            self.ui.lobesLabel.setText(str(error))
+            return
+        told = _("{count} of {all} nodules lie in a lobe or lung of it.")
+        self.ui.lobesLabel.setText(told.format(count=count, all=all_of_them))
+        self.update()
+
     def _proposal(self) -> Any:
         if self._nodes is None or self._segment_id is None:
             return None
@@ -68,7 +91,7 @@ class CategoriesGroup:
 
         return proposal_of(self._nodes, self._segment_id)
 
-    def _add(self, form: Any, question: Any) -> None:
+    def _add(self, column: Any, question: Any) -> None:
         choices = question.metadata["choices"]
         box = qt.QComboBox() if choices else qt.QSpinBox()
         box.setObjectName(f"{question.name}Answer")
@@ -84,7 +107,8 @@ class CategoriesGroup:
         box.setToolTip(_("This nodule: {question}").format(question=text) if question.metadata["nodule"] else text)
         label = qt.QLabel(text)
         label.setWordWrap(True)
-        form.addRow(label, box)
+        column.addWidget(label)
+        column.addWidget(box)
         self._boxes[question.name] = box
 
     def _answer(self, name: str) -> None:

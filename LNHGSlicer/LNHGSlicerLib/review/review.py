@@ -154,7 +154,7 @@ class Review:
         for one in changed:
             erased, before = self._outlines[one] is None, former.get(one)
             if not erased:
-                _write_row(self.nodes.table, self._measured_anew(one, self._nodules()[one]))
+                write_row(self.nodes.table, self._measured_anew(one, self._nodules()[one]))
                 self._note_measured(one)
             elif before is not None:
                 self._set_outline(one, before)
@@ -202,7 +202,7 @@ class Review:
         self._segment(new_id).SetName(drawn.GetName())
         segments.RemoveSegment(segment_id)
         self._set_outline(new_id, outline)
-        _write_row(self.nodes.table, self._measured_anew(new_id, None))
+        write_row(self.nodes.table, self._measured_anew(new_id, None))
         set_verdict(self.nodes, new_id, EDITED)
 
     def _add_segment(self) -> str:
@@ -237,7 +237,7 @@ class Review:
             if not _same(before.outline, self._outlines[before.segment_id]):
                 self._set_outline(before.segment_id, before.outline)
                 redraw = True
-            _write_row(self.nodes.table, before.nodule)
+            write_row(self.nodes.table, before.nodule)
             set_verdict(self.nodes, before.segment_id, before.verdict)
         if redraw:
             self._draw_maps()
@@ -250,7 +250,7 @@ class Review:
         """
         if segment_id is None:
             segment_id = self._add_segment()
-            _write_row(self.nodes.table, replace(nodule, id=number_of_segment(segment_id)))
+            write_row(self.nodes.table, replace(nodule, id=number_of_segment(segment_id)))
         known = self._outlines[segment_id]
         if known is None or (verdict != REJECTED and not _same(outline, known)):
             self._set_outline(segment_id, outline)
@@ -309,7 +309,7 @@ class Review:
         status = known.status if known.status == EDITED else former.status
         row = self._measured(segment_id, status, former, view, LungShape.unknown(view.ct))
         places = {name: getattr(known, name) for name in _PLACES}
-        _write_row(self.nodes.table, replace(row, **places))
+        write_row(self.nodes.table, replace(row, **places))
 
     def _measured_anew(self, segment_id: str, former: Nodule | None) -> Nodule:
         """The row of a segment that a reader drew or changed."""
@@ -490,7 +490,7 @@ def _array(volume_node: Any) -> np.ndarray:
     return values
 
 
-def _write_row(table_node: Any, nodule: Nodule) -> None:
+def write_row(table_node: Any, nodule: Nodule) -> None:
     """Write the row of a nodule, which is added if the table has none."""
     table = table_node.GetTable()
     numbers = table.GetColumnByName("id")

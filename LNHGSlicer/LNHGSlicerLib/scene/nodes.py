@@ -293,7 +293,12 @@ def voxels_of(nodes: SceneNodes, segment_ids: Sequence[str]) -> np.ndarray:
 
     As the segments are now, edited or not.
     """
-    size = nodes.ct.GetImageData().GetDimensions()
+    return labels_on(nodes.ct, nodes.segmentation, segment_ids)
+
+
+def labels_on(ct_node: Any, segmentation_node: Any, segment_ids: Sequence[str]) -> np.ndarray:
+    """Like `voxels_of`, of any segmentation, on the grid of a CT."""
+    size = ct_node.GetImageData().GetDimensions()
     if not segment_ids:
         return np.zeros(size[::-1], np.int16)
     ids, values = vtk.vtkStringArray(), vtk.vtkIntArray()
@@ -302,10 +307,11 @@ def voxels_of(nodes: SceneNodes, segment_ids: Sequence[str]) -> np.ndarray:
         values.InsertNextValue(value)
     grid, merged = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
     grid.SetExtent(0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1)
-    grid.SetImageToWorldMatrix(_ijk_to_ras(nodes.ct))
+    grid.SetImageToWorldMatrix(_ijk_to_ras(ct_node))
     whole = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
-    if not nodes.segmentation.GenerateMergedLabelmapForAllSegments(merged, whole, grid, ids, values):
-        raise LNHGError("The voxels of the nodules cannot be read from the segmentation; segment the CT again.")
+    if not segmentation_node.GenerateMergedLabelmapForAllSegments(merged, whole, grid, ids, values):
+        name = segmentation_node.GetName()
+        raise LNHGError(f"The voxels of the segments of {name} cannot be read; segment the CT again.")
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(size[::-1])
 
 

@@ -9,7 +9,6 @@ diameter to 0.1 mm.
 from __future__ import annotations
 
 import math
-
 from dataclasses import replace
 
 from ..core.answers import NOT_ANSWERED, YES, Answers

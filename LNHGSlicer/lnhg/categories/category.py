@@ -153,7 +153,9 @@ def with_mass(rule: str, facts: Facts) -> str:
 
 def _by_volume(rule: Rule, facts: Facts, answers: Answers, ruling: Ruling) -> str:
     other = rule(facts, answers)
-    return "" if other.outcome == ruling.outcome else f"{_called(other, ruling)} by its volume of {facts.volume:.0f} mm³"
+    return (
+        "" if other.outcome == ruling.outcome else f"{_called(other, ruling)} by its volume of {facts.volume:.0f} mm³"
+    )
 
 
 def _with_size(facts: Facts, measure: Measure, size: float) -> Facts:
@@ -187,7 +189,7 @@ def _open(rule: Rule, facts: Facts, answers: Answers, ruling: Ruling, asks: Sequ
     for question in fields(Answers):
         if question.name not in asks or getattr(answers, question.name) != NOT_ANSWERED:
             continue
-        if question.name == "course" and answers.exam == "first screening":
+        if question.name == "course" and facts.course is None and answers.exam == "first screening":
             continue  # there is no earlier CT
         if question.name == "course" and facts.course is not None:
             sentences += _if_it_grew(rule, facts, answers, ruling)

@@ -56,6 +56,7 @@ def _words(proposal: Proposal) -> dict[str, str]:
         "volume_low": _number(volume[0], 0),
         "volume_high": _number(volume[1], 0),
         "course": proposal.course or "",
+        "change": proposal.change,
         "doubling_days": _number(facts.doubling_days, 0),
         "hints": ", ".join(benign_hints(nodule)),
         "slice": str(nodule.slice),

@@ -2,8 +2,8 @@
 
 MacMahon H et al., Guidelines for management of incidental pulmonary nodules detected on CT images: from the Fleischner
 Society 2017. Radiology 2017;284:228-243, table 1 (A: solid, B: subsolid nodules). Diameters are means of long and
-short axis, rounded to whole mm ("solid nodules smaller than 6 mm (those 5 mm or smaller)", recommendation 1); the volumes
-beside them in the table are 100 and 250 mm3.
+short axis, rounded to whole mm ("smaller than 6 mm (those 5 mm or smaller)", recommendation 1); the volumes beside them
+in the table are 100 and 250 mm3.
 """
 
 from __future__ import annotations

@@ -32,10 +32,12 @@ SYSTEM = "Lung-RADS 2022"
 #: A nodule grows if its mean diameter gains more than this within 12 months, mm (note on growth).
 GROWTH_MM, GROWTH_MONTHS = 1.5, 12.0
 _ASKS = (
-    "exam", "symptoms", "infection", "incomplete", "course", "previous_lung_rads", "benign_pattern", "benign_shape", "airway", "cyst",
-    "suspicious", "spiculated",
+    "exam", "symptoms", "infection", "incomplete", "course", "previous_lung_rads", "benign_pattern", "benign_shape",
+    "airway", "cyst", "suspicious", "spiculated",
 )  # fmt: skip
 _RISING = ("1", "2", "3", "4A", "4B", "4X")
+# What asks for a look: a study that cannot be judged yet, before those that can wait half a year.
+_PRESSING = ("1", "2", "0", "3", "4A", "4B", "4X")
 _STEPS = {
     "0": "CT again after 1 to 3 months, or comparison with earlier CT",
     "1": "screening CT in 12 months",
@@ -81,6 +83,13 @@ def ruling(facts: Facts, answers: Answers) -> Ruling:
 def _is_suspicious(answers: Answers) -> bool:
     """Whether there are signs for 4X; spiculation is one, unless the reader says that there is none."""
     return answers.suspicious == YES or (answers.suspicious == NOT_ANSWERED and answers.spiculated == YES)
+
+
+def pressing(value: str) -> tuple[int, bool]:
+    """How pressing a category is, and whether it may be a higher one; what is none is the least."""
+    plain = value.removesuffix(" or higher")
+    category = plain.removesuffix("S")
+    return (_PRESSING.index(category) if category in _PRESSING else -1), plain != value
 
 
 def _ruling(value: str, rule: str, finding: str) -> Ruling:

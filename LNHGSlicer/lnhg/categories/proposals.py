@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..core.answers import Answers, StudyAnswers
+from ..core.comparison import Comparison
 from ..core.interval import Interval
 from ..core.lobes import is_upper
 from ..core.nodule import NO_CALCIUM, NOT_MEASURED, Nodule
+from . import bts, fleischner, lung_rads
 from .brock import Probability, brock
-from .bts import bts
 from .category import Category
 from .facts import Facts
-from .fleischner import fleischner
-from .lung_rads import course_of, lung_rads
+
+# Titles of the columns on earlier CT.
+_COURSE = ("course against earlier CT", "change since the study before")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Proposal:
         facts, answers: what the categories hang on.
         lung_rads, fleischner, bts: a category of each document.
         brock: the probability of cancer by the Brock model.
-        course: against earlier CT, where it is known.
+        course: against earlier CT, where it is known, by Lung-RADS.
+        comparison: with earlier studies; None: not compared.
     """
 
     nodule: Nodule
@@ -38,25 +41,40 @@ class Proposal:
     bts: Category
     brock: Probability
     course: str | None
+    comparison: Comparison | None = None
+
+    @property
+    def change(self) -> str:
+        """The change since the study before, in words; empty where nothing was compared."""
+        return self.comparison.text if self.comparison else ""
 
     @property
     def categories(self) -> tuple[Category, ...]:
         return self.lung_rads, self.fleischner, self.bts
 
 
-def proposals(nodules: Sequence[Nodule], answers: StudyAnswers) -> tuple[Proposal, ...]:
-    """A proposal for each nodule; all of them count as the nodules of the patient."""
-    return tuple(proposal(nodule, len(nodules), answers) for nodule in nodules)
+def proposals(
+    nodules: Sequence[Nodule], answers: StudyAnswers, comparisons: Mapping[int, Comparison] | None = None
+) -> tuple[Proposal, ...]:
+    """A proposal for each nodule; all of them count as the nodules of the patient.
+
+    Args:
+        nodules: rows of the table.
+        answers: of the reader.
+        comparisons: with earlier studies, by the id of a nodule.
+    """
+    known = comparisons or {}
+    return tuple(proposal(one, len(nodules), answers, known.get(one.id)) for one in nodules)
 
 
-def proposal(nodule: Nodule, count: int, answers: StudyAnswers) -> Proposal:
-    """A proposal for one of the `count` nodules of a patient."""
-    return _proposal(facts_of(nodule, count), nodule, answers.of(nodule.id))
+def most_pressing(told: Sequence[Proposal]) -> Proposal:
+    """Of one nodule or more that which the study is judged by: of the highest category the largest."""
+    return max(told, key=lambda one: (lung_rads.pressing(one.lung_rads.value), one.nodule.mean_axis))
 
 
-def facts_of(nodule: Nodule, count: int) -> Facts:
+def facts_of(nodule: Nodule, count: int, comparison: Comparison | None = None) -> Facts:
     """What the guidelines ask for, from a row of the table; `count` nodules are on the CT."""
-    return Facts(
+    facts = Facts(
         kind=nodule.type,
         mean_diameter=nodule.mean_axis,
         long_axis=nodule.long_axis,
@@ -69,6 +87,15 @@ def facts_of(nodule: Nodule, count: int) -> Facts:
         cut=bool(nodule.cut),
         upper_lobe=is_upper(nodule.lobe),
         count=count,
+    )
+    if comparison is None:
+        return facts
+    return replace(
+        facts,
+        previous_diameter=comparison.previous_diameter,
+        doubling_days=comparison.doubling_days,
+        volume_change=comparison.volume_change,
+        months=comparison.months,
     )
 
 
@@ -89,24 +116,34 @@ def benign_hints(nodule: Nodule) -> tuple[str, ...]:
     return tuple(hints)
 
 
-def _proposal(facts: Facts, nodule: Nodule, answers: Answers) -> Proposal:
+def proposal(nodule: Nodule, count: int, study: StudyAnswers, comparison: Comparison | None = None) -> Proposal:
+    """A proposal for one of the `count` nodules of a patient."""
+    answers = study.of(nodule.id)
+    facts = facts_of(nodule, count, comparison)
+    courses = {} if comparison is None else comparison.courses
+
+    def followed(system: str) -> Facts:
+        return replace(facts, course=courses.get(system))
+
+    screened = followed(lung_rads.SYSTEM)
     return Proposal(
         nodule,
         facts,
         answers,
-        lung_rads(facts, answers),
-        fleischner(facts, answers),
-        bts(facts, answers),
+        lung_rads.lung_rads(screened, answers),
+        fleischner.fleischner(followed(fleischner.SYSTEM), answers),
+        bts.bts(followed(bts.SYSTEM), answers),
         brock(facts, answers),
-        course_of(facts, answers),
+        lung_rads.course_of(screened, answers),
+        comparison,
     )
 
 
 def proposal_header() -> list[str]:
     """Titles of the columns of `proposal_row`."""
-    systems = ("Lung-RADS 2022", "Fleischner 2017", "BTS 2015")
+    systems = (lung_rads.SYSTEM, fleischner.SYSTEM, bts.SYSTEM)
     columns = [f"{system}: {what}" for system in systems for what in ("proposed", "rule", "next step", "changes if")]
-    return [*columns, "Brock probability: lowest (%)", "Brock probability: highest (%)", "sentence"]
+    return [*columns, "Brock probability: lowest (%)", "Brock probability: highest (%)", *_COURSE, "sentence"]
 
 
 def proposal_row(proposal: Proposal, sentence: str) -> list[str]:
@@ -116,4 +153,4 @@ def proposal_row(proposal: Proposal, sentence: str) -> list[str]:
         cells += [one.value, one.ruling.rule, one.ruling.next_step, "; ".join((*one.by_size, *one.open))]
     risk = proposal.brock
     ends = ["" if end != end else f"{100 * end:.1f}" for end in (risk.low, risk.high)]
-    return [*cells, *ends, sentence]
+    return [*cells, *ends, proposal.course or "", proposal.change, sentence]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
 import re
 from collections import Counter
@@ -42,6 +43,8 @@ class Scan:
         series, number: which DICOM series of it, and which scan of that series, as `read_ct` says; None: it chooses.
         folders: those that hold the files of a series found in a DICOM tree; empty: `place` is read as `read_ct` does.
         root: what the name leaves out of the place: the folder that was given.
+        patient: whose it is, where a list says so; scans of one patient are followed.
+        days: since the patient's first scan, where a list says so.
     """
 
     name: str
@@ -50,6 +53,8 @@ class Scan:
     number: int | None = None
     folders: tuple[Path, ...] = ()
     root: Path = Path()
+    patient: str = ""
+    days: float | None = None
 
     def read(self) -> CT:
         """The CT; raises InputError as `read_ct` does."""
@@ -62,8 +67,8 @@ def find_scans(inputs: Sequence[str], leave_out: Path, report: Callable[[float],
 
     Args:
         inputs: folders (every image file and every CT series in them, however deep), image files, globs of these, and
-            CSV files with a column `ct` or `path` and, if wanted, `name`, `series` and `scan`; a row is one scan, read
-            as by `read_ct`, and its path is relative to the CSV.
+            CSV files with a column `ct` or `path` and, if wanted, `name`, `series`, `scan`, `patient` and `days`; a row
+            is one scan, read as by `read_ct`, and its path is relative to the CSV.
         leave_out: a folder to pass over: that of the results.
         report: called with the share of the folders looked at, 0 to 1.
 
@@ -124,10 +129,30 @@ def _of_csv(path: Path) -> list[Scan]:
     places = [_place(path.parent, row[column]) for row in rows]
     return [
         Scan(
-            row.get("name", ""), place, row.get("series") or None, int(row.get("scan") or 0) or None, root=place.parent
+            row.get("name", ""),
+            place,
+            row.get("series") or None,
+            int(row.get("scan") or 0) or None,
+            root=place.parent,
+            patient=row.get("patient", ""),
+            days=_days(path, row.get("days", "")),
         )
         for place, row in zip(places, rows, strict=True)
     ]
+
+
+def _days(path: Path, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        days = float(text)
+    except ValueError:
+        days = math.nan
+    if not 0 <= days < math.inf:
+        raise InputError(
+            f"The column days of {path.name} holds {text[:20]!r}; give days since the patient's first scan."
+        )
+    return days
 
 
 def _place(folder: Path, text: str) -> Path:

@@ -382,8 +382,17 @@ def seconds_left(rows: Collection[Row], scans: int, elapsed: float) -> float | N
     return (scans - len(rows)) * sum(slow) / len(slow) / at_a_time
 
 
-def write_tables(scans: Sequence[Scan], rows: Mapping[str, Row], cohort: Cohort) -> dict[str, Path]:
-    """Write the nodules of all scans, and what became of each scan (by its name in `rows`); returns name -> path."""
+def write_tables(
+    scans: Sequence[Scan],
+    rows: Mapping[str, Row],
+    cohort: Cohort,
+    followed: Mapping[str, Path] | None = None,
+    reasons: Mapping[str, str] | None = None,
+) -> dict[str, Path]:
+    """Write the nodules of all scans, and what became of each scan (by its name in `rows`); returns name -> path.
+
+    `followed` and `reasons` are those of `patients.Followed`: results with their comparison, or why there is none.
+    """
     ended = [rows.get(scan.name, Row(scan.name, WAITING, "", 0.0)) for scan in scans]
     with _whole_csv(cohort.output / TABLE) as table:
         table.writerow(["scan", *table_header()])
@@ -398,16 +407,23 @@ def write_tables(scans: Sequence[Scan], rows: Mapping[str, Row], cohort: Cohort)
             record.writerow(map(harmless, cells))
     with _whole_csv(cohort.output / WORKLIST) as worklist:
         worklist.writerow(WORKLIST_HEADER)
-        for cells in in_order(_worklist(ended, scans, cohort)):
+        for cells in in_order(_worklist(ended, scans, cohort, followed or {}, reasons or {})):
             worklist.writerow(map(harmless, cells))
     return {name: cohort.output / file for name, file in (("table", TABLE), ("record", RECORD), ("worklist", WORKLIST))}
 
 
-def _worklist(ended: Sequence[Row], scans: Sequence[Scan], cohort: Cohort) -> Iterator[list[Any]]:
+def _worklist(
+    ended: Sequence[Row],
+    scans: Sequence[Scan],
+    cohort: Cohort,
+    followed: Mapping[str, Path],
+    reasons: Mapping[str, str],
+) -> Iterator[list[Any]]:
     for scan, row in zip(scans, ended, strict=True):
         reason = row.reason if cohort.with_identity else _without_names(row.reason, scan)
-        folder = cohort.folder(scan.name) if row.status in (DONE, SKIPPED) else None
-        yield worklist_row(scan.name, row.status, reason, folder)
+        usable = row.status in (DONE, SKIPPED)
+        folder = followed.get(scan.name, cohort.folder(scan.name)) if usable else None
+        yield worklist_row(scan.name, row.status, reason, folder, reasons.get(scan.name, ""))
 
 
 def _without_names(reason: str, scan: Scan) -> str:

@@ -7,19 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..categories.lung_rads import pressing
 from ..writers.results import FILES
 
 #: Titles of the worklist's columns.
 WORKLIST_HEADER = (
     "look", "scan", "status", "reason", "nodules", "highest Lung-RADS 2022, proposed", "nodule", "rule", "course",
-    "changes if", "BTS 2015, proposed", "mean of long and short axis (mm)", "cut", "warnings", "sentence",
+    "change", "changes if", "BTS 2015, proposed", "mean of long and short axis (mm)", "cut", "warnings", "sentence",
 )  # fmt: skip
-# From the least to the most pressing; what is no category of these (`not known`, `does not apply`) comes before all.
-_RISING = ("1", "2", "0", "3", "4A", "4B", "4X")
 
 
-def worklist_row(name: str, status: str, reason: str, folder: Path | None) -> list[Any]:
-    """The row of one study, from the record in its folder; None: the study has no result."""
+def worklist_row(name: str, status: str, reason: str, folder: Path | None, not_compared: str = "") -> list[Any]:
+    """The row of one study, from the record in its folder; None: the study has no result.
+
+    `not_compared` says why it was not compared with other studies of its patient.
+    """
     record = None if folder is None else _record(folder)
     if record is None:
         return [name, status, reason, *[""] * (len(WORKLIST_HEADER) - 4)]
@@ -39,6 +41,7 @@ def worklist_row(name: str, status: str, reason: str, folder: Path | None) -> li
         first["id"],
         category["rule"],
         first.get("course") or "",
+        not_compared or first.get("change") or "",
         "; ".join(category["inside_interval"]),
         first["bts_2015"]["value"],
         row.get("mean_axis_mm") or "",
@@ -56,21 +59,14 @@ def in_order(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
 
     def key(row: Sequence[Any]) -> tuple[Any, ...]:
         _, _, reason, _, value, *_ = row
-        return bool(reason), *_rank(str(value)), float(row[10] or 0)
+        return bool(reason), *pressing(str(value)), float(row[11] or 0)
 
     ordered = sorted(rows, key=key, reverse=True)
     return [[number, *row] for number, row in enumerate(ordered, 1)]
 
 
 def _pressing(category: Mapping[str, Any], nodule: Mapping[str, Any]) -> tuple[int, bool, float]:
-    return *_rank(category["value"]), float(nodule.get("mean_axis_mm") or 0)
-
-
-def _rank(value: str) -> tuple[int, bool]:
-    """How pressing a category is, and whether it may be a higher one."""
-    plain = value.removesuffix(" or higher")
-    category = plain.removesuffix("S")
-    return (_RISING.index(category) if category in _RISING else -1), plain != value
+    return *pressing(category["value"]), float(nodule.get("mean_axis_mm") or 0)
 
 
 def _nodule(nodules: Sequence[Mapping[str, Any]], number: int) -> Mapping[str, Any]:

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
         nargs="+",
         metavar="INPUT",
         help="folder (every image file and CT series in it), image file, glob, or CSV with a column ct (and name, "
-        "series)",
+        "series, patient, days: scans of one patient are followed, earliest first)",
     )
     parser.add_argument(
         "--output", type=Path, required=True, help="folder for the cohort; finished scans in it are kept"
@@ -90,10 +90,12 @@ def _batch(arguments: argparse.Namespace) -> None:
 def _run(client: Client, scans: list[Scan], cohort: Cohort, as_json: bool, limit: float) -> None:
     from tqdm.contrib.logging import logging_redirect_tqdm
 
+    from ..cohort.patients import Followed, follow_patients
     from ..cohort.segmenting import seconds_left, segment_cohort, write_tables
     from ..progress import Progress
 
     rows: dict[str, Row] = {}
+    followed = Followed()
     try:
         rows_of = segment_cohort(client, scans, cohort, limit)
         with shown(as_json) as progress, logging_redirect_tqdm(), closing(rows_of) as ended:
@@ -105,12 +107,13 @@ def _run(client: Client, scans: list[Scan], cohort: Cohort, as_json: bool, limit
                 _tell(row, f"{len(rows)}/{len(scans)}")
                 left = seconds_left(rows.values(), len(scans), time.monotonic() - began)
                 progress(Progress(f"{len(rows)}/{len(scans)}", len(rows) / len(scans), left))
+        followed = follow_patients(scans, rows, cohort)
     except KeyboardInterrupt:
         raise Cancelled(
             f"The run was cancelled after {len(rows)} of {len(scans)} scans; the same command goes on."
         ) from None
     finally:
-        paths = write_tables(scans, rows, cohort)
+        paths = write_tables(scans, rows, cohort, followed.folders, followed.reasons)
     _conclude(rows, paths, as_json)
 
 

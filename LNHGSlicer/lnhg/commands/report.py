@@ -48,7 +48,7 @@ def _report(arguments: argparse.Namespace) -> None:
     nodules = result.nodules if lobes is None else with_lobes(result.nodules, lobes, ct, result.labels)
     result = replace(result, answers=answers, options=options, nodules=nodules)
     paths = save_reading(result, arguments.results, extras=extras_of(arguments))
-    for proposal in proposals(nodules, answers):
+    for proposal in proposals(nodules, answers, result.comparisons):
         print(f"{proposal.nodule.id}: {dictated(proposal, options.sentence)}")
         for category in proposal.categories:
             told = "; ".join((category.value, *category.by_size))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..options import Options
 from .answers import StudyAnswers
+from .comparison import Comparison
 from .ct import CT
 from .nodule import Nodule
 
@@ -30,6 +31,7 @@ class Result:
         provenance: versions, weights with SHA-256, device, precision, thresholds used, timings in seconds per stage.
         warnings: sentences a reader should see.
         answers: what the reader said that the CT cannot say; categories hang on it.
+        comparisons: by a nodule's id, what was found against earlier studies; empty where nothing was compared.
     """
 
     ct: CT
@@ -43,6 +45,7 @@ class Result:
     provenance: Mapping[str, object]
     warnings: tuple[str, ...]
     answers: StudyAnswers = field(default_factory=StudyAnswers)
+    comparisons: Mapping[int, Comparison] = field(default_factory=dict)
 
     @property
     def image(self) -> np.ndarray:

@@ -5,6 +5,7 @@ registration: the lungs of two studies laid on each other, and how far off they 
 matching: which nodule is which
 looking: a nodule of one study looked for in the other with a seed
 growth, change: what changed, and what the guidelines call growth
+comparisons: what the categories ask of it
 follow: the order of all of it
 report, written: what a reader gets, and the files
 """

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..categories.proposals import Proposal, proposals
 from ..core.nodule import Nodule
 from ..errors import InputError
 from ..networks.models import Models, load_models
 from ..options import Options
 from ..progress import ProgressCallback, ProgressReporter
 from .change import Change, change
+from .comparisons import with_comparisons
 from .looking import Looked, look, places_of
 from .matching import matched
 from .measured_anew import measured_anew
@@ -45,6 +47,10 @@ class Pair:
     places: tuple[np.ndarray, np.ndarray]
     change: Change | None
 
+    @property
+    def is_new(self) -> bool:
+        return self.state == NEW
+
 
 @dataclass(frozen=True, eq=False)
 class Interlude:
@@ -70,7 +76,7 @@ class FollowUp:
     """What `lnhg.follow` returns.
 
     Attributes:
-        studies: in their order, each with the nodules that a seed found in it.
+        studies: in their order, each with the nodules that a seed found in it, compared with those before.
         interludes: between each and the next.
         tracks: for each nodule of the patient its number in each study, from 1; None where it is not.
         notes: sentences a reader should see.
@@ -94,6 +100,12 @@ class FollowUp:
         at, row = (number, pair.earlier) if pair.earlier is not None else (number + 1, pair.later)
         assert row is not None
         return 1 + next(n for n, track in enumerate(self.tracks) if track[at] == row.id)
+
+    def proposals(self, study: int) -> dict[int, Proposal]:
+        """What the guidelines propose of the nodules of a study, by their numbers."""
+        result = self.studies[study].result
+        told = proposals(result.nodules, result.answers, result.comparisons)
+        return {one.nodule.id: one for one in told}
 
     def nodule(self, track: Sequence[int | None], study: int) -> Nodule | None:
         """The nodule of a track in a study."""
@@ -144,7 +156,8 @@ def follow(
         _look_further_back(studies, steps, number, studies[number].result.nodules[known:], models)
     report("compare", 1.0)
     interludes = [step.interlude(studies[number : number + 2]) for number, step in enumerate(steps)]
-    return FollowUp(tuple(studies), tuple(interludes), _tracks(studies, interludes), tuple(notes))
+    followed = FollowUp(tuple(studies), tuple(interludes), _tracks(studies, interludes), tuple(notes))
+    return with_comparisons(followed)
 
 
 def _days(studies: Sequence[Study], given: Sequence[float] | None, notes: list[str]) -> list[float | None]:

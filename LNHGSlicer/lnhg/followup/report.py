@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from ..core.nodule import Nodule
 from ..writers.html import MISSING, html_page
 from ..writers.pictures import Plane, axial_planes
+from ..writers.report import proposed
 from ..writers.seg_nrrd import segment_color
 from .change import Change, volume_of, volume_size
 from .follow import OUTSIDE, FollowUp, Interlude
@@ -131,9 +132,18 @@ def _cards(follow_up: FollowUp) -> list[dict[str, Any]]:
                 }
                 for number, study in enumerate(follow_up.studies)
             ],
+            "proposal": _proposal(follow_up, track),
         }
         for n, track in enumerate(follow_up.tracks)
     ]
+
+
+def _proposal(follow_up: FollowUp, track: Sequence[int | None]) -> dict[str, Any] | None:
+    """What is proposed of a nodule in the last study; None where it is not."""
+    last = len(follow_up.studies) - 1
+    if (number := track[last]) is None:
+        return None
+    return proposed(follow_up.proposals(last)[number], follow_up.studies[last].result.options.sentence)
 
 
 def _sightings(follow_up: FollowUp, track: Sequence[int | None]) -> list[Nodule]:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..categories.dictation import dictated
+from ..categories.proposals import Proposal, proposal_header, proposal_row
 from ..core.csv_text import csv_text
 from ..core.nodule import Nodule
 from ..core.plain_file import mapping_of
@@ -50,6 +52,7 @@ _TITLES = (
     "Lung-RADS 2022",
     "Fleischner 2017",
     "BTS 2015",
+    *(f"after: {title}" for title in proposal_header()),
 )
 
 
@@ -168,10 +171,20 @@ def _number(value: float) -> float | None:
 
 
 def table(follow_up: FollowUp) -> Iterable[list[Any]]:
-    """One row a nodule and step, in the order of `_TITLES`."""
+    """One row a nodule and step, in the order of `_TITLES`; what is proposed is of the later study."""
     for number, one in enumerate(follow_up.interludes):
+        told = follow_up.proposals(number + 1)
+        sentence = follow_up.studies[number + 1].result.options.sentence
         for pair in one.pairs:
-            yield _row(follow_up.track_of(number, pair), number, one, pair)
+            row = _row(follow_up.track_of(number, pair), number, one, pair)
+            proposal = None if pair.later is None else told[pair.later.id]
+            yield [*row, *_proposed(proposal, sentence)]
+
+
+def _proposed(proposal: Proposal | None, sentence: str) -> list[str]:
+    if proposal is None:
+        return [""] * len(proposal_header())
+    return proposal_row(proposal, dictated(proposal, sentence))
 
 
 def _row(track: int, number: int, one: Interlude, pair: Pair) -> list[Any]:
@@ -181,7 +194,7 @@ def _row(track: int, number: int, one: Interlude, pair: Pair) -> list[Any]:
     volumes = ["" if row is None else _cell(volume_of(row)) for row in rows]
     change = pair.change
     if change is None:
-        return [*start, days, *volumes, *[""] * (len(_TITLES) - len(start) - 3)]
+        return [*start, days, *volumes, *[""] * (len(_TITLES) - len(proposal_header()) - len(start) - 3)]
     doubling = (
         ["", "", ""]
         if change.doubling is None

@@ -62,10 +62,13 @@ def read_lobes(path: Path) -> LobeMap:
     Raises InputError for files that hold none that are known, for masks on different grids, and where right and left or
     upper and lower are exchanged.
     """
-    found = _of_folder(path) if path.is_dir() else _of_file(path)
+    return _checked(_of_folder(path) if path.is_dir() else _of_file(path), path.name)
+
+
+def _checked(found: LobeMap, called: str) -> LobeMap:
     wrong = _contradiction(found)
     if wrong:
-        raise InputError(f"In {path.name} {wrong}, as in no patient; are left and right, or head and feet, exchanged?")
+        raise InputError(f"In {called} {wrong}, as in no patient; are left and right, or head and feet, exchanged?")
     return found
 
 
@@ -105,23 +108,35 @@ def _of_folder(folder: Path) -> LobeMap:
 
 def _of_file(path: Path) -> LobeMap:
     volume = read_volume(path)
-    if not np.array_equal(volume.values, np.rint(volume.values)):
-        raise InputError(f"{path.name} holds no whole numbers; give a label map of lobes or lungs.")
-    named = {label: region for label, name in _names_in(path).items() if (region := region_of(name)) is not None}
+    return _of_labels(volume.values, volume.ijk_to_ras, _names_in(path), path.name)
+
+
+def lobes_of_labels(labels: np.ndarray, ijk_to_ras: np.ndarray, names: Mapping[int, str], called: str) -> LobeMap:
+    """The lobes or lungs of a label map `[slice, row, column]` by the names of its labels, else by their numbers.
+
+    Raises InputError as `read_lobes`; `called` is how its sentences call the map.
+    """
+    return _checked(_of_labels(labels, ijk_to_ras, names, called), called)
+
+
+def _of_labels(labels: np.ndarray, ijk_to_ras: np.ndarray, names: Mapping[int, str], called: str) -> LobeMap:
+    if not np.array_equal(labels, np.rint(labels)):
+        raise InputError(f"{called} holds no whole numbers; give a label map of lobes or lungs.")
+    there = set(np.unique(labels).astype(int).tolist()) - {0}
+    named = {label: region for label in there if (region := region_of(names.get(label, ""))) is not None}
     if named:
-        return _map(volume, _lobes_or_lungs(named))
-    there = set(np.unique(volume.values).astype(int).tolist()) - {0}
+        return _map(labels, ijk_to_ras, _lobes_or_lungs(named))
     for _, numbers in _SCHEMES:
         if numbers.keys() <= there and (max(numbers) > 5 or there <= numbers.keys()):
-            found = _map(volume, numbers)
+            found = _map(labels, ijk_to_ras, numbers)
             if not _contradiction(found):
                 return found
-    raise InputError(f"{path.name} {_NO_LOBES}.")
+    raise InputError(f"{called} {_NO_LOBES}.")
 
 
-def _map(volume: Volume, names: Mapping[int, str]) -> LobeMap:
-    kept = np.where(np.isin(volume.values, list(names)), volume.values, 0).astype(np.int16)
-    return LobeMap(kept, volume.ijk_to_ras, dict(names))
+def _map(labels: np.ndarray, ijk_to_ras: np.ndarray, names: Mapping[int, str]) -> LobeMap:
+    kept = np.where(np.isin(labels, list(names)), labels, 0).astype(np.int16)
+    return LobeMap(kept, ijk_to_ras, dict(names))
 
 
 def _lobes_or_lungs(named: Mapping[_Key, str]) -> dict[_Key, str]:

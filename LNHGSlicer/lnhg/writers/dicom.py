@@ -60,6 +60,9 @@ _MEASUREMENTS = {
 }
 _CANCER = codes.DCM.ProbabilityOfCancer
 _PERCENT = Code("%", "UCUM", "Percent")
+_CHANGE = Code("volume-change", OWN_SCHEME, "Change of volume since the study before")
+_DOUBLING = Code("doubling-days", OWN_SCHEME, "Time in which the volume doubles")
+_DAYS = Code("d", "UCUM", "day")
 _NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 # A CT may leave these out or empty; what is made from it holds them empty.
 _MAY_LACK = (
@@ -305,7 +308,9 @@ def dicom_sr(result: Result, slices: Sequence[Dataset], segmentation: Dataset, t
         procedure_reported=_CHEST_CT,
         imaging_measurements=[
             _group(proposal, uid, segmentation, result)
-            for proposal, uid in zip(proposals(result.nodules, result.answers), tracking, strict=True)
+            for proposal, uid in zip(
+                proposals(result.nodules, result.answers, result.comparisons), tracking, strict=True
+            )
         ],
     )
     document = hd.sr.Comprehensive3DSR(
@@ -347,7 +352,8 @@ def _group(proposal: Proposal, tracking: UID, segmentation: Dataset, result: Res
             for attribute, (name, unit, derivation) in _MEASUREMENTS.items()
             if not math.isnan(value := _value(nodule, attribute))
         ]
-        + _probability(proposal),
+        + _probability(proposal)
+        + _follow_up(proposal),
         qualitative_evaluations=[hd.sr.QualitativeEvaluation(name, value) for name, value in _told(proposal)],
     )
 
@@ -365,6 +371,19 @@ def _probability(proposal: Proposal) -> list[Any]:
     if risk.missing:
         return []
     return [hd.sr.Measurement(name=_CANCER, value=round(100 * risk.low, 2), unit=_PERCENT)]
+
+
+def _follow_up(proposal: Proposal) -> list[Any]:
+    """How the nodule changed, where it was compared with an earlier study."""
+    import highdicom as hd
+
+    known = proposal.comparison
+    told = [] if known is None else [(_CHANGE, known.volume_percent, _PERCENT), (_DOUBLING, known.doubling_days, _DAYS)]
+    return [
+        hd.sr.Measurement(name=name, value=round(value, 2), unit=unit)
+        for name, value, unit in told
+        if value is not None
+    ]
 
 
 def _value(nodule: Nodule, attribute: str) -> float:

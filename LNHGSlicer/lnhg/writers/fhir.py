@@ -39,7 +39,7 @@ def fhir_bundle(result: Result) -> str:
         from fhir.resources.R4B.bundle import Bundle
     except ImportError as error:
         raise InputError("fhir.resources is not installed; install it with pip install 'lnhg[fhir]'.") from error
-    told = proposals(result.nodules, result.answers)
+    told = proposals(result.nodules, result.answers, result.comparisons)
     observations = [_observation(one, result.options.sentence) for one in told]
     report = _report(observations, [dictated(one, result.options.sentence) for one in told])
     entries = [{"fullUrl": _url(one), "resource": one} for one in (report, *observations)]
@@ -120,5 +120,11 @@ def _categories(proposal: Proposal) -> list[dict[str, Any]]:
         "fleischner-2017": "Fleischner 2017, proposed",
         "bts-2015": "BTS 2015, proposed",
         "brock": "Probability of cancer by the Brock model",
+        "course": "Course against earlier CT",
+        "change": "Change since the study before",
     }
+    if proposal.course:
+        texts["course"] = proposal.course
+    if proposal.change:
+        texts["change"] = proposal.change
     return [{"code": _coded(_OWN, code, names[code]), "valueString": text} for code, text in texts.items()]

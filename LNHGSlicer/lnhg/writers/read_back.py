@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..core.answers import StudyAnswers, answers_of_record
+from ..categories.proposals import Proposal, proposals
+from ..core.answers import answers_of_record
+from ..core.comparison import Comparison, comparison_of_record
 from ..core.ct import CT
 from ..core.geometry import corners_apart
-from ..core.nodule import Nodule, from_row, note_on_columns
+from ..core.nodule import from_row, note_on_columns
 from ..core.plain_file import mapping_of
 from ..core.result import Result
 from ..errors import InputError
@@ -51,7 +55,7 @@ def load_result(folder: Path, ct: CT) -> Result:
         options, note = options_of_record(record["options"])
         notes = (note_on_columns(record["nodules"][0]) if nodules else "", note)
         source = {key: value for key, value in record["input"].items() if key not in (*_GRID, *_GRID_1)}
-        answers = answers_of_record(record.get("answers", {}))
+        answers, comparisons = answers_of_record(record.get("answers", {})), _comparisons(record)
         provenance, warnings = record["provenance"], (*record["warnings"], *filter(None, notes))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"The record {files['record'].name} of the run cannot be read; run again.") from error
@@ -81,11 +85,16 @@ def load_result(folder: Path, ct: CT) -> Result:
         provenance=provenance,
         warnings=warnings,
         answers=answers,
+        comparisons=comparisons,
     )
 
 
-def load_reading(folder: Path) -> tuple[tuple[Nodule, ...], StudyAnswers, str]:
-    """What the record of a run holds without its CT: the nodules, the answers, the template of the sentence.
+def _comparisons(record: Mapping[str, Any]) -> dict[int, Comparison]:
+    return {int(number): comparison_of_record(told) for number, told in record.get("comparisons", {}).items()}
+
+
+def load_reading(folder: Path) -> tuple[tuple[Proposal, ...], str]:
+    """What the record of a run holds without its CT: what is proposed of its nodules, and the template of the sentence.
 
     Raises InputError when the record is missing, damaged or of a later format.
     """
@@ -94,7 +103,8 @@ def load_reading(folder: Path) -> tuple[tuple[Nodule, ...], StudyAnswers, str]:
         _check_format(record["format"])
         nodules = tuple(from_row(row) for row in record["nodules"])
         options, _ = options_of_record(record["options"])
-        return nodules, answers_of_record(record.get("answers", {})), options.sentence
+        told = proposals(nodules, answers_of_record(record.get("answers", {})), _comparisons(record))
+        return told, options.sentence
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{folder} holds no record of a run that can be read; give a folder that segment wrote."

@@ -51,12 +51,17 @@ def run_record(result: Result, scene: str, with_identity: bool) -> dict[str, Any
         "answers": result.answers.as_record(),
         "proposals": {
             "note": READER_DECIDES,
-            "nodules": [_told(one, result.options.sentence) for one in proposals(result.nodules, result.answers)],
+            "nodules": [_told(one, result.options.sentence) for one in _proposals(result)],
         },
+        "comparisons": {number: one.as_record() for number, one in sorted(result.comparisons.items())},
         "candidates": result.candidates,
         "unconfirmed_components": result.unconfirmed.max(initial=0),
     }
     return _plain(record)
+
+
+def _proposals(result: Result) -> tuple[Proposal, ...]:
+    return proposals(result.nodules, result.answers, result.comparisons)
 
 
 def _told(proposal: Proposal, sentence: str) -> dict[str, Any]:
@@ -73,6 +78,7 @@ def _told(proposal: Proposal, sentence: str) -> dict[str, Any]:
             "not_answered": risk.missing,
         },
         "course": proposal.course,
+        "change": proposal.change or None,
         "sentence": dictated(proposal, sentence),
     }
 

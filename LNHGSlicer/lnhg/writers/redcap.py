@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..categories.dictation import dictated
-from ..categories.proposals import proposal_header, proposal_row, proposals
-from ..core.answers import NOT_ANSWERED, Answers, StudyAnswers, questions
+from ..categories.proposals import Proposal, proposal_header, proposal_row
+from ..core.answers import NOT_ANSWERED, Answers, questions
 from ..core.atomic_file import write_atomic
 from ..core.csv_text import csv_text, harmless
-from ..core.nodule import Column, Nodule, as_row, columns
+from ..core.nodule import Column, as_row, columns
 from ..errors import InputError
 
 #: The two files by name.
@@ -40,10 +40,10 @@ def dictionary_rows() -> list[list[str]]:
     return [list(_HEADER), *rows]
 
 
-def record_rows(study: str, nodules: Sequence[Nodule], given: StudyAnswers, sentence: str) -> list[list[Any]]:
+def record_rows(study: str, told: Sequence[Proposal], sentence: str) -> list[list[Any]]:
     """A row a nodule of one study; `sentence` is the template of what is dictated."""
     rows = []
-    for instance, one in enumerate(proposals(nodules, given), 1):
+    for instance, one in enumerate(told, 1):
         cells = [*as_row(one.nodule), *_answers(one.answers), *proposal_row(one, dictated(one, sentence))]
         rows.append([harmless(study), _FORM, instance, *map(harmless, cells)])
     return rows

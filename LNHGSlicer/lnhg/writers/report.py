@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..categories.dictation import dictated
-from ..categories.proposals import Proposal, benign_hints, proposals
+from ..categories.proposals import Proposal, benign_hints, most_pressing, proposals
 from ..core.answers import NOT_ANSWERED, StudyAnswers, answered, questions
 from ..core.lobes import NO_LOBES
 from ..core.nodule import NOT_MEASURED, HeterogeneityFigures, Nodule, as_row, header
@@ -40,7 +40,7 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
         record: from `run_record`; the report shows an identity only if it holds one.
     """
     options = result.options
-    told = proposals(result.nodules, result.answers)
+    told = proposals(result.nodules, result.answers, result.comparisons)
     with ThreadPoolExecutor(options.threads) as pool:
         cards = list(pool.map(partial(_card, result.options.sentence), told, planes))
     return html_page(
@@ -51,6 +51,7 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
         record=record,
         options=options,
         cards=cards,
+        study=_of_study(told),
         answered=list(_answered(result.answers)),
         not_answered=[one.name.replace("_", " ") for one in questions(nodule=False) if _is_open(result.answers, one)],
         tables=list(_tables(result.nodules)),
@@ -122,7 +123,8 @@ def _is_open(answers: StudyAnswers, question: Field[Any]) -> bool:
     return getattr(answers.common, question.name) in (None, NOT_ANSWERED)
 
 
-def _proposed(proposal: Proposal, sentence: str) -> dict[str, Any]:
+def proposed(proposal: Proposal, sentence: str) -> dict[str, Any]:
+    """What the template `proposal.html` shows of a nodule."""
     return {
         "sentence": dictated(proposal, sentence),
         "brock": proposal.brock.text,
@@ -141,6 +143,14 @@ def _proposed(proposal: Proposal, sentence: str) -> dict[str, Any]:
     }
 
 
+def _of_study(told: Sequence[Proposal]) -> dict[str, Any] | None:
+    """The category of the study; None without a nodule."""
+    if not told:
+        return None
+    first = most_pressing(told)
+    return {"value": first.lung_rads.value, "id": first.nodule.id}
+
+
 def _card(sentence: str, proposal: Proposal, planes: Sequence[Plane]) -> dict[str, Any]:
     """What the template shows of a nodule."""
     nodule = proposal.nodule
@@ -149,7 +159,7 @@ def _card(sentence: str, proposal: Proposal, planes: Sequence[Plane]) -> dict[st
         "id": nodule.id,
         "colour": _hex(nodule.id),
         "glance": _glance(nodule, proposal.lung_rads.value),
-        "proposal": _proposed(proposal, sentence),
+        "proposal": proposed(proposal, sentence),
         "tags": (nodule.status + probability, nodule.type, "side unknown" if nodule.side == "unknown" else nodule.side),
         "planes": [_plane(nodule.id, plane) for plane in planes],
         "key_numbers": _key_numbers(nodule),
@@ -171,7 +181,10 @@ def _glance(nodule: Nodule, lung_rads: str) -> tuple[str, ...]:
 
 
 def _key_numbers(nodule: Nodule) -> dict[str, str]:
-    solid = f"; solid part {_number(nodule.solid_diameter, 1)} mm" if nodule.type == "part-solid" else ""
+    part = (
+        f"solid part {_number(nodule.solid_diameter, 1)} mm" if nodule.solid_diameter else "solid part not measurable"
+    )
+    solid = f"; {part}" if nodule.type == "part-solid" else ""
     instance = "" if nodule.instance_number is None else f", DICOM instance {nodule.instance_number}"
     r, a, s = (_number(value, 1) for value in nodule.centre_ras)
     long, short, mean, sphere = (

@@ -211,7 +211,7 @@ def _write_record(path: Path, record: Mapping[str, Any], others: Mapping[str, st
 
 
 def _write_table(path: Path, result: Result) -> None:
-    rows = table_rows(result.nodules, result.answers, result.options.sentence)
+    rows = table_rows(result.nodules, result.answers, result.options.sentence, result.comparisons)
     path.write_text(csv_text([table_header(), *rows], "\r\n"), encoding="utf-8", newline="")
 
 

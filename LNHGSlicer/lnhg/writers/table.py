@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..categories.dictation import dictated
 from ..categories.proposals import proposal_header, proposal_row, proposals
 from ..core.answers import StudyAnswers
+from ..core.comparison import Comparison
 from ..core.nodule import Nodule, as_row, header
 
 
@@ -16,7 +17,12 @@ def table_header() -> list[str]:
     return [*header(), *proposal_header()]
 
 
-def table_rows(nodules: Sequence[Nodule], answers: StudyAnswers, sentence: str) -> list[list[Any]]:
+def table_rows(
+    nodules: Sequence[Nodule],
+    answers: StudyAnswers,
+    sentence: str,
+    comparisons: Mapping[int, Comparison] | None = None,
+) -> list[list[Any]]:
     """A row for each nodule; `sentence` is the template of what is dictated."""
-    told = proposals(nodules, answers)
+    told = proposals(nodules, answers, comparisons)
     return [[*as_row(one.nodule), *proposal_row(one, dictated(one, sentence))] for one in told]

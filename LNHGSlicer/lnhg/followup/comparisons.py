@@ -1,0 +1,149 @@
+"""What categories ask of a nodule that was followed: its course by each document, against all earlier studies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..categories import bts, fleischner, lung_rads
+from ..categories.facts import GROUND_GLASS, GROWING, PART_SOLID, RATE_NOT_KNOWN, SLOWLY_GROWING, WITHIN_UNCERTAINTY
+from ..categories.facts import NEW as NEW_COURSE
+from ..categories.facts import STABLE as STABLE_COURSE
+from ..core.comparison import Comparison
+from ..core.interval import UNKNOWN
+from ..core.nodule import Nodule
+from .change import Change, change
+from .growth import BTS, FLEISCHNER, GROWN, LUNG_RADS, STABLE, UNSURE, GrowthRule, Size
+
+if TYPE_CHECKING:
+    from .follow import FollowUp
+
+_DAYS_A_MONTH = 365.25 / 12
+# BTS 2015, algorithm 3: what growth of a sub-solid nodule is.
+_SUBSOLID = GrowthRule("BTS 2015, sub-solid", "longest diameter larger by 2 mm or more", False, 2.0)
+
+
+def with_comparisons(follow_up: FollowUp) -> FollowUp:
+    """The follow-up with, in each study but the first, its nodules against those of the studies before."""
+    studies = [
+        replace(study, result=replace(study.result, comparisons=_of_study(follow_up, number)))
+        for number, study in enumerate(follow_up.studies)
+    ]
+    return replace(follow_up, studies=tuple(studies))
+
+
+def _of_study(follow_up: FollowUp, number: int) -> dict[int, Comparison]:
+    """By the number of a nodule; one whose place no earlier study shows is left out, it cannot be compared."""
+    found = {}
+    for track in follow_up.tracks:
+        row = follow_up.nodule(track, number)
+        if row is None or number == 0:
+            continue
+        steps = _steps(follow_up, track[:number], row, number)
+        if steps:
+            found[row.id] = _compared(steps, row)
+        elif _is_new(follow_up, number, row):
+            found[row.id] = Comparison(dict.fromkeys((lung_rads.SYSTEM, fleischner.SYSTEM, bts.SYSTEM), NEW_COURSE))
+    return found
+
+
+# A nodule as an earlier study has it, and its change since.
+_Step = tuple[Nodule, Change]
+
+
+def _steps(follow_up: FollowUp, track: tuple[int | None, ...], row: Nodule, number: int) -> list[_Step]:
+    same, days = all(one.same_protocol for one in follow_up.interludes), follow_up.days
+    steps = []
+    for n in range(len(track)):
+        earlier = follow_up.nodule(track, n)
+        if earlier is not None:
+            start, end = days[n], days[number]
+            between = None if start is None or end is None or end <= start else end - start
+            steps.append((earlier, change(earlier, row, between, same_protocol=same)))
+    return steps
+
+
+def _is_new(follow_up: FollowUp, number: int, row: Nodule) -> bool:
+    pairs = follow_up.interludes[number - 1].pairs
+    return any(pair.is_new and pair.later is not None and pair.later.id == row.id for pair in pairs)
+
+
+def _compared(steps: list[_Step], row: Nodule) -> Comparison:
+    (first, since_first), (before, last) = steps[0], steps[-1]
+    grown = [one.doubling.days for _, one in steps if one.doubling is not None and one.growth[BTS.name] == GROWN]
+    return Comparison(
+        {
+            lung_rads.SYSTEM: _by_lung_rads(steps, row),
+            fleischner.SYSTEM: _course([_word(one, earlier, row, FLEISCHNER) for earlier, one in steps]),
+            bts.SYSTEM: _course([_by_bts(earlier, one, row) for earlier, one in steps]),
+        },
+        previous_diameter=before.mean_axis,
+        days=last.days,
+        months=None if since_first.days is None else since_first.days / _DAYS_A_MONTH,
+        volume_percent=_known(last.volume_percent),
+        beyond=last.beyond,
+        volume_change=None if first.cut or row.cut else _known(since_first.volume_percent / 100),
+        doubling_days=min((days for days in grown if 0 < days < math.inf), default=None),
+    )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _word(one: Change, earlier: Nodule, row: Nodule, rule: GrowthRule) -> str:
+    """What a rule says of the change; of sizes that are lower bounds it does not say that they stayed."""
+    word = one.growth[rule.name]
+    return UNSURE if word == STABLE and (earlier.cut or row.cut) else word
+
+
+def _by_bts(earlier: Nodule, one: Change, row: Nodule) -> str:
+    if row.type not in (PART_SOLID, GROUND_GLASS):
+        return _word(one, earlier, row, BTS)
+    if earlier.cut or row.cut:
+        return UNSURE
+    size = _SUBSOLID.judge(Size(earlier.long_axis, earlier.long_axis_other), Size(row.long_axis, row.long_axis_other))
+    return _stronger(size, _solid_part(earlier, row, _SUBSOLID))
+
+
+def _solid_part(earlier: Nodule, row: Nodule, rule: GrowthRule) -> str:
+    """Growth of the solid part of a part-solid nodule; one that had none has none that can be told from it."""
+    if row.type != PART_SOLID or earlier.cut or row.cut:
+        return STABLE
+    sizes = [
+        Size(one.solid_diameter, one.solid_diameter_other if one.type == PART_SOLID else UNKNOWN)
+        for one in (earlier, row)
+    ]
+    return rule.judge(*sizes)
+
+
+def _stronger(one: str, other: str) -> str:
+    return next((word for word in (GROWN, UNSURE) if word in (one, other)), one)
+
+
+def _course(words: list[str]) -> str:
+    if GROWN in words:
+        return GROWING
+    return WITHIN_UNCERTAINTY if UNSURE in words else STABLE_COURSE
+
+
+def _by_lung_rads(steps: list[_Step], row: Nodule) -> str:
+    """Growth by over 1.5 mm within 12 months against any earlier study; growth over several studies that was slower is
+    slow growth, and over two of which the time is long or not known its rate is not known.
+    """
+    words = [
+        _stronger(_word(one, earlier, row, LUNG_RADS), _solid_part(earlier, row, LUNG_RADS)) for earlier, one in steps
+    ]
+    if GROWN not in words:
+        return _course(words)
+    rates = {_rate(one) for word, (_, one) in zip(words, steps, strict=True) if word == GROWN}
+    if GROWING in rates:
+        return GROWING
+    slowly = len(steps) > 1 and words[-1] != GROWN and all(one.days is not None for _, one in steps)
+    return SLOWLY_GROWING if slowly else RATE_NOT_KNOWN
+
+
+def _rate(one: Change) -> str:
+    months = None if one.days is None else one.days / _DAYS_A_MONTH
+    return lung_rads.rate(max(one.diameter, one.solid_diameter), months)

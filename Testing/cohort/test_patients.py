@@ -1,0 +1,86 @@
+"""Scans of one patient in a cohort are followed, and the worklist tells their growth."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import pytest
+
+from followup.test_follow import LEFT, OPTIONS, RIGHT, chest
+from lnhg.cohort.patients import follow_patients
+from lnhg.cohort.scans import find_scans
+from lnhg.cohort.segmenting import DONE, SKIPPED, Cohort, Row, write_tables
+from lnhg.core.nrrd_file import write_nrrd
+from lnhg.errors import InputError
+from lnhg.pipeline import segment
+from lnhg.readers.read_ct import read_ct
+from lnhg.writers.results import save
+from standins import standin_models
+
+MODELS = standin_models()
+STUDIES = {"second": (9.5, 1), "first": (7.0, 0)}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    """Two scans of one patient, the later one first in the list, and one of another patient."""
+    folder = tmp_path_factory.mktemp("cohort")
+    cohort = Cohort(folder / "out", OPTIONS, "weights")
+    lines = ["ct,name,patient,days"]
+    for name, (radius, noise) in STUDIES.items():
+        drawn = chest({RIGHT: radius, LEFT: 7.0}, noise=noise)
+        write_nrrd(folder / f"{name}.nrrd", drawn.hu, drawn.ijk_to_ras)
+        save(segment(read_ct(folder / f"{name}.nrrd"), OPTIONS, models=MODELS), cohort.folder(name))
+        lines.append(f"{name}.nrrd,{name},Doe,{90 * noise}")
+    lines.append("first.nrrd,alone,Roe,")
+    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    scans = find_scans([str(folder / "list.csv")], cohort.output)
+    return scans, cohort
+
+
+def rows(status):
+    return {name: Row(name, status, "", 1.0) for name in STUDIES}
+
+
+def test_growth_is_in_the_worklist(cohort):
+    scans, cohort = cohort
+    followed = follow_patients(scans, rows(DONE), cohort, MODELS)
+    assert followed.folders == {
+        name: cohort.output / "followed" / "Doe" / f"study-{n}" for n, name in enumerate(("first", "second"), 1)
+    }
+    paths = write_tables(scans, rows(DONE), cohort, followed.folders, followed.reasons)
+    with paths["worklist"].open(newline="", encoding="utf-8") as file:
+        told = {row["scan"]: row for row in csv.DictReader(file)}
+    assert told["second"]["course"] == "growing" and "in 90 days, beyond the uncertainty" in told["second"]["change"]
+    assert told["second"]["highest Lung-RADS 2022, proposed"] == "4B"
+    assert told["first"]["course"] == told["alone"]["change"] == ""
+    assert (cohort.output / "followed" / "Doe" / "follow.html").is_file()
+
+
+def test_a_patient_whose_scans_were_all_finished_is_not_followed_again(cohort):
+    scans, cohort = cohort
+    page = cohort.output / "followed" / "Doe" / "follow.html"
+    before = page.stat().st_mtime_ns
+    assert len(follow_patients(scans, rows(SKIPPED), cohort, MODELS).folders) == 2
+    assert page.stat().st_mtime_ns == before
+
+
+def test_scans_that_do_not_lie_on_each_other_are_said_to_be_not_compared(cohort, tmp_path):
+    scans, cohort = cohort
+    other = chest({RIGHT: 8.0}, patient=5)
+    write_nrrd(tmp_path / "other.nrrd", other.hu, other.ijk_to_ras)
+    elsewhere = replace(cohort, output=tmp_path / "out")
+    for scan in scans[:2]:
+        place = tmp_path / "other.nrrd" if scan.name == "second" else scan.place
+        save(segment(read_ct(place), OPTIONS, models=MODELS), elsewhere.folder(scan.name))
+    moved = [replace(one, place=tmp_path / "other.nrrd") if one.name == "second" else one for one in scans]
+    followed = follow_patients(moved, rows(DONE), elsewhere, MODELS)
+    assert not followed.folders
+    assert all("not compared: The lungs of study 1 and study 2" in followed.reasons[name] for name in STUDIES)
+
+
+def test_a_day_that_is_no_number_is_refused(cohort, tmp_path):
+    (tmp_path / "list.csv").write_text(f"ct,patient,days\n{cohort[0][0].place},Doe,soon\n")
+    with pytest.raises(InputError, match=r"column days of list[.]csv holds .soon."):
+        find_scans([str(tmp_path / "list.csv")], tmp_path / "out")
