@@ -293,6 +293,11 @@ def test_growth_within_the_uncertainty_is_neither_growth_nor_none() -> None:
     assert "4A if it is growing: its change lies within the uncertainty" in proposal.open
 
 
+def test_a_ct_of_a_first_screening_that_was_compared_all_the_same_says_what_growth_would_be() -> None:
+    proposal = lung_rads(solid(7.0, course=WITHIN_UNCERTAINTY), answers(exam="first screening"))
+    assert "4A if it is growing: its change lies within the uncertainty" in proposal.open
+
+
 def test_the_reader_overrules_the_comparison() -> None:
     assert value(solid(7.0, course=GROWING), answers(course="stable", previous_lung_rads="2")) == "2"
     assert value(solid(7.0, course=GROWING)) == "4A"

@@ -20,11 +20,22 @@ import numpy as np
 from category_cases import ground_glass, part_solid, solid
 from dicom_files import write_series
 from host.handmade import GRIDS, SHAPE, handmade_result
+from lnhg.categories import bts as bts_2015
+from lnhg.categories import lung_rads as lr
 from lnhg.categories.bts import bts
-from lnhg.categories.facts import GROWING, STABLE
+from lnhg.categories.facts import (
+    FIRST_SEEN,
+    GROWING,
+    NEW,
+    RATE_NOT_KNOWN,
+    SLOWLY_GROWING,
+    STABLE,
+    WITHIN_UNCERTAINTY,
+)
 from lnhg.categories.fleischner import fleischner
 from lnhg.categories.lung_rads import lung_rads
 from lnhg.core.answers import Answers, answers_of_words, questions
+from lnhg.core.comparison import Comparison
 from lnhg.readers.read_ct import read_ct
 from lnhg.writers.dicom import write_dicom
 from lnhg.writers.dicom_codes import _own
@@ -46,7 +57,9 @@ def written(tmp_path_factory):
         replace(first, lobe="left upper lobe / left lower lobe"),
         replace(second, lobe="left lower lobe", cut=True),
     )
-    result = replace(made, ct=ct, labels=labels, nodules=nodules, answers=answers_of_words(WORDS))
+    grown = Comparison(dict.fromkeys((lr.SYSTEM, bts_2015.SYSTEM), GROWING), 4.0, 90.0, 3.0, 61.4, True, 0.61, 131.0)
+    answers = answers_of_words(WORDS)
+    result = replace(made, ct=ct, labels=labels, nodules=nodules, answers=answers, comparisons={1: grown})
     return result, write_dicom(result, source, tmp_path_factory.mktemp("out"))
 
 
@@ -61,6 +74,20 @@ def test_categories_course_and_lobes_are_coded(written):
     assert {told[name].scheme_designator for name in own} == {"99LNHG"}
     at_fissure = [(site.value.meaning, site.laterality.meaning) for site in groups[0].finding_sites]
     assert at_fissure == [("Upper lobe of lung", "Left"), ("Lower lobe of lung", "Left")]
+
+
+def test_growth_is_coded_and_measured(written):
+    first, second = hd.sr.srread(written[1]["measurements"]).content.get_volumetric_roi_measurement_groups()
+    told = {one.name.value: one.value.meaning for one in first.get_qualitative_evaluations()}
+    assert (told["course"], told["lung-rads-2022"]) == ("growing", "4A")
+    figures = {one.name.value: (one.value, one.unit.value) for one in first.get_measurements()}
+    assert figures["volume-change"] == (61.4, "%") and figures["doubling-days"] == (131.0, "d")
+    assert not {"volume-change", "doubling-days"} & {one.name.value for one in second.get_measurements()}
+
+
+def test_every_course_has_a_code_that_dicom_takes():
+    courses = (FIRST_SEEN, NEW, STABLE, GROWING, SLOWLY_GROWING, WITHIN_UNCERTAINTY, RATE_NOT_KNOWN)
+    assert len({_own(course).value for course in courses}) == len(courses)
 
 
 def test_the_brock_probability_is_a_measurement_where_all_was_answered(written):

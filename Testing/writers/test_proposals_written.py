@@ -14,6 +14,7 @@ import pytest
 from host.handmade import GRIDS, handmade_result
 from lnhg import cli
 from lnhg.core.answers import answers_of_words
+from lnhg.core.comparison import Comparison
 from lnhg.core.ct import fingerprint
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
@@ -125,6 +126,18 @@ def test_the_fhir_bundle_is_valid_and_names_no_patient(tmp_path):
     assert codes["lung-rads-2022"].valueString.startswith("4A")
     assert float(codes["118565006"].valueQuantity.value) == pytest.approx(answered().nodules[1].volume, abs=0.01)
     assert "Patient" not in bundle.model_dump_json()
+
+
+def test_the_fhir_bundle_tells_growth():
+    pytest.importorskip("fhir.resources", reason="the extra fhir is not installed")
+    from fhir.resources.R4B.bundle import Bundle
+
+    grown = Comparison({"Lung-RADS 2022": "growing"}, volume_percent=61.0, days=90.0, beyond=True)
+    bundle = Bundle.model_validate_json(fhir_bundle(replace(answered(), comparisons={1: grown})))
+    components = bundle.entry[1].resource.component
+    told = {part.code.coding[0].code: part.valueString for part in components if part.valueString}
+    assert told["course"] == "growing"
+    assert told["change"] == "volume +61% in 90 days, beyond the uncertainty"
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch):

@@ -29,8 +29,7 @@ def lobes_of_node(node: Any, ct_node: Any) -> LobeMap:
     display = node.GetDisplayNode()
     colours = display.GetColorNode() if display else None
     labels = values_of_node(node)
-    named = range(1, colours.GetNumberOfColors()) if colours else ()
-    names = {value: colours.GetColorName(value) for value in named}
+    names = {} if colours is None else {one: colours.GetColorName(one) for one in range(1, colours.GetNumberOfColors())}
     return lobes_of_labels(labels, grid_of_node(node), names, node.GetName())
 
 
