@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pytest
+
+from lnhg.core.answers import answers_of_words
+from lnhg.core.comparison import Comparison
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 pytest.importorskip("PySide6", reason="needs the dev extra: pip install 'lnhg[dev]'")
@@ -116,6 +120,15 @@ def test_table_and_report_have_the_answers(reviewed, tmp_path):
         assert [row["Lung-RADS 2022: proposed"] for row in csv.DictReader(file)] == ["4A", "2"]
     export_report(reviewed.review.nodes, tmp_path / "report.html")
     assert "nodule 1, airway: segmental or more proximal" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_answers_and_growth_of_a_result_are_taken_over(panel):
+    add_ct()
+    click(panel.ui.segmentButton)
+    grown = Comparison({"Lung-RADS 2022": "growing"}, volume_percent=61.0, days=90.0, beyond=True)
+    panel.logic.runs[-1].finish(replace(RESULT, answers=answers_of_words(["risk=high"]), comparisons={1: grown}))
+    assert "growing" in said(panel) and box(panel, "risk").currentText() == "high"
+    assert "volume +61% in 90 days" in panel.ui.sentenceLabel.property("text")
 
 
 def test_the_answers_are_saved_with_the_scene(reviewed):

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from lnhg.categories.dictation import dictated
-from lnhg.categories.lung_rads import lung_rads
-from lnhg.categories.proposals import Proposal, facts_of, proposal
+from lnhg.categories.proposals import Proposal, proposal
 from lnhg.core.answers import StudyAnswers, answers_of_record
+from lnhg.core.comparison import Comparison, comparison_of_record
 from lnhg.core.nodule import Nodule
 from lnhg.writers.seg_nrrd import id_of_segment
 
 from ..scene.nodes import SceneNodes
-from .verdicts import REJECTED, verdicts
+from .verdicts import EDITED, REJECTED, verdicts
 
 _ATTRIBUTE = "LNHG.Answers"
+_COMPARISONS = "LNHG.Comparisons"
 
 
 def answers_of(nodes: SceneNodes) -> StudyAnswers:
     """The answers that the scene holds; none where nobody answered, as in scenes of older versions."""
     kept = nodes.segmentation.GetAttribute(_ATTRIBUTE)
     return answers_of_record(json.loads(kept)) if kept else StudyAnswers()
+
+
+def comparisons_of(nodes: SceneNodes) -> dict[int, Comparison]:
+    """What was found against earlier studies, by the number of a nodule; not of one that was edited since."""
+    kept = json.loads(nodes.segmentation.GetAttribute(_COMPARISONS) or "{}")
+    edited = {one.id for one in nodes.rows if one.status == EDITED}
+    return {int(number): comparison_of_record(told) for number, told in kept.items() if int(number) not in edited}
 
 
 def set_answers(nodes: SceneNodes, answers: StudyAnswers) -> None:
@@ -33,12 +42,15 @@ def proposal_of(nodes: SceneNodes, segment_id: str) -> Proposal | None:
     """What is proposed of a nodule, by the ID of its segment, with all that were not rejected; None if it was."""
     known = verdicts(nodes)
     left = {id_of_segment(one.id): one for one in nodes.rows if known.get(id_of_segment(one.id), REJECTED) != REJECTED}
-    return proposal(left[segment_id], len(left), answers_of(nodes)) if segment_id in left else None
+    if segment_id not in left:
+        return None
+    row = left[segment_id]
+    return proposal(row, len(left), answers_of(nodes), comparisons_of(nodes).get(row.id))
 
 
-def lung_rads_of(nodule: Nodule, answers: StudyAnswers) -> str:
+def lung_rads_of(nodule: Nodule, answers: StudyAnswers, comparisons: Mapping[int, Comparison]) -> str:
     """The category that Lung-RADS proposes, which does not ask how many nodules there are."""
-    return lung_rads(facts_of(nodule, 1), answers.of(nodule.id)).value
+    return proposal(nodule, 1, answers, comparisons.get(nodule.id)).lung_rads.value
 
 
 def sentence_of(nodes: SceneNodes, proposal: Proposal) -> str:

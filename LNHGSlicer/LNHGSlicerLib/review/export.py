@@ -23,7 +23,7 @@ from lnhg.writers.table import table_header, table_rows
 
 from ..scene.nodes import SceneNodes, ct_of_node, voxels_of
 from ..translation import _
-from .answers import answers_of
+from .answers import answers_of, comparisons_of
 from .outlines import Outlines
 from .review import Review
 from .verdicts import EDITED, REJECTED, seconds_of, verdicts
@@ -44,7 +44,9 @@ def export_csv(nodes: SceneNodes, path: Path) -> None:
     known = verdicts(nodes)
     left = [(one, id_of_segment(one.id)) for one in nodes.rows if id_of_segment(one.id) in known]
     counted = [one for one, name in left if known[name] != REJECTED]
-    rows = {row[0]: row for row in table_rows(counted, answers_of(nodes), nodes.options.sentence)}
+    rows = {
+        row[0]: row for row in table_rows(counted, answers_of(nodes), nodes.options.sentence, comparisons_of(nodes))
+    }
     titles, lines = table_header(), []
     for one, name in left:
         row = rows.get(one.id) or as_row(one)  # nothing is proposed of what was rejected
@@ -155,6 +157,7 @@ def _result(nodes: SceneNodes) -> Result:
         provenance=_attribute(nodes, "Provenance"),
         warnings=_remarks(nodes, known, kind, normalisation),
         answers=answers_of(nodes),
+        comparisons=comparisons_of(nodes),
     )
 
 

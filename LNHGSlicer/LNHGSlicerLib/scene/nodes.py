@@ -223,6 +223,8 @@ def add_prepared(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
             if node is not None:
                 nodes.segmentation.SetNodeReferenceID(f"LNHG.{role}", node.GetID())
         nodes.segmentation.SetAttribute(_VOXELS_OF_CT, voxels_mark(ct_node))
+        for key, told in _reading(prepared.result).items():
+            nodes.segmentation.SetAttribute(f"LNHG.{key}", json.dumps(told))
     return nodes
 
 
@@ -686,6 +688,12 @@ def table_column(name: str, cells: Sequence[Any]) -> Any:
     for cell in cells:
         column.InsertNextValue(cell)
     return column
+
+
+def _reading(result: Result) -> dict[str, Any]:
+    """What the categories hang on beside the table: answers, and comparisons with earlier studies."""
+    comparisons = {str(number): one.as_record() for number, one in result.comparisons.items()}
+    return {"Answers": result.answers.as_record(), "Comparisons": comparisons}
 
 
 def _provenance(result: Result) -> dict[str, str]:

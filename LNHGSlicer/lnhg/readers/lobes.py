@@ -21,7 +21,7 @@ from ..core.lobes import LOBES, LUNGS, LobeMap
 from ..errors import InputError
 from .image_file import ENDINGS, ending_of, read_volume, stem
 from .nrrd import key_values
-from .volume import Volume, damaged
+from .volume import damaged
 
 _Key = TypeVar("_Key")
 _RUL, _RML, _RLL, _LUL, _LLL = LOBES
