@@ -127,7 +127,7 @@ def test_answers_and_growth_of_a_result_are_taken_over(panel):
     click(panel.ui.segmentButton)
     grown = Comparison({"Lung-RADS 2022": "growing"}, volume_percent=61.0, days=90.0, beyond=True)
     panel.logic.runs[-1].finish(replace(RESULT, answers=answers_of_words(["risk=high"]), comparisons={1: grown}))
-    assert "growing" in said(panel) and box(panel, "risk").currentText() == "high"
+    assert "growing" in said(panel) and box(panel, "risk").property("currentText") == "high"
     assert "volume +61% in 90 days" in panel.ui.sentenceLabel.property("text")
 
 
