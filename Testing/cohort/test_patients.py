@@ -66,18 +66,14 @@ def test_a_patient_whose_scans_were_all_finished_is_not_followed_again(cohort):
     assert page.stat().st_mtime_ns == before
 
 
-def test_scans_that_do_not_lie_on_each_other_are_said_to_be_not_compared(cohort, tmp_path):
+def test_scans_that_cannot_be_compared_say_why(cohort):
     scans, cohort = cohort
-    other = chest({RIGHT: 8.0}, patient=5)
-    write_nrrd(tmp_path / "other.nrrd", other.hu, other.ijk_to_ras)
-    elsewhere = replace(cohort, output=tmp_path / "out")
-    for scan in scans[:2]:
-        place = tmp_path / "other.nrrd" if scan.name == "second" else scan.place
-        save(segment(read_ct(place), OPTIONS, models=MODELS), elsewhere.folder(scan.name))
-    moved = [replace(one, place=tmp_path / "other.nrrd") if one.name == "second" else one for one in scans]
-    followed = follow_patients(moved, rows(DONE), elsewhere, MODELS)
+    of_one_day = [replace(one, days=90.0) if one.days is not None else one for one in scans]
+    followed = follow_patients(of_one_day, rows(DONE), cohort, MODELS)
     assert not followed.folders
-    assert all("not compared: The lungs of study 1 and study 2" in followed.reasons[name] for name in STUDIES)
+    assert all(followed.reasons[name].startswith("not compared: Give the days") for name in STUDIES)
+    paths = write_tables(scans, rows(DONE), cohort, followed.folders, followed.reasons)
+    assert "not compared: Give the days" in paths["worklist"].read_text(encoding="utf-8")
 
 
 def test_a_day_that_is_no_number_is_refused(cohort, tmp_path):
