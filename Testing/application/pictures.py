@@ -73,6 +73,9 @@ def steps():
     panel.ui.advancedGroup.collapsed = False
     yield 1000
     panel.ui.advancedGroup.grab().save(str(FOLDER / "panel-advanced.png"))
+    panel.ui.categoriesGroup.collapsed = False
+    yield 1000
+    panel.ui.categoriesGroup.grab().save(str(FOLDER / "panel-categories.png"))
 
 
 drive(steps)

@@ -5,7 +5,7 @@ What readers said lives in the scene: see `verdicts`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import slicer
 import vtk
 
 from lnhg.core.answers import StudyAnswers
+from lnhg.core.comparison import Comparison
 from lnhg.core.ct import CT
 from lnhg.core.nodule import FORMER_COLUMNS, Nodule, as_row, header
 from lnhg.errors import InputError
@@ -30,7 +31,7 @@ from ..scene.fingerprints import fingerprint, measured_on, set_measured_on
 from ..scene.layers import Layers
 from ..scene.nodes import SceneNodes, add_segment, ct_of_node, grid_of_node, table_column
 from ..translation import _
-from .answers import answers_of, lung_rads_of
+from .answers import answers_of, comparisons_of, lung_rads_of
 from .outlines import Outline, as_labels, common_voxels, set_outline
 from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, seconds_of, set_verdict, verdict_of, verdict_text
 
@@ -118,8 +119,8 @@ class Review:
 
     def rows(self) -> list[ReviewRow]:
         """A row for each nodule, in the order of the table; nodules whose segment was removed are left out."""
-        answers = answers_of(self.nodes)
-        return [self._row(segment_id, nodule, answers) for segment_id, nodule in self._nodules().items()]
+        answers, comparisons = answers_of(self.nodes), comparisons_of(self.nodes)
+        return [self._row(segment_id, row, answers, comparisons) for segment_id, row in self._nodules().items()]
 
     def accept(self, segment_id: str) -> None:
         """It is a nodule, as it is outlined."""
@@ -265,7 +266,9 @@ class Review:
         rows = {id_of_segment(nodule.id): nodule for nodule in self.nodes.rows}
         return {segment_id: nodule for segment_id, nodule in rows.items() if segment_id in segments}
 
-    def _row(self, segment_id: str, nodule: Nodule, answers: StudyAnswers) -> ReviewRow:
+    def _row(
+        self, segment_id: str, nodule: Nodule, answers: StudyAnswers, comparisons: Mapping[int, Comparison]
+    ) -> ReviewRow:
         verdict = verdict_of(self.nodes, segment_id)
         return ReviewRow(
             nodule.id,
@@ -276,7 +279,7 @@ class Review:
             nodule.score,
             nodule.core.mean,
             verdict,
-            "" if verdict == REJECTED else lung_rads_of(nodule, answers),
+            "" if verdict == REJECTED else lung_rads_of(nodule, answers, comparisons),
             seconds_of(self.nodes, segment_id),
             nodule,
         )
