@@ -18,6 +18,7 @@ from vtk.util.numpy_support import numpy_to_vtk  # noqa: E402
 
 from host import scenes  # noqa: E402
 from host.handmade import BALLS, GRIDS, SHAPE, handmade_result  # noqa: E402
+from LNHGSlicerLib.review.outlines import Outline  # noqa: E402
 from LNHGSlicerLib.review.review import Review, carry_over  # noqa: E402
 from LNHGSlicerLib.scene import nodes as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
@@ -348,6 +349,14 @@ def test_an_accepted_nodule_keeps_its_outline_and_is_measured_in_the_second_run(
         slicer.util.arrayFromVolume(second.heterogeneity) >= 0, ball(*BALLS[0]) | ball(*BALLS[1])
     )
     np.testing.assert_array_equal(voxels(second, TWO), ball(*BALLS[1]))
+
+
+def test_a_nodule_that_is_measured_again_keeps_its_place_in_the_lungs(review, nodes):
+    known = replace(nodes.rows[0], third="upper", pleura_distance=12.5)
+    small = Outline((slice(0, 3),) * 3, np.ones((3, 3, 3), bool))
+    number = review.take_over(ONE, small, known, "edited")
+    row = next(one for one in nodes.rows if one.id == number)
+    assert (row.third, row.pleura_distance) == ("upper", 12.5)
 
 
 def test_an_edited_nodule_stays_edited(review, nodes):

@@ -328,3 +328,15 @@ def bright(view_name, offset):
     width, height, _ = output.GetDimensions()
     picture = vtk_to_numpy(output.GetPointData().GetScalars()).reshape(height, width, -1)
     return picture[int(0.42 * height), int(0.45 * width), 0] > 200
+
+
+def test_a_nodule_that_is_rejected_and_brought_back_has_the_map_that_it_had(host):
+    nodes = added(result_on(GRIDS["oblique"]))
+    layers = Layers(nodes)
+    layers.update_maps()
+    before = [slicer.util.arrayFromVolume(one).copy() for one in (nodes.heterogeneity, nodes.raw_ct)]
+    for verdict in ("rejected", "open"):
+        set_verdict(nodes, "Nodule_1", verdict)
+        layers.update_maps()
+        now = [slicer.util.arrayFromVolume(one) for one in (nodes.heterogeneity, nodes.raw_ct)]
+        assert [np.array_equal(one, other) for one, other in zip(now, before, strict=True)] == [verdict == "open"] * 2

@@ -522,3 +522,18 @@ def test_a_plain_process_writes_two_scenes_and_ends_quietly(tmp_path):
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["axial.mrb", "oblique.mrb"]
+
+
+def test_a_result_belongs_to_the_voxels_that_it_was_made_from(host):
+    nodes = added(handmade_result(GRIDS["axial"]))
+    assert lnhg_scene.why_not_on_ct(nodes) == ""
+    own, later = nodes.ct.GetImageData(), vtk.vtkImageData()
+    later.DeepCopy(own)
+    voxels = vtk_to_numpy(later.GetPointData().GetScalars())
+    voxels[:] = voxels[::-1]
+    nodes.ct.SetAndObserveImageData(later)
+    assert "other voxels" in lnhg_scene.why_not_on_ct(nodes)
+    nodes.ct.SetAndObserveImageData(own)
+    assert lnhg_scene.why_not_on_ct(nodes) == ""
+    nodes.ct.SetOrigin(0, 0, 0)
+    assert "moved" in lnhg_scene.why_not_on_ct(nodes)

@@ -135,6 +135,16 @@ def test_a_volume_deleted_meanwhile_is_left_out(ct):
         assert view.GetForegroundVolumeID() is None
 
 
+def test_a_map_that_was_shown_from_code_before_is_not_put_back(ct):
+    nodes = scene.add_result(ct, RESULT)
+    scene.show(nodes)
+    memory = ViewMemory()
+    memory.remember()
+    memory.restore()
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        assert (view.GetBackgroundVolumeID(), view.GetForegroundVolumeID()) == (ct.GetID(), None)
+
+
 def test_nothing_of_a_closed_scene_is_put_into_the_next(ct, host):
     memory = ViewMemory()
     memory.remember()
