@@ -17,9 +17,15 @@ from slicer.ScriptedLoadableModule import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lnhg.options import Options
     from lnhg.progress import Progress
-    from LNHGSlicerLib.run.segmentation_run import Outcome, SegmentationRun, SegmentedNodules
+    from LNHGSlicerLib.review.follow_up import FollowUpNodes
+    from LNHGSlicerLib.run.beside import Outcome
+    from LNHGSlicerLib.run.follow_run import FollowRun
+    from LNHGSlicerLib.run.segmentation_run import SegmentationRun, SegmentedNodules
+    from LNHGSlicerLib.scene.nodes import SceneNodes
 
 
 class LNHGSlicer(ScriptedLoadableModule):
@@ -133,6 +139,40 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
             seeds or (),
             onProgress or (lambda progress: None),
             onFinished or (lambda found, outcome: print(outcome.message)),
+        )
+        run.start()
+        return run
+
+    def startFollowUp(
+        self,
+        prior: SceneNodes | Path,
+        current: SceneNodes,
+        days: float | None = None,
+        samePatient: bool = False,
+        onProgress: Callable[[Progress], object] | None = None,
+        onFinished: Callable[[FollowUpNodes | None, Outcome], object] | None = None,
+        options: Options | None = None,
+    ) -> FollowRun:
+        """Follow the nodules of an earlier study to a CT of the scene, in a process beside Slicer; returns the run.
+
+        :param prior: the earlier study: a result of the scene (`LNHGSlicerLib.scene.nodes.results_of` finds that of a
+            CT), or a place on disk as `lnhg.follow` takes it.
+        :param current: the result of the later CT.
+        :param days: between them, where the headers do not say.
+        :param samePatient: they are of one patient, whatever the headers say.
+        :param onProgress, onFinished: as for `startSegmentNodules`; the follow-up is in the scene then.
+        """
+        import lnhg
+        from LNHGSlicerLib.run.follow_run import FollowRun
+
+        run = FollowRun(
+            prior,
+            current,
+            days,
+            samePatient,
+            options or lnhg.Options(),
+            onProgress or (lambda progress: None),
+            onFinished or (lambda followed, outcome: print(outcome.message)),
         )
         run.start()
         return run

@@ -463,14 +463,18 @@ def add_result(node: Any) -> Any:
     folder = SHARED / "results"
     if not folder.exists():
         phantom_ct()
-        method = Path(sys.modules["lnhg"].__file__).parents[1]
-        words = [shutil.which("PythonSlicer") or sys.executable, "-m", "lnhg", "segment", "ct.nrrd"]
         # A low score, so that there are nodules enough to review.
-        words += ["--output", "unfinished", "--for-scene", "--score-threshold", "0.1"]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(method), os.environ.get("PYTHONPATH", "")))}
-        subprocess.run(words, cwd=SHARED, check=True, env=environment)
+        run_method("segment", "ct.nrrd", "--output", "unfinished", "--for-scene", "--score-threshold", "0.1")
         (SHARED / "unfinished").rename(folder)
     return add_and_show(node, load_result(folder, phantom_ct())).nodes
+
+
+def run_method(*words: str) -> None:
+    """Run `lnhg` in the folder that drives share."""
+    method = Path(sys.modules["lnhg"].__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(method), os.environ.get("PYTHONPATH", "")))}
+    program = shutil.which("PythonSlicer") or sys.executable
+    subprocess.run([program, "-m", "lnhg", *words], cwd=SHARED, check=True, env=environment)
 
 
 def write_figures(name: str, figures: dict[str, Any]) -> None:

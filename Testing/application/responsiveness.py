@@ -76,9 +76,9 @@ def steps():
     del result
     panel = open_module()
     yield 1000
-    run_module = importlib.import_module("LNHGSlicerLib.run.segmentation_run")
+    run_module = importlib.import_module("LNHGSlicerLib.run.beside")
     run_module.BackgroundProcess = Finished
-    run_module.SegmentationRun.__init__.__kwdefaults__["process"] = Finished
+    run_module.RunBeside.__init__.__kwdefaults__["process"] = Finished
     taken = {}
 
     def note(name, seconds):
@@ -96,7 +96,7 @@ def steps():
 
         setattr(owner, attribute, instead)
 
-    noted(run_module.SegmentationRun, "_take_over", "end (results become nodes, and are shown)")
+    noted(run_module.RunBeside, "_take_over", "end (results become nodes, and are shown)")
     beat = Heartbeat()
     slicer.app.pauseRender()
     for _ in range(TIMES):

@@ -29,6 +29,7 @@ DRIVES = (
     "two_cts",
     "saved_scene",
     "reader_study",
+    "follow_up",
     "export",
     "categories",
     "install",

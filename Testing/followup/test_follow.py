@@ -15,7 +15,9 @@ from lnhg.cli import main
 from lnhg.core.ct import CT
 from lnhg.errors import InputError
 from lnhg.followup.follow import MATCHED, MERGED, NEW, OUTSIDE, RESOLVED, FollowUp, follow
+from lnhg.followup.read_back import change_of
 from lnhg.followup.registration import LungScan, register
+from lnhg.followup.report import change_texts
 from lnhg.followup.written import save_follow_up
 from lnhg.options import Options
 from lnhg.writers import scenes
@@ -104,9 +106,22 @@ def test_nodules_that_grow_come_and_go_are_told(tmp_path):
     assert "resolved" in page and page.count("data:image/jpeg") == 6 and "nan" not in page.replace("nanti", "")
     told = json.loads(paths["record"].read_text())
     assert [pair["state"] for pair in told["interludes"][0]["pairs"]] == [MATCHED, *states(follow_up)[1:]]
+    read = change_of(told["interludes"][0]["pairs"][0], 180)
+    assert change_texts(read) == change_texts(grown.change)
+    assert change_of(told["interludes"][0]["pairs"][1], 180) is None
+    assert 0 < grown.change.percent_interval.low < grown.change.volume_percent < grown.change.percent_interval.high
     assert len(paths["table"].read_text().splitlines()) == 4
     assert (tmp_path / "out" / "study-2" / "labels.nrrd").is_file()
     save_follow_up(follow_up, tmp_path / "out")  # results of its own are replaced
+
+
+def test_progress_rises_through_reading_registering_and_looking():
+    one = study({RIGHT: 8.0})
+    told = []
+    follow(one, one, days=[100], models=MODELS, progress=lambda progress: told.append(progress))
+    assert [progress.stage.partition(" ")[0] for progress in told] == ["read", "read", "register", "look", "look"]
+    fractions = [progress.fraction for progress in told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0
 
 
 def test_a_nodule_that_the_detector_missed_is_found_with_a_seed():

@@ -9,7 +9,7 @@ import pytest
 
 from host.handmade import GRIDS, handmade_result
 from lnhg.core.interval import UNKNOWN, Interval
-from lnhg.followup.growth import BTS, FLEISCHNER, LUNG_RADS, Size, beyond_uncertainty, doubling_time
+from lnhg.followup.growth import BTS, FLEISCHNER, LUNG_RADS, Size, beyond_uncertainty, change_interval, doubling_time
 from lnhg.followup.matching import matched
 
 
@@ -47,6 +47,13 @@ def test_a_volume_that_doubles_in_a_year_has_a_doubling_time_of_a_year() -> None
     time = doubling_time(volume(100), volume(200), 365)
     assert time.days == pytest.approx(365)
     assert time.shortest < 365 < time.longest < 500
+
+
+def test_a_change_has_the_interval_of_the_less_certain_study() -> None:
+    interval = change_interval(volume(100), volume(150, factor=1.2))
+    assert (interval.low, interval.high) == (pytest.approx(25), pytest.approx(80))
+    assert math.isnan(change_interval(volume(100), Size(150, UNKNOWN)).low)
+    assert math.isnan(doubling_time(volume(100), Size(150, UNKNOWN), 100).shortest)
 
 
 def test_one_that_halves_has_it_below_zero() -> None:

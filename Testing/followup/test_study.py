@@ -88,6 +88,25 @@ def test_a_file_that_is_no_scene_is_refused(tmp_path: Path) -> None:
         read_study(tmp_path / "a.mrb", "study 1", Options())
 
 
+def test_the_record_tells_whose_results_are_where_their_ct_is_an_image_file(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from lnhg.writers.results import save
+
+    study = read_study(f"{RESULT}={CT}", "study 1", Options())
+    identity = {"path": str(CT), "PatientID": "A-1", "StudyDate": "20240310"}
+    save(
+        replace(study.result, ct=replace(study.result.ct, identity=identity)),
+        tmp_path,
+        with_identity=True,
+        for_scene=True,
+    )
+    assert not (tmp_path / "generated.nrrd").exists()  # there is none in results on disk
+    again = read_study(tmp_path, "study 1", Options())
+    assert again.person == {"PatientID": "A-1"} and again.made == date(2024, 3, 10)
+    np.testing.assert_array_equal(again.result.labels, study.result.labels)
+
+
 def test_results_without_their_ct_are_refused(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text((RESULT / "result.json").read_text())
     with pytest.raises(InputError, match="equals sign"):

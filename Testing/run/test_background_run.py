@@ -549,18 +549,18 @@ def test_a_ct_under_a_transform_is_run_on_its_own_grid_and_its_results_move_with
 
 def test_options_and_seeds_reach_the_command_line_as_they_are(host):
     from lnhg.cli import _joined, _parser
+    from LNHGSlicerLib.run.option_words import option_words
 
-    run_module = importlib.import_module("LNHGSlicerLib.run.segmentation_run")
     options = Options(
         weights=Path("/weights of mine"), device="cpu", threads=2, fusion="paper", score_threshold=0.25,
         minimum_diameter=4.5,
         hide_rim=True, roi=(-10.5, 20, -30, 40, -50, 1 / 3), slices=(3, 17), seeds_only=True,
     )  # fmt: skip
-    words = ["segment", "ct.nrrd", "--output", "out", *run_module._arguments(options, [(-1.5, 2, -3), (4, 5, 6)])]
+    words = ["segment", "ct.nrrd", "--output", "out", *option_words(options, [(-1.5, 2, -3), (4, 5, 6)])]
     parsed = _parser().parse_args(_joined(words))
     assert parsed.seed == [(-1.5, 2.0, -3.0), (4.0, 5.0, 6.0)]
     assert Options(**{name: getattr(parsed, name) for name in vars(options)}) == options
-    assert run_module._arguments(Options(), []) == []
+    assert option_words(Options(), []) == []
 
 
 # ---------------------------------------------------------------- the method itself

@@ -15,8 +15,8 @@ pytest.importorskip("slicer_core", reason="Slicer's library is not installed")
 
 
 def test_both_studies_are_in_the_scene_and_the_earlier_is_laid_on_the_later(tmp_path) -> None:
+    from lnhg.followup.fit import Fit
     from lnhg.followup.follow import FollowUp, Interlude
-    from lnhg.followup.registration import Fit
     from lnhg.followup.study import study_of
     from LNHGSlicerLib.scene.followup_scene import to_last, write_followup_scene
 

@@ -170,7 +170,7 @@ class ReviewGroup:
             for change in changes:
                 change()
             self._draw_histogram()
-            self._update_buttons()
+            self.update_buttons()
 
     def select(self, segment_id: str | None) -> None:
         """Go to a nodule: its row, its place in the views, its histogram."""
@@ -273,7 +273,7 @@ class ReviewGroup:
         self._slab = False
         with slicer.util.NodeModify(parameters.parameterNode):
             parameters.slab = parameters.map_visible = False
-        self._update_buttons()
+        self.update_buttons()
 
     def value_at(self, ras: Any) -> float | None:
         """The shown layer's value at a point of the scene, or None."""
@@ -312,13 +312,17 @@ class ReviewGroup:
             self._memory().remember()
             self._show_own_ct()
             self._centre_on(segment_id)
-        self._update_buttons()
+        self.update_buttons()
         self._on_selected(segment_id)
+
+    def field_of(self, long_axis: float) -> float | None:
+        """What the views show across around a nodule, mm; None: as much as before, where the reader wants that."""
+        return max(_ZOOM_MM, _ZOOM_DIAMETERS * long_axis) if self._zoom else None
 
     def _centre_on(self, segment_id: str) -> None:
         from ..scene.views import centre_on
 
-        field = max(_ZOOM_MM, _ZOOM_DIAMETERS * self._rows[segment_id].nodule.long_axis) if self._zoom else None
+        field = self.field_of(self._rows[segment_id].nodule.long_axis)
         centre = self._layers.outlines.centre(segment_id)
         if centre is not None:  # else it was erased, and has not been looked at yet
             centre_on(centre, field)
@@ -450,7 +454,7 @@ class ReviewGroup:
         colors = self.nodes.heterogeneity.GetDisplayNode().GetColorNode()
         self.ui.histogramLabel.setPixmap(histogram_picture(counts.tolist(), edges.tolist(), colors))
 
-    def _update_buttons(self) -> None:
+    def update_buttons(self) -> None:
         for name in ("previous", "next", "accept", "reject", "edit"):
             getattr(self.ui, f"{name}Button").setEnabled(self.selected is not None)
         self.ui.undoButton.setEnabled(self._review is not None and self._review.can_undo)

@@ -7,7 +7,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..scene.transforms import point_of_node
 from ..scene.watch import Watch
 from .categories import CategoriesGroup
 from .export import ExportGroup
+from .follow import FollowGroup
 from .guard import guard_with
 from .install import InstallGroup
 from .keys import Keys
@@ -67,7 +68,7 @@ class Panel(VTKObservationMixin):
         self._parameters: Any = None
         self._gui_tag: Any = None
         self._shown_ct: Any = None
-        self._earlier: Any = None
+        self._done: Callable[[Any, Any], object] = _nothing
         self._first_change = False
         self._run_ct: Any = None
         self._said: defaultdict[str, _Said] = defaultdict(_Said)
@@ -84,6 +85,7 @@ class Panel(VTKObservationMixin):
         self.threshold = ThresholdGroup(self.ui, guard)
         self.categories = CategoriesGroup(self.ui, self.show_error, lambda: self.review.update_cells(), guard)
         self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell, guard)
+        self.follow = FollowGroup(self.ui, self, guard)
         self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, guard)
         self._keys = Keys(self.ui, root, guard)
         self._connect()
@@ -102,7 +104,7 @@ class Panel(VTKObservationMixin):
             (self.ui.addNoduleButton, self._toggle_place),
             (self.ui.cancelButton, self.cancel),
             (self.ui.fullRunButton, self._start_full_run),
-            (self.ui.restoreViewsButton, lambda: self.review.put_views_back(self._parameters)),
+            (self.ui.restoreViewsButton, self._put_views_back),
         ):
             button.clicked.connect(guard(lambda *_, action=action: action()))
         self.ui.logButton.toggled.connect(guard(lambda shown: self.ui.logText.setVisible(shown)))
@@ -152,7 +154,7 @@ class Panel(VTKObservationMixin):
     def start(self, seeds: list[tuple[float, ...]] | None = None) -> None:
         """Segment the chosen CT; with `seeds` (RAS of the CT, mm) only what lies there."""
         self.place.stop()
-        reason, parameters = self._why_not(), self._parameters
+        reason, parameters = self.why_not(), self._parameters
         self.show_error(reason)
         if reason:
             return
@@ -161,23 +163,46 @@ class Panel(VTKObservationMixin):
         except InputError as error:
             self.show_error(str(error))
             return
-        self._run_ct = parameters.ct
-        self._earlier = self._results_of(parameters.ct)
+        self._segment(parameters.ct, options, seeds, lambda: None)
+
+    def segment(self, ct: Any, then: Callable[[], object]) -> None:
+        """Segment any CT of the scene, the whole of it; `then` is called when its nodules are there."""
+        self._segment(ct, replace(options_of(self._parameters), roi=None, slices=None), None, then)
+
+    def _segment(self, ct: Any, options: Any, seeds: Any, then: Callable[[], object]) -> None:
+        earlier = self.results_of(ct)
+
+        def make(on_progress: Callable[[Any], object], on_finished: Callable[[Any, Any], object]) -> Any:
+            return self.logic.startSegmentNodules(
+                ct, onProgress=on_progress, onFinished=on_finished, options=options, seeds=seeds
+            )
+
+        def done(segmented: Any, outcome: Any) -> None:
+            self._show_result(segmented, earlier)
+            if self._parameters is not None and ct is not self._parameters.ct:
+                self.show_results(self._parameters.ct)  # the views stay with the selected CT
+            then()
+
+        self.begin(ct, make, done)
+
+    def begin(self, ct: Any, make: Callable[..., Any], done: Callable[[Any, Any], object]) -> None:
+        """Run something beside Slicer: progress and Cancel are those of the panel.
+
+        Args:
+            ct: what it ends with is told of this CT.
+            make: starts it, given what it calls with its progress and at its end (what it added, and how it ended).
+            done: called with the same when it has added something.
+        """
+        self._run_ct, self._done = ct, done
         self._first_change = not self.memory().can_restore
         self.memory().remember()
         self.running = True
         self._show_running(True)
         try:
-            run = self.logic.startSegmentNodules(
-                parameters.ct,
-                onProgress=self._guard(self._on_progress),
-                onFinished=self._guard(self._on_finished),
-                options=options,
-                seeds=seeds,
-            )
+            run = make(self._guard(self._on_progress), self._guard(self._on_finished))
             self.run = run if self.running else None  # it may have ended already
         except Exception as error:  # whatever it is, the panel must be free again
-            from ..run.segmentation_run import sentence_of
+            from ..run.beside import sentence_of
 
             self._end_run()
             self._on_error(error, sentence_of(error))
@@ -208,27 +233,27 @@ class Panel(VTKObservationMixin):
         self.ui.stageLabel.setText(f"{_stage(progress.stage)} {_time_left(progress.seconds_left)}".strip())
 
     def _on_finished(self, segmented: Any, outcome: Any) -> None:
-        ct, earlier = self._run_ct, self._earlier
+        ct, done = self._run_ct, self._done
         self._end_run()
         if segmented is None and self._first_change:
             self.memory().forget()  # nothing was changed in the views
         if outcome.status == "cancelled":
-            self._tell(_("Cancelled. The scene is as it was."), ct)
+            self.tell(_("Cancelled. The scene is as it was."), ct)
         elif outcome.status == "failed":
             self.show_error(outcome.message, outcome.log, ct)
         elif segmented is None:
-            self._tell(outcome.message, ct)
+            self.tell(outcome.message, ct)
         else:
-            self._show_result(segmented, earlier)
+            done(segmented, outcome)
 
     def _end_run(self) -> None:
-        self.running, self.run, self._run_ct, self._earlier = False, None, None, None
+        self.running, self.run, self._run_ct, self._done = False, None, None, _nothing
         self._show_running(False)
         self._update()
 
     def _on_error(self, error: Exception, sentence: str = "") -> None:
         """Say what went wrong; where nobody thought of it, the log is one click away."""
-        from ..run.segmentation_run import kept_log
+        from ..run.beside import kept_log
 
         if isinstance(error, LNHGError):
             self.show_error(sentence or str(error))
@@ -256,7 +281,7 @@ class Panel(VTKObservationMixin):
             accept_all(nodes)
         elif earlier is not None:
             sentences.append(str(carry_over(earlier, nodes)))
-        self._tell(" ".join([*sentences, *segmented.warnings]), nodes.ct)
+        self.tell(" ".join([*sentences, *segmented.warnings]), nodes.ct)
         if self._parameters is None:
             self._shown_ct = None  # the reader is in another module; shown on return
         elif nodes.ct is self._parameters.ct:
@@ -265,6 +290,10 @@ class Panel(VTKObservationMixin):
     def _start_full_run(self) -> None:
         self._parameters.full_generator = True
         self.start()
+
+    def _put_views_back(self) -> None:
+        self.review.put_views_back(self._parameters)
+        self.follow.end()  # after it: in a scene that was opened the layout of before is known here alone
 
     # Nodules added by hand
 
@@ -320,7 +349,7 @@ class Panel(VTKObservationMixin):
                 ct, vtk.vtkCommand.ModifiedEvent, volume.ImageDataModifiedEvent, volume.TransformModifiedEvent
             )
             self._offer_all_slices()
-            self._show_results_of(ct, in_views=switched)
+            self.show_results(ct, in_views=switched)
             self._show_said()
         markups = slicer.vtkMRMLMarkupsNode
         self._region_watch.follow(self._parameters.region, vtk.vtkCommand.ModifiedEvent, markups.PointModifiedEvent)
@@ -337,16 +366,21 @@ class Panel(VTKObservationMixin):
         if count and not self._parameters.limit_slices:
             self._parameters.first_slice, self._parameters.last_slice = 0, count - 1
 
-    def _show_results_of(self, ct: Any, *, in_views: bool) -> None:
-        nodes = self._results_of(ct)
+    def show_results(self, ct: Any, *, in_views: bool = True) -> None:
+        """Show the latest result of a CT, if it is the selected one."""
+        if self._parameters is None or ct is not self._parameters.ct:
+            self._shown_ct = None  # shown when it is selected, or on return
+            return
+        nodes = self.results_of(ct)
         if nodes is None:
             self.review.clear()
         else:
             self.review.show(nodes, self._parameters, in_views=in_views)
             if nodes.note and not self._said_of(ct).status:
-                self._tell(nodes.note, ct)
+                self.tell(nodes.note, ct)
 
-    def _results_of(self, ct: Any) -> Any:
+    def results_of(self, ct: Any) -> Any:
+        """The latest result of a CT that still lies on it, or None."""
         if ct is None or self.install.needed:
             return None
         from ..scene.nodes import results_of, why_not_on_ct
@@ -398,9 +432,9 @@ class Panel(VTKObservationMixin):
         if self._parameters.ct is None:
             self._parameters.ct = _active_ct()
         ct, shown = self._parameters.ct, self.review.nodes
-        latest = self._results_of(ct)
+        latest = self.results_of(ct)
         if (latest and latest.segmentation) is not (shown and shown.segmentation):
-            self._show_results_of(ct, in_views=True)
+            self.show_results(ct, in_views=True)
         elif shown is not None:
             from ..scene.nodes import move_with_ct
 
@@ -414,20 +448,26 @@ class Panel(VTKObservationMixin):
         self.study.show(self.review.nodes, segment_id)
         self.export.show(self.review.nodes)
         self.categories.show(self.review.nodes, segment_id)
+        self.follow.show(self.review.nodes)
 
     def _show_running(self, running: bool) -> None:
         self.ui.runBox.setVisible(running)
         self.ui.progressBar.setValue(0)
         self.ui.stageLabel.setText(_("Starting...") if running else "")
-        self._tell("", self._selected_ct())
+        self.tell("", self._selected_ct())
 
-    def _tell(self, sentence: str, ct: Any) -> None:
+    def tell(self, sentence: str, ct: Any) -> None:
         """Keep what a run on this CT ended with; it is shown while the CT is selected."""
         self._said_of(ct).status = sentence
         self._show_said()
 
     def _said_of(self, ct: Any) -> _Said:
         return self._said["" if ct is None else ct.GetID() or ""]
+
+    @property
+    def parameters(self) -> Any:
+        """What the reader chose; None while another module is open."""
+        return self._parameters
 
     def _selected_ct(self) -> Any:
         return None if self._parameters is None else self._parameters.ct
@@ -444,7 +484,8 @@ class Panel(VTKObservationMixin):
         self.ui.logText.setPlainText("" if said.log is None else _end_of(said.log))
 
     def _update(self) -> None:
-        reason = self._why_not()
+        self.follow.update()
+        reason = self.why_not()
         for button in (self.ui.segmentButton, self.ui.addNoduleButton):
             button.setEnabled(not reason)
         self.ui.segmentButton.setToolTip(
@@ -473,7 +514,7 @@ class Panel(VTKObservationMixin):
         if sorted(proxy.property("hiddenNodeIDs") or ()) != sorted(hidden):
             proxy.setProperty("hiddenNodeIDs", hidden)
 
-    def _why_not(self) -> str:
+    def why_not(self) -> str:
         """Why no run can be started, in a sentence; empty if one can."""
         if self.running:
             return _("A run is under way. Cancel it, or wait for its end.")
@@ -508,6 +549,10 @@ class Panel(VTKObservationMixin):
         )
 
 
+def _nothing(added: Any, outcome: Any) -> None:
+    """No run is under way."""
+
+
 def _may_be_ct(node: Any) -> bool:
     return node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetAttribute("LNHG.Version") is None
 
@@ -528,8 +573,10 @@ def _stage(name: str) -> str:
         "generate": _("Drawing the nodules"),
         "fuse": _("Putting detections together"),
         "measure": _("Measuring"),
+        "register": _("Laying the studies on each other"),
+        "look": _("Looking for nodules at their place"),
     }
-    return stages.get(name, name)
+    return stages.get(name.partition(" ")[0], name)
 
 
 def _time_left(seconds: float | None) -> str:

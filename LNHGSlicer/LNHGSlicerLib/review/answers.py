@@ -33,6 +33,12 @@ def comparisons_of(nodes: SceneNodes) -> dict[int, Comparison]:
     return {int(number): comparison_of_record(told) for number, told in kept.items() if int(number) not in edited}
 
 
+def set_comparisons(nodes: SceneNodes, comparisons: Mapping[int, Comparison]) -> None:
+    """Keep what was found against earlier studies, by the number of a nodule; the categories hang on it."""
+    told = {str(number): one.as_record() for number, one in comparisons.items()}
+    nodes.segmentation.SetAttribute(_COMPARISONS, json.dumps(told))
+
+
 def set_answers(nodes: SceneNodes, answers: StudyAnswers) -> None:
     """Keep the answers; they are saved with the scene."""
     nodes.segmentation.SetAttribute(_ATTRIBUTE, json.dumps(answers.as_record()))

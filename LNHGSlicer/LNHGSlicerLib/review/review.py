@@ -260,6 +260,19 @@ class Review:
         set_verdict(self.nodes, segment_id, verdict)
         return self._nodules()[segment_id].id
 
+    def add(self, found: Sequence[tuple[Outline, Nodule]]) -> list[int]:
+        """Add nodules that a run measured as they are outlined; they wait for a verdict. Returns their numbers."""
+        numbers = []
+        for outline, nodule in found:
+            segment_id = self._add_segment()
+            numbers.append(number_of_segment(segment_id))
+            self._set_outline(segment_id, outline)
+            write_row(self.nodes.table, replace(nodule, id=numbers[-1]))
+            set_verdict(self.nodes, segment_id, OPEN)
+        if found:
+            self._draw_maps()
+        return numbers
+
     def _nodules(self) -> dict[str, Nodule]:
         """The table's rows by segment ID."""
         segments = set(self.nodes.segmentation.GetSegmentation().GetSegmentIDs())

@@ -44,6 +44,8 @@ _SURFACE = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
 # The usual lung window, HU.
 _LUNG_WINDOW, _LUNG_LEVEL = 1500, -600
 _FOREGROUND_OPACITY = 0.5
+#: By this role the composite node of a slice view that shows the earlier of two studies refers to their follow-up.
+PRIOR_VIEW = "LNHG.followUp"
 _COLORS = "LNHG-Heterogeneity"
 _GENERATED = "Generator image G(x)"
 _BOX_COLOR = (1.0, 0.85, 0.0)
@@ -376,8 +378,10 @@ def is_shown(ct_node: Any) -> bool:
 
 
 def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
-    """Every slice view shows the CT, with `volume` (None: nothing) over it."""
+    """Every slice view shows the CT, with `volume` (None: nothing) over it; not those that show an earlier study."""
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if view.GetNodeReference(PRIOR_VIEW) is not None:
+            continue
         view.SetBackgroundVolumeID(nodes.ct.GetID())
         view.SetForegroundVolumeID(None if volume is None else volume.GetID())
         view.SetForegroundOpacity(opacity)

@@ -19,6 +19,7 @@ _PROPERTIES = {
         "LabelVolumeID",
         "ForegroundOpacity",
         "LabelOpacity",
+        "LinkedControl",
     ),
     "vtkMRMLSliceNode": (
         "FieldOfView",

@@ -61,6 +61,7 @@ def _export_training(arguments: argparse.Namespace) -> None:
 
 
 def _export_dicom(arguments: argparse.Namespace) -> None:
+    from ..followup.tracking import tracking_in
     from ..readers.read_ct import read_ct
     from ..writers.dicom import remarks, write_dicom
     from ..writers.read_back import load_result
@@ -72,7 +73,7 @@ def _export_dicom(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"The results were made from another CT than that in {arguments.source}; give its folder or series."
         )
-    paths = write_dicom(result, arguments.source, arguments.output)
+    paths = write_dicom(result, arguments.source, arguments.output, tracking_in(arguments.results))
     for remark in remarks(result.ct):
         print(f"Note: {remark}")
     print_files(paths)

@@ -33,6 +33,11 @@ def add(commands: Any) -> None:
         help="the studies are of one patient, whatever the files say and however badly the lungs fit",
     )
     parser.add_argument("--with-identity", action="store_true", help="write path, UIDs and patient into the results")
+    parser.add_argument(
+        "--for-scene",
+        action="store_true",
+        help="write of each study what the Slicer module reads in place of all files",
+    )
     parser.add_argument("--json-progress", action="store_true", help="one JSON object per line instead of a bar")
     add_options(parser, but=_OF_ONE_CT)
 
@@ -40,8 +45,8 @@ def add(commands: Any) -> None:
 def _follow(arguments: argparse.Namespace) -> None:
     options = options_of(arguments, but=_OF_ONE_CT)
     with shown(arguments.json_progress) as progress:
+        from ..followup.fit import fit_sentence
         from ..followup.follow import follow
-        from ..followup.report import fit_sentence
         from ..followup.written import check_output, save_follow_up
 
         check_output(arguments.output)
@@ -52,14 +57,16 @@ def _follow(arguments: argparse.Namespace) -> None:
             options=options,
             progress=progress,
         )
-    paths = save_follow_up(follow_up, arguments.output, with_identity=arguments.with_identity)
+    paths = save_follow_up(
+        follow_up, arguments.output, with_identity=arguments.with_identity, for_scene=arguments.for_scene
+    )
     if arguments.json_progress:
         print_files(paths, as_json=True)
         return
     for note in (*follow_up.notes, *(note for study in follow_up.studies for note in study.notes)):
         print(f"Note: {note}")
     for number, one in enumerate(follow_up.interludes, 1):
-        print(fit_sentence(one, number))
+        print(fit_sentence(one.fit, number))
         for pair in one.pairs:
             print(f"  nodule {follow_up.track_of(number - 1, pair)}: {_told(pair)}")
     print_files(paths)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..core.interval import UNKNOWN
+from ..core.interval import UNKNOWN, Interval
 from ..core.nodule import Nodule
-from .growth import RULES, DoublingTime, Size, beyond_uncertainty, doubling_time
+from .growth import RULES, DoublingTime, Size, beyond_uncertainty, change_interval, doubling_time
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Change:
 
     Attributes:
         volume, volume_percent: mm3, and as a share of the earlier one in percent.
+        percent_interval: of `volume_percent`, from the uncertainty of both studies.
         diameter: of the mean of long and short axis, mm.
         density: of the mean density, HU.
         solid_diameter: of the solid part's diameter, mm.
@@ -28,6 +29,7 @@ class Change:
 
     volume: float
     volume_percent: float
+    percent_interval: Interval
     diameter: float
     density: float
     solid_diameter: float
@@ -71,6 +73,7 @@ def change(earlier: Nodule, later: Nodule, days: float | None, *, same_protocol:
     return Change(
         volumes[1].value - volumes[0].value,
         100 * (volumes[1].value / volumes[0].value - 1),
+        change_interval(*volumes),
         later.mean_axis - earlier.mean_axis,
         later.hu_mean - earlier.hu_mean,
         later.solid_diameter - earlier.solid_diameter,

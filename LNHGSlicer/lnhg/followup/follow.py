@@ -14,14 +14,15 @@ from ..core.nodule import Nodule
 from ..errors import InputError
 from ..networks.models import Models, load_models
 from ..options import Options
-from ..progress import ProgressCallback, ProgressReporter
+from ..progress import Progress, ProgressCallback, ProgressReporter
 from .change import Change, change
 from .comparisons import with_comparisons
+from .fit import Fit
 from .looking import Looked, look, places_of
 from .matching import matched
 from .measured_anew import measured_anew
-from .registration import Fit, Registration, register
-from .study import Study, check_person, read_study
+from .registration import Registration, register
+from .study import Study, check_person, is_segmented, read_study
 
 #: What can be said of a nodule between two studies.
 MATCHED, NEW, RESOLVED, OUTSIDE = "matched", "new", "resolved", "outside the field"
@@ -62,6 +63,7 @@ class Interlude:
         same_protocol: whether both were scanned alike, as far as the files say.
         pairs: all nodules of both, matched ones first.
         rigid: 4 x 4, RAS mm of the earlier to the later study.
+        registration: all of it, where the follow-up was just made.
     """
 
     days: float | None
@@ -69,6 +71,7 @@ class Interlude:
     same_protocol: bool
     pairs: tuple[Pair, ...]
     rigid: np.ndarray
+    registration: Registration | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,25 +142,51 @@ def follow(
         raise InputError("One study cannot be followed; give two or more, the earliest first.")
     options = options or Options()
     models = models or load_models(options.weights)
-    report = ProgressReporter({"read": 50.0 * len(places), "compare": 20.0 * (len(places) - 1)}, progress)
-    studies = []
-    for number, place in enumerate(places):
-        report("read", number / len(places))
-        read = place if isinstance(place, Study) else read_study(place, f"study {number + 1}", options, models)
-        studies.append(replace(read, result=measured_anew(read.result)))
+    report = _reporter(places, progress)
+    studies = [_read(place, number, options, models, report) for number, place in enumerate(places)]
     notes = [*check_person(studies, same_patient=same_patient)]
     apart = _days(studies, days, notes)
     steps: list[_Step] = []
     for number, between in enumerate(apart):
-        report("compare", number / len(apart))
+        report(_register(number), 0.0)
         known = len(studies[number].result.nodules)
         registration = _registered(studies[number], studies[number + 1], same_patient, notes)
+        report(_look(number), 0.0)
         steps.append(_compared(studies, number, between, registration, models, notes))
         _look_further_back(studies, steps, number, studies[number].result.nodules[known:], models)
-    report("compare", 1.0)
+    report(_look(len(apart) - 1), 1.0)
     interludes = [step.interlude(studies[number : number + 2]) for number, step in enumerate(steps)]
     followed = FollowUp(tuple(studies), tuple(interludes), _tracks(studies, interludes), tuple(notes))
     return with_comparisons(followed)
+
+
+def _reporter(places: Sequence[str | Path | Study], progress: ProgressCallback | None) -> ProgressReporter:
+    """Shares of the time: segmenting a CT, or reading what was segmented; laying two on each other; looks."""
+    shares = {_reading(number): 2.0 if is_segmented(place) else 50.0 for number, place in enumerate(places)}
+    for number in range(len(places) - 1):
+        shares |= {_register(number): 20.0, _look(number): 15.0}
+    return ProgressReporter(shares, progress)
+
+
+def _reading(number: int) -> str:
+    return f"read study {number + 1}"
+
+
+def _register(number: int) -> str:
+    return f"register study {number + 1} and {number + 2}"
+
+
+def _look(number: int) -> str:
+    return f"look in study {number + 1} and {number + 2}"
+
+
+def _read(place: str | Path | Study, number: int, options: Options, models: Models, report: ProgressReporter) -> Study:
+    def inside(progress: Progress) -> None:
+        report(_reading(number), progress.fraction)
+
+    report(_reading(number), 0.0)
+    read = place if isinstance(place, Study) else read_study(place, f"study {number + 1}", options, models, inside)
+    return replace(read, result=measured_anew(read.result))
 
 
 def _days(studies: Sequence[Study], given: Sequence[float] | None, notes: list[str]) -> list[float | None]:
@@ -210,7 +239,8 @@ class _Step:
             changed = change(a, b, self.days, same_protocol=self.same_protocol) if a and b else None
             pairs.append(Pair(state, a, b, places, changed))
         pairs.sort(key=lambda pair: pair.state != MATCHED)
-        return Interlude(self.days, self.registration.fit, self.same_protocol, tuple(pairs), self.registration.rigid)
+        made = self.registration
+        return Interlude(self.days, made.fit, self.same_protocol, tuple(pairs), made.rigid, made)
 
 
 def _registered(earlier: Study, later: Study, same_patient: bool, notes: list[str]) -> Registration:

@@ -93,7 +93,7 @@ def doubling_time(earlier: Size, later: Size, days: float) -> DoublingTime:
     log V changes by its measured change, more or less the wider of both studies' intervals.
     """
     change = math.log(later.value / earlier.value)
-    spread = max(_spread(earlier), _spread(later))
+    spread = _wider_spread(earlier, later)
     rates = [(change + sign * spread) / days for sign in (-1, 1)]
     if math.isnan(spread):
         return DoublingTime(_time(change / days), math.nan, math.nan)
@@ -103,8 +103,24 @@ def doubling_time(earlier: Size, later: Size, days: float) -> DoublingTime:
     return DoublingTime(_time(change / days), ends[0], ends[1])
 
 
+def change_interval(earlier: Size, later: Size) -> Interval:
+    """The 95% interval of the change of a volume, in percent of the earlier one; NaN where a study's is not known.
+
+    log V changes by its measured change, more or less the wider of both studies' intervals.
+    """
+    change, spread = math.log(later.value / earlier.value), _wider_spread(earlier, later)
+    low, high = (100 * math.expm1(change + sign * spread) for sign in (-1, 1))
+    return Interval(low, high)
+
+
 def _time(rate: float) -> float:
     return math.log(2) / rate if rate else math.inf
+
+
+def _wider_spread(earlier: Size, later: Size) -> float:
+    """The wider of both; NaN where one is not known, which `max` may pass over."""
+    spreads = _spread(earlier), _spread(later)
+    return math.nan if any(map(math.isnan, spreads)) else max(spreads)
 
 
 def _spread(size: Size) -> float:

@@ -25,6 +25,7 @@ from ..core.ct import CT
 from ..errors import InputError
 from ..stages.axial import axial_order
 from ..stages.lungs import block_mean, lung_regions
+from .fit import Fit
 
 # Cells of the first shift, of the rigid transform and of the field, mm.
 _SHIFT_MM, _RIGID_MM, _FIELD_MM = 8.0, 4.0, (6.0, 3.0)
@@ -36,8 +37,8 @@ _OUTSIDE_HU = -200.0
 _TURNS, _SMOOTHING = (60, 40), 1.8
 # Patches: their half width and how far around they are looked for, mm, on cells of 1.5 mm; how many are measured.
 PATCH_MM, _SEARCH_MM, _PATCH_CELL_MM, _PATCHES = 10.5, 7.5, 1.5, 100
-# A patch is found again where it correlates so well; two CTs fit where at least this share of the patches is.
-FOUND, _FIT_SHARE = 0.6, 0.5
+# A patch is found again where it correlates so well.
+FOUND = 0.6
 _LEAST_OVERLAP = 0.2
 
 
@@ -108,28 +109,6 @@ def block_share(mask: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
     cut = mask[tuple(slice(0, n * step) for n, step in zip(shape, steps, strict=True))]
     parts = cut.reshape([one for pair in zip(shape, steps, strict=True) for one in pair])
     return np.asarray(parts.mean((1, 3, 5), dtype=np.float32))
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How well two CTs lie on each other, told from patches of lung with vessels.
-
-    Attributes:
-        patches: how many were looked for.
-        found: share of them that was found again.
-        median_mm, most_mm: distance from where the registration puts them to where they are: median, and what 95% stay
-            below; NaN where none was found.
-    """
-
-    patches: int
-    found: float
-    median_mm: float
-    most_mm: float
-
-    @property
-    def fits(self) -> bool:
-        """Whether the two CTs can be of one patient and show the same part of the chest."""
-        return self.found >= _FIT_SHARE
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,10 @@ from ..writers.pictures import Plane, axial_planes
 from ..writers.report import proposed
 from ..writers.seg_nrrd import segment_color
 from .change import Change, volume_of, volume_size
-from .follow import OUTSIDE, FollowUp, Interlude
-from .growth import RULES, DoublingTime
+from .fit import fit_sentence
+from .follow import OUTSIDE, FollowUp
+from .growth import RULES
+from .words import doubling_text, percent_text, signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,23 +37,12 @@ def report_html(follow_up: FollowUp) -> str:
             for study, days in zip(follow_up.studies, follow_up.days, strict=True)
         ],
         notes=[*follow_up.notes, *(note for study in follow_up.studies for note in study.notes)],
-        fits=[fit_sentence(one, number) for number, one in enumerate(follow_up.interludes, 1)],
+        fits=[fit_sentence(one.fit, number) for number, one in enumerate(follow_up.interludes, 1)],
         rows=[row for number in range(len(follow_up.interludes)) for row in _rows(follow_up, number)],
         rules=[(rule.name, rule.rule) for rule in RULES],
         cards=_cards(follow_up),
         plot=_plot(follow_up),
         missing=MISSING,
-    )
-
-
-def fit_sentence(one: Interlude, number: int) -> str:
-    """How well two studies lie on each other, as a reader understands it."""
-    fit = one.fit
-    if not fit.patches or math.isnan(fit.median_mm):
-        return f"Study {number} and {number + 1}: no vessel of one was found again in the other."
-    return (
-        f"Study {number} and {number + 1}: {fit.found:.0%} of {fit.patches} places with vessels were found again, half "
-        f"of them within {fit.median_mm:.1f} mm of where they were expected, 95% within {fit.most_mm:.1f} mm."
     )
 
 
@@ -78,33 +69,21 @@ def _size(row: Nodule | None) -> str:
 def change_texts(change: Change) -> dict[str, Any]:
     """What is shown of a change, in words."""
     return {
-        "volume": f"{_signed(change.volume_percent, 0)} % ({_signed(change.volume, 0)} mm³)",
-        "beyond": "beyond the uncertainty" if change.beyond else "within the uncertainty",
-        "diameter": f"{_signed(change.diameter, 1)} mm",
-        "density": f"{_signed(change.density, 0)} HU",
-        "solid": f"{_signed(change.solid_diameter, 1)} mm",
-        "heterogeneity": _signed(change.heterogeneity, 2),
+        "volume": f"{percent_text(change)}, {signed(change.volume, 0)} mm³",
+        "beyond": _beyond(change),
+        "diameter": f"{signed(change.diameter, 1)} mm",
+        "density": f"{signed(change.density, 0)} HU",
+        "solid": f"{signed(change.solid_diameter, 1)} mm",
+        "heterogeneity": signed(change.heterogeneity, 2),
         "doubling": MISSING if change.doubling is None else doubling_text(change.doubling),
         "growth": list(change.growth.values()),
     }
 
 
-def doubling_text(time: DoublingTime) -> str:
-    """A doubling time with its interval, in words."""
-    if math.isnan(time.shortest):
-        return f"{_days(time.days)}, uncertainty not known"
-    if math.isinf(time.longest):
-        return f"not told apart from no change (not shorter than {time.shortest:.0f} days)"
-    ends = sorted(map(abs, (time.shortest, time.longest)))
-    return f"{_days(time.days)} ({ends[0]:.0f} to {ends[1]:.0f})"
-
-
-def _days(days: float) -> str:
-    return "no change" if math.isinf(days) else f"{days:.0f} days" if days > 0 else f"halves in {-days:.0f} days"
-
-
-def _signed(value: float, digits: int) -> str:
-    return MISSING if math.isnan(value) else f"{value:+.{digits}f}".replace("-", "−")
+def _beyond(change: Change) -> str:
+    if math.isnan(change.percent_interval.low):
+        return ""  # which the change tells itself
+    return "beyond the uncertainty" if change.beyond else "within the uncertainty"
 
 
 # ---------------------------------------------------------------- pictures

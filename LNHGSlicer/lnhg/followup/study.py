@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,11 +20,9 @@ from ..progress import ProgressCallback
 from ..readers.read_ct import read_ct
 from ..writers.own_files import RECORD
 from ..writers.read_back import load_result
+from .person import PERSON, differing
 from .registration import LungScan
 from .reviewed_scene import read_scene
-
-#: What must be the same in all studies of a patient, by DICOM's names, and how a reader calls it.
-PERSON = {"PatientID": "patient ID", "PatientSex": "sex", "PatientBirthDate": "birth date"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,26 +85,42 @@ def read_study(
 
     Raises InputError for anything else, and where the CT of results is not to be had.
     """
+    kept, notes = read_kept(place)
+    result = kept if isinstance(kept, Result) else segment(kept, options, models=models, progress=progress)
+    return study_of(name, result, notes)
+
+
+def read_kept(place: str | Path) -> tuple[CT | Result, tuple[str, ...]]:
+    """What a place that `read_study` takes holds: a result, or a CT that is not segmented; and sentences on it."""
     path = Path(place)
     results, equals, ct = str(place).rpartition("=")
     if equals and not path.exists():
-        return study_of(name, load_result(Path(results), read_ct(ct)))
+        return load_result(Path(results), read_ct(ct)), ()
     if path.suffix.lower() == ".mrb":
-        result, notes = read_scene(path)
-        return study_of(name, result, notes)
+        return read_scene(path)
     if (path / RECORD).is_file():
-        return study_of(name, load_result(path, _ct_of_results(path)))
-    return study_of(name, segment(read_ct(path), options, models=models, progress=progress))
+        return load_result(path, _ct_of_results(path)), ()
+    return read_ct(path), ()
+
+
+def is_segmented(place: str | Path | Study) -> bool:
+    """Whether a place that `read_study` takes holds a result already, as far as its name tells."""
+    if isinstance(place, Study):
+        return True
+    path = Path(place)
+    return path.suffix.lower() == ".mrb" or (path / RECORD).is_file() or ("=" in str(place) and not path.exists())
 
 
 def _ct_of_results(folder: Path) -> CT:
-    """The CT that results were made from: where the record says, or in the scene beside it."""
+    """The CT that results were made from, where the record says or in the scene beside it, and whose it is."""
     try:
-        recorded = mapping_of(folder / RECORD).get("identity", {}).get("path")
-    except (OSError, ValueError, AttributeError) as error:
+        identity = dict(mapping_of(folder / RECORD).get("identity", {}))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"The record {RECORD} of the run cannot be read; run again.") from error
+    recorded = identity.get("path")
     if isinstance(recorded, str) and recorded and Path(recorded).exists():
-        return read_ct(recorded)
+        ct = read_ct(recorded)
+        return replace(ct, identity={**identity, **ct.identity})  # the record knows more than an image file
     if (folder / "scene.mrb").is_file():
         return read_scene(folder / "scene.mrb")[0].ct
     raise InputError(
@@ -120,15 +134,13 @@ def check_person(studies: list[Study], *, same_patient: bool) -> tuple[str, ...]
     Returns sentences for the reader.
     """
     notes = []
-    for key, called in PERSON.items():
-        values = {study.person[key] for study in studies if key in study.person}
-        if len(values) > 1:
-            if not same_patient:
-                raise InputError(
-                    f"The studies differ in {called}; give studies of one patient, or confirm that they are of one "
-                    f"(--same-patient)."
-                )
-            notes.append(f"The studies differ in {called}; that they are of one patient was confirmed.")
+    for called in differing([study.person for study in studies]):
+        if not same_patient:
+            raise InputError(
+                f"The studies differ in {called}; give studies of one patient, or confirm that they are of one "
+                f"(--same-patient)."
+            )
+        notes.append(f"The studies differ in {called}; that they are of one patient was confirmed.")
     nameless = [study.name for study in studies if not study.person]
     if nameless and not same_patient:
         notes.append(
@@ -140,8 +152,6 @@ def check_person(studies: list[Study], *, same_patient: bool) -> tuple[str, ...]
 
 def with_added(study: Study, added: Result, numbers: list[int]) -> tuple[Study, dict[int, int]]:
     """A study with some nodules of a run at seeds in it, behind its own; returns their new numbers by the old ones."""
-    from dataclasses import replace
-
     result = study.result
     labels, heterogeneity = result.labels.astype(np.uint16), result.heterogeneity.copy()
     rows, renumbered = list(result.nodules), dict[int, int]()

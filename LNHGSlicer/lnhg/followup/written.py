@@ -16,19 +16,23 @@ from ..categories.dictation import dictated
 from ..categories.proposals import Proposal, proposal_header, proposal_row
 from ..core.csv_text import csv_text
 from ..core.nodule import Nodule
+from ..core.nrrd_file import write_nrrd
 from ..core.plain_file import mapping_of
 from ..errors import InputError
 from ..writers.results import save
 from ..writers.scenes import write_scene
 from .change import volume_of
 from .follow import FollowUp, Interlude, Pair
+from .read_back import CT_FILE
 from .report import report_html
+from .tracking import trackings
 
 #: The files, by what they are; `study-N` beside them is the folder of the results of study N.
 FILES = {"record": "follow.json", "table": "follow.csv", "report": "follow.html", "scene": "follow.mrb"}
 #: Format of the record; it rises when a key changes its name or its meaning.
 FORMAT = 1
 _KIND = "lnhg follow-up"
+_OF_MODULE = "not written: the Slicer module makes its own"
 _TITLES = (
     "track",
     "from study",
@@ -41,6 +45,8 @@ _TITLES = (
     "volume after (mm3)",
     "change of volume (mm3)",
     "change of volume (%)",
+    "change of volume, lowest (%)",
+    "change of volume, highest (%)",
     "beyond the uncertainty",
     "change of diameter (mm)",
     "change of density (HU)",
@@ -56,8 +62,12 @@ _TITLES = (
 )
 
 
-def save_follow_up(follow_up: FollowUp, folder: str | Path, *, with_identity: bool = False) -> dict[str, Path]:
+def save_follow_up(
+    follow_up: FollowUp, folder: str | Path, *, with_identity: bool = False, for_scene: bool = False
+) -> dict[str, Path]:
     """Write all files into `folder`; returns name -> path.
+
+    `for_scene`: of each study only its CT and what `read_back.load_result` reads, unpacked, and no scene.
 
     Raises InputError where the folder cannot be written, or holds files of these names that are of no follow-up.
     """
@@ -70,11 +80,18 @@ def save_follow_up(follow_up: FollowUp, folder: str | Path, *, with_identity: bo
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for number, study in enumerate(follow_up.studies, 1):
-            save(study.result, folder / f"study-{number}", with_identity=with_identity)
+            save(study.result, folder / f"study-{number}", with_identity=with_identity, for_scene=for_scene)
+            if for_scene:
+                ct = study.result.ct
+                write_nrrd(folder / f"study-{number}" / CT_FILE, ct.hu, ct.ijk_to_ras, packed=False)
         with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=folder) as temporary:
             for name, text in texts.items():
                 (Path(temporary) / FILES[name]).write_text(text, encoding="utf-8", newline="")
-            told = write_scene("lnhg.followup_scene_writers", follow_up, Path(temporary) / FILES["scene"])
+            told = (
+                _OF_MODULE
+                if for_scene
+                else write_scene("lnhg.followup_scene_writers", follow_up, Path(temporary) / FILES["scene"])
+            )
             text = json.dumps(record(follow_up) | {"scene": told}, indent=2, allow_nan=False) + "\n"
             (Path(temporary) / FILES["record"]).write_text(text, encoding="utf-8", newline="")
             (folder / FILES["scene"]).unlink(missing_ok=True)  # of an earlier run, where there is no new one
@@ -119,6 +136,10 @@ def record(follow_up: FollowUp) -> dict[str, Any]:
             for number, (study, days) in enumerate(zip(follow_up.studies, follow_up.days, strict=True), 1)
         ],
         "tracks": [list(track) for track in follow_up.tracks],
+        "tracking": [
+            {"identifier": one.identifier, "uid": one.uid, "nodules": list(track)}
+            for one, track in zip(trackings(follow_up), follow_up.tracks, strict=True)
+        ],
         "interludes": [_interlude(one) for one in follow_up.interludes],
     }
 
@@ -153,6 +174,9 @@ def _pair(pair: Pair) -> dict[str, Any]:
     return told | {
         "volume_mm3": _number(change.volume),
         "volume_percent": _number(change.volume_percent),
+        "volume_percent_interval": [
+            _number(end) for end in (change.percent_interval.low, change.percent_interval.high)
+        ],
         "beyond_uncertainty": change.beyond,
         "diameter_mm": _number(change.diameter),
         "density_hu": _number(change.density),
@@ -206,7 +230,7 @@ def _row(track: int, number: int, one: Interlude, pair: Pair) -> list[Any]:
         days,
         *volumes,
         _cell(change.volume),
-        _cell(change.volume_percent),
+        *map(_cell, (change.volume_percent, change.percent_interval.low, change.percent_interval.high)),
         "yes" if change.beyond else "no",
         *map(_cell, figures),
         *doubling,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..evaluation.statistics import wilson_share
 from ..networks.models import load_models
 from ..readers.read_ct import read_ct
-from .simulated_pairs import PairCounts, followed_pairs
+from .simulated_pairs import PLANTED, PairCounts, followed_pairs
 
 _RATES = (
     ("nodules in both studies that are matched", "both matched", "both"),
@@ -37,13 +37,13 @@ def measure(
     if not scans:
         raise InputError(f"{data} holds no scan (*_scans/NAME/ct.nrrd); give the data folder.")
     models = load_models(weights, with_detector=False)
-    sha256 = str(models.manifests["generator"]["sha256"])
-    done = _done(kept, sha256)[:count]
+    made_with = {"generator_sha256": str(models.manifests["generator"]["sha256"]), "planted": PLANTED}
+    done = _done(kept, made_with)[:count]
     kept.parent.mkdir(parents=True, exist_ok=True)
 
     def keep(pair: PairCounts) -> None:
         with kept.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"generator_sha256": sha256, **asdict(pair)}) + "\n")
+            file.write(json.dumps({**made_with, **asdict(pair)}) + "\n")
         done.append(pair)
         said(f"{len(done)} of {count}: {pair.scan}, {pair.counts}")
 
@@ -55,13 +55,15 @@ def _read(path: Path) -> CT:
     return read_ct(path)
 
 
-def _done(kept: Path, sha256: str) -> list[PairCounts]:
-    """The pairs that were made with the same weights; InputError for others, which would be mixed."""
+def _done(kept: Path, made_with: Mapping[str, object]) -> list[PairCounts]:
+    """The pairs that were made with the same weights and as many nodules; InputError for others, which would be
+    mixed.
+    """
     if not kept.exists():
         return []
     rows = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
-    if any(row.pop("generator_sha256", None) != sha256 for row in rows):
-        raise InputError(f"{kept} holds pairs made with other weights; choose another folder.")
+    if any({name: row.pop(name, None) for name in made_with} != made_with for row in rows):
+        raise InputError(f"{kept} holds pairs made with other weights, or otherwise; choose another folder.")
     return [PairCounts(**row) for row in rows]
 
 

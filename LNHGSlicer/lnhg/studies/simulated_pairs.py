@@ -26,8 +26,11 @@ from ..pipeline import segment
 from ..stages.axial import axial_order
 from ..stages.lungs import lung_regions
 
-# Planted in a pair: in both studies, in the earlier only, in the later only. Radii and depths are mm.
-_STAY, _LEAVE, _COME = 5, 1, 1
+# Planted in a pair: alike in both studies, changed, in the earlier only, in the later only. Making and registering a
+# pair takes most of the time, so each holds many. Radii and depths are mm.
+_SAME, _CHANGED, _LEAVE, _COME = 6, 9, 3, 3
+#: Nodules planted in each pair.
+PLANTED = _SAME + _CHANGED + _LEAVE + _COME
 _RADIUS_MM, _DEPTH_MM, _APART_MM, _NEAR_MM = (2.5, 7.5), 6.0, 12.0, 15.0
 # A change of radius, of those that change; how many are found without a look, and vessels taken for nodules.
 _CHANGE, _FOUND, _FALSE = (0.75, 1.6), 0.85, 2
@@ -166,7 +169,8 @@ def planted_nodules(ct: CT, lungs: np.ndarray, rng: np.random.Generator) -> tupl
     if len(free) < 50 or len(strands) < 10:
         raise InputError("A scan shows too little lung to plant nodules in; leave it out.")
     chosen: list[Planted] = []
-    kinds = [(1.0, 1.0)] * 2 + [None] * (_STAY - 2) + [(1.0, 0.0)] * _LEAVE + [(0.0, 1.0)] * _COME
+    kinds = [*[(1.0, 1.0)] * _SAME, *[None] * _CHANGED, *[(1.0, 0.0)] * _LEAVE, *[(0.0, 1.0)] * _COME]
+    rng.shuffle(kinds)  # where a scan has room for fewer
     for cell in rng.permutation(free):
         if len(chosen) == len(kinds):
             break
@@ -207,10 +211,9 @@ def _shows(ct: CT, ras: np.ndarray) -> bool:
 
 
 def _errors(follow_up: FollowUp, points: np.ndarray, warp: Warp) -> tuple[float, float, float, float]:
-    from ..followup.registration import register
-
     (step,) = follow_up.interludes
-    registration = register(follow_up.studies[0].lungs, follow_up.studies[1].lungs)
+    registration = step.registration
+    assert registration is not None
     truth = warp.to_later(points)
     seen = np.array([registration.moving.shows(point) for point in truth])
     error = np.linalg.norm(registration.to_moving(points[seen]) - truth[seen], axis=1)

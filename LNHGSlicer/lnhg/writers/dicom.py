@@ -10,7 +10,7 @@ import math
 import re
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..categories.proposals import Proposal, proposals
 from ..core.ct import CT
 from ..core.nodule import Nodule
 from ..core.result import Result
+from ..core.tracking import Tracking
 from ..errors import InputError, LNHGError
 from ..readers.dicom_headers import Slice, is_dicom, slices_of
 from ..readers.dicom_scans import Scan, scans_of
@@ -89,13 +90,16 @@ _HIGHEST_SERIES = 10_000_000
 _ASTRAY_MM, _SAME_DIRECTION = 1.1, 2e-3
 
 
-def write_dicom(result: Result, source: Path, output: Path) -> dict[str, Path]:
+def write_dicom(
+    result: Result, source: Path, output: Path, tracking: Mapping[int, Tracking] | None = None
+) -> dict[str, Path]:
     """Write the nodules and their measurements as DICOM files into `output`, both or neither; returns name -> path.
 
     Args:
         result: what `lnhg.segment` made of the CT in `source`, on the grid that `lnhg.read_ct` gave it.
         source: folder with the DICOM files of the CT, whose study and patient the new files belong to.
         output: folder for the files; made if absent.
+        tracking: by the number of a nodule what tracks it through several studies; others are tracked alone.
 
     Raises InputError when `source` is not the CT of the result, no nodule was found, or `output` cannot be written.
     """
@@ -106,7 +110,7 @@ def write_dicom(result: Result, source: Path, output: Path) -> dict[str, Path]:
     # Values of the CT that break a rule of DICOM are handed on: they say whose the new files are.
     with pydicom.config.disable_value_validation(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _written(*_made(result, slices, source), output)
+        return _written(*_made(result, slices, source, tracking or {}), output)
 
 
 def remarks(ct: CT) -> tuple[str, ...]:
@@ -119,8 +123,10 @@ def remarks(ct: CT) -> tuple[str, ...]:
     return ("The gantry was tilted: programs built on dcmqi, 3D Slicer among them, cannot load this DICOM SEG.",)
 
 
-def _made(result: Result, slices: Sequence[Dataset], source: Path) -> tuple[Dataset, Dataset]:
-    tracking = [UID(pydicom.uid.generate_uid()) for _ in result.nodules]
+def _made(
+    result: Result, slices: Sequence[Dataset], source: Path, known: Mapping[int, Tracking]
+) -> tuple[Dataset, Dataset]:
+    tracking = [known.get(one.id) or Tracking(_name(one), pydicom.uid.generate_uid()) for one in result.nodules]
     try:
         segmentation = dicom_seg(result, slices, tracking)
         return segmentation, dicom_sr(result, slices, segmentation, tracking)
@@ -250,7 +256,7 @@ def _named_no_one_else(header: Dataset) -> Dataset:
     return header
 
 
-def dicom_seg(result: Result, slices: Sequence[Dataset], tracking: Sequence[UID]) -> Any:
+def dicom_seg(result: Result, slices: Sequence[Dataset], tracking: Sequence[Tracking]) -> Any:
     """The labels as a DICOM Segmentation, a segment a nodule, frame by frame on the source slices."""
     import highdicom as hd
 
@@ -259,7 +265,7 @@ def dicom_seg(result: Result, slices: Sequence[Dataset], tracking: Sequence[UID]
         pixel_array=result.labels,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[
-            _segment(nodule, uid, result) for nodule, uid in zip(result.nodules, tracking, strict=True)
+            _segment(nodule, one, result) for nodule, one in zip(result.nodules, tracking, strict=True)
         ],
         **_instance(slices[0], 1),
         manufacturer_model_name=_PRODUCT,
@@ -271,7 +277,7 @@ def dicom_seg(result: Result, slices: Sequence[Dataset], tracking: Sequence[UID]
     )
 
 
-def _segment(nodule: Nodule, tracking: UID, result: Result) -> Any:
+def _segment(nodule: Nodule, tracking: Tracking, result: Result) -> Any:
     import highdicom as hd
 
     by_person = nodule.status in ("edited", "seeded")
@@ -284,8 +290,8 @@ def _segment(nodule: Nodule, tracking: UID, result: Result) -> Any:
         algorithm_identification=hd.AlgorithmIdentificationSequence(
             name=_PRODUCT, family=_AI, version=__version__, source=_MAKER, parameters=_parameters(result)
         ),
-        tracking_uid=tracking,
-        tracking_id=_name(nodule),
+        tracking_uid=UID(tracking.uid),
+        tracking_id=tracking.identifier,
         anatomic_regions=[LUNG],
         display_color=hd.color.CIELabColor.from_rgb(*(255 * part for part in segment_color(nodule.id))),
     )
@@ -294,7 +300,7 @@ def _segment(nodule: Nodule, tracking: UID, result: Result) -> Any:
     return description
 
 
-def dicom_sr(result: Result, slices: Sequence[Dataset], segmentation: Dataset, tracking: Sequence[UID]) -> Any:
+def dicom_sr(result: Result, slices: Sequence[Dataset], segmentation: Dataset, tracking: Sequence[Tracking]) -> Any:
     """The measurements as a DICOM Measurement Report (TID 1500), a group for each segment of `segmentation`."""
     import highdicom as hd
 
@@ -307,8 +313,8 @@ def dicom_sr(result: Result, slices: Sequence[Dataset], segmentation: Dataset, t
         ),
         procedure_reported=_CHEST_CT,
         imaging_measurements=[
-            _group(proposal, uid, segmentation, result)
-            for proposal, uid in zip(
+            _group(proposal, one, segmentation, result)
+            for proposal, one in zip(
                 proposals(result.nodules, result.answers, result.comparisons), tracking, strict=True
             )
         ],
@@ -324,13 +330,13 @@ def dicom_sr(result: Result, slices: Sequence[Dataset], segmentation: Dataset, t
     return document
 
 
-def _group(proposal: Proposal, tracking: UID, segmentation: Dataset, result: Result) -> Any:
+def _group(proposal: Proposal, tracking: Tracking, segmentation: Dataset, result: Result) -> Any:
     import highdicom as hd
 
     nodule = proposal.nodule
 
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(uid=tracking, identifier=_name(nodule)),
+        tracking_identifier=hd.sr.TrackingIdentifier(uid=UID(tracking.uid), identifier=tracking.identifier),
         referenced_segment=hd.sr.ReferencedSegment(
             sop_class_uid=segmentation.SOPClassUID,
             sop_instance_uid=segmentation.SOPInstanceUID,

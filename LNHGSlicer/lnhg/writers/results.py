@@ -188,7 +188,9 @@ def _write_for_scene(result: Result, folder: Path, with_identity: bool) -> None:
     files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
     write = partial(write_nrrd, packed=False)
     _write_volumes(result, files, write)
-    write(files["generated"], result.image.astype(np.float32, copy=False), result.ct.ijk_to_ras)
+    image = result.image
+    if image.any():
+        write(files["generated"], image.astype(np.float32, copy=False), result.ct.ijk_to_ras)
     if result.unconfirmed.any():
         write(files["unconfirmed"], result.unconfirmed.astype(np.uint16, copy=False), result.ct.ijk_to_ras)
     _write_record(files["record"], run_record(result, "not written: the Slicer module makes its own", with_identity))

@@ -1,0 +1,287 @@
+"""The panel's part to follow nodules from an earlier study: which one, a table with a row a pair, both side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from lnhg.followup.growth import RULES
+
+from .columns import number_text
+from .guard import Guard
+
+_UI = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "FollowUp.ui"
+
+
+class FollowGroup:
+    """Follows the nodules of an earlier study to the selected CT; shown with every CT.
+
+    Args:
+        ui: the panel's widgets; those of this group are in a `.ui` file of their own.
+        host: the panel, which runs things beside Slicer, one at a time: see `Panel.begin` and `Panel.segment`.
+        guard: tells what a handler raises.
+    """
+
+    def __init__(self, ui: Any, host: Any, guard: Guard) -> None:
+        self._host, self._group = host, ui.followGroup
+        # A timer of the window ends with it.
+        self._again = qt.QTimer(ui.followGroup)
+        self._again.setSingleShot(True)
+        self._again.setInterval(0)
+        self._again.timeout.connect(guard(self._show_selected))
+        root = slicer.util.loadUI(str(_UI))
+        self._group.layout().addWidget(root)
+        self.ui = slicer.util.childWidgetVariables(root)
+        self._export_folder = ui.exportFolderEdit
+        self._nodes: Any = None
+        self._follow_up: Any = None
+        self._pairs: list[Any] = []
+        root.setMRMLScene(slicer.mrmlScene)
+        self._set_up_table()
+        self.ui.priorSelector.setCurrentNode(None)
+        self.ui.priorSelector.currentNodeChanged.connect(guard(lambda *_: self._other_prior()))
+        self.ui.priorPathEdit.currentPathChanged.connect(guard(lambda *_: self._other_prior()))
+        self.ui.followButton.clicked.connect(guard(lambda *_: self.start()))
+        self.ui.followReportButton.clicked.connect(guard(lambda *_: self._write_report()))
+        self.ui.followTable.itemSelectionChanged.connect(guard(self._show_selected))
+        ui.exportFolderEdit.currentPathChanged.connect(guard(lambda *_: self._update_report()))
+        self.show(None)
+
+    @property
+    def prior(self) -> Any:
+        """The earlier CT as it is chosen: its node, its place on disk, or None."""
+        node = self.ui.priorSelector.currentNode()
+        path = str(self.ui.priorPathEdit.property("currentPath")).strip()
+        return node if node is not None else Path(path) if path else None
+
+    def show(self, nodes: Any) -> None:
+        """The result that the panel shows, or None: its latest follow-up is listed."""
+        from_scene = None
+        if nodes is not None:
+            from ..review.follow_up import follow_up_of
+
+            from_scene = follow_up_of(nodes)
+        same = self._follow_up is not None and from_scene is not None and from_scene.table is self._follow_up.table
+        self._nodes = nodes
+        if not same:
+            self.end()
+            self._follow_up = from_scene
+            self._fill()
+        self.update()
+
+    def update(self) -> None:
+        """What can be chosen and clicked now, and what is to be said of the follow-up."""
+        self._hide_from_selector()
+        self._show_state()
+
+    def _show_state(self) -> None:
+        reason = self._why_not()
+        self.ui.followButton.setEnabled(not reason)
+        self.ui.followButton.setToolTip(
+            reason or _("Find the nodules of the earlier CT in this one, and what changed.")
+        )
+        self.ui.priorPathEdit.setEnabled(self.ui.priorSelector.currentNode() is None)
+        if self._follow_up is not None and not self._follow_up.is_there:
+            self._drop()
+        there = self._follow_up is not None
+        for widget in (self.ui.followTable, self.ui.followLabel, self.ui.followReportButton):
+            widget.setVisible(there)
+        if there:
+            self.ui.followLabel.setText("\n".join(self._sentences()))
+        self._update_report()
+
+    def start(self) -> None:
+        """Follow: what has no nodules yet is segmented first."""
+        reason = self._why_not() or self._why_not_of_one_patient()
+        self._host.show_error(reason)
+        if not reason:
+            self._go_on(self._host.parameters.ct, self.prior)
+
+    def end(self) -> None:
+        """The earlier CT and the views as they were before both were shown side by side."""
+        table = None if self._follow_up is None else self._follow_up.table
+        if table is not None and slicer.mrmlScene.IsNodePresent(table) and not slicer.mrmlScene.IsClosing():
+            from ..scene.side_by_side import end_side_by_side
+
+            end_side_by_side(self._follow_up)
+        self.ui.followTable.clearSelection()
+
+    def _drop(self) -> None:
+        """Somebody removed a study or the table from the scene."""
+        self.end()
+        self._follow_up = None
+        self._fill()
+
+    # One step after the other
+
+    def _go_on(self, current: Any, prior: Any) -> None:
+        for ct in (prior, current):
+            if not isinstance(ct, Path) and self._host.results_of(ct) is None:
+                self._host.segment(ct, lambda: self._go_on(current, prior))
+                return
+        self._follow(current, prior)
+
+    def _follow(self, current: Any, prior: Any) -> None:
+        from ..run.parameters import options_of
+
+        earlier, later = (one if isinstance(one, Path) else self._host.results_of(one) for one in (prior, current))
+        days = float(self.ui.daysBox.property("value")) or None
+        same = bool(self.ui.samePatientBox.property("checked"))
+        options = options_of(self._host.parameters)
+
+        def make(on_progress: Callable[[Any], object], on_finished: Callable[[Any, Any], object]) -> Any:
+            return self._host.logic.startFollowUp(earlier, later, days, same, on_progress, on_finished, options)
+
+        self._host.begin(current, make, self._followed)
+
+    def _followed(self, follow_up: Any, outcome: Any) -> None:
+        """The reader sees the result with the nodules that came, and the first pair."""
+        self._host.show_results(follow_up.current.ct)
+        self._host.tell(outcome.message, follow_up.current.ct)
+        if self._follow_up is not None and self._follow_up.table is follow_up.table and self._pairs:
+            self.ui.followTable.selectRow(0)
+
+    # Why not
+
+    def _why_not(self) -> str:
+        reason, prior = self._host.why_not(), self.prior
+        if reason:
+            return str(reason)
+        if prior is None:
+            return _("Choose the earlier CT above, in the scene or on the disk.")
+        if prior is self._host.parameters.ct:
+            return _("A CT cannot be followed to itself; choose the earlier one.")
+        if isinstance(prior, Path) and not prior.exists():
+            return _("{path} is not there; choose the earlier study again.").format(path=prior)
+        return ""
+
+    def _why_not_of_one_patient(self) -> str:
+        """Two CTs of the scene are compared before anything is run."""
+        prior = self.prior
+        if isinstance(prior, Path) or self.ui.samePatientBox.property("checked"):
+            return ""
+        from lnhg.followup.person import differing
+
+        from ..scene.identity import identity_of
+
+        differ = differing([identity_of(ct) for ct in (prior, self._host.parameters.ct)])
+        if not differ:
+            return ""
+        return _("The two CTs differ in {what}; choose another, or tick that they are of one patient.").format(
+            what=", ".join(differ)
+        )
+
+    def _other_prior(self) -> None:
+        self.ui.samePatientBox.setChecked(False)  # it was said of another
+        self.ui.daysBox.setValue(0)
+        self._show_state()  # the selector tells this while it changes: what it offers stays as it is
+
+    def _hide_from_selector(self) -> None:
+        """The maps are volumes too, but no CTs; and the selected CT is not its own prior."""
+        if slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting():
+            return  # the selector follows the scene, and is not ready for both at once
+        ct = None if self._host.parameters is None else self._host.parameters.ct
+        hidden = [
+            node.GetID()
+            for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            if node is ct or node.GetAttribute("LNHG.Version") is not None
+        ]
+        proxy = self.ui.priorSelector.sortFilterProxyModel()
+        if sorted(proxy.property("hiddenNodeIDs") or ()) != sorted(hidden):
+            proxy.setProperty("hiddenNodeIDs", hidden)
+
+    # The table
+
+    def _set_up_table(self) -> None:
+        table = self.ui.followTable
+        titles = [_("This"), _("Earlier"), _("State"), _("mm"), _("Volume"), _("Doubling time")]
+        titles += [rule.name for rule in RULES]
+        table.setColumnCount(len(titles))
+        table.setHorizontalHeaderLabels(titles)
+        table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+        table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        table.setAlternatingRowColors(True)
+        table.setShowGrid(False)
+        table.verticalHeader().setVisible(False)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+
+    def _fill(self) -> None:
+        table = self.ui.followTable
+        blocked = table.blockSignals(True)
+        self._pairs = [] if self._follow_up is None else self._follow_up.pairs
+        table.setRowCount(len(self._pairs))
+        sizes = ({}, {}) if self._follow_up is None else _rows_of(self._follow_up)
+        for row, pair in enumerate(self._pairs):
+            for column, text in enumerate(_texts(pair, *sizes)):
+                table.setItem(row, column, qt.QTableWidgetItem(text))
+        table.clearSelection()
+        table.blockSignals(blocked)
+
+    def _sentences(self) -> list[str]:
+        follow_up = self._follow_up
+        changed = [] if follow_up.is_current else [_("Nodules or verdicts were changed since; follow again.")]
+        earlier = _("The earlier CT: {name}.").format(name=follow_up.prior.ct.GetName())
+        return [*changed, earlier, *follow_up.notes]
+
+    def _show_selected(self) -> None:
+        rows = [index.row() for index in self.ui.followTable.selectionModel().selectedRows()]
+        if not rows or self._follow_up is None:
+            return
+        from ..scene.side_by_side import show_side_by_side
+
+        parameters, pair = self._host.parameters, self._pairs[rows[0]]
+        self._host.memory().remember()
+        opacity = float(parameters.opacity) if parameters.map_visible else 0.0
+        field = self._host.review.field_of(_longest(self._follow_up, pair))
+        if show_side_by_side(self._follow_up, pair, opacity, field):
+            self._again.start()
+        self._host.review.update_buttons()
+        self.update()
+
+    def _update_report(self) -> None:
+        reason = "" if self._export_folder.property("currentPath") else _("Choose a folder under Export first.")
+        self.ui.followReportButton.setEnabled(not reason)
+        self.ui.followReportButton.setToolTip(reason or _("Write the report with pictures of both studies."))
+
+    def _write_report(self) -> None:
+        from ..review.export import write_text
+
+        path = Path(self._export_folder.property("currentPath")) / "follow.html"
+        write_text(path, self._follow_up.report)
+        self._host.tell(_("Written: {path}").format(path=path), self._follow_up.current.ct)
+
+
+def _rows_of(follow_up: Any) -> tuple[dict[int, Any], dict[int, Any]]:
+    earlier, later = ({row.id: row for row in nodes.rows} for nodes in (follow_up.prior, follow_up.current))
+    return earlier, later
+
+
+def _texts(pair: Any, earlier: dict[int, Any], later: dict[int, Any]) -> list[str]:
+    """The cells of a pair."""
+    from lnhg.followup.words import doubling_text, percent_text
+
+    numbers = ["–" if number is None else str(number) for number in (pair.later, pair.earlier)]
+    sizes = [_size(known.get(number)) for known, number in ((earlier, pair.earlier), (later, pair.later))]
+    words = [*numbers, pair.state, " → ".join(sizes)]
+    change = pair.change
+    if change is None:
+        return [*words, *["–"] * (2 + len(RULES))]
+    doubling = "–" if change.doubling is None else doubling_text(change.doubling)
+    return [*words, percent_text(change), doubling, *(change.growth[rule.name] for rule in RULES)]
+
+
+def _size(row: Any) -> str:
+    return "–" if row is None else f"{row.at_least}{number_text(row.mean_axis, 1)}"
+
+
+def _longest(follow_up: Any, pair: Any) -> float:
+    """The long axis of the larger of both, mm."""
+    earlier, later = _rows_of(follow_up)
+    found = [known.get(number) for known, number in ((earlier, pair.earlier), (later, pair.later))]
+    return max((row.long_axis for row in found if row is not None), default=0.0)
