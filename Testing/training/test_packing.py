@@ -79,37 +79,6 @@ def test_of_several_checkpoints_the_mean_of_the_weights_is_packed(tmp_path: Path
             )  # stored in half precision
 
 
-def _packed(folder: Path, **changes: Any) -> Path:
-    GeneratorTraining(replace(_SMALL, **changes), folder / "run", PLACES, [], None).run()
-    assert (
-        main(["weights", "pack", str(folder / "run" / "last.pt"), "--output", str(folder), "--threshold", "0.3"]) == 0
-    )
-    return folder
-
-
-def test_the_mean_of_packed_generators_tells_what_it_is_the_mean_of_and_the_training_of_the_last(
-    tmp_path: Path,
-) -> None:
-    neighbouring = replace(_SMALL.grid, slice_mm=None)
-    folders = [_packed(tmp_path / "before", seed=1, grid=neighbouring), _packed(tmp_path / "now", seed=2)]
-    assert main(["weights", "mean", *map(str, folders), "--output", str(tmp_path / "mean")]) == 0
-    assert main(["weights", "verify", str(tmp_path / "mean")]) == 0
-    mean, before, now = (load_weights(folder, "generator") for folder in (tmp_path / "mean", *folders))
-    assert mean.manifest["mean_of"] == ["before", "now"]
-    assert mean.manifest["training"] == now.manifest["training"] and mean.manifest["grid"] == now.manifest["grid"]
-    assert mean.manifest["thresholds"] == {"g": 0.4}
-    name = "convolutions.1.weight"
-    expected = (before.tensors[name] + now.tensors[name]) / 2
-    torch.testing.assert_close(mean.tensors[name], expected, atol=1e-3, rtol=1e-3)  # stored in half precision
-
-
-def test_generators_of_other_pixels_have_no_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folders = [_packed(tmp_path / "fine"), _packed(tmp_path / "coarse", grid=replace(_SMALL.grid, pixel_mm=1.4))]
-    assert main(["weights", "mean", *map(str, folders), "--output", str(tmp_path / "mean")]) == 2
-    assert "The generators differ in architecture, pixels or HU" in capsys.readouterr().err
-    assert not (tmp_path / "mean").exists()
-
-
 def test_networks_of_different_kinds_or_widths_have_no_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     narrow = _run(tmp_path / "narrow")
     GeneratorTraining(replace(_SMALL, width=3), tmp_path / "wide", PLACES, [], None).run()

@@ -11,7 +11,7 @@ from .common import add_command
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
-        "weights", help="pack a checkpoint into shipped weights, join detectors, average generators, or verify weights"
+        "weights", help="pack a checkpoint into shipped weights, join detectors, or verify weights"
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     verify = add_command(actions, "verify", _verify, "check weights files against their manifests")
@@ -40,11 +40,6 @@ def add(commands: Any) -> None:
     join.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="folder with a detector's weights")
     join.add_argument("--output", type=Path, required=True, help="folder for the ensemble's weights")
     join.add_argument("--threshold", type=float, default=0.5, help="lowest score of a candidate (default: 0.5)")
-
-    mean = add_command(actions, "mean", _mean, "make one generator of several: the mean of their weights")
-    mean.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="folder with a generator's weights")
-    mean.add_argument("--output", type=Path, required=True, help="folder for the mean")
-    mean.add_argument("--threshold", type=float, default=0.4, help="on G(x) (default: 0.4)")
 
     calibrate = add_command(
         actions,
@@ -91,12 +86,6 @@ def _join(arguments: argparse.Namespace) -> None:
     from ..training.packing import join_detectors
 
     print(join_detectors(arguments.folders, arguments.output, arguments.threshold))
-
-
-def _mean(arguments: argparse.Namespace) -> None:
-    from ..training.packing import mean_generator
-
-    print(mean_generator(arguments.folders, arguments.output, arguments.threshold))
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ card.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,11 @@ from ..core.written_files import check_own, write_own
 from ..data.splits import LISTS
 from ..errors import InputError
 from ..evaluation.detections import LOWEST_SCORE
-from ..networks.grid import NetworkGrid
 from ..networks.weights import load_weights, save_weights
 from .checkpoint import read_checkpoint
 from .generator_training import generator_of
 from .model_card import model_card
 from .run_log import LOG
-
-# What a manifest tells of its own files.
-_OF_FILE = ("format", "name", "sha256", "bytes", "seal")
 
 
 def pack(checkpoints: Sequence[Path], folder: Path, threshold: float, report: Path | None = None) -> Path:
@@ -73,25 +68,6 @@ def join_detectors(folders: Sequence[Path], output: Path, threshold: float) -> P
     record = {"members": [part.manifest.get("training", {}) for part in parts]}
     manifest = _detector_manifest({**first, "record": record}, threshold) | {"members": len(parts)}
     return save_weights(output, "detector", tensors, manifest)
-
-
-def mean_generator(folders: Sequence[Path], output: Path, threshold: float) -> Path:
-    """Pack the mean of the weights of several folders' generators into `output`; returns the weights' path.
-
-    What the manifest tells, how far apart the slices of a triplet lie too, is that of the last. Raises InputError for
-    generators of other architectures, or that see other pixels or HU.
-    """
-    parts = [load_weights(folder, "generator") for folder in folders]
-    last = parts[-1].manifest
-    if any(_seen(part.manifest) != _seen(last) for part in parts):
-        raise InputError("The generators differ in architecture, pixels or HU, so they have no mean; give ones alike.")
-    lasting = {name: value for name, value in last.items() if name not in _OF_FILE}
-    manifest = {**lasting, "thresholds": {"g": threshold}, "mean_of": [folder.name for folder in folders]}
-    return save_weights(output, "generator", _mean([part.tensors for part in parts]), manifest)
-
-
-def _seen(manifest: Mapping[str, Any]) -> tuple[Any, NetworkGrid]:
-    return manifest["architecture"], replace(NetworkGrid.from_dict(manifest["grid"]), slice_mm=None)
 
 
 def pack_generator(state: Mapping[str, Any], folder: Path, threshold: float) -> Path:
