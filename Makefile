@@ -3,18 +3,31 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What a user gets: OpenVINO on the processor, without PyTorch.
+LIGHT := .venv-light
 
-.PHONY: demo test test-application lint clean
+.PHONY: demo test test-light test-application lint clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[host,train,batch,dev]'
 	touch $@
 
-demo: $(VENV)/ready
-	$(BIN)/lnhg sample --output demo/sample
-	$(BIN)/lnhg segment demo/sample/ct.nrrd --output demo/result
-	$(BIN)/lnhg evaluate demo/result/labels.nrrd demo/sample/labels.nrrd
+$(LIGHT)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(LIGHT)
+	$(LIGHT)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[host]'
+	touch $@
+
+demo: $(LIGHT)/ready
+	$(LIGHT)/bin/lnhg sample --output demo/sample
+	$(LIGHT)/bin/lnhg segment demo/sample/ct.nrrd --output demo/result
+	$(LIGHT)/bin/lnhg evaluate demo/result/labels.nrrd demo/sample/labels.nrrd
+
+# What needs no PyTorch, where there is none: the demo, and tests of what a run reads and tells.
+test-light: demo
+	$(LIGHT)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pytest hypothesis
+	! $(LIGHT)/bin/python -c "import torch" 2> /dev/null
+	$(LIGHT)/bin/python -m pytest Testing/categories Testing/core
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
@@ -29,4 +42,4 @@ lint: $(VENV)/ready
 	PYTHONPATH=LNHGSlicer $(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(LIGHT) demo

@@ -9,7 +9,7 @@ import numpy as np
 from lnhg.core.ct import CT
 from lnhg.data.cutouts import Cutout
 from lnhg.data.volumes import volume_of
-from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture
+from lnhg.networks.architecture import DETECTOR_GRID, DetectorArchitecture
 from lnhg.training.detector_config import DetectorConfig
 from lnhg.training.detector_data import DetectorData, TrainingScan
 from lnhg.training.sampling import Sampling

@@ -7,9 +7,10 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from lnhg.networks.detector import DetectorArchitecture, FindsInArrays
+from lnhg.networks.architecture import DetectorArchitecture
+from lnhg.networks.detector import FindsInArrays
 from lnhg.networks.grid import NetworkGrid
-from lnhg.networks.models import Models
+from lnhg.networks.torch_models import TorchModels
 
 
 class StandInGenerator(nn.Module):
@@ -52,11 +53,11 @@ class StandInDetector(FindsInArrays, nn.Module):
         return {"boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), "scores": torch.tensor(scores)}
 
 
-def standin_models(detector: nn.Module | None = None) -> Models:
+def standin_models(detector: nn.Module | None = None) -> TorchModels:
     """Both doubles, on a grid of 1 mm, with thresholds 0.5 on G(x) and 0.3 on the score."""
     grid = NetworkGrid(pixel_mm=1.0).as_dict()
     manifests = {
         kind: {"name": f"stand-in {kind}", "sha256": "0" * 64, "grid": grid, "thresholds": {"g": 0.5, "score": 0.3}}
         for kind in ("generator", "detector")
     }
-    return Models(StandInGenerator(), detector or StandInDetector(), manifests)
+    return TorchModels(StandInGenerator(), detector or StandInDetector(), manifests)

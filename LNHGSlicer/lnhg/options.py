@@ -51,6 +51,12 @@ class Options:
         "ones)",
     )
     device: str = _option("auto", "where the networks run", choices=("auto", "cuda", "mps", "cpu"))
+    runtime: str = _option(
+        "auto",
+        "what computes the networks: PyTorch, or OpenVINO on the CPU; auto: PyTorch where it has a GPU, else OpenVINO "
+        "where it is installed",
+        choices=("auto", "torch", "openvino"),
+    )
     threads: int | None = _option(None, "CPU threads (default: all cores)", minimum=1, maximum=MOST_THREADS)
     batch_size: int | None = _option(
         None, "tiles or slices a batch (default: from free memory)", minimum=1, maximum=_MOST_AT_A_TIME

@@ -14,15 +14,14 @@ from .core.answers import StudyAnswers
 from .core.candidate import Candidate
 from .core.ct import CT
 from .core.lobes import LobeMap
+from .core.memory import give_memory_back
 from .core.nodule import Nodule
 from .core.result import Result
 from .errors import InputError
-from .networks.compute import Compute, give_memory_back
 from .networks.grid import NetworkGrid
-from .networks.models import Models, load_models
-from .networks.rescorer import Rescorer
+from .networks.models import Models, open_models
 from .networks.rescoring import rescore
-from .networks.running import DetectorOnCompute, GeneratorOnCompute, rescorer_on
+from .networks.runtime import TileGenerator
 from .options import Options
 from .progress import ProgressCallback, ProgressReporter
 from .stages.axial import AxialOrder, axial_order
@@ -64,7 +63,7 @@ def segment(
         options: what to do; None: the defaults.
         seeds: RAS points (mm) at which a nodule is to be segmented, whatever the detector says.
         progress: called with each step's `Progress`; returning False cancels the run, which raises `Cancelled`.
-        models: networks loaded before, for many scans; None: loaded from the options' weights folder.
+        models: networks loaded before, for many scans, with what computes them; None: loaded as the options say.
         answers: what the reader says that the CT cannot say, for the categories; None: nothing is answered.
         lobes: lobes or lungs of a segmentation (`read_lobes`), for the places of nodules; None: none is given.
 
@@ -98,10 +97,14 @@ class _Run:
 
     def __init__(self, ct: CT, options: Options, models: Models | None, progress: ProgressCallback | None) -> None:
         self.original, self.options = ct, options
-        self.models = models or load_models(options.weights, with_detector=not options.seeds_only)
+        self.models = models or open_models(
+            options.weights, options.runtime, options.device, with_detector=not options.seeds_only
+        )
+        if options.runtime not in ("auto", self.models.runtime):
+            raise InputError(f"Runtime {options.runtime} was asked for, but the models are {self.models.runtime}'s.")
         self.view: AxialOrder = axial_order(ct)
         self.ct = self.view.ct
-        self.compute = Compute(options.device, options.threads, options.batch_size)
+        self.runtime = self.models.start(options.device, options.threads, options.batch_size)
         self.report = ProgressReporter(_SHARES, progress)
         self.warnings = list(ct.warnings)
         self.seconds: dict[str, float] = {}
@@ -152,16 +155,16 @@ class _Run:
         return " and no nodules were looked for; set a seed, or choose to look anywhere (--anywhere)"
 
     def detected(self, lungs: np.ndarray, region: np.ndarray | None) -> tuple[Candidate, ...]:
-        if self.options.seeds_only or self.models.detector is None:
+        if self.options.seeds_only or "detector" not in self.models.manifests:
             return ()
         searched = np.ones_like(lungs) if self.options.anywhere else lungs
         if region is not None:
             searched = np.where(np.any(region, axis=(1, 2))[:, None, None], searched, 0)
-        again = self._rescorer()
+        again = self._scored_by() == "rescorer"
         score = self._score_threshold()
         found = detect(
             self.ct,
-            DetectorOnCompute(self.models.detector, self.compute),
+            self.runtime.detector(),
             self.models.grid("detector"),
             lungs=searched,
             batch_size=_SLICES_A_TIME,
@@ -169,19 +172,16 @@ class _Run:
             report=lambda fraction: self.report("detect", fraction),
         )
         if again:
-            found = rescore(self.ct, found, rescorer_on(self.compute, again))
+            found = rescore(self.ct, found, self.runtime.rescorer())
             found = tuple(candidate for candidate in found if candidate.score >= score)
         inside = (c for c in found if region is None or holds(region, c.centre_ijk[::-1]))
         probability = self.models.calibration(self._scored_by()).probability
         return tuple(replace(candidate, score=probability(candidate.score)) for candidate in inside)
 
-    def _rescorer(self) -> Rescorer | None:
-        """The network that scores candidates again, unless the detector's scores were asked for, as in the paper."""
-        alone = self.options.detector_alone or self.options.fusion == "paper"
-        return None if alone else self.models.rescorer
-
     def _scored_by(self) -> str:
-        return "rescorer" if self._rescorer() else "detector"
+        """The rescorer where there is one, unless the detector's scores were asked for, as in the paper."""
+        alone = self.options.detector_alone or self.options.fusion == "paper"
+        return "rescorer" if "rescorer" in self.models.manifests and not alone else "detector"
 
     def _score_threshold(self) -> float:
         """The lowest score of a candidate, as the network scores it."""
@@ -190,7 +190,7 @@ class _Run:
 
     def _lowest_probability(self) -> float | None:
         """The same as the candidates of a result are scored; None without a detector."""
-        if self.models.detector is None:
+        if "detector" not in self.models.manifests:
             return None
         return self.models.calibration(self._scored_by()).probability(self._score_threshold())
 
@@ -209,8 +209,8 @@ class _Run:
         return image_with_masses(self.ct, candidates, grid, self.rule, generated, everywhere=everywhere)
 
     @cached_property
-    def _generator(self) -> GeneratorOnCompute:
-        return GeneratorOnCompute(self.models.generator, self.compute)
+    def _generator(self) -> TileGenerator:
+        return self.runtime.generator()
 
     def _generated(
         self,
@@ -295,6 +295,6 @@ class _Run:
             nodules=rows,
             candidates=tuple(candidate.as_record(self.ct) for candidate in candidates),
             options=self.options,
-            provenance=provenance(self.models, self.compute, self.rule, self._lowest_probability(), self.seconds),
-            warnings=(*self.warnings, *self.compute.notes),
+            provenance=provenance(self.models, self.runtime, self.rule, self._lowest_probability(), self.seconds),
+            warnings=(*self.warnings, *self.runtime.notes),
         )

@@ -42,15 +42,18 @@ def steps():
 
     absent = install.Requirement("torch", "99.0", "torch", torch.megabytes)
     vision = install.Requirement("torchvision", "99.0", "torchvision", 10)
-    install.requirements = lambda: [absent, vision]
+    light = install.Requirement("openvino", "9999.0", "openvino", 59)
+    install.requirements = lambda: [light, absent, vision]
     panel.install._look()
     panel._update()
     yield 300
     check(
         "what is missing is named with its size",
-        f"torch ({torch.megabytes} MB)" in ui.missingLabel.text,
+        "openvino (59 MB)" in ui.missingLabel.text,
         ui.missingLabel.text,
     )
+    gpu = f"about {torch.megabytes + 10} MB"
+    check("and so is what a GPU takes", gpu in ui.installGpuButton.text, ui.installGpuButton.text)
     check("and no run can begin", not ui.segmentButton.enabled, ui.segmentButton.toolTip)
     shot("missing")
 
@@ -68,10 +71,10 @@ def steps():
         (failing(KeyError("what nobody thought of")), "what nobody thought of"),
     ):
         sys.modules["PyTorchUtils"] = extension
-        click(ui.installButton)
+        click(ui.installGpuButton)
         # The sentence is there a moment before the button is.
-        yield from until(lambda: words in ui.missingLabel.text and ui.installButton.enabled)  # noqa: B023
-        check("a failure is told, and can be tried again", ui.installButton.enabled, ui.missingLabel.text)
+        yield from until(lambda: words in ui.missingLabel.text and ui.installGpuButton.enabled)  # noqa: B023
+        check("a failure is told, and can be tried again", ui.installGpuButton.enabled, ui.missingLabel.text)
     shot("failed")
     sys.modules.pop("PyTorchUtils")
     if known is not None:

@@ -14,7 +14,7 @@ import numpy as np
 from lnhg.data.cutouts import read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.seeded import seeded_dice
-from lnhg.networks.models import load_models
+from lnhg.networks.torch_models import load_models
 from lnhg.options import Options
 
 THRESHOLDS = (0.36, 0.4, 0.44)

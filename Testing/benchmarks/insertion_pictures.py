@@ -23,7 +23,7 @@ from matplotlib.patches import Rectangle
 from lnhg.data.cutouts import read_cutouts
 from lnhg.data.scans import read_scan
 from lnhg.data.splits import LISTS, list_of
-from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture
+from lnhg.networks.architecture import DETECTOR_GRID, DetectorArchitecture
 from lnhg.stages.lungs import lung_regions
 from lnhg.training.detector_data import read_detector_data
 from lnhg.training.detector_samples import make_sample

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from lnhg.data.training_data import cutouts_of
-from lnhg.networks.models import load_models
 from lnhg.networks.perceptual import PerceptualFeatures
+from lnhg.networks.torch_models import load_models
 from lnhg.training.generator_config import PATCHES
 from lnhg.training.generator_samples import Augmentation, batch, cutout_places
 from lnhg.training.losses import mse_loss, perceptual_loss

@@ -15,7 +15,7 @@ import numpy as np
 from lnhg.data.cutouts import read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.seeded import seeded_dice
-from lnhg.networks.models import load_models
+from lnhg.networks.torch_models import load_models
 from lnhg.stages import masses
 
 SIZES = ((17.0, 20.0), (20.0, 25.0), (25.0, math.inf))

@@ -24,7 +24,7 @@ from lnhg.data.scans import read_scan
 from lnhg.data.training_data import cutouts_of
 from lnhg.evaluation.detections import candidates_on_scan, centre_ras
 from lnhg.evaluation.detector_sensitivity import cutout_score
-from lnhg.networks.models import load_models
+from lnhg.networks.torch_models import load_models
 from lnhg.stages.lungs import lung_regions
 
 parser = argparse.ArgumentParser()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lnhg.networks.models import load_models
+from lnhg.networks.torch_models import load_models
 from lnhg.options import Options
 from lnhg.pipeline import segment
 from lnhg.readers.read_ct import read_ct

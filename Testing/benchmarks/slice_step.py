@@ -24,7 +24,8 @@ from lnhg.data.splits import list_of
 from lnhg.data.training_data import cubes_in
 from lnhg.evaluation.seeded import centre_of, seeded_dice
 from lnhg.evaluation.statistics import bootstrap_interval
-from lnhg.networks.models import Models, load_models
+from lnhg.networks.models import Models
+from lnhg.networks.torch_models import load_models
 from lnhg.options import Options
 from lnhg.pipeline import segment
 from lnhg.readers.read_ct import read_ct

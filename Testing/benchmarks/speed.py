@@ -41,7 +41,7 @@ LONGEST_S = 900
 def measure_scan(path: Path, repeats: int, threads: int | None) -> dict[str, Any]:
     """Seconds of each stage for each of `repeats` runs on one CT, and the peak memory of the process in GiB."""
     import lnhg
-    from lnhg.networks.models import load_models
+    from lnhg.networks.torch_models import load_models
     from lnhg.options import Options
     from lnhg.pipeline import segment
     from lnhg.readers.read_ct import read_ct
@@ -84,7 +84,7 @@ def measure_everywhere(path: Path, threads: int | None) -> dict[str, Any]:
     """Seconds of the generate stage, run everywhere on a few blocks of slices of one CT."""
     from dataclasses import replace
 
-    from lnhg.networks.models import load_models
+    from lnhg.networks.torch_models import load_models
     from lnhg.options import Options
     from lnhg.pipeline import segment
     from lnhg.readers.read_ct import read_ct

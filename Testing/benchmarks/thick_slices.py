@@ -16,7 +16,7 @@ import numpy as np
 from lnhg.data.cutouts import Cutout, read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.seeded import seeded_dice
-from lnhg.networks.models import load_models
+from lnhg.networks.torch_models import load_models
 
 THIN, THICKNESSES = 1.25, (2.5, 5.0)
 

@@ -28,7 +28,8 @@ from lnhg.cohort.scans import find_scans
 from lnhg.core.lock import locked
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
-from lnhg.networks.detector import DetectorArchitecture, build_detector
+from lnhg.networks.architecture import DetectorArchitecture
+from lnhg.networks.detector import build_detector
 from lnhg.networks.generator import Generator
 from lnhg.networks.grid import NetworkGrid
 from lnhg.networks.weights import change_manifest, save_weights

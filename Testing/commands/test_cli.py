@@ -132,7 +132,8 @@ def test_flags_make_the_options_they_name(files, tmp_path, monkeypatch):
         "lnhg.pipeline.segment", lambda ct, options, seeds, progress, **more: seen.append((options, seeds)) or 1 / 0
     )
     wanted = Options(
-        weights=Path("w"), device="cpu", threads=1, batch_size=3, triplets="paper", fusion="paper", edge="fixed",
+        weights=Path("w"), device="cpu", runtime="openvino", threads=1, batch_size=3, triplets="paper",
+        fusion="paper", edge="fixed",
         generator_threshold=0.4, score_threshold=0.2, minimum_diameter=4.0, heterogeneity="intensity",
         normalisation="nodule", rim=2.0,
         roi=(-10.0, 5.0, -7.5, 1.0, 0.0, 9.0), slices=(2, 8), full_generator=True, seeds_only=True, hide_rim=True,

@@ -17,7 +17,7 @@ from lnhg.evaluation.label_maps import read_label_map
 from lnhg.evaluation.measures import Match, dice, match_nodules
 from lnhg.evaluation.seeded import centre_of, seeded_dice
 from lnhg.networks.grid import NetworkGrid
-from lnhg.networks.models import Models
+from lnhg.networks.torch_models import TorchModels
 
 
 def test_dice_is_twice_the_common_voxels_over_the_sum() -> None:
@@ -57,7 +57,7 @@ def _dice_of(pixel_mm: float, threshold: float, added: float = 0.0) -> float:
         "grid": NetworkGrid("fixed", pixel_mm).as_dict(),
         "thresholds": {"g": threshold},
     }
-    return seeded_dice(_ball_with_neighbour(), Models(_Same(added), None, {"generator": manifest}))  # type: ignore[arg-type]
+    return seeded_dice(_ball_with_neighbour(), TorchModels(_Same(added), None, {"generator": manifest}))  # type: ignore[arg-type]
 
 
 def _ball_with_neighbour() -> Cutout:

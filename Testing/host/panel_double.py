@@ -98,12 +98,13 @@ class InstallerDouble:
         self._missing = [SimpleNamespace(name=name, megabytes=size) for name, size in missing]
         self._error = error
         self.folder: Path | None = None
+        self.gpu = False
 
-    def missing(self) -> list[Any]:
-        return self._missing
+    def missing(self, *, gpu: bool = False) -> list[Any]:
+        return [one for one in self._missing if one.name != ("openvino" if gpu else "torch")]
 
-    def install(self, folder: Path | None, tell: Any) -> None:
-        self.folder = folder
+    def install(self, folder: Path | None, tell: Any, *, gpu: bool = False) -> None:
+        self.folder, self.gpu = folder, gpu
         tell("Installing...")
         if self._error:
             raise LNHGError(self._error)

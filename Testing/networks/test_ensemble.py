@@ -4,45 +4,49 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from lnhg.cli import main
 from lnhg.errors import InputError
-from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, NoduleDetector, build_detector
-from lnhg.networks.ensemble import DetectorEnsemble, detector_of, joined
+from lnhg.networks.architecture import DETECTOR_GRID, DetectorArchitecture
+from lnhg.networks.building import load_into
+from lnhg.networks.detector import NoduleDetector, build_detector
+from lnhg.networks.ensemble import DetectorEnsemble, detector_of
+from lnhg.networks.joining import joined
+from lnhg.networks.runtime import Found
 from lnhg.networks.weights import load_weights, save_weights
 from lnhg.training.packing import join_detectors
 
 _SMALL = DetectorArchitecture(pyramid_width=16, head_width=32)
 
 
-def answer(*rows: tuple[float, float, float, float, float]) -> dict[str, torch.Tensor]:
+def answer(*rows: tuple[float, float, float, float, float]) -> Found:
     """A detector's answer to one image: rows of box and score."""
-    table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 5)
-    return {"boxes": table[:, :4], "scores": table[:, 4], "labels": torch.ones(len(table), dtype=torch.int64)}
+    table = np.array(rows, np.float32).reshape(-1, 5)
+    return table[:, :4], table[:, 4]
 
 
 def test_what_both_see_is_one_box_with_the_mean_score_and_what_one_sees_alone_has_half() -> None:
     both = joined(
         [answer((0, 0, 10, 10, 0.9), (50, 50, 60, 60, 0.8)), answer((1, 0, 11, 10, 0.7), (80, 80, 90, 90, 0.5))]
     )
-    assert both["boxes"].tolist() == [[0.5, 0, 10.5, 10], [50, 50, 60, 60], [80, 80, 90, 90]]
-    assert both["scores"].tolist() == pytest.approx([0.8, 0.4, 0.25])
-    assert both["labels"].tolist() == [1, 1, 1]
+    assert both[0].tolist() == [[0.5, 0, 10.5, 10], [50, 50, 60, 60], [80, 80, 90, 90]]
+    assert both[1].tolist() == pytest.approx([0.8, 0.4, 0.25])
 
 
 def test_a_box_is_joined_once_and_to_the_one_that_overlaps_it_most() -> None:
     near, far = (0, 0, 10, 10), (4, 0, 14, 10)
     both = joined([answer((*near, 0.9), (*far, 0.8)), answer((*near, 0.6), (*far, 0.4))])
-    assert both["boxes"].tolist() == [list(near), list(far)] and both["scores"].tolist() == pytest.approx([0.75, 0.6])
-    assert joined([answer((*near, 0.9)), answer((8, 0, 18, 10, 0.9))])["scores"].tolist() == pytest.approx([0.45, 0.45])
+    assert both[0].tolist() == [list(near), list(far)] and both[1].tolist() == pytest.approx([0.75, 0.6])
+    assert joined([answer((*near, 0.9)), answer((8, 0, 18, 10, 0.9))])[1].tolist() == pytest.approx([0.45, 0.45])
 
 
 def test_a_slice_in_which_nothing_is_found_stays_empty() -> None:
     nothing = joined([answer(), answer()])
-    assert nothing["boxes"].shape == (0, 4) and nothing["scores"].shape == (0,)
-    assert joined([answer(), answer((0, 0, 10, 10, 0.6))])["scores"].tolist() == pytest.approx([0.3])
+    assert nothing[0].shape == (0, 4) and nothing[1].shape == (0,)
+    assert joined([answer(), answer((0, 0, 10, 10, 0.6))])[1].tolist() == pytest.approx([0.3])
 
 
 def member(seed: int, folder: Path) -> NoduleDetector:
@@ -56,16 +60,16 @@ def member(seed: int, folder: Path) -> NoduleDetector:
         detector.state_dict(),
         {**manifest, "thresholds": {"score": 0.5}, "training": {"seed": seed}},
     )
-    load_weights(folder, "detector").load_into(detector)
+    load_into(load_weights(folder, "detector"), detector)
     return detector
 
 
-def looks(detector: NoduleDetector, image: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+def looks(detector: NoduleDetector, image: torch.Tensor) -> list[Found]:
     """A detector's answers to an image and to its mirror image, both in the pixels of the image."""
-    (plain,), (mirrored,) = detector([image]), detector([image.flip(-1)])
-    boxes = mirrored["boxes"][:, [2, 1, 0, 3]]
+    (plain, (mirrored, scores)) = detector.find([image.numpy(), image.flip(-1).numpy()])
+    boxes = mirrored[:, [2, 1, 0, 3]]
     boxes[:, [0, 2]] = image.shape[-1] - boxes[:, [0, 2]]
-    return [plain, {**mirrored, "boxes": boxes}]
+    return [plain, (boxes, scores)]
 
 
 def test_joined_weights_answer_as_their_members_do_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,14 +89,14 @@ def test_joined_weights_answer_as_their_members_do_together(tmp_path: Path, caps
     weights = load_weights(tmp_path / "both", "detector")
     assert weights.manifest["thresholds"] == {"score": 0.7}
     assert [one["seed"] for one in weights.manifest["training"]["members"]] == [1, 2]
-    ensemble = weights.load_into(detector_of(weights.manifest))
+    ensemble = load_into(weights, detector_of(weights.manifest))
     assert isinstance(ensemble, DetectorEnsemble) and ensemble.architecture == _SMALL
     image = torch.rand(3, 64, 64)
     with torch.inference_mode():
-        (together,) = ensemble([image])
+        ((boxes, scores),) = ensemble.find([image.numpy()])
         apart = joined([look for one in members for look in looks(one, image)])
-    torch.testing.assert_close(together["boxes"], apart["boxes"])
-    torch.testing.assert_close(together["scores"], apart["scores"])
+    np.testing.assert_allclose(boxes, apart[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(scores, apart[1], rtol=1e-5)
 
 
 def test_one_detector_joined_alone_looks_at_mirror_images_too(tmp_path: Path) -> None:
@@ -101,8 +105,8 @@ def test_one_detector_joined_alone_looks_at_mirror_images_too(tmp_path: Path) ->
     weights = load_weights(tmp_path / "twice", "detector")
     image = torch.rand(3, 64, 64)
     with torch.inference_mode():
-        (found,) = weights.load_into(detector_of(weights.manifest))([image])
-    torch.testing.assert_close(found["scores"], joined(looks(detector, image))["scores"])
+        (found,) = load_into(weights, detector_of(weights.manifest))([image])
+    np.testing.assert_allclose(found["scores"], joined(looks(detector, image))[1], rtol=1e-5)
 
 
 def test_a_mirrored_slice_has_the_same_finds_on_the_other_side(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_shrinking_does_not_alias() -> None:
 
 
 def test_resizing_by_one_changes_nothing() -> None:
-    images = torch.rand(2, 5, 7)
+    images = np.random.default_rng(0).random((2, 5, 7), np.float32)
     assert resize(images, (1.0, 1.0)) is images
 
 
@@ -135,3 +135,13 @@ def test_a_position_between_slices_is_shared_by_its_neighbours_and_the_end_slice
 def test_a_distance_that_is_no_length_is_refused(slice_mm: float) -> None:
     with pytest.raises(InputError, match=r"slices of a triplet cannot lie .* mm apart; give a length above 0"):
         NetworkGrid(slice_mm=slice_mm)
+
+
+def test_slices_are_scaled_as_the_networks_learned_from_pytorch() -> None:
+    random = np.random.default_rng(1)
+    for shape, scale in (((2, 512, 512), (0.6, 0.858)), ((1, 97, 310), (1.3, 0.5)), ((1, 512, 40), (1.0004, 2.1))):
+        images = random.random(shape, np.float32)
+        theirs = torch.nn.functional.interpolate(
+            torch.from_numpy(images)[:, None], scale_factor=scale, mode="bilinear", antialias=True
+        )[:, 0]
+        np.testing.assert_allclose(resize(images, scale), theirs, atol=1e-6)

@@ -19,7 +19,7 @@ from lnhg.data.scans import read_scan
 from lnhg.data.training_data import cutouts_of
 from lnhg.evaluation.detector_sensitivity import cutout_score
 from lnhg.evaluation.measures import match_nodules
-from lnhg.networks.models import load_models
+from lnhg.networks.torch_models import load_models
 from lnhg.networks.weights import load_weights
 from lnhg.options import Options
 from lnhg.pipeline import segment

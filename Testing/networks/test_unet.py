@@ -10,7 +10,7 @@ import torch
 
 from lnhg.errors import WeightsError
 from lnhg.networks.generator import Generator, build_generator
-from lnhg.networks.models import load_models
+from lnhg.networks.torch_models import load_models
 from lnhg.networks.unet import UNet
 from lnhg.training.generator_config import PATCHES, variant
 from lnhg.training.generator_training import GeneratorTraining

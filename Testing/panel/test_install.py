@@ -106,13 +106,21 @@ def in_console(action):
 
 def test_a_fresh_slicer_misses_every_package_of_the_list_and_the_sizes_are_known(install, pip):
     names = [one.name for one in install.missing()]
-    assert names == ["torch", "torchvision", "safetensors", "nibabel", "jinja2", "scikit-image", "matplotlib", "tqdm"]
-    assert all(one.megabytes > 0 for one in install.missing())
+    others = ["safetensors", "nibabel", "jinja2", "scikit-image", "matplotlib", "tqdm"]
+    assert names == ["openvino", *others]
+    assert [one.name for one in install.missing(gpu=True)] == ["torch", "torchvision", *others]
+    assert all(one.megabytes > 0 for one in install.requirements())
+    assert sum(one.megabytes for one in install.missing()) <= 100
+
+
+def test_where_slicer_has_pytorch_openvino_is_not_asked_for(install, pip):
+    pip.installed |= {"torch": "2.9.0", "torchvision": "0.24.0"}
+    assert "openvino" not in [one.name for one in install.missing()]
 
 
 def test_a_package_that_is_too_old_is_missing_and_one_of_a_special_build_is_not(install, pip):
     pip.installed |= {"torch": "2.4.1+cpu", "torchvision": "0.20.0+cu124", "safetensors": "0.10.0"}
-    names = [one.name for one in install.missing()]
+    names = [one.name for one in install.missing(gpu=True)]
     assert "torch" in names
     assert "torchvision" not in names
     assert "safetensors" not in names
@@ -123,7 +131,8 @@ def test_in_this_environment_nothing_is_missing(install):
 
 
 def test_the_list_agrees_with_the_package_and_leaves_out_what_slicer_brings_along(install):
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("dependencies = [")[2].partition("]")[0]
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    text = text.partition("dependencies = [")[2].partition("]")[0] + text.partition("\ntorch = [")[2].partition("]")[0]
     needed = dict(re.findall(r'"([\w-]+)>=([\d.]+)', text))
     listed = {one.name: one.least for one in install.requirements()}
     assert listed == {name: least for name, least in needed.items() if name.lower() not in SLICERS_OWN}
@@ -144,7 +153,7 @@ def test_every_package_is_imported_by_the_name_in_the_list(install):
 
 def test_torch_comes_through_the_extension_and_the_rest_through_slicers_packaging(install, pip):
     sentences, tell = told()
-    agreeing(install).install(None, tell)
+    agreeing(install).install(None, tell, gpu=True)
     assert [(call.how, call.words) for call in pip.calls] == [
         ("PyTorch", ["torch>=2.5", "torchvision>=0.20"]),
         (
@@ -163,14 +172,22 @@ def test_torch_comes_through_the_extension_and_the_rest_through_slicers_packagin
     assert install.missing() == []
 
 
+def test_without_a_gpu_everything_comes_through_slicers_packaging(install, pip, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    agreeing(install).install(None, print)
+    (call,) = pip.calls
+    assert (call.how, call.words[0]) == ("pip_ensure", "openvino>=2025.1")
+    assert install.missing() == []
+
+
 def test_slicer_5_10_installs_the_rest_with_its_own_pip(install, pip, monkeypatch):
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
-    agreeing(install).install(None, print)
+    agreeing(install).install(None, print, gpu=True)
     assert [call.how for call in pip.calls] == ["PyTorch", "pip_install"]
 
 
 def test_numpy_and_simpleitk_are_held_in_every_call_and_asked_for_in_none(install, pip):
-    agreeing(install).install(None, print)
+    agreeing(install).install(None, print, gpu=True)
     for call in pip.calls:
         assert call.constraints == "numpy==2.4.1\nSimpleITK==2.5.0\nscipy==1.17.1\n"
         assert not [word for word in call.words if re.match("numpy|simpleitk", word, re.IGNORECASE)]
@@ -195,14 +212,14 @@ def test_the_question_tells_names_and_size_and_declining_installs_nothing(instal
     questions = []
     sentence = in_console(lambda: install.Installer(ask=questions.append).install(None, print))
     assert sentence == "Nothing was installed."
-    assert "torch, torchvision, safetensors" in questions[0]
+    assert "openvino, safetensors" in questions[0]
     assert f"{sum(one.megabytes for one in install.missing())} MB" in questions[0]
     assert pip.calls == []
 
 
 def test_without_the_extension_pytorch_a_sentence_says_where_to_get_it(install, pip, monkeypatch):
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
-    assert "Extensions Manager" in in_console(lambda: agreeing(install).install(None, print))
+    assert "Extensions Manager" in in_console(lambda: agreeing(install).install(None, print, gpu=True))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +253,7 @@ def test_the_size_is_that_of_the_build_for_this_computer(install, tmp_path, monk
 def test_what_is_still_missing_after_pip_is_named(install, pip):
     """In Slicer's testing mode nothing is installed."""
     pip.useless = True
-    assert "Still missing: torch, torchvision" in in_console(lambda: agreeing(install).install(None, print))
+    assert "Still missing: openvino, safetensors" in in_console(lambda: agreeing(install).install(None, print))
 
 
 def test_the_real_pip_obeys_the_constraints_in_a_folder_with_a_space(install, tmp_path, monkeypatch):
@@ -275,7 +292,7 @@ def folder(tmp_path):
 
 
 def test_from_a_folder_pip_gets_no_index_and_the_extension_is_not_asked(install, pip, folder):
-    sentence = in_console(lambda: agreeing(install).install(folder, print))
+    sentence = in_console(lambda: agreeing(install).install(folder, print, gpu=True))
     assert sentence.startswith("Still missing: torchvision"), "the folder holds torch alone"
     (call,) = pip.calls
     assert call.how == "pip_install"

@@ -125,7 +125,7 @@ def test_the_maps_are_not_offered_as_cts(reviewed):
 @pytest.fixture
 def bare(scene, monkeypatch):
     """The panel of a Slicer without the packages."""
-    installer = InstallerDouble(("torch", 200), ("nibabel", 3))
+    installer = InstallerDouble(("torch", 200), ("openvino", 59), ("nibabel", 3))
     with open_panel(monkeypatch, installer=installer) as panel:
         yield panel, installer
 
@@ -134,8 +134,9 @@ def test_what_is_missing_is_told_with_its_size_before_anything_is_loaded(bare):
     panel, _ = bare
     add_ct()
     assert shown(panel.ui.installGroup)
-    assert text(panel.ui.missingLabel) == "This module needs, besides Slicer: torch (200 MB), nibabel (3 MB)."
-    assert text(panel.ui.installButton) == "Install (about 203 MB)"
+    assert text(panel.ui.missingLabel) == "This module needs, besides Slicer: openvino (59 MB), nibabel (3 MB)."
+    assert text(panel.ui.installButton) == "Install (about 62 MB)"
+    assert text(panel.ui.installGpuButton) == "Install with GPU support (about 203 MB)"
     assert not panel.ui.segmentButton.isEnabled()
     assert text(panel.ui.segmentButton, "toolTip") == "Install what is missing first."
 
@@ -144,9 +145,15 @@ def test_one_click_installs_and_the_ct_can_be_segmented(bare):
     panel, installer = bare
     add_ct()
     click(panel.ui.installButton)
-    assert installer.folder is None
+    assert installer.folder is None and not installer.gpu
     assert not shown(panel.ui.installGroup)
     assert panel.ui.segmentButton.isEnabled()
+
+
+def test_gpu_support_is_a_click_on_another_button(bare):
+    panel, installer = bare
+    click(panel.ui.installGpuButton)
+    assert installer.gpu and not shown(panel.ui.installGroup)
 
 
 def test_without_internet_a_folder_can_be_chosen(bare, tmp_path):
@@ -157,7 +164,7 @@ def test_without_internet_a_folder_can_be_chosen(bare, tmp_path):
 
 
 def test_a_failed_install_says_why_and_can_be_tried_again(scene, monkeypatch):
-    installer = InstallerDouble(("torch", 200), error="No internet; choose a folder.")
+    installer = InstallerDouble(("openvino", 59), error="No internet; choose a folder.")
     with open_panel(monkeypatch, installer=installer) as panel:
         click(panel.ui.installButton)
         assert text(panel.ui.missingLabel).startswith("No internet; choose a folder.")
@@ -315,12 +322,14 @@ def test_untouched_the_panel_runs_with_the_defaults_of_the_method(panel):
 def test_what_is_chosen_under_advanced_reaches_the_run(panel, tmp_path):
     add_ct()
     choose(panel.ui.deviceBox, "CPU")
+    choose(panel.ui.runtimeBox, "OpenVINO (")
     panel.ui.threadsBox.setValue(2)
     panel.ui.scoreThresholdBox.setValue(0.4)
     panel.ui.hideRimBox.setChecked(True)
     panel.ui.weightsFolderEdit.setCurrentPath(str(tmp_path))
     click(panel.ui.segmentButton)
-    expected = Options(device="cpu", threads=2, score_threshold=0.4, hide_rim=True, weights=tmp_path)
+    chosen = {"device": "cpu", "runtime": "openvino", "weights": tmp_path}
+    expected = Options(threads=2, score_threshold=0.4, hide_rim=True, **chosen)
     assert panel.logic.runs[-1].options == expected
 
 

@@ -14,10 +14,11 @@ from lnhg.core.ct import CT
 from lnhg.core.nodule import as_row, header
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import Cancelled, InputError
-from lnhg.networks.detector import DetectorArchitecture, build_detector
+from lnhg.networks.architecture import DetectorArchitecture
+from lnhg.networks.detector import build_detector
 from lnhg.networks.generator import Generator
 from lnhg.networks.grid import NetworkGrid
-from lnhg.networks.models import load_models
+from lnhg.networks.torch_models import load_models
 from lnhg.networks.weights import save_weights
 from lnhg.options import Options
 from lnhg.pipeline import segment

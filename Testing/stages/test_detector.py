@@ -13,15 +13,8 @@ from lnhg.data.cutouts import Cutout
 from lnhg.data.scans import LabelledScan
 from lnhg.errors import WeightsError
 from lnhg.evaluation.detector_sensitivity import cutout_score, scan_detections, sensitivity_at, threshold_at
-from lnhg.networks.detector import (
-    DETECTOR_GRID,
-    DetectorArchitecture,
-    FindsInArrays,
-    NoduleDetector,
-    anchors_for_nodules,
-    build_detector,
-    giou_loss,
-)
+from lnhg.networks.architecture import DETECTOR_GRID, DetectorArchitecture, anchors_for_nodules
+from lnhg.networks.detector import FindsInArrays, NoduleDetector, build_detector, giou_loss
 from lnhg.networks.grid import NetworkGrid
 from lnhg.stages.detection import detect, link_boxes, slice_boxes
 

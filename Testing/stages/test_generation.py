@@ -16,11 +16,12 @@ from scipy import ndimage
 from lnhg.core.candidate import Candidate
 from lnhg.core.ct import CT
 from lnhg.data.scans import read_scan
-from lnhg.networks.detector import DetectorArchitecture, build_detector
+from lnhg.networks.architecture import DetectorArchitecture
+from lnhg.networks.detector import build_detector
 from lnhg.networks.folding import fold_batch_norms, for_tiles
 from lnhg.networks.generator import Generator
 from lnhg.networks.grid import NetworkGrid
-from lnhg.networks.models import load_models
+from lnhg.networks.torch_models import load_models
 from lnhg.networks.unet import UNet
 from lnhg.options import Options
 from lnhg.pipeline import segment

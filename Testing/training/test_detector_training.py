@@ -12,7 +12,9 @@ import torch
 
 from detector_data import a_short_training, losses_of, some_data
 from lnhg.errors import InputError, LNHGError
-from lnhg.networks.detector import DetectorArchitecture, FindsInArrays, NoduleDetector, build_detector
+from lnhg.networks.architecture import DetectorArchitecture
+from lnhg.networks.building import load_into
+from lnhg.networks.detector import FindsInArrays, NoduleDetector, build_detector
 from lnhg.networks.weights import load_weights
 from lnhg.training import detector_training
 from lnhg.training.checkpoint import read_checkpoint, write_checkpoint
@@ -145,7 +147,7 @@ def test_packed_weights_hold_what_is_needed_to_build_the_detector(data: Detector
     pack([tmp_path / "run" / "checkpoint.pt"], tmp_path / "packed", 0.4)
     weights = load_weights(tmp_path / "packed", "detector")
     assert weights.manifest["thresholds"] == {"score": 0.4}
-    again = weights.load_into(build_detector(DetectorArchitecture.from_dict(weights.manifest["architecture"])))
+    again = load_into(weights, build_detector(DetectorArchitecture.from_dict(weights.manifest["architecture"])))
     image = torch.rand(3, 64, 64)
     with torch.inference_mode():
         (one,), (other,) = trained([image]), again([image])

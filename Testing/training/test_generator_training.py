@@ -19,6 +19,7 @@ from torch import nn
 
 from lnhg.core.ct import CT
 from lnhg.errors import InputError, LNHGError
+from lnhg.networks.building import load_into, tensors_of
 from lnhg.networks.generator import build_generator
 from lnhg.networks.grid import NetworkGrid
 from lnhg.networks.perceptual import PerceptualFeatures
@@ -272,8 +273,8 @@ def test_a_new_run_can_start_from_packed_weights_and_tells_how_they_were_made(tm
     pack([tmp_path / "first" / "last.pt"], tmp_path / "weights", 0.4)
     now = {"commands": ["lnhg train generator --output second"]}
     second = _training(tmp_path / "second", replace(_SMALL, seed=7), start=tmp_path / "weights", record=now)
-    packed = load_weights(tmp_path / "weights", "generator").tensors
-    _assert_same_state(dict(second.generator.state_dict()), dict(packed))
+    packed = tensors_of(load_weights(tmp_path / "weights", "generator"))
+    _assert_same_state(dict(second.generator.state_dict()), packed)
     assert second.record["commands"] == ["lnhg train generator --output first", "lnhg train generator --output second"]
     assert second.step == 0 and "steps_done" not in second.record
 
@@ -356,7 +357,7 @@ def test_a_packed_checkpoint_is_the_trained_generator(tmp_path: Path) -> None:
     weights = load_weights(tmp_path / "models", "generator")
     assert weights.manifest["thresholds"] == {"g": 0.4} and weights.manifest["training"]["steps_done"] == 8
     assert NetworkGrid.from_dict(weights.manifest["grid"]) == _SMALL.grid
-    packed = weights.load_into(build_generator(weights.manifest["architecture"]))
+    packed = load_into(weights, build_generator(weights.manifest["architecture"]))
     o, _ = batch(PLACES, _SMALL.grid, 12, Augmentation(), [0, 1], (3,))
     torch.testing.assert_close(packed(o), training.generator.eval()(o), rtol=5e-3, atol=5e-3)
 

@@ -14,7 +14,7 @@ from lnhg.core.ct import CT
 from lnhg.data.scans import LabelledScan
 from lnhg.data.volumes import Volume, volume_of, without_nodule
 from lnhg.errors import InputError
-from lnhg.networks.detector import DETECTOR_GRID
+from lnhg.networks.architecture import DETECTOR_GRID
 from lnhg.stages.scan_noise import noise_level
 from lnhg.studies.pasted_nodules import _INSERTED, detected_of_pasted
 from lnhg.training.changes import with_values

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from lnhg.cli import main
-from lnhg.networks.detector import DETECTOR_GRID, DetectorArchitecture, build_detector
+from lnhg.networks.architecture import DETECTOR_GRID, DetectorArchitecture
+from lnhg.networks.building import tensors_of
+from lnhg.networks.detector import build_detector
 from lnhg.networks.generator import Generator
 from lnhg.networks.weights import load_weights
 from lnhg.training.checkpoint import read_checkpoint, write_checkpoint
@@ -72,7 +74,7 @@ def test_of_several_checkpoints_the_mean_of_the_weights_is_packed(tmp_path: Path
     packed = load_weights(tmp_path / "models", "generator")
     assert packed.manifest["mean_of"] == ["first/last", "second/last"]
     first, second = (read_checkpoint(path)["generator"] for path in paths)
-    for name, tensor in packed.tensors.items():
+    for name, tensor in tensors_of(packed).items():
         if tensor.is_floating_point():
             torch.testing.assert_close(
                 tensor, (first[name] + second[name]) / 2, atol=1e-3, rtol=1e-3

@@ -22,7 +22,7 @@ from lnhg.data.splits import LISTS, SCAN_FOLDS, list_of
 from lnhg.data.training_data import cutouts_of, scans_of
 from lnhg.data.volumes import volume_of
 from lnhg.errors import InputError
-from lnhg.networks.detector import DETECTOR_GRID
+from lnhg.networks.architecture import DETECTOR_GRID
 from lnhg.networks.grid import NetworkGrid
 from lnhg.training.detector_data import training_scan_of
 from lnhg.training.detector_samples import make_sample

@@ -29,6 +29,8 @@ _LINE = re.compile(
 )
 # Through the extension PyTorch, which knows which build fits the computer.
 _TORCH = ("torch", "torchvision")
+# Computes the networks where PyTorch does not.
+_LIGHT = "openvino"
 # What Slicer brings along stays as it is, whatever a package asks for: Slicer's own modules are built on it.
 _SLICERS_OWN = ("numpy", "SimpleITK", "scipy", "pydicom", "pillow")
 _SUMS = "SHA256SUMS"
@@ -85,9 +87,13 @@ def has_cuda() -> bool:
         return False
 
 
-def missing() -> list[Requirement]:
-    """The packages that are absent or too old."""
-    return [requirement for requirement in requirements() if not requirement.met]
+def missing(*, gpu: bool = False) -> list[Requirement]:
+    """The packages that are absent or too old: with PyTorch for `gpu`, and where it is there; else with OpenVINO."""
+    listed = requirements()
+    torch = [one for one in listed if one.name in _TORCH]
+    with_torch = gpu or (bool(torch) and all(one.met for one in torch))
+    unwanted = (_LIGHT,) if with_torch else _TORCH
+    return [one for one in listed if one.name not in unwanted and not one.met]
 
 
 class Installer:
@@ -100,24 +106,25 @@ class Installer:
     def __init__(self, ask: Callable[[str], bool] | None = None) -> None:
         self._ask = ask or slicer.util.confirmOkCancelDisplay
 
-    def missing(self) -> list[Requirement]:
-        """The packages that are absent or too old."""
-        return missing()
+    def missing(self, *, gpu: bool = False) -> list[Requirement]:
+        """The packages that are absent or too old, as `missing` says."""
+        return missing(gpu=gpu)
 
-    def install(self, folder: Path | None, tell: Callable[[str], object]) -> None:
+    def install(self, folder: Path | None, tell: Callable[[str], object], *, gpu: bool = False) -> None:
         """Install what is missing.
 
         Args:
             folder: with wheels and the file SHA256SUMS, for a computer without internet; None: from the internet.
             tell: called with a sentence on each step.
+            gpu: with PyTorch, which computes on a GPU, in place of OpenVINO.
 
         Raises LNHGError when the reader declines, a file is not what it should be, or a package cannot be installed.
         """
         with _said_in_a_sentence():
-            self._install(folder, tell)
+            self._install(folder, tell, gpu=gpu)
 
-    def _install(self, folder: Path | None, tell: Callable[[str], object]) -> None:
-        wanted = missing()
+    def _install(self, folder: Path | None, tell: Callable[[str], object], *, gpu: bool) -> None:
+        wanted = missing(gpu=gpu)
         if not wanted:
             return
         sums: Mapping[str, str] = {}
@@ -132,7 +139,7 @@ class Installer:
                 tell(_("Installing from the folder..."))
                 _from_folder(folder, sums)
         importlib.invalidate_caches()
-        left = ", ".join(one.name for one in missing())
+        left = ", ".join(one.name for one in missing(gpu=gpu))
         if left:
             raise LNHGError(_("Still missing: {names}. Restart Slicer and try again.").format(names=left))
 

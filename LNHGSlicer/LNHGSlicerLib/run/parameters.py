@@ -93,6 +93,11 @@ def words() -> dict[str, dict[str, str]]:
             "mps": _("Apple GPU (MPS)"),
             "cpu": _("Processor (CPU)"),
         },
+        "runtime": {
+            "auto": _("PyTorch on a GPU, else OpenVINO"),
+            "torch": _("PyTorch"),
+            "openvino": _("OpenVINO (processor)"),
+        },
         "triplets": {
             "averaged": _("overlapping, averaged"),
             "overlapping": _("overlapping, the middle one is taken"),

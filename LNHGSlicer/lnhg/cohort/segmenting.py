@@ -44,7 +44,7 @@ from ..core.atomic_file import whole
 from ..core.csv_text import harmless, read_csv
 from ..core.seal import digest_of
 from ..errors import InputError, LNHGError, WeightsError
-from ..networks.models import Models, load_models
+from ..networks.models import Models, open_models
 from ..options import Options
 from ..pipeline import segment
 from ..writers.own_files import foreign_files, is_whole
@@ -131,10 +131,11 @@ class Cohort:
         Raises WeightsError for bad weights and InputError for a folder that cannot be written, before any scan is read.
         """
         _check_tables(output)
-        weights = digest_of(load_models(options.weights).manifests)
+        models = open_models(options.weights, options.runtime, options.device)
+        weights = digest_of(models.manifests)
         check_folder(output / SCANS)
         folder = options.weights and options.weights.absolute()
-        return cls(output.absolute(), replace(options, weights=folder), weights, with_identity)
+        return cls(output.absolute(), replace(options, weights=folder, runtime=models.runtime), weights, with_identity)
 
     def folder(self, scan: str) -> Path:
         """Where the results of the scan of this name are."""
@@ -190,7 +191,7 @@ def _segmented(scan: Scan, cohort: Cohort) -> str:
         raise InputError(
             f"The folder {scan.name} in {SCANS} was not written by lnhg batch; move it away, or rename the scan."
         )
-    result = segment(ct, cohort.options, models=_models(cohort.options.weights, cohort.weights))
+    result = segment(ct, cohort.options, models=_models(cohort.options.weights, cohort.options.runtime, cohort.weights))
     with tempfile.TemporaryDirectory(dir=cohort.output / _WORK) as work:
         made = Path(work) / "made"
         save(result, made, with_identity=cohort.with_identity)
@@ -232,9 +233,9 @@ def _seal(folder: Path, sha256: str, cohort: Cohort) -> str:
 
 
 @lru_cache(maxsize=1)
-def _models(folder: Path | None, weights: str) -> Models:
+def _models(folder: Path | None, runtime: str, weights: str) -> Models:
     """The networks, loaded once a worker; again when other weights are asked for."""
-    models = load_models(folder)
+    models = open_models(folder, runtime)
     if digest_of(models.manifests) != weights:
         raise WeightsError(
             "A worker sees other weights than the machine of the command; give --weights a folder both share."
@@ -252,7 +253,7 @@ def shared_out(scans: int, workers: int | None = None, threads: int | None = Non
     import psutil
     from dask.system import CPU_COUNT
 
-    from ..networks.compute import gpu_available
+    from ..networks.models import gpu_available
 
     if workers is None:
         memory = psutil.virtual_memory().available // _WORKER_BYTES

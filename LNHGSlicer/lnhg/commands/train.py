@@ -221,7 +221,7 @@ def _train_detector(arguments: argparse.Namespace) -> None:
 
 
 def _train_rescorer(arguments: argparse.Namespace) -> None:
-    from ..networks.models import load_models
+    from ..networks.torch_models import load_models
     from ..training.rescorer_training import RescorerTraining, train_rescorer
 
     models = load_models(arguments.weights)

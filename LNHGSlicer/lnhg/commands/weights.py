@@ -11,7 +11,8 @@ from .common import add_command
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
-        "weights", help="pack a checkpoint into shipped weights, join detectors, or verify weights"
+        "weights",
+        help="pack a checkpoint into shipped weights, join detectors, export for OpenVINO, or verify weights",
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     verify = add_command(actions, "verify", _verify, "check weights files against their manifests")
@@ -33,6 +34,11 @@ def add(commands: Any) -> None:
     pack.add_argument(
         "--report", type=Path, help="measured figures for the model card: a file of lnhg validate --output"
     )
+
+    export = add_command(
+        actions, "export", _export, "write the graphs that OpenVINO computes beside the weights (needs both runtimes)"
+    )
+    export.add_argument("folder", type=Path, nargs="?", help="folder with the weights (default: the shipped ones)")
 
     join = add_command(
         actions, "join", _join, "make detectors of several folders one ensemble; each looks at mirror images too"
@@ -80,6 +86,14 @@ def _pack(arguments: argparse.Namespace) -> None:
     from ..training.packing import pack
 
     print(pack(arguments.checkpoints, arguments.output, arguments.threshold, arguments.report))
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from ..core.resources import resource
+    from ..networks.export import export
+
+    for path in export(arguments.folder or resource("Models")):
+        print(path)
 
 
 def _join(arguments: argparse.Namespace) -> None:

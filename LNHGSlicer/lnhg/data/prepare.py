@@ -28,7 +28,6 @@ from ..core.atomic_file import write_atomic
 from ..core.lock import locked
 from ..core.names import own_name
 from ..errors import Cancelled, InputError, LNHGError
-from ..networks.compute import runtime_versions, use_threads
 from ..progress import ProgressCallback, ProgressReporter
 from .cache import FORMAT, MANIFEST, is_foreign, read_record, write_scan
 from .image_pairs import pairs_source
@@ -174,7 +173,7 @@ def _results(jobs: list[_OpenJob], processes: int) -> Iterator[tuple[str, str | 
     if processes == 1:
         yield from map(_attempt, jobs)
         return
-    # Processes that are forked inherit locks of torch and ITK.
+    # Processes that are forked inherit locks of ITK.
     with ProcessPoolExecutor(
         min(processes, len(jobs), _MOST_PROCESSES) or 1, get_context("spawn"), _begin_process
     ) as pool:
@@ -192,7 +191,6 @@ def _results(jobs: list[_OpenJob], processes: int) -> Iterator[tuple[str, str | 
 
 def _begin_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the run
-    use_threads(1)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 
 
@@ -226,7 +224,6 @@ def _write_manifest(
             "lnhg": __version__,
             "python": platform.python_version(),
             **{module.__name__: module.__version__ for module in (np, h5py, pydicom)},
-            "torch": runtime_versions()["torch"],
             "SimpleITK": sitk.Version.VersionString(),
         },
         "sources": sources,

@@ -12,7 +12,7 @@ import numpy as np
 from ..categories.proposals import Proposal, proposals
 from ..core.nodule import Nodule
 from ..errors import InputError
-from ..networks.models import Models, load_models
+from ..networks.models import Models, open_models
 from ..options import Options
 from ..progress import Progress, ProgressCallback, ProgressReporter
 from .change import Change, change
@@ -141,7 +141,7 @@ def follow(
     if len(places) < 2:
         raise InputError("One study cannot be followed; give two or more, the earliest first.")
     options = options or Options()
-    models = models or load_models(options.weights)
+    models = models or open_models(options.weights, options.runtime, options.device)
     report = _reporter(places, progress)
     studies = [_read(place, number, options, models, report) for number, place in enumerate(places)]
     notes = [*check_person(studies, same_patient=same_patient)]

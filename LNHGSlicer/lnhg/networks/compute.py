@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
-import torchvision
 from torch import nn
 
 from ..errors import InputError
@@ -94,28 +91,9 @@ class Compute:
         return max(1, min(_GPU_BATCH, free // 2 // item_bytes))
 
 
-def runtime_versions() -> dict[str, str]:
-    """The versions of what the networks run on."""
-    return {"torch": torch.__version__, "torchvision": torchvision.__version__}
-
-
-def gpu_available() -> bool:
-    """Whether networks can run on a GPU here."""
-    return torch.cuda.is_available()
-
-
 def use_threads(count: int) -> None:
     """Let the networks of this process run on `count` CPU threads."""
     torch.set_num_threads(count)
-
-
-def give_memory_back() -> None:
-    """Give freed memory back to the system: the C library of Linux keeps it, 0.3 GiB after the networks and 600
-    slices.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim:
-        trim(0)
 
 
 def _device(name: str) -> torch.device:

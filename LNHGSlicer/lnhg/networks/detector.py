@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,72 +26,23 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, con
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, generalized_box_iou_loss
 
 from ..errors import WeightsError
-from .grid import NetworkGrid
-
-Boxes = tuple[tuple[float, ...], ...]
+from .architecture import (
+    BOX_IOU,
+    CELL,
+    LOWEST_SCORE,
+    MOST_BOXES,
+    PROPOSAL_IOU,
+    PROPOSALS,
+    PROPOSALS_PER_MAP,
+    ROI_LEVEL,
+    ROI_PIXELS,
+    ROI_SAMPLES,
+    ROI_WIDTH,
+    DetectorArchitecture,
+)
 
 # Mean and standard deviation of the images that the backbones were first trained on (ImageNet).
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Slices are padded at the right and the bottom to whole cells of the coarsest map.
-_CELL = 32
-
-
-def anchors_for_nodules(pixel_mm: float) -> Boxes:
-    """Widths (pixels) of square anchors at strides 4, 8 and 16 for nodules of 3 to 60 mm.
-
-    Nine widths from 3.5 to 56 mm, each sqrt(2) times the last, so that every square in between has IoU 0.7 with one.
-    """
-    widths = [3.5 * 2 ** (step / 2) / pixel_mm for step in range(9)]
-    return tuple(widths[:3]), tuple(widths[3:6]), tuple(widths[6:])
-
-
-#: What the shipped detector sees: 0.7 mm pixels at any field of view.
-DETECTOR_GRID = NetworkGrid("fixed", 0.7)
-_NODULE_ANCHORS = anchors_for_nodules(DETECTOR_GRID.pixel_mm)
-
-
-@dataclass(frozen=True)
-class DetectorArchitecture:
-    """What the detector is made of; the weights' manifest holds it.
-
-    Attributes:
-        backbone: `mobilenet_v2` (pyramid at strides 4, 8, 16) or `resnet50` (one map at stride 16, as in the paper).
-        anchors_px: anchor widths in pixels for each map of the backbone.
-        anchor_ratios: height over width of the anchors.
-        pyramid_width: channels of the feature pyramid.
-        head_width: neurons of each of the box head's two layers.
-        slices: 3: the slice and a neighbour on either side as channels; 1: the slice alone, as in the authors' scripts.
-        neighbour_mm: how far the neighbours lie, rounded to whole slices and at least one.
-        context: the box head looks at each box grown by this factor.
-    """
-
-    backbone: str = "mobilenet_v2"
-    anchors_px: Boxes = _NODULE_ANCHORS
-    anchor_ratios: tuple[float, ...] = (1.0,)
-    pyramid_width: int = 64
-    head_width: int = 256
-    slices: int = 3
-    neighbour_mm: float = 2.5
-    context: float = 2.0
-
-    @classmethod
-    def paper(cls) -> DetectorArchitecture:
-        """The paper's detector: ResNet-50, anchors of 32, 64 and 128 pixels, single slices."""
-        return cls("resnet50", ((32.0, 64.0, 128.0),), (0.5, 1.0, 2.0), head_width=512, slices=1, context=1.0)
-
-    def neighbour_step(self, slice_mm: float) -> int:
-        """Slices from a slice to its neighbours, in a CT whose slices lie `slice_mm` apart; 0 without neighbours."""
-        return max(1, round(self.neighbour_mm / slice_mm)) if self.slices == 3 else 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the manifest."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> DetectorArchitecture:
-        """From the manifest."""
-        boxes = tuple(tuple(float(width) for width in level) for level in values["anchors_px"])
-        return cls(**{**values, "anchors_px": boxes, "anchor_ratios": tuple(values["anchor_ratios"])})
 
 
 class FindsInArrays:
@@ -143,22 +93,22 @@ def build_detector(architecture: DetectorArchitecture) -> NoduleDetector:
         bg_iou_thresh=0.3,
         batch_size_per_image=128,
         positive_fraction=0.5,
-        pre_nms_top_n={"training": 400, "testing": 300},
-        post_nms_top_n={"training": 100, "testing": 100},
-        nms_thresh=0.7,
+        pre_nms_top_n={"training": 400, "testing": PROPOSALS_PER_MAP},
+        post_nms_top_n={"training": 100, "testing": PROPOSALS},
+        nms_thresh=PROPOSAL_IOU,
     )
     heads = _GIoURoIHeads(
         _ContextAlign(maps, architecture.context),
-        TwoMLPHead(channels * 7 * 7, architecture.head_width),
+        TwoMLPHead(channels * ROI_PIXELS**2, architecture.head_width),
         FastRCNNPredictor(architecture.head_width, num_classes=2),
         fg_iou_thresh=0.5,
         bg_iou_thresh=0.5,
         batch_size_per_image=32,
         positive_fraction=0.25,
         bbox_reg_weights=None,
-        score_thresh=0.02,
-        nms_thresh=0.3,
-        detections_per_img=20,
+        score_thresh=LOWEST_SCORE,
+        nms_thresh=BOX_IOU,
+        detections_per_img=MOST_BOXES,
     )
     return NoduleDetector(architecture, backbone, rpn, heads, _NormaliseOnly())
 
@@ -178,6 +128,12 @@ def load_imagenet_features(detector: NoduleDetector, path: Path) -> None:
     body.load_state_dict({name: tensors[name] for name in wanted})
 
 
+def normalised(images: Tensor) -> Tensor:
+    """Images `[n, 3, y, x]` in 0..1 as the backbones take them."""
+    mean, deviation = images.new_tensor(_MEAN), images.new_tensor(_DEVIATION)
+    return (images - mean[:, None, None]) / deviation[:, None, None]
+
+
 class _NormaliseOnly(nn.Module):
     """In place of torchvision's transform: never resizes, so boxes come back in the pixels they went in."""
 
@@ -185,13 +141,12 @@ class _NormaliseOnly(nn.Module):
         self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
     ) -> tuple[ImageList, list[dict[str, Tensor]] | None]:
         sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
-        rows = -(-max(size[0] for size in sizes) // _CELL) * _CELL
-        columns = -(-max(size[1] for size in sizes) // _CELL) * _CELL
+        rows = -(-max(size[0] for size in sizes) // CELL) * CELL
+        columns = -(-max(size[1] for size in sizes) // CELL) * CELL
         batch = images[0].new_zeros((len(images), 3, rows, columns))
         for padded, image, (height, width) in zip(batch, images, sizes, strict=True):
             padded[:, :height, :width] = image
-        mean, deviation = batch.new_tensor(_MEAN), batch.new_tensor(_DEVIATION)
-        return ImageList((batch - mean[:, None, None]) / deviation[:, None, None], sizes), targets
+        return ImageList(normalised(batch), sizes), targets
 
     def postprocess(
         self, result: list[dict[str, Tensor]], image_shapes: list[Any], original_image_sizes: list[Any]
@@ -219,7 +174,7 @@ class _ContextAlign(MultiScaleRoIAlign):
     """Pools each box grown about its centre by `context`: what lies around tells a vessel's section from a nodule."""
 
     def __init__(self, maps: list[str], context: float) -> None:
-        super().__init__(maps, output_size=7, sampling_ratio=2, canonical_scale=64, canonical_level=3)
+        super().__init__(maps, ROI_PIXELS, ROI_SAMPLES, canonical_scale=ROI_WIDTH, canonical_level=ROI_LEVEL)
         self.context = context
 
     def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:

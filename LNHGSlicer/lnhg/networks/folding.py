@@ -5,7 +5,7 @@ used.
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,8 +13,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .generator import LEAKY_SLOPE, REACH, Generator
 from .unet import UNet
-
-Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def fold_batch_norms(network: nn.Module) -> None:
@@ -45,63 +43,58 @@ class TileGenerator(nn.Module):
     """The generator for tiles: same G(x) but for the `reach` outermost pixels, which are 0.
 
     Each layer gives only the pixels that the next one can use, one less on each side. A deconvolution at stride 1 is a
-    convolution with the mirrored kernel. A norm that follows a sum scales the shortcut too.
+    convolution with the mirrored kernel. A norm that follows a sum scales the shortcut too. Weights are folded at each
+    call, which takes no time beside the convolutions.
     """
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
-        self.reach = generator.reach
-        norms = _of_kind(nn.BatchNorm3d, generator.encoder_norms)
-        self.encoder = nn.ModuleList(map(_folded, _of_kind(nn.Conv3d, generator.convolutions), norms))
-        norms = _of_kind(nn.BatchNorm3d, generator.decoder_norms)
-        *inner, last = map(_as_convolution, _of_kind(nn.ConvTranspose3d, generator.deconvolutions))
-        self.decoder = nn.ModuleList(map(_folded, inner, norms))
-        self.scales = nn.ParameterList(nn.Parameter(_scale(norm), requires_grad=False) for norm in norms)
-        self.last = _unpadded(last)
+        self.generator = generator
 
     def forward(self, o: torch.Tensor) -> torch.Tensor:
         """O(x) `[n, 1, 3, y, x]`, HU scaled to 0..1, to G(x) of the same shape."""
-        encoded = []
-        x = o
-        for convolution in self.encoder:
-            x = nn.functional.leaky_relu_(convolution(x), LEAKY_SLOPE)
+        generator: Any = self.generator
+        encoded, x = [], o
+        for layer, norm in zip(generator.convolutions, generator.encoder_norms, strict=True):
+            x = nn.functional.leaky_relu_(_folded(x, layer.weight, layer.bias, norm), LEAKY_SLOPE)
             encoded.append(x)
-        for convolution, scale, shortcut in zip(self.decoder, self.scales, encoded[-2::-1], strict=True):
-            x = convolution(x)
-            x = nn.functional.leaky_relu_(torch.addcmul(x, _middle(shortcut, x), scale), LEAKY_SLOPE)
-        x = self.last(x)
-        return nn.functional.pad(nn.functional.relu_(x + _middle(o, x)), [self.reach] * 4)
+        *inner, last = generator.deconvolutions
+        for number, (layer, norm, shortcut) in enumerate(
+            zip(inner, generator.decoder_norms, encoded[-2::-1], strict=True)
+        ):
+            x = _folded(x, _mirrored(layer), layer.bias, norm)
+            # Since this shortcut was made the layers took a pixel each on both sides.
+            shortcut = _middle(shortcut, 2 * number + 2)
+            x = nn.functional.leaky_relu_(torch.addcmul(x, shortcut, _scale(norm)[:, None, None, None]), LEAKY_SLOPE)
+        x = _unpadded(x, _mirrored(last), last.bias) + _middle(o, generator.reach)
+        return nn.functional.pad(nn.functional.relu_(x), [generator.reach] * 4)
 
 
-def _of_kind(kind: type[Layer], layers: nn.ModuleList) -> list[Layer]:
-    return [layer for layer in layers if isinstance(layer, kind)]
+def _folded(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, norm: Any) -> torch.Tensor:
+    """A convolution and the norm that follows it."""
+    scale = _scale(norm)
+    return _unpadded(x, weight * scale[:, None, None, None, None], (bias - norm.running_mean) * scale + norm.bias)
 
 
-def _folded(convolution: nn.Conv3d, norm: nn.BatchNorm3d) -> nn.Conv3d:
-    return _unpadded(fuse_conv_bn_eval(convolution, norm))
+def _unpadded(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """A convolution that pads between slices only."""
+    return nn.functional.conv3d(x, weight, bias, padding=(1, 0, 0))
 
 
-def _unpadded(convolution: nn.Conv3d) -> nn.Conv3d:
-    """The convolution, which now pads between slices only."""
-    convolution = deepcopy(convolution).requires_grad_(False)
-    convolution.padding = (1, 0, 0)
-    return convolution
+def _mirrored(layer: Any) -> torch.Tensor:
+    """The weight of the convolution that gives the same as a deconvolution at stride 1, whose own is
+    `[in, out, z, y, x]`.
+    """
+    weight: torch.Tensor = layer.weight.transpose(0, 1).flip(2, 3, 4)
+    return weight
 
 
-def _as_convolution(layer: nn.ConvTranspose3d) -> nn.Conv3d:
-    """The convolution that gives the same as a deconvolution at stride 1, whose weight is `[in, out, z, y, x]`."""
-    convolution = nn.Conv3d(layer.in_channels, layer.out_channels, 3, padding=1).eval()
-    convolution.load_state_dict({**layer.state_dict(), "weight": layer.weight.transpose(0, 1).flip(2, 3, 4)})
-    return convolution
+def _scale(norm: Any) -> torch.Tensor:
+    """What the norm multiplies each filter by, `[filters]`."""
+    scale: torch.Tensor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    return scale
 
 
-def _scale(norm: nn.BatchNorm3d) -> torch.Tensor:
-    """What the norm multiplies each filter by, `[filters, 1, 1, 1]`."""
-    assert norm.running_var is not None
-    return (norm.weight * torch.rsqrt(norm.running_var + norm.eps))[:, None, None, None].detach()
-
-
-def _middle(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The middle of `x` in the slice, as large as `like`."""
-    margin = (x.shape[-1] - like.shape[-1]) // 2
+def _middle(x: torch.Tensor, margin: int) -> torch.Tensor:
+    """`x` without so many pixels on each side in the slice."""
     return x[..., margin:-margin, margin:-margin]

@@ -1,39 +1,43 @@
-"""The networks of a run with their manifests, checked and loaded."""
+"""The models of a run: weights with their manifests, whatever computes them."""
 
 from __future__ import annotations
 
+import platform
+import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from ctypes.util import find_library
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import Any, ClassVar
 
 from ..core.calibration import Calibration
 from ..core.manifest import detector_folder, kinds_in
 from ..core.operating_points import OperatingPoints
 from ..core.resources import resource
 from ..errors import InputError, WeightsError
-from .ensemble import Detector, detector_of
-from .folding import fold_batch_norms
-from .generator import Generator, build_generator
+from .graphs import has_graphs
 from .grid import NetworkGrid
-from .rescorer import Rescorer
-from .unet import UNet
+from .openvino_import import openvino_installed
+from .runtime import Runtime
 from .weights import Weights, load_weights
 
 
-@dataclass(frozen=True, eq=False)
-class Models:
-    """The networks with their manifests.
+class Models(ABC):
+    """The networks of a run, ready to be computed.
 
-    `detector` is None where the run needs none, `rescorer` where the weights hold none.
+    Attributes:
+        runtime: what computes them: `torch` or `openvino`.
+        manifests: by kind, of the networks that are there: always the `generator`, the `detector` unless the run needs
+            none, the `rescorer` where the weights hold one.
     """
 
-    generator: Generator | UNet
-    detector: Detector | None
+    runtime: ClassVar[str]
     manifests: Mapping[str, Mapping[str, Any]]
-    rescorer: Rescorer | None = None
+
+    @abstractmethod
+    def start(self, device: str = "auto", threads: int | None = None, batch_size: int | None = None) -> Runtime:
+        """What computes them in one run. Raises InputError for a device that is not there."""
 
     def grid(self, kind: str) -> NetworkGrid:
         return NetworkGrid.from_dict(self.manifests[kind]["grid"])
@@ -75,14 +79,70 @@ class Models:
         return float(self.manifests["rescorer"]["thresholds"]["detector"])
 
 
-def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Models:
-    """Check and load the weights of a folder (None: the shipped ones); a generator alone goes with the shipped
+def open_models(
+    folder: Path | None = None, runtime: str = "auto", device: str = "auto", *, with_detector: bool = True
+) -> Models:
+    """The models of a folder (see `checked_weights`), computed by `torch` or `openvino`.
+
+    For `auto` by PyTorch on a GPU, on a device that is not the CPU, and of weights without graphs, else by OpenVINO;
+    by the one of them that is installed. Raises InputError for a runtime that is not.
+    """
+    weights = checked_weights(folder, with_detector=with_detector)
+    if runtime == "auto":
+        runtime = _chosen(device, with_graphs=all(map(has_graphs, weights.values())))
+    if runtime == "openvino":
+        from .openvino_models import openvino_models
+
+        return openvino_models(weights)
+    if not _torch_installed():
+        raise InputError(
+            "PyTorch is not installed; install lnhg[torch], or choose --runtime openvino, which computes on the CPU."
+        )
+    from .torch_models import torch_models
+
+    return torch_models(weights)
+
+
+def _chosen(device: str, *, with_graphs: bool) -> str:
+    torch, openvino = _torch_installed(), openvino_installed()
+    if not (torch or openvino):
+        raise InputError("Neither OpenVINO nor PyTorch is installed; install the package openvino.")
+    if not (torch and openvino):
+        return "torch" if torch else "openvino"
+    on_gpu = device not in ("auto", "cpu") or (device == "auto" and gpu_available())
+    return "openvino" if with_graphs and not on_gpu else "torch"
+
+
+def gpu_available() -> bool:
+    """Whether PyTorch is installed and can compute on a GPU here. It is asked only where a driver is there, since
+    loading it takes seconds.
+    """
+    if not (_torch_installed() and _driver_there()):
+        return False
+    import torch
+
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def _torch_installed() -> bool:
+    return find_spec("torch") is not None and find_spec("torchvision") is not None
+
+
+def _driver_there() -> bool:
+    """Whether the system has a driver that PyTorch could compute with: CUDA's, ROCm's, or Apple's."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if sys.platform == "win32":
+        return find_library("nvcuda") is not None
+    return find_library("cuda") is not None or Path("/dev/kfd").exists()
+
+
+def checked_weights(folder: Path | None = None, *, with_detector: bool = True) -> dict[str, Weights]:
+    """The weights of a folder (None: the shipped ones) by kind, checked; a generator alone goes with the shipped
     detector.
     """
     folder = folder or resource("Models")
     found = {"generator": _of_kind(load_weights(folder, "generator"), "generator")}
-    generator = found["generator"].network(lambda manifest: build_generator(manifest["architecture"]))
-    detector, rescorer = None, None
     if with_detector:
         kinds = kinds_in(folder)
         if "rescorer" in kinds and "detector" not in kinds:
@@ -91,16 +151,11 @@ def load_models(folder: Path | None = None, *, with_detector: bool = True) -> Mo
             )
         others = detector_folder(folder)
         found["detector"] = _of_kind(load_weights(others, "detector"), "detector")
-        detector = found["detector"].network(detector_of)
-        # Both together save a seventh of the time of a slice.
-        fold_batch_norms(detector)
-        detector.to(memory_format=torch.channels_last)
         if "rescorer" in kinds_in(others):
             found["rescorer"] = _of_kind(load_weights(others, "rescorer"), "rescorer")
-            rescorer = found["rescorer"].network(lambda _: Rescorer())
     for weights in found.values():
         _check_grid(weights)
-    return Models(generator, detector, {kind: weights.manifest for kind, weights in found.items()}, rescorer)
+    return found
 
 
 def _check_grid(weights: Weights) -> None:

@@ -5,8 +5,10 @@ Not in the paper, whose way is selectable.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -34,3 +36,12 @@ class Rescorer(nn.Module):
         pooled = torch.cat([x.mean((2, 3, 4)), middle.amax((2, 3, 4))], 1)
         logits: torch.Tensor = self.last(nn.functional.dropout(pooled, 0.3, self.training))[:, 0]
         return logits
+
+
+@torch.inference_mode()
+def apply_rescorer(network: nn.Module, seen: Sequence[np.ndarray]) -> list[float]:
+    """The network's probabilities for its inputs, at least one (see `network_input`)."""
+    device = next(network.parameters()).device
+    inputs = torch.from_numpy(np.stack(seen)).to(device)
+    probabilities: list[float] = network(inputs).float().sigmoid().cpu().tolist()
+    return probabilities

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
+from scipy import ndimage
 
 from ..core.candidate import Candidate
 from ..core.ct import CT
 from .grid import NetworkGrid
+from .runtime import Scores
 
 #: Planes of 40 x 40 pixels of 0.7 mm, 2 mm apart: 28 mm in the slice, 12 mm across.
 RESCORER_GRID = NetworkGrid("fixed", 0.7)
@@ -59,7 +60,7 @@ def surroundings(ct: CT, candidate: Candidate) -> Surroundings:
     return Surroundings(ct.hu[first : last + 1, rows, columns], ct.spacing, centre)
 
 
-def planes(piece: Surroundings, pose: Pose | None = None) -> torch.Tensor:
+def planes(piece: Surroundings, pose: Pose | None = None) -> np.ndarray:
     """What the network sees of a piece, in HU: `[PLANES, PIXELS, PIXELS]` float32.
 
     Trilinear. Beyond its first and last slice the piece goes on; beyond its border in the slice it is mirrored.
@@ -70,28 +71,19 @@ def planes(piece: Surroundings, pose: Pose | None = None) -> torch.Tensor:
     rows, columns = np.meshgrid(across, across * (-1 if pose.mirrored else 1), indexing="ij")
     turned = np.array([[np.cos(pose.angle), -np.sin(pose.angle)], [np.sin(pose.angle), np.cos(pose.angle)]])
     y, x = np.tensordot(turned, np.stack([rows, columns]), 1)
-    points = np.empty((PLANES, PIXELS, PIXELS, 3))
-    for axis, offset in enumerate((x[None], y[None], z[:, None, None])):
-        shift = pose.shift[2 - axis]
-        points[..., axis] = (offset / pose.zoom + shift) / piece.spacing[axis] + piece.centre[2 - axis]
-    points[..., 2] = np.clip(points[..., 2], 0, len(piece.hu) - 1)
-    sizes = np.array(piece.hu.shape[::-1], float)
-    normalised = torch.from_numpy(((2 * points + 1) / sizes - 1).astype(np.float32))
-    hu = torch.from_numpy(piece.hu.astype(np.float32))
-    # In z the clipped points reach half a voxel into the border, where reflection repeats the end slice.
-    return torch.nn.functional.grid_sample(
-        hu[None, None], normalised[None], mode="bilinear", padding_mode="reflection", align_corners=False
-    )[0, 0]
+    points = np.empty((3, PLANES, PIXELS, PIXELS))
+    for axis, offset in enumerate((z[:, None, None], y[None], x[None])):
+        points[axis] = (offset / pose.zoom + pose.shift[axis]) / piece.spacing[2 - axis] + piece.centre[axis]
+    points[0] = np.clip(points[0], 0, len(piece.hu) - 1)
+    return ndimage.map_coordinates(piece.hu.astype(np.float32), points, order=1, mode="reflect")
 
 
-def network_input(piece: Surroundings) -> torch.Tensor:
+def network_input(piece: Surroundings) -> np.ndarray:
     """A piece as the network takes it: planes `[1, PLANES, PIXELS, PIXELS]` in 0..1."""
     return RESCORER_GRID.normalise(planes(piece))[None]
 
 
-def rescore(
-    ct: CT, candidates: Sequence[Candidate], scores: Callable[[list[torch.Tensor]], Sequence[float]]
-) -> tuple[Candidate, ...]:
+def rescore(ct: CT, candidates: Sequence[Candidate], scores: Scores) -> tuple[Candidate, ...]:
     """The candidates with new scores: the geometric mean of the detector's and the network's, best first.
 
     `scores` gives the network's probabilities for its inputs (see `network_input`). Seeds keep their score.
@@ -102,11 +94,3 @@ def rescore(
     again = [replace(one, score=float(np.sqrt(one.score * second))) for one, second in zip(asked, seconds, strict=True)]
     seeds = [candidate for candidate in candidates if candidate.seed is not None]
     return tuple(sorted([*again, *seeds], key=lambda candidate: -candidate.score))
-
-
-@torch.inference_mode()
-def apply_rescorer(network: torch.nn.Module, seen: Sequence[torch.Tensor]) -> list[float]:
-    """The network's probabilities for its inputs, at least one (see `network_input`)."""
-    device = next(network.parameters()).device
-    probabilities: list[float] = network(torch.stack(list(seen)).to(device)).float().sigmoid().cpu().tolist()
-    return probabilities

@@ -1,20 +1,23 @@
-"""The networks as the stages call them: arrays in, arrays out, run by `Compute`."""
+"""PyTorch behind the door: arrays in, arrays out, run by `Compute`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torchvision
 from torch import nn
 
+from .architecture import DetectorArchitecture
 from .compute import Compute
-from .detector import DetectorArchitecture, boxes_and_scores
+from .detector import boxes_and_scores
 from .ensemble import Detector
 from .folding import for_tiles
 from .generator import Generator
-from .rescorer import Rescorer
-from .rescoring import PIXELS, PLANES, apply_rescorer
+from .rescorer import Rescorer, apply_rescorer
+from .rescoring import PIXELS, PLANES
+from .runtime import Found, Scores
 from .unet import UNet
 
 
@@ -29,7 +32,7 @@ class DetectorOnCompute:
         self.architecture: DetectorArchitecture = detector.architecture
         self._detector, self._compute = detector, compute
 
-    def find(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def find(self, images: Sequence[np.ndarray]) -> list[Found]:
         """As `NoduleDetector.find`."""
         item_bytes = max(image.size for image in images) * 4 * 200
         return self._compute.run(
@@ -56,13 +59,44 @@ class GeneratorOnCompute:
         return torch.stack(outputs).numpy()
 
 
-def rescorer_on(compute: Compute, rescorer: Rescorer) -> Callable[[list[torch.Tensor]], list[float]]:
-    """The rescorer as `rescore` calls it."""
-    item_bytes = 500 * 4 * PLANES * PIXELS**2
-    return lambda planes: compute.run(rescorer, apply_rescorer, planes, item_bytes)
+class TorchRuntime:
+    """A `Runtime` of PyTorch's networks."""
+
+    def __init__(
+        self, compute: Compute, generator: Generator | UNet, detector: Detector | None, rescorer: Rescorer | None
+    ) -> None:
+        self._compute, self._generator, self._detector, self._rescorer = compute, generator, detector, rescorer
+
+    @property
+    def notes(self) -> list[str]:
+        return self._compute.notes
+
+    @property
+    def description(self) -> str:
+        return f"{self._compute.description} (PyTorch)"
+
+    @property
+    def precision(self) -> str:
+        return str(self._compute.precision).removeprefix("torch.")
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {"torch": torch.__version__, "torchvision": torchvision.__version__}
+
+    def detector(self) -> DetectorOnCompute:
+        assert self._detector is not None
+        return DetectorOnCompute(self._detector, self._compute)
+
+    def generator(self) -> GeneratorOnCompute:
+        return GeneratorOnCompute(self._generator, self._compute)
+
+    def rescorer(self) -> Scores:
+        assert self._rescorer is not None
+        network, item_bytes = self._rescorer, 500 * 4 * PLANES * PIXELS**2
+        return lambda seen: self._compute.run(network, apply_rescorer, seen, item_bytes)
 
 
-def _apply_detector(network: nn.Module, images: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _apply_detector(network: nn.Module, images: Sequence[torch.Tensor]) -> list[Found]:
     return [boxes_and_scores(result) for result in network(list(images))]
 
 

@@ -7,20 +7,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
-from safetensors.torch import load, save
+import numpy as np
+from safetensors.numpy import load, save
 
 from ..core.atomic_file import write_atomic
 from ..core.manifest import FORMAT, check_thresholds, read_manifest
 from ..core.seal import sealed
 from ..errors import InputError, WeightsError
-
-Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,47 +26,29 @@ class Weights:
     """Checked weights.
 
     Attributes:
+        folder: where they lie.
         name: file name without ending.
         manifest: kind, architecture, grid, thresholds, target, training and measured figures, SHA-256 of the weights
             file.
         tensors: float32, by the network's own names.
     """
 
+    folder: Path
     name: str
     manifest: Mapping[str, Any]
-    tensors: Mapping[str, torch.Tensor]
+    tensors: Mapping[str, np.ndarray]
 
-    def network(self, build: Callable[[Mapping[str, Any]], Network]) -> Network:
-        """The network that `build` makes of the manifest, with the tensors in it, in evaluation mode.
-
-        Raises WeightsError where the manifest names no such network, or one of other sizes than the tensors'.
-        """
-        # Sizes first: a manifest can name a network that no memory holds, and every width is one of a tensor.
-        widest = max((size for tensor in self.tensors.values() for size in tensor.shape), default=0)
-        sizes = [value for name, value in self.manifest["architecture"].items() if name.endswith("width")]
-        if not all(type(size) is int and 1 <= size <= widest for size in [*sizes, self.manifest.get("members", 1)]):
-            raise self._misfit()
-        try:
-            return self.load_into(build(self.manifest))
-        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, IndexError, RuntimeError) as error:
-            raise self._misfit() from error
-
-    def load_into(self, network: Network) -> Network:
-        """Put the tensors into a network of the manifest's architecture, in evaluation mode."""
-        try:
-            network.load_state_dict(dict(self.tensors))
-        except RuntimeError as error:
-            raise self._misfit() from error
-        return network.eval().requires_grad_(False)
-
-    def _misfit(self) -> WeightsError:
+    def misfit(self) -> WeightsError:
+        """The error of weights that do not fit their network."""
         return WeightsError(
             f"The weights {self.name} do not fit the architecture their manifest names; install them again."
         )
 
 
-def save_weights(folder: Path, name: str, tensors: Mapping[str, torch.Tensor], manifest: Mapping[str, Any]) -> Path:
+def save_weights(folder: Path, name: str, tensors: Mapping[str, Any], manifest: Mapping[str, Any]) -> Path:
     """Write `name.safetensors` (floating tensors as fp16) and `name.json`; returns the path of the first.
+
+    Tensors are arrays, or PyTorch's on the CPU.
 
     Raises WeightsError for weights that are not finite, or too large for fp16, InputError where one of these files is
     there and is no part of whole weights, or the folder cannot be written.
@@ -152,11 +132,11 @@ def load_weights(folder: Path, name: str) -> Weights:
             f"{path.name} is not a readable safetensors file ({error}); install the weights again."
         ) from error
     _check_finite(name, tensors)
-    return Weights(name, manifest, {key: _restored(tensor) for key, tensor in tensors.items()})
+    return Weights(folder, name, manifest, {key: _restored(tensor) for key, tensor in tensors.items()})
 
 
-def _check_finite(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
-    wrong = [key for key, tensor in tensors.items() if tensor.is_floating_point() and not bool(tensor.isfinite().all())]
+def _check_finite(name: str, tensors: Mapping[str, np.ndarray]) -> None:
+    wrong = [key for key, tensor in tensors.items() if _is_floating(tensor) and not np.isfinite(tensor).all()]
     if wrong:
         raise WeightsError(
             f"The weights {name} hold values that are not finite (in {wrong[0]}); install the weights again, or train "
@@ -164,10 +144,15 @@ def _check_finite(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
         )
 
 
-def _stored(tensor: torch.Tensor) -> torch.Tensor:
-    tensor = tensor.detach().cpu().contiguous()
-    return tensor.half() if tensor.is_floating_point() else tensor
+def _is_floating(tensor: np.ndarray) -> bool:
+    return np.issubdtype(tensor.dtype, np.floating)
 
 
-def _restored(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+def _stored(tensor: Any) -> np.ndarray:
+    values = np.ascontiguousarray(tensor)
+    with np.errstate(over="ignore"):  # too large for fp16 is infinite, and found to be so
+        return values.astype(np.float16) if _is_floating(values) else values
+
+
+def _restored(tensor: np.ndarray) -> np.ndarray:
+    return tensor.astype(np.float32) if _is_floating(tensor) else tensor

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 
 from ..core.candidate import Candidate
 from ..core.ct import CT
-from ..networks.detector import DetectorArchitecture
 from ..networks.grid import NetworkGrid
+from ..networks.runtime import SliceDetector
 
 #: Box `(x0, y0, x1, y1)` in CT pixels (column c covers c to c + 1) and its score.
 ScoredBox = tuple[tuple[float, float, float, float], float]
@@ -37,15 +36,6 @@ _SEARCHED_MM = 1.25
 _BRIDGE_MM = 5.0
 
 
-class SliceDetector(Protocol):
-    """What the detect stage needs of a detector: `NoduleDetector` has it."""
-
-    @property
-    def architecture(self) -> DetectorArchitecture: ...
-
-    def find(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]: ...
-
-
 def detect(
     ct: CT,
     detector: SliceDetector,
@@ -59,7 +49,6 @@ def detect(
     """Candidates of a CT in the axial view, best first; the score is the best of a candidate's slices.
 
     Args:
-        detector: in evaluation mode.
         lungs: `[slice, row, column]`, above 0 in the lungs, or wherever is to be searched. Slices without lung are
             skipped, candidates whose centre lies more than 5 mm outside are dropped, but for masses at the wall.
         score_threshold: lowest score of a candidate.

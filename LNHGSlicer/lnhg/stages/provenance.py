@@ -11,13 +11,13 @@ import numpy as np
 
 from .. import __version__
 from ..core.training_told import loss_terms
-from ..networks.compute import Compute, runtime_versions
 from ..networks.models import Models
+from ..networks.runtime import Runtime
 from .fusion import FusionRule
 
 
 def provenance(
-    models: Models, compute: Compute, rule: FusionRule, score_threshold: float | None, seconds: Mapping[str, float]
+    models: Models, runtime: Runtime, rule: FusionRule, score_threshold: float | None, seconds: Mapping[str, float]
 ) -> dict[str, object]:
     """Versions, weights (SHA-256, terms of the loss), grids, device, precision, thresholds, and the seconds of each
     stage.
@@ -25,10 +25,11 @@ def provenance(
     return {
         "lnhg": __version__,
         "python": platform.python_version(),
-        **runtime_versions(),
+        "runtime": models.runtime,
+        **runtime.versions,
         "numpy": np.__version__,
-        "device": compute.description,
-        "precision": str(compute.precision).removeprefix("torch."),
+        "device": runtime.description,
+        "precision": runtime.precision,
         "weights": {
             kind: {"name": manifest["name"], "sha256": manifest["sha256"], **_loss(manifest)}
             for kind, manifest in models.manifests.items()

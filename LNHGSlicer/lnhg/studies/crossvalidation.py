@@ -26,7 +26,7 @@ from ..data.training_data import cutouts_of
 from ..errors import InputError
 from ..evaluation.seeded import seeded_dice
 from ..networks.generator import build_generator
-from ..networks.models import Models
+from ..networks.torch_models import TorchModels
 from ..options import Options
 from ..training.checkpoint import read_checkpoint
 from ..training.generator_config import GeneratorConfig
@@ -193,7 +193,7 @@ class _Fold:
         return found
 
 
-def best_threshold(models: Models, cutouts: Sequence[Cutout]) -> float:
+def best_threshold(models: TorchModels, cutouts: Sequence[Cutout]) -> float:
     """The one of `THRESHOLDS` with the best mean Dice of the nodules, seeded."""
 
     def mean_dice(threshold: float) -> float:

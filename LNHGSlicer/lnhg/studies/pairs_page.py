@@ -14,7 +14,7 @@ import numpy as np
 from ..core.ct import CT
 from ..errors import InputError
 from ..evaluation.statistics import wilson_share
-from ..networks.models import load_models
+from ..networks.torch_models import load_models
 from ..readers.read_ct import read_ct
 from .simulated_pairs import PLANTED, PairCounts, followed_pairs
 

@@ -33,7 +33,7 @@ from ..evaluation.planted_nodules import (
 )
 from ..evaluation.planted_scores import PlantedScore, planted_score, read_map, score_row, write_case, write_table
 from ..evaluation.statistics import bootstrap_interval
-from ..networks.models import load_models
+from ..networks.torch_models import load_models
 from ..progress import ProgressCallback, ProgressReporter
 from ..stages.deviation import FULL_SCALE_HU
 from ..writers.colours import jet

@@ -13,9 +13,8 @@ from ..core.boxes import Box, grown_box, label_boxes
 from ..core.ct import CT
 from ..core.masks import reach
 from ..evaluation.planted_nodules import PlantedCase
-from ..networks.compute import Compute
 from ..networks.models import Models
-from ..networks.running import GeneratorOnCompute
+from ..networks.runtime import TileGenerator
 from ..options import Options
 from ..stages.axial import axial_order
 from ..stages.deviation import typical_hu
@@ -46,7 +45,7 @@ _AROUND_MM = 6.0
 class CaseMaps:
     """All maps of one case, on its grid, larger where they say uneven; without `generator` those of the CT alone."""
 
-    def __init__(self, case: PlantedCase, generator: GeneratorOnCompute | None, models: Models | None) -> None:
+    def __init__(self, case: PlantedCase, generator: TileGenerator | None, models: Models | None) -> None:
         self._case, self._generator, self._models = case, generator, models
         margin = np.ceil(_AROUND_MM / np.array(case.ct.spacing[::-1])).astype(int).tolist()
         self._box: Box = grown_box(label_boxes(case.nodule.astype(np.uint8))[1], margin)
@@ -130,6 +129,6 @@ class CaseMaps:
         return generated
 
 
-def generator_of(models: Models) -> GeneratorOnCompute:
+def generator_of(models: Models) -> TileGenerator:
     """The generator of a set of weights, on the CPU with one thread: cases are small."""
-    return GeneratorOnCompute(models.generator, Compute("cpu", 1, None))
+    return models.start("cpu", 1).generator()

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.cutouts import Cutout, read_cutouts
 from ..data.splits import list_of
-from ..networks.models import load_models
+from ..networks.torch_models import load_models
 from ..progress import Progress
 from ..stages.size_intervals import FORMAT, PROTOCOLS, SIZES, SizeUncertainty
 from .repeats import KINDS, KnownSolid, RealNodule, Repeat, coverage, known_solids, measured_repeats, pairs, uncertainty

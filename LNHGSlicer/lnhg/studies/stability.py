@@ -13,7 +13,7 @@ from scipy import stats
 from ..data.cutouts import Cutout
 from ..errors import InputError
 from ..evaluation.references import CONSENSUS
-from ..networks.models import load_models
+from ..networks.torch_models import load_models
 from .heterogeneity_indices import measured
 from .nodule_runs import NoduleRuns
 

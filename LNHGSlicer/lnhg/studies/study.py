@@ -33,7 +33,7 @@ from ..evaluation.detection_scores import LUNA16_RATES, Counts, count_nodules, c
 from ..evaluation.detector_sensitivity import cutout_score, scan_detections, sensitivity_at
 from ..evaluation.references import CONSENSUS, REFERENCES
 from ..evaluation.statistics import Estimate, bootstrap_interval
-from ..networks.models import Models, load_models
+from ..networks.torch_models import TorchModels, load_models
 from ..options import Options
 from ..pipeline import segment
 from ..progress import ProgressCallback, ProgressReporter
@@ -416,12 +416,14 @@ class _Study:
         return Case(f"{name}, Dice {score.dice:.2f}\n{score.diameter_mm:.0f} mm", cutout, self.runs[MAIN].run(cutout))
 
     def _kept_rows(
-        self, name: str, make: Callable[[], list[_T]], kind: type[_T], models: Models | None = None
+        self, name: str, make: Callable[[], list[_T]], kind: type[_T], models: TorchModels | None = None
     ) -> list[_T]:
         rows = self._kept(name, lambda: {"rows": [asdict(row) for row in make()]}, models)["rows"]
         return [kind(**row) for row in rows]
 
-    def _kept(self, name: str, make: Callable[[], dict[str, list]], models: Models | None = None) -> dict[str, list]:
+    def _kept(
+        self, name: str, make: Callable[[], dict[str, list]], models: TorchModels | None = None
+    ) -> dict[str, list]:
         """What `make` returns, or what it returned for the same weights and nodules before."""
         used = models or self.models[MAIN]
         kinds = sorted(used.manifests) if name.startswith("detection") else ["generator"]

@@ -15,7 +15,7 @@ from ..evaluation.foreign_results import read_labels_on
 from ..evaluation.label_maps import label_files
 from ..evaluation.measures import match_nodules
 from ..evaluation.seeded import seeded
-from ..networks.models import load_models
+from ..networks.torch_models import load_models
 from ..options import Options
 from ..pipeline import segment
 

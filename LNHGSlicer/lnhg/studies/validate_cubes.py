@@ -10,11 +10,11 @@ from ..data.cutouts import SOLID_TEXTURE, Cutout
 from ..evaluation.detector_sensitivity import cutout_score
 from ..evaluation.seeded import seeded_dice
 from ..evaluation.statistics import bootstrap_interval
-from ..networks.models import Models
+from ..networks.torch_models import TorchModels
 from .groups import SIZES, TEXTURES
 
 
-def cube_table(models: Models, cubes: Sequence[Cutout]) -> Iterable[str]:
+def cube_table(models: TorchModels, cubes: Sequence[Cutout]) -> Iterable[str]:
     """Dice seeded at the centre, and what the detector finds at its threshold, of all cubes and by size and texture."""
     assert models.detector is not None
     grid, threshold = models.grid("detector"), models.threshold("detector", None)

@@ -21,8 +21,9 @@ from ..evaluation.detector_sensitivity import RATES, Again, as_detected, cutout_
 from ..evaluation.measures import dice, share_outside
 from ..evaluation.seeded import seeded
 from ..evaluation.statistics import wilson_share
-from ..networks.models import Models, load_models
-from ..networks.rescoring import apply_rescorer, rescore
+from ..networks.rescorer import apply_rescorer
+from ..networks.rescoring import rescore
+from ..networks.torch_models import TorchModels, load_models
 from ..pipeline import segment
 from ..stages.fusion import CONFIRMED
 from ..training.candidate_samples import whole
@@ -69,7 +70,7 @@ def validate(data: Path, weights: Path | None, patients: str, listed: Callable[[
     )
 
 
-def _outcome(folder: Path, models: Models, listed: Callable[[str], str]) -> ScanOutcome:
+def _outcome(folder: Path, models: TorchModels, listed: Callable[[str], str]) -> ScanOutcome:
     scan = read_scan(folder)  # one at a time in memory
     return outcome_of(scan, models, listed(scan.patient))
 
@@ -78,7 +79,7 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(folder for folder in parent.iterdir() if folder.is_dir()) if parent.is_dir() else []
 
 
-def _dice_table(models: Models, cutouts: Sequence[Cutout]) -> Iterable[str]:
+def _dice_table(models: TorchModels, cutouts: Sequence[Cutout]) -> Iterable[str]:
     """Dice against the 50% consensus, seeded at its centre, on the CT's own grid."""
     threshold = models.threshold("generator", None)
     masks = [(cutout.consensus, seeded(cutout, models).labels > 0) for cutout in cutouts]
@@ -106,7 +107,7 @@ def _dice_row(name: str, values: np.ndarray, outside: np.ndarray) -> str:
     )
 
 
-def _detection_tables(models: Models, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan]) -> Iterable[str]:
+def _detection_tables(models: TorchModels, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan]) -> Iterable[str]:
     """Sensitivity of the detector alone and, where the weights hold a rescorer, after the second look."""
     yield from _detection_table("Detector alone", models, cutouts, scans, as_detected)
     if models.rescorer is not None:
@@ -120,7 +121,7 @@ def _detection_tables(models: Models, cutouts: Sequence[Cutout], scans: Sequence
 
 
 def _detection_table(
-    title: str, models: Models, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], again: Again
+    title: str, models: TorchModels, cutouts: Sequence[Cutout], scans: Sequence[LabelledScan], again: Again
 ) -> Iterable[str]:
     """Sensitivity where the false positives come from the whole scans that were not trained on."""
     assert models.detector is not None
@@ -162,7 +163,7 @@ def _of_readers(data: DetectorData) -> DetectorData:
     )
 
 
-def _insertions(models: Models, data: DetectorData) -> Iterable[str]:
+def _insertions(models: TorchModels, data: DetectorData) -> Iterable[str]:
     """Nodules and plain tissue pasted into the list's own scans, slice by slice, at the detector's threshold."""
     assert models.detector is not None
     threshold = models.threshold("detector", None)
@@ -175,7 +176,7 @@ def _insertions(models: Models, data: DetectorData) -> Iterable[str]:
     )
 
 
-def _box_table(models: Models, scans: Sequence[BoxedScan]) -> Iterable[str]:
+def _box_table(models: TorchModels, scans: Sequence[BoxedScan]) -> Iterable[str]:
     """Scans with boxes of one radiologist: a nodule whose centre lies in a box counts as found."""
     if not scans:
         return

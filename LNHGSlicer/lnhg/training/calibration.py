@@ -18,7 +18,7 @@ from ..evaluation.detection_scores import ScanDetections
 from ..evaluation.detections import LOWEST_SCORE
 from ..evaluation.detector_sensitivity import scan_detections, threshold_at
 from ..evaluation.reliability import Judged, calibration_error, cross_fitted, fitted, judged, reliability
-from ..networks.models import load_models
+from ..networks.torch_models import load_models
 from ..networks.weights import change_manifest
 
 #: False positives a scan at which the lowest score is kept in the manifest.

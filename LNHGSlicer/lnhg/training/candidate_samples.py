@@ -90,7 +90,9 @@ def batch(
     generator = np.random.default_rng(seed)
     images = []
     for pick in picks:
-        hu = other_scanner(planes(samples[pick].patch, _random_pose(generator)), Augmentation(), generator)
+        hu = other_scanner(
+            torch.from_numpy(planes(samples[pick].patch, _random_pose(generator))), Augmentation(), generator
+        )
         images.append(RESCORER_GRID.normalise(hu))
     truth = torch.tensor([float(samples[pick].nodule) for pick in picks])
     return torch.stack(images)[:, None], truth

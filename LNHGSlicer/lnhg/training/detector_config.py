@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..networks.detector import DETECTOR_GRID, DetectorArchitecture
+from ..networks.architecture import DETECTOR_GRID, DetectorArchitecture
 from ..networks.grid import NetworkGrid
 from .sampling import Sampling
 

@@ -18,7 +18,7 @@ from ..data.training_data import cutouts_of, scans_of
 from ..data.unread_scans import unread_scans_of
 from ..data.volumes import Volume, volume_of
 from ..errors import InputError
-from ..networks.detector import DetectorArchitecture
+from ..networks.architecture import DetectorArchitecture
 from ..networks.grid import NetworkGrid, resized
 from ..stages.lungs import lung_regions
 from .pasting import Pose, sample_stack

@@ -15,8 +15,8 @@ from ..data.splits import list_of
 from ..data.training_data import cutouts_of, scans_of
 from ..evaluation.seeded import seeded_dice
 from ..networks.generator import Generator
-from ..networks.models import Models
 from ..networks.perceptual import PerceptualFeatures
+from ..networks.torch_models import TorchModels
 from ..networks.unet import UNet
 from ..options import Options
 from ..stages.lungs import lung_regions
@@ -130,7 +130,7 @@ def _mean_dice(generator: Generator | UNet, cutouts: Sequence[Cutout], config: G
     return float(np.mean([seeded_dice(cutout, models, options) for cutout in cutouts]))
 
 
-def models_in_training(generator: Generator | UNet, grid: Mapping[str, Any]) -> Models:
+def models_in_training(generator: Generator | UNet, grid: Mapping[str, Any]) -> TorchModels:
     """The generator of a run of training as `segment` takes it; `grid` as a configuration holds it."""
     manifest = {"name": "in training", "sha256": "", "grid": grid, "thresholds": {"g": _THRESHOLD}}
-    return Models(generator.eval(), None, {"generator": manifest})
+    return TorchModels(generator.eval(), None, {"generator": manifest})

@@ -180,8 +180,8 @@ def _turned(
     sampled = torch.nn.functional.grid_sample(
         padded.flatten(0, 1)[None], points, mode="bilinear", padding_mode="border", align_corners=False
     )[0]
-    small = resize(sampled, (1 / steps[0], 1 / steps[1]))[:, :size, :size]
-    return small.unflatten(0, (2, 3))
+    small = resize(sampled.numpy(), (1 / steps[0], 1 / steps[1]))[:, :size, :size]
+    return torch.from_numpy(small).unflatten(0, (2, 3))
 
 
 def other_scanner(hu: torch.Tensor, augmentation: Augmentation, generator: np.random.Generator) -> torch.Tensor:
@@ -209,7 +209,7 @@ def _target(cutout: Cutout, kind: str) -> np.ndarray:
         return mask
     if kind != "intensity":
         raise InputError(f"The target {kind!r} is not known; choose binary, share or intensity.")
-    return mask * NetworkGrid().normalise(torch.from_numpy(cutout.ct.hu.astype(np.float32))).numpy()
+    return mask * NetworkGrid().normalise(cutout.ct.hu.astype(np.float32))
 
 
 def _place(cutout: Cutout, target: str) -> Place:

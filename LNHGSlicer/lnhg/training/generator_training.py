@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.atomic_file import write_atomic
 from ..errors import LNHGError
+from ..networks.building import tensors_of
 from ..networks.discriminator import Discriminator
 from ..networks.generator import Generator, build_generator, widened
 from ..networks.grid import NetworkGrid
@@ -310,7 +311,7 @@ def generator_of(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 def _packed(folder: Path) -> dict[str, Any]:
     """The generator of a folder with packed weights, and how it was made, as a checkpoint would hold them."""
     weights = load_weights(folder, "generator")
-    return {"generator": dict(weights.tensors), "record": told_record(weights.manifest.get("training", {}))}
+    return {"generator": tensors_of(weights), "record": told_record(weights.manifest.get("training", {}))}
 
 
 def _averaged(generator: torch.nn.Module, decay: float) -> AveragedModel | None:

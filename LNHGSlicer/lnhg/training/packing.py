@@ -44,7 +44,7 @@ def pack(checkpoints: Sequence[Path], folder: Path, threshold: float, report: Pa
     if log.is_file():
         write_own(folder / log_name, log.read_text(encoding="utf-8"))
     packed = load_weights(folder, path.stem)
-    parameters = sum(tensor.numel() for key, tensor in packed.tensors.items() if not _of_batch_norm(key))
+    parameters = sum(tensor.size for key, tensor in packed.tensors.items() if not _of_batch_norm(key))
     figures = report.read_text(encoding="utf-8") if report else None
     write_own(folder / card_name, model_card(packed.manifest, parameters, figures, with_log=log.is_file()))
     return path

@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 from ..errors import InputError, LNHGError
 from ..networks.ensemble import Detector
 from ..networks.grid import NetworkGrid
-from ..networks.rescorer import Rescorer
-from ..networks.rescoring import RESCORER_GRID, Surroundings, apply_rescorer, network_input
+from ..networks.rescorer import Rescorer, apply_rescorer
+from ..networks.rescoring import RESCORER_GRID, Surroundings, network_input
 from .candidate_samples import CandidateSample, batch, read_candidates
 from .checkpoint import check_same_configuration, read_checkpoint, write_checkpoint
 from .monitor import say
