@@ -149,7 +149,7 @@ def _is_floating(tensor: np.ndarray) -> bool:
 
 
 def _stored(tensor: Any) -> np.ndarray:
-    values = np.ascontiguousarray(tensor)
+    values = np.asarray(tensor, order="C")  # keeps the shape of a single number
     with np.errstate(over="ignore"):  # too large for fp16 is infinite, and found to be so
         return values.astype(np.float16) if _is_floating(values) else values
 
