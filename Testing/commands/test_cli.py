@@ -96,6 +96,8 @@ def test_help_answers_in_under_half_a_second_and_without_torch():
     modules = {line.rpartition("|")[2].strip() for line in loaded.splitlines()}
     assert "argparse" in modules
     assert not modules & {"torch", "numpy", "SimpleITK", "scipy"}
+    # What only trainings and batches need: it is not there where only a CT is segmented.
+    assert not modules & {"filelock", "h5py", "sklearn", "distributed"}
 
 
 def test_every_option_is_a_flag_with_its_help(capsys):

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..core.lock import locked
 from ..errors import InputError
 from ..options import MOST_THREADS
 from .arguments import add_fold
@@ -164,6 +163,7 @@ def _prepared(arguments: argparse.Namespace) -> AbstractContextManager[None]:
 
     Raises InputError where the folder holds files of somebody under the names of a run's.
     """
+    from ..core.lock import locked
     from ..networks.compute import use_threads
     from ..training.run_folder import check_run_folder
 
