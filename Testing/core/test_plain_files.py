@@ -11,6 +11,8 @@ import pytest
 from lnhg.cli import main
 from systems import posix_only
 
+pytest.importorskip("torch", reason="batch and evaluate need the packages of trainings")
+
 _WORDS: dict[str, Callable[[Path], list[object]]] = {
     "scans.csv": lambda file: ["batch", file, "--output", file.parent / "out"],
     "finds.csv": lambda file: ["evaluate", file, file.parent],

@@ -69,11 +69,12 @@ def read_csv(
         raise InputError(f"{path.name} has two columns of the same name; rename one of them.")
     width = max((place for place, name in enumerate(columns, 1) if name), default=0)
     short = next((number for number, row in enumerate(rows, 1) if any(row) and len(row) < width), None)
-    if by_hand:
-        rows = [[*row, *[""] * (width - len(row))] for row in rows]
-    elif short:
+    if short and not by_hand:
         raise InputError(f"Row {short} of {path.name} ends before its column {names[-1]}; write the table again.")
-    return names, [{name: cell for name, cell in zip(columns, row, strict=False) if name} for row in rows if any(row)]
+    # A person who writes "" into the one column of a list has forgotten something.
+    rows = [row for row in rows if any(row) or (by_hand and len(row) == 1)]
+    rows = [[*row, *[""] * (width - len(row))] for row in rows]
+    return names, [{name: cell for name, cell in zip(columns, row, strict=False) if name} for row in rows]
 
 
 def _cells(line: str, separator: str) -> list[str]:
