@@ -639,7 +639,7 @@ def test_without_a_scheduler_workers_of_this_machine_do_it(weights, scans, tmp_p
     assert statuses(tmp_path / "out") == {"ct": "done"}
     assert (
         json.loads((tmp_path / "out" / "scans" / "ct" / "result.json").read_text())["provenance"]["device"]
-        == "CPU, 1 thread"
+        == "CPU, 1 thread (PyTorch)"
     )
 
 
