@@ -197,9 +197,8 @@ def test_no_usable_scan_is_an_error(run, tmp_path, capsys):
 def test_the_weights_are_loaded_once_for_all_scans(run, scans, monkeypatch):
     loads = []
     batch._models.cache_clear()
-    monkeypatch.setattr(
-        batch, "load_models", lambda folder, real=batch.load_models: loads.append(folder) or real(folder)
-    )
+    real = batch.open_models
+    monkeypatch.setattr(batch, "open_models", lambda folder, *more: loads.append(folder) or real(folder, *more))
     assert run(scans) == 0
     assert len(loads) == 2, "once to check them before the run, once on the only worker"
 
