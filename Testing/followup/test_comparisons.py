@@ -13,7 +13,7 @@ import pytest
 from host.handmade import GRIDS, handmade_result
 from lnhg.categories.dictation import dictated
 from lnhg.core.answers import answers_of_words
-from lnhg.core.comparison import comparison_of_record
+from lnhg.core.comparison import comparisons_of_record
 from lnhg.core.interval import Interval
 from lnhg.followup.change import change
 from lnhg.followup.comparisons import with_comparisons
@@ -151,4 +151,4 @@ def test_the_table_has_the_categories_of_the_later_study():
 def test_the_record_keeps_the_comparison():
     result = followed(nodule(6.2), nodule(7.9)).studies[1].result
     kept = json.loads(json.dumps(run_record(result, "", with_identity=False)))["comparisons"]
-    assert {int(number): comparison_of_record(told) for number, told in kept.items()} == result.comparisons
+    assert comparisons_of_record(kept) == result.comparisons

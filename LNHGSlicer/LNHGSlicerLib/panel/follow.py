@@ -14,6 +14,7 @@ from lnhg.followup.growth import RULES
 
 from .columns import number_text
 from .guard import Guard
+from .lists import offer_volumes, show_rows
 
 _UI = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "FollowUp.ui"
 
@@ -186,14 +187,7 @@ class FollowGroup:
         if slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting():
             return  # the selector follows the scene, and is not ready for both at once
         ct = None if self._host.parameters is None else self._host.parameters.ct
-        hidden = [
-            node.GetID()
-            for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            if node is ct or node.GetAttribute("LNHG.Version") is not None
-        ]
-        proxy = self.ui.priorSelector.sortFilterProxyModel()
-        if sorted(proxy.property("hiddenNodeIDs") or ()) != sorted(hidden):
-            proxy.setProperty("hiddenNodeIDs", hidden)
+        offer_volumes(self.ui.priorSelector, lambda node: node is not ct and node.GetAttribute("LNHG.Version") is None)
 
     # The table
 
@@ -203,13 +197,7 @@ class FollowGroup:
         titles += [rule.name for rule in RULES]
         table.setColumnCount(len(titles))
         table.setHorizontalHeaderLabels(titles)
-        table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
-        table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
-        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
-        table.setAlternatingRowColors(True)
-        table.setShowGrid(False)
-        table.verticalHeader().setVisible(False)
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        show_rows(table)
 
     def _fill(self) -> None:
         table = self.ui.followTable

@@ -17,6 +17,7 @@ from ..scene.watch import Watch
 from .columns import columns, shown_names, sorted_rows
 from .guard import Guard, NoDoubleClicks
 from .histogram import histogram_picture
+from .lists import show_rows
 
 _SLAB_MM = 10.0
 # The views show this many millimetres around a nodule, or this many of its diameters if that is more.
@@ -361,14 +362,8 @@ class ReviewGroup:
             title = qt.QTableWidgetItem(column.title)
             title.setToolTip(column.tip)
             table.setHorizontalHeaderItem(index, title)
-        table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
-        table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
-        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
-        table.setAlternatingRowColors(True)
-        table.setShowGrid(False)
-        table.verticalHeader().setVisible(False)
+        show_rows(table)
         header.setMinimumSectionSize(24)
-        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         header.setStretchLastSection(True)
         header.setSectionsClickable(True)
         header.setContextMenuPolicy(qt.Qt.CustomContextMenu)

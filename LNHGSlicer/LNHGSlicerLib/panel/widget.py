@@ -30,6 +30,7 @@ from .follow import FollowGroup
 from .guard import guard_with
 from .install import InstallGroup
 from .keys import Keys
+from .lists import offer_volumes
 from .reader_study import StudyGroup
 from .review import ReviewGroup, open_segment_editor
 from .threshold import ThresholdGroup
@@ -507,12 +508,7 @@ class Panel(VTKObservationMixin):
 
     def _hide_results_from_selector(self) -> None:
         """The maps are volumes too, but no CTs."""
-        hidden = [
-            node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if not _may_be_ct(node)
-        ]
-        proxy = self.ui.ctSelector.sortFilterProxyModel()
-        if sorted(proxy.property("hiddenNodeIDs") or ()) != sorted(hidden):
-            proxy.setProperty("hiddenNodeIDs", hidden)
+        offer_volumes(self.ui.ctSelector, _may_be_ct)
 
     def why_not(self) -> str:
         """Why no run can be started, in a sentence; empty if one can."""

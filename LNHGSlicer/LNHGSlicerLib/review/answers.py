@@ -9,7 +9,7 @@ from typing import Any
 from lnhg.categories.dictation import dictated
 from lnhg.categories.proposals import Proposal, proposal
 from lnhg.core.answers import StudyAnswers, answers_of_record
-from lnhg.core.comparison import Comparison, comparison_of_record
+from lnhg.core.comparison import Comparison, as_record, comparisons_of_record
 from lnhg.core.nodule import Nodule
 from lnhg.writers.seg_nrrd import id_of_segment
 
@@ -30,13 +30,12 @@ def comparisons_of(nodes: SceneNodes) -> dict[int, Comparison]:
     """What was found against earlier studies, by the number of a nodule; not of one that was edited since."""
     kept = json.loads(nodes.segmentation.GetAttribute(_COMPARISONS) or "{}")
     edited = {one.id for one in nodes.rows if one.status == EDITED}
-    return {int(number): comparison_of_record(told) for number, told in kept.items() if int(number) not in edited}
+    return {number: one for number, one in comparisons_of_record(kept).items() if number not in edited}
 
 
 def set_comparisons(nodes: SceneNodes, comparisons: Mapping[int, Comparison]) -> None:
     """Keep what was found against earlier studies, by the number of a nodule; the categories hang on it."""
-    told = {str(number): one.as_record() for number, one in comparisons.items()}
-    nodes.segmentation.SetAttribute(_COMPARISONS, json.dumps(told))
+    nodes.segmentation.SetAttribute(_COMPARISONS, json.dumps(as_record(comparisons)))
 
 
 def set_answers(nodes: SceneNodes, answers: StudyAnswers) -> None:

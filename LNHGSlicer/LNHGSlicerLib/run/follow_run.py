@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,10 +123,13 @@ class FollowRun(RunBeside):
         return for_reader(sentence)
 
     def _loaded(self, folder: Path) -> _Loaded:
+        from lnhg.core.plain_file import mapping_of
+        from lnhg.followup.read_back import FILES
+
         done = folder / _FOLLOWED
-        record = json.loads((done / "follow.json").read_text(encoding="utf-8"))
-        rows = list(csv.DictReader((done / "follow.csv").read_text(encoding="utf-8").splitlines()))
-        report = (done / "follow.html").read_text(encoding="utf-8")
+        record = mapping_of(done / FILES["record"])
+        rows = list(csv.DictReader((done / FILES["table"]).read_text(encoding="utf-8").splitlines()))
+        report = (done / FILES["report"]).read_text(encoding="utf-8")
         prior = _read_prior(done / _STUDIES[0]) if isinstance(self._prior, Path) else None
         known = [len(numbers) for numbers in self._numbers]
         found = tuple(_beyond(done / name, count) for name, count in zip(_STUDIES[-len(known) :], known, strict=True))
@@ -184,16 +186,16 @@ def _beyond(folder: Path, known: int) -> list[tuple[Outline, Nodule]]:
 
 
 def _comparisons(folder: Path) -> dict[int, Comparison]:
-    from lnhg.core.comparison import comparison_of_record
+    from lnhg.core.comparison import comparisons_of_record
     from lnhg.core.plain_file import mapping_of
     from lnhg.writers.own_files import RECORD
 
-    told = mapping_of(folder / RECORD).get("comparisons", {})
-    return {int(number): comparison_of_record(one) for number, one in told.items()}
+    return comparisons_of_record(mapping_of(folder / RECORD).get("comparisons", {}))
 
 
 def _read_prior(folder: Path) -> tuple[PreparedResult, dict[str, Any]]:
     """The earlier study as the process read it, ready for the scene, and whose it is."""
+    from lnhg.core.plain_file import mapping_of
     from lnhg.followup.read_back import CT_FILE
     from lnhg.readers.read_ct import read_ct
     from lnhg.writers.own_files import RECORD
@@ -201,7 +203,7 @@ def _read_prior(folder: Path) -> tuple[PreparedResult, dict[str, Any]]:
 
     from ..scene.nodes import prepare
 
-    identity = json.loads((folder / RECORD).read_text(encoding="utf-8")).get("identity", {})
+    identity = mapping_of(folder / RECORD).get("identity", {})
     return prepare(load_result(folder, read_ct(folder / CT_FILE))), identity
 
 

@@ -21,6 +21,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from lnhg import __version__
 from lnhg.core.boxes import Box, box_around, label_boxes
+from lnhg.core.comparison import as_record
 from lnhg.core.ct import CT
 from lnhg.core.nodule import Nodule, as_row, from_row, header, note_on_columns
 from lnhg.core.resources import resource
@@ -696,8 +697,7 @@ def table_column(name: str, cells: Sequence[Any]) -> Any:
 
 def _reading(result: Result) -> dict[str, Any]:
     """What the categories hang on beside the table: answers, and comparisons with earlier studies."""
-    comparisons = {str(number): one.as_record() for number, one in result.comparisons.items()}
-    return {"Answers": result.answers.as_record(), "Comparisons": comparisons}
+    return {"Answers": result.answers.as_record(), "Comparisons": as_record(result.comparisons)}
 
 
 def _provenance(result: Result) -> dict[str, str]:

@@ -11,6 +11,7 @@ from ..core.comparison import Comparison
 from ..core.interval import Interval
 from ..core.lobes import is_upper
 from ..core.nodule import NO_CALCIUM, NOT_MEASURED, Nodule
+from ..core.result import Result
 from . import bts, fleischner, lung_rads
 from .brock import Probability, brock
 from .category import Category
@@ -65,6 +66,11 @@ def proposals(
     """
     known = comparisons or {}
     return tuple(proposal(one, len(nodules), answers, known.get(one.id)) for one in nodules)
+
+
+def proposals_of(result: Result) -> tuple[Proposal, ...]:
+    """A proposal for each nodule of a result, from its answers and comparisons."""
+    return proposals(result.nodules, result.answers, result.comparisons)
 
 
 def most_pressing(told: Sequence[Proposal]) -> Proposal:

@@ -11,8 +11,9 @@ from pathlib import Path
 from ..core.names import safe_name
 from ..errors import LNHGError
 from ..followup.follow import follow
+from ..followup.read_back import FILES
 from ..followup.study import study_of
-from ..followup.written import FILES, save_follow_up
+from ..followup.written import save_follow_up
 from ..networks.models import Models
 from ..writers.read_back import load_result
 from .scans import Scan

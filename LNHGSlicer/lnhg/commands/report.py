@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 
 def _report(arguments: argparse.Namespace) -> None:
     from ..categories.dictation import dictated
-    from ..categories.proposals import proposals
+    from ..categories.proposals import proposals_of
     from ..readers.lobes import read_lobes
     from ..readers.read_ct import read_ct
     from ..stages.place import with_lobes
@@ -48,7 +48,7 @@ def _report(arguments: argparse.Namespace) -> None:
     nodules = result.nodules if lobes is None else with_lobes(result.nodules, lobes, ct, result.labels)
     result = replace(result, answers=answers, options=options, nodules=nodules)
     paths = save_reading(result, arguments.results, extras=extras_of(arguments))
-    for proposal in proposals(nodules, answers, result.comparisons):
+    for proposal in proposals_of(result):
         print(f"{proposal.nodule.id}: {dictated(proposal, options.sentence)}")
         for category in proposal.categories:
             told = "; ".join((category.value, *category.by_size))

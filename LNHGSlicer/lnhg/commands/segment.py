@@ -83,7 +83,7 @@ def _segment(arguments: argparse.Namespace) -> None:
 
 def _print_summary(result: Result, paths: dict[str, Path]) -> None:
     from ..categories.dictation import dictated
-    from ..categories.proposals import proposals
+    from ..categories.proposals import proposals_of
     from ..writers.pictures import found_text
 
     # What is shown here, but not kept with results, may name a person: descriptions of series, names of files.
@@ -92,7 +92,7 @@ def _print_summary(result: Result, paths: dict[str, Path]) -> None:
     seconds = result.provenance["seconds"]
     assert isinstance(seconds, dict)
     print(f"{found_text(len(result.nodules))} in {sum(seconds.values()):.0f} s on {result.provenance['device']}")
-    for proposal in proposals(result.nodules, result.answers):
+    for proposal in proposals_of(result):
         nodule = proposal.nodule
         r, a, s = nodule.centre_r, nodule.centre_a, nodule.centre_s
         score = "" if nodule.score is None else f", score {nodule.score:.2f}"

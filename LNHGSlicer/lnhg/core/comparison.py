@@ -39,12 +39,16 @@ class Comparison:
         time = "" if self.days is None else f" in {self.days:.0f} days"
         return f"volume {self.volume_percent:+.0f}%{time}, {'beyond' if self.beyond else 'within'} the uncertainty"
 
-    def as_record(self) -> dict[str, Any]:
-        """As plain values; `comparison_of_record` reads them."""
-        return asdict(self)
+
+def as_record(comparisons: Mapping[int, Comparison]) -> dict[str, Any]:
+    """Comparisons by the number of a nodule, as plain values; `comparisons_of_record` reads them."""
+    return {str(number): asdict(one) for number, one in sorted(comparisons.items())}
 
 
-def comparison_of_record(told: Mapping[str, Any]) -> Comparison:
-    """The comparison that `as_record` told; what it does not know is left out."""
+def comparisons_of_record(told: Mapping[str, Mapping[str, Any]]) -> dict[int, Comparison]:
+    """The comparisons that `as_record` told; what is not known of one is left out."""
     known = {one.name for one in fields(Comparison)}
-    return Comparison(**{name: value for name, value in told.items() if name in known})
+    return {
+        int(number): Comparison(**{name: value for name, value in one.items() if name in known})
+        for number, one in told.items()
+    }

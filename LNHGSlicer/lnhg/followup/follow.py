@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..categories.proposals import Proposal, proposals
+from ..categories.proposals import Proposal, proposals_of
 from ..core.nodule import Nodule
 from ..errors import InputError
 from ..networks.models import Models, open_models
@@ -106,9 +106,7 @@ class FollowUp:
 
     def proposals(self, study: int) -> dict[int, Proposal]:
         """What the guidelines propose of the nodules of a study, by their numbers."""
-        result = self.studies[study].result
-        told = proposals(result.nodules, result.answers, result.comparisons)
-        return {one.nodule.id: one for one in told}
+        return {one.nodule.id: one for one in proposals_of(self.studies[study].result)}
 
     def nodule(self, track: Sequence[int | None], study: int) -> Nodule | None:
         """The nodule of a track in a study."""

@@ -9,6 +9,8 @@ from ..core.interval import Interval
 from .change import Change
 from .growth import DoublingTime
 
+#: The files of a follow-up, by what they are; `study-N` beside them is the folder of the results of study N.
+FILES = {"record": "follow.json", "table": "follow.csv", "report": "follow.html", "scene": "follow.mrb"}
 #: In the folder of a study that is written for a scene.
 CT_FILE = "ct.nrrd"
 _FIGURES = ("volume_mm3", "volume_percent", "diameter_mm", "density_hu", "solid_diameter_mm", "heterogeneity")

@@ -90,7 +90,9 @@ def _beyond(change: Change) -> str:
 
 
 def _cards(follow_up: FollowUp) -> list[dict[str, Any]]:
-    """For each nodule its picture in each study, at its place there where it is not."""
+    """For each nodule its picture in each study, at its place there where it is not, and what is proposed of it in the
+    last.
+    """
     wanted = [_places(follow_up, track) for track in follow_up.tracks]
     wide = [max(row.long_axis for row in _sightings(follow_up, track)) for track in follow_up.tracks]
     pictures: list[list[str | None]] = [[None] * len(follow_up.studies) for _ in follow_up.tracks]
@@ -99,6 +101,8 @@ def _cards(follow_up: FollowUp) -> list[dict[str, Any]]:
         planes = axial_planes(study.result, [place for _, place in chosen], [wide[n] for n, _ in chosen])
         for (n, _), plane in zip(chosen, planes, strict=True):
             pictures[n][number] = _picture(plane, follow_up.tracks[n][number])
+    last = len(follow_up.studies) - 1
+    told, sentence = follow_up.proposals(last), follow_up.studies[last].result.options.sentence
     return [
         {
             "number": n + 1,
@@ -111,18 +115,10 @@ def _cards(follow_up: FollowUp) -> list[dict[str, Any]]:
                 }
                 for number, study in enumerate(follow_up.studies)
             ],
-            "proposal": _proposal(follow_up, track),
+            "proposal": None if (label := track[last]) is None else proposed(told[label], sentence),
         }
         for n, track in enumerate(follow_up.tracks)
     ]
-
-
-def _proposal(follow_up: FollowUp, track: Sequence[int | None]) -> dict[str, Any] | None:
-    """What is proposed of a nodule in the last study; None where it is not."""
-    last = len(follow_up.studies) - 1
-    if (number := track[last]) is None:
-        return None
-    return proposed(follow_up.proposals(last)[number], follow_up.studies[last].result.options.sentence)
 
 
 def _sightings(follow_up: FollowUp, track: Sequence[int | None]) -> list[Nodule]:

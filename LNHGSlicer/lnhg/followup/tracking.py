@@ -14,10 +14,10 @@ from ..core.ct import fingerprint
 from ..core.plain_file import mapping_of
 from ..core.tracking import Tracking
 from .follow import FollowUp
+from .read_back import FILES
 
 # Of the UIDs that are made here, by RFC 9562; any fixed one would do.
 _NAMESPACE = uuid.UUID("6b0e4a3c-7f0d-5c53-9f37-0e6a5f1f6a11")
-_RECORD = "follow.json"
 
 
 def trackings(follow_up: FollowUp) -> list[Tracking]:
@@ -38,7 +38,7 @@ def tracking_in(results: Path) -> dict[int, Tracking]:
     """Of each nodule of the results in a follow-up's folder, by its number; empty for results of anything else."""
     folder = results.absolute()
     try:
-        record = mapping_of(folder.parent / _RECORD)
+        record = mapping_of(folder.parent / FILES["record"])
         study = [one["folder"] for one in record["studies"]].index(folder.name)
         known = [(one["nodules"][study], Tracking(one["identifier"], one["uid"])) for one in record["tracking"]]
     except (OSError, ValueError, KeyError, TypeError, IndexError):

@@ -23,12 +23,10 @@ from ..writers.results import save
 from ..writers.scenes import write_scene
 from .change import volume_of
 from .follow import FollowUp, Interlude, Pair
-from .read_back import CT_FILE
+from .read_back import CT_FILE, FILES
 from .report import report_html
 from .tracking import trackings
 
-#: The files, by what they are; `study-N` beside them is the folder of the results of study N.
-FILES = {"record": "follow.json", "table": "follow.csv", "report": "follow.html", "scene": "follow.mrb"}
 #: Format of the record; it rises when a key changes its name or its meaning.
 FORMAT = 1
 _KIND = "lnhg follow-up"

@@ -22,7 +22,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
 from .. import __version__
-from ..categories.proposals import Proposal, proposals
+from ..categories.proposals import Proposal, proposals_of
 from ..core.ct import CT
 from ..core.nodule import Nodule
 from ..core.result import Result
@@ -314,9 +314,7 @@ def dicom_sr(result: Result, slices: Sequence[Dataset], segmentation: Dataset, t
         procedure_reported=_CHEST_CT,
         imaging_measurements=[
             _group(proposal, one, segmentation, result)
-            for proposal, one in zip(
-                proposals(result.nodules, result.answers, result.comparisons), tracking, strict=True
-            )
+            for proposal, one in zip(proposals_of(result), tracking, strict=True)
         ],
     )
     document = hd.sr.Comprehensive3DSR(

@@ -14,7 +14,7 @@ from typing import Any
 from .. import __version__
 from ..categories.category import READER_DECIDES
 from ..categories.dictation import dictated
-from ..categories.proposals import Proposal, proposals
+from ..categories.proposals import Proposal, proposals_of
 from ..core.result import Result
 from ..errors import InputError
 
@@ -39,7 +39,7 @@ def fhir_bundle(result: Result) -> str:
         from fhir.resources.R4B.bundle import Bundle
     except ImportError as error:
         raise InputError("fhir.resources is not installed; install it with pip install 'lnhg[fhir]'.") from error
-    told = proposals(result.nodules, result.answers, result.comparisons)
+    told = proposals_of(result)
     observations = [_observation(one, result.options.sentence) for one in told]
     report = _report(observations, [dictated(one, result.options.sentence) for one in told])
     entries = [{"fullUrl": _url(one), "resource": one} for one in (report, *observations)]

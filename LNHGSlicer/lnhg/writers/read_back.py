@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..categories.proposals import Proposal, proposals
 from ..core.answers import answers_of_record
-from ..core.comparison import Comparison, comparison_of_record
+from ..core.comparison import comparisons_of_record
 from ..core.ct import CT
 from ..core.geometry import corners_apart
 from ..core.nodule import from_row, note_on_columns
@@ -55,7 +53,8 @@ def load_result(folder: Path, ct: CT) -> Result:
         options, note = options_of_record(record["options"])
         notes = (note_on_columns(record["nodules"][0]) if nodules else "", note)
         source = {key: value for key, value in record["input"].items() if key not in (*_GRID, *_GRID_1)}
-        answers, comparisons = answers_of_record(record.get("answers", {})), _comparisons(record)
+        answers = answers_of_record(record.get("answers", {}))
+        comparisons = comparisons_of_record(record.get("comparisons", {}))
         provenance, warnings = record["provenance"], (*record["warnings"], *filter(None, notes))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"The record {files['record'].name} of the run cannot be read; run again.") from error
@@ -89,10 +88,6 @@ def load_result(folder: Path, ct: CT) -> Result:
     )
 
 
-def _comparisons(record: Mapping[str, Any]) -> dict[int, Comparison]:
-    return {int(number): comparison_of_record(told) for number, told in record.get("comparisons", {}).items()}
-
-
 def load_reading(folder: Path) -> tuple[tuple[Proposal, ...], str]:
     """What the record of a run holds without its CT: what is proposed of its nodules, and the template of the sentence.
 
@@ -103,8 +98,9 @@ def load_reading(folder: Path) -> tuple[tuple[Proposal, ...], str]:
         _check_format(record["format"])
         nodules = tuple(from_row(row) for row in record["nodules"])
         options, _ = options_of_record(record["options"])
-        told = proposals(nodules, answers_of_record(record.get("answers", {})), _comparisons(record))
-        return told, options.sentence
+        answers = answers_of_record(record.get("answers", {}))
+        comparisons = comparisons_of_record(record.get("comparisons", {}))
+        return proposals(nodules, answers, comparisons), options.sentence
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{folder} holds no record of a run that can be read; give a folder that segment wrote."

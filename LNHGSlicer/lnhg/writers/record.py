@@ -11,7 +11,8 @@ import numpy as np
 
 from ..categories.category import READER_DECIDES, Category
 from ..categories.dictation import dictated
-from ..categories.proposals import Proposal, proposals
+from ..categories.proposals import Proposal, proposals_of
+from ..core.comparison import as_record
 from ..core.nodule import as_row, columns
 from ..core.result import Result
 
@@ -51,17 +52,13 @@ def run_record(result: Result, scene: str, with_identity: bool) -> dict[str, Any
         "answers": result.answers.as_record(),
         "proposals": {
             "note": READER_DECIDES,
-            "nodules": [_told(one, result.options.sentence) for one in _proposals(result)],
+            "nodules": [_told(one, result.options.sentence) for one in proposals_of(result)],
         },
-        "comparisons": {number: one.as_record() for number, one in sorted(result.comparisons.items())},
+        "comparisons": as_record(result.comparisons),
         "candidates": result.candidates,
         "unconfirmed_components": result.unconfirmed.max(initial=0),
     }
     return _plain(record)
-
-
-def _proposals(result: Result) -> tuple[Proposal, ...]:
-    return proposals(result.nodules, result.answers, result.comparisons)
 
 
 def _told(proposal: Proposal, sentence: str) -> dict[str, Any]:

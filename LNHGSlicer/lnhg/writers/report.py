@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..categories.dictation import dictated
-from ..categories.proposals import Proposal, benign_hints, most_pressing, proposals
+from ..categories.proposals import Proposal, benign_hints, most_pressing, proposals_of
 from ..core.answers import NOT_ANSWERED, StudyAnswers, answered, questions
 from ..core.lobes import NO_LOBES
 from ..core.nodule import NOT_MEASURED, HeterogeneityFigures, Nodule, as_row, header
@@ -40,7 +40,7 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
         record: from `run_record`; the report shows an identity only if it holds one.
     """
     options = result.options
-    told = proposals(result.nodules, result.answers, result.comparisons)
+    told = proposals_of(result)
     with ThreadPoolExecutor(options.threads) as pool:
         cards = list(pool.map(partial(_card, result.options.sentence), told, planes))
     return html_page(

@@ -1,0 +1,29 @@
+"""Tables and node selectors, as all parts of the panel have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+
+
+def show_rows(table: Any) -> None:
+    """A table whose rows are selected one at a time, and not edited."""
+    table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+    table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+    table.setAlternatingRowColors(True)
+    table.setShowGrid(False)
+    table.verticalHeader().setVisible(False)
+    table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+
+
+def offer_volumes(selector: Any, offered: Callable[[Any], bool]) -> None:
+    """Let a selector list no other volumes of the scene than those for which `offered` is true."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    hidden = [node.GetID() for node in nodes if not offered(node)]
+    proxy = selector.sortFilterProxyModel()
+    if sorted(proxy.property("hiddenNodeIDs") or ()) != sorted(hidden):
+        proxy.setProperty("hiddenNodeIDs", hidden)
