@@ -194,6 +194,8 @@ def _check_sentence(template: str) -> None:
 
 #: Options of other versions by their names of then.
 _FORMER_NAMES = {"false_finds_per_scan": "false_positives_per_scan"}
+# Options that say where and by what networks are computed, not what is wanted of them.
+_OF_MACHINE = ("device", "runtime", "threads", "batch_size")
 
 
 def options_of_record(values: Mapping[str, Any]) -> tuple[Options, str]:
@@ -201,7 +203,7 @@ def options_of_record(values: Mapping[str, Any]) -> tuple[Options, str]:
     wrote them.
 
     An option or a choice that is not known is left out, one that is missing gets its default; the sentence names them,
-    but not a missing one whose default is None: nobody can have chosen it.
+    but not a missing one whose default is None: nobody can have chosen it; nor one that says where networks run.
     """
     values = {_FORMER_NAMES.get(name, name): value for name, value in values.items()}
     known = {option.name: option for option in fields(Options)}
@@ -212,7 +214,11 @@ def options_of_record(values: Mapping[str, Any]) -> tuple[Options, str]:
         read["weights"] = Path(read["weights"])
     others = [f"{name} {value}" for name, value in lost.items()]
     told = [f"not known to this version and left out: {', '.join(others)}"] if lost else []
-    absent = [name for name, option in known.items() if name not in values and option.default is not None]
+    absent = [
+        name
+        for name, option in known.items()
+        if name not in values and option.default is not None and name not in _OF_MACHINE
+    ]
     told += [f"not recorded then, taken at their defaults: {', '.join(absent)}"] if absent else []
     note = f"The options of the run were written by another version of LNHG ({'; '.join(told)})." if told else ""
     return Options(**read), note
