@@ -598,12 +598,12 @@ def test_inputs_without_a_scan_are_refused_before_anything_is_written(run, tmp_p
 def test_workers_are_as_many_as_cores_memory_and_scans_allow(monkeypatch):
     monkeypatch.setattr("dask.system.CPU_COUNT", 16)
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=25 << 30))
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("lnhg.networks.models.gpu_available", lambda: False)
     assert batch.shared_out(5000) == (8, 2), "3 GiB each"
     assert batch.shared_out(3) == (3, 5)
     assert batch.shared_out(5000, threads=4) == (4, 4)
     assert batch.shared_out(5000, workers=2) == (2, 8)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("lnhg.networks.models.gpu_available", lambda: True)
     assert batch.shared_out(5000) == (1, 16), "one worker to a GPU"
 
 

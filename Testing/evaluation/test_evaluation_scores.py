@@ -260,7 +260,9 @@ def test_another_systems_label_maps_are_read_back_from_a_folder(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["lnhg", "l-rf"])
 def test_our_own_systems_outline_a_bright_nodule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(systems, "load_models", lambda folder, with_detector: replace(standin_models(), detector=None))
+    models = standin_models()
+    alone = replace(models, detector=None, manifests={"generator": models.manifests["generator"]})
+    monkeypatch.setattr(systems, "load_models", lambda folder, with_detector: alone)
     nodule = cutout(ball(radius=6))
     (score,) = nodule_scores(own_system(name), [nodule])
     assert score.dice > 0.8
