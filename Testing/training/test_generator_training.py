@@ -112,6 +112,17 @@ def test_all_losses_train_both_networks(tmp_path: Path) -> None:
     assert all(row[name] for name in ("mse", "vgg", "adversarial", "critic", "brightest"))
 
 
+def test_balanced_terms_are_trained_with_and_their_gradients_logged(tmp_path: Path) -> None:
+    training = _training(tmp_path, replace(_SMALL, balanced=True, vgg=0.0, steps=2))
+    before = [p.clone() for p in training.generator.parameters()]
+    training.run()
+    assert any(not torch.equal(a, b) for a, b in zip(before, training.generator.parameters(), strict=True))
+    for row in log_rows(tmp_path):
+        assert float(row["mse_gradient"]) > 0 and float(row["adversarial_gradient"]) > 0
+    with pytest.raises(InputError, match="leave the range of fp16; choose --precision bf16"):
+        _training(tmp_path / "half", replace(_SMALL, balanced=True, precision="fp16"))
+
+
 def test_the_variants_use_one_loss_each_and_no_discriminator(tmp_path: Path) -> None:
     hybrid = variant(PAPER, "lnhg")
     assert (hybrid.mse, hybrid.vgg, hybrid.adversarial) == (1.0, 1.0, 0.1)
@@ -327,6 +338,7 @@ def test_values_of_a_configuration_are_changed_by_name() -> None:
     config = changed(PATCHES, ["width=8", "learning_rate=1e-3", "target=share", "pixel_mm=0.8"])
     assert (config.width, config.learning_rate, config.target) == (8, 1e-3, "share")
     assert config.grid == replace(PATCHES.grid, pixel_mm=0.8)
+    assert PATCHES.balanced and not changed(PATCHES, ["balanced=no"]).balanced
     assert changed(PATCHES, ["slice_mm=1.5"]).grid == replace(PATCHES.grid, slice_mm=1.5)
     assert changed(PATCHES, ["slice_mm=0"]).grid == replace(PATCHES.grid, slice_mm=None), "0: neighbouring slices"
 
@@ -338,6 +350,7 @@ def test_values_of_a_configuration_are_changed_by_name() -> None:
         ("as_dict=8", "no value 'as_dict'"),
         ("grid=8", "no value 'grid'"),
         ("width=wide", "'wide' is no value for width"),
+        ("balanced=0", "'0' is no value for balanced"),
         ("pixel_mm=", "'' is no value for pixel_mm"),
         ("slice_mm=thin", "'thin' is no value for slice_mm"),
         ("slice_mm=-2", "cannot lie -2.0 mm apart"),

@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from lnhg.training.losses import adversarial_loss, discriminator_loss, gradient_penalty, mse_loss, perceptual_loss
+from lnhg.training.losses import (
+    adversarial_loss,
+    balanced,
+    discriminator_loss,
+    gradient_penalty,
+    gradients,
+    mse_loss,
+    perceptual_loss,
+)
 
 
 class _TwoMaps(nn.Module):
@@ -100,3 +108,22 @@ def test_the_discriminators_loss_does_not_train_the_generator() -> None:
 
 def test_the_generator_maximises_its_scores() -> None:
     assert adversarial_loss(torch.tensor([1.0, 4.0])).item() == -2.5
+
+
+def test_balanced_terms_pull_by_their_weights_whatever_their_scales() -> None:
+    generated = _volumes([1, 2, 3]).requires_grad_(True)
+    weights = {"mse": 1.0, "vgg": 1.0, "adversarial": 0.1}
+    terms = {
+        "mse": 1.0 * generated[..., 0, 0, 0].square().sum(),
+        "vgg": 1.0 * 1e6 * generated[:, :, 1].sum(),
+        "adversarial": 0.1 * -1e-3 * generated[:, :, 2].sum(),
+    }
+    pulls = gradients(terms, generated)
+    # The first term's gradient is 2 x = 2; the others are brought to it, times 1 and 0.1.
+    torch.testing.assert_close(balanced(pulls, weights), _volumes([2, 2, -0.2]))
+
+
+def test_a_balanced_term_alone_pulls_as_ever_and_one_without_slope_not_at_all() -> None:
+    pull = _volumes([1, -2, 3])
+    torch.testing.assert_close(balanced({"mse": pull}, {"mse": 2.0}), pull)
+    torch.testing.assert_close(balanced({"mse": pull, "vgg": 0 * pull}, {"mse": 2.0, "vgg": 1.0}), pull)

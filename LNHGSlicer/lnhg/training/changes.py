@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from ..errors import InputError
 
+_ANSWERS = {"yes": True, "no": False}
+
 Configuration = TypeVar("Configuration", bound=Any)
 
 
@@ -24,6 +26,10 @@ def with_values(config: Configuration, changes: Sequence[str]) -> Configuration:
 
 def parsed(kind: type, name: str, text: str) -> Any:
     """The value that a person typed for `name`; InputError if it is none of its kind."""
+    if kind is bool:
+        if text not in _ANSWERS:
+            raise InputError(f"{text!r} is no value for {name} of the configuration; give {' or '.join(_ANSWERS)}.")
+        return _ANSWERS[text]
     try:
         return kind(text)
     except ValueError as error:

@@ -23,6 +23,8 @@ class GeneratorConfig:
         steps: generator steps in all.
         learning_rate, final_rate: falls from one to the other on a cosine, after `warm_up` steps of linear rise.
         mse, vgg, adversarial: weights of the three terms of eq. 10; a term of weight 0 is not computed.
+        balanced: whether these weights are shares of the pull on G(x): gradients of the terms are brought to one norm
+            before they are weighted. Otherwise they are factors of terms whose own scales differ by orders of magnitude.
         penalty: weight of the gradient penalty in eq. 1.
         critic_steps: discriminator steps for each generator step.
         last_slope: slope of the last ReLU below zero in training (0: the paper's ReLU).
@@ -52,6 +54,7 @@ class GeneratorConfig:
     mse: float = 1.0
     vgg: float = 1.0
     adversarial: float = 0.1
+    balanced: bool = False
     penalty: float = 10.0
     critic_steps: int = 5
     last_slope: float = 0.0
@@ -87,6 +90,7 @@ PATCHES = GeneratorConfig(
     learning_rate=1e-3,
     final_rate=1e-5,
     warm_up=50,
+    balanced=True,
     last_slope=0.01,
     background=0.125,
     coarse=0.125,
@@ -101,9 +105,9 @@ PRESETS = {"paper": PAPER, "patches": PATCHES}
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "lnhg": {},
-    "l-mse": {"vgg": 0.0, "adversarial": 0.0},
-    "l-vgg": {"mse": 0.0, "adversarial": 0.0},
-    "unet": {"network": "unet", "vgg": 0.0, "adversarial": 0.0},
+    "l-mse": {"vgg": 0.0, "adversarial": 0.0, "balanced": False},
+    "l-vgg": {"mse": 0.0, "adversarial": 0.0, "balanced": False},
+    "unet": {"network": "unet", "vgg": 0.0, "adversarial": 0.0, "balanced": False},
 }
 
 

@@ -15,7 +15,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.atomic_file import write_atomic
-from ..errors import LNHGError
+from ..errors import InputError, LNHGError
 from ..networks.building import tensors_of
 from ..networks.discriminator import Discriminator
 from ..networks.generator import Generator, build_generator, widened
@@ -25,7 +25,7 @@ from ..networks.weights import load_weights
 from .checkpoint import check_same_configuration, read_checkpoint, write_checkpoint
 from .generator_config import GeneratorConfig, learning_rate
 from .generator_samples import Place
-from .losses import adversarial_loss, discriminator_loss, mse_loss, perceptual_loss
+from .losses import adversarial_loss, balanced, discriminator_loss, gradients, mse_loss, perceptual_loss
 from .monitor import Monitor
 from .pictures import picture_grid
 from .precision import Learner, check_precision, computing_in
@@ -38,7 +38,9 @@ logger = logging.getLogger(__name__)
 
 LAST, BEST = "last.pt", "best.pt"
 
-_COLUMNS = ("step", "minutes", "mse", "vgg", "adversarial", "critic", "brightest", "select_dice")
+_TERMS = ("mse", "vgg", "adversarial")
+_GRADIENTS = {term: f"{term}_gradient" for term in _TERMS}
+_COLUMNS = ("step", "minutes", *_TERMS, *_GRADIENTS.values(), "critic", "brightest", "select_dice")
 _SHOWN = {"mse": "mse", "vgg": "vgg", "select_dice": "select Dice"}
 
 # The run stops when G(x) was zero everywhere for so many steps in a row: the last ReLU has died.
@@ -71,6 +73,8 @@ class GeneratorTraining:
         """
         if config.vgg and features is None:
             raise LNHGError("The perceptual loss needs VGG-19 weights; give their file, or a preset without that loss.")
+        if config.balanced and config.precision == "fp16":
+            raise InputError("Balanced terms leave the range of fp16; choose --precision bf16 or float32.")
         self.config, self.folder, self.processes = config, folder, processes or Processes()
         device = self.processes.device
         check_precision(config.precision, device)
@@ -183,7 +187,13 @@ class GeneratorTraining:
         with self._computing():
             g = self.generator(o).float()
             parts = self._parts(g, r)
-        self._learner.learn(torch.stack(list(parts.values())).sum(), learning_rate(config, self.step))
+        loss = torch.stack(list(parts.values())).sum()
+        if config.balanced:
+            pulls = gradients(parts, g)
+            figures |= {_GRADIENTS[name]: pull.norm() for name, pull in pulls.items()}
+            # Its gradient with respect to G(x) is the balanced one.
+            loss = (g * balanced(pulls, {name: getattr(config, name) for name in pulls})).sum()
+        self._learner.learn(loss, learning_rate(config, self.step))
         if self.averaged is not None:
             self.averaged.update_parameters(self.generator)
         figures |= {**parts, "brightest": g.max()}

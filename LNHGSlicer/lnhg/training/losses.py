@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -57,3 +57,23 @@ def discriminator_loss(
 def adversarial_loss(scores: torch.Tensor) -> torch.Tensor:
     """L_Gloss: -E[D(G(x))], from the discriminator's scores of the generated images."""
     return -scores.mean()
+
+
+def gradients(terms: Mapping[str, torch.Tensor], generated: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The gradient of each term with respect to G(x), of its shape."""
+    return {name: torch.autograd.grad(term, generated, retain_graph=True)[0] for name, term in terms.items()}
+
+
+def balanced(gradients: Mapping[str, torch.Tensor], weights: Mapping[str, float]) -> torch.Tensor:
+    """The gradient of a sum in which each term counts as its weight in `weights` says, whatever its own scale.
+
+    Each gradient is brought to the norm of the first one, times its weight over that of the first: Esser et al.,
+    Taming Transformers, CVPR 2021, eq. 7, with G(x) in place of the last layer.
+    """
+    first = next(iter(gradients))
+    norm = gradients[first].norm() / weights[first]
+    parts = [
+        weights[name] * norm * gradient / gradient.norm().clamp_min(torch.finfo(gradient.dtype).tiny)
+        for name, gradient in gradients.items()
+    ]
+    return torch.stack(parts).sum(0)
