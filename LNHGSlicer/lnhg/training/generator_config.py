@@ -24,7 +24,7 @@ class GeneratorConfig:
         learning_rate, final_rate: falls from one to the other on a cosine, after `warm_up` steps of linear rise.
         mse, vgg, adversarial: weights of the three terms of eq. 10; a term of weight 0 is not computed.
         balanced: whether these weights are shares of the pull on G(x): gradients of the terms are brought to one norm
-            before they are weighted. Otherwise they are factors of terms whose own scales differ by orders of magnitude.
+            before they are weighted. Otherwise they are factors of terms whose own scales differ by powers of ten.
         penalty: weight of the gradient penalty in eq. 1.
         critic_steps: discriminator steps for each generator step.
         last_slope: slope of the last ReLU below zero in training (0: the paper's ReLU).
