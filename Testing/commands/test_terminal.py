@@ -148,6 +148,15 @@ def test_without_a_home_and_in_a_plain_locale_the_help_is_shown(tmp_path: Path, 
     assert told in shown.stdout
 
 
+def test_the_help_of_every_command_can_be_shown() -> None:
+    def shown(parser: argparse.ArgumentParser) -> int:
+        rooms = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+        assert parser.format_help().startswith("usage: lnhg")
+        return 1 + sum(shown(command) for room in rooms for command in room.choices.values())
+
+    assert shown(cli._parser()) > 15
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "100000", "1e3", "²", "", "nan", "9" * 400])
 def test_a_count_out_of_reason_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not a whole number from 1 to 1024"):

@@ -137,6 +137,28 @@ def test_padding_beyond_the_bits_that_are_used_becomes_air(tmp_path: Path) -> No
     np.testing.assert_array_equal(read[:, 4:], HU[:, 4:])
 
 
+def test_padding_of_a_value_that_tissue_has_leaves_the_tissue_as_it_is(tmp_path: Path) -> None:
+    hu = HU.copy()
+    hu[:, :4] = 0
+    hu[:, 8:24, 8:24] = np.arange(256).reshape(16, 16) % 7  # tissue of 0 HU among others
+    write_series(tmp_path, hu, AXIAL, RescaleIntercept=0, PixelPaddingValue=0)
+    read = read_ct(tmp_path).hu
+    assert (read[:, :4] == -1024).all()
+    np.testing.assert_array_equal(read[:, 8:24, 8:24], hu[:, 8:24, 8:24])
+
+
+def test_a_range_of_padding_that_takes_in_lung_and_tissue_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    series(tmp_path / "ct", RescaleIntercept=0, PixelPaddingValue=-2000, PixelPaddingRangeLimit=0)
+    refused(tmp_path / "ct", capfd, "names lung and tissue as padding")
+
+
+def test_a_range_of_padding_that_ends_at_air_is_no_matter(tmp_path: Path) -> None:
+    series(tmp_path, RescaleIntercept=0, PixelPaddingValue=-2000, PixelPaddingRangeLimit=-980)
+    assert (read_ct(tmp_path).hu == np.where(HU <= -980, -1024, HU)).all()
+
+
 def test_eight_bits_and_big_endian_words_are_read(tmp_path: Path) -> None:
     small = np.clip(HU, -1000, -800)
     for k, hu in enumerate(small):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import RLELossless
+from pydicom.uid import HangingProtocolStorage, RawDataStorage, RLELossless
 
 from dicom_files import write_enhanced, write_series, write_slice
 from lnhg.cohort.scans import find_scans
@@ -458,3 +458,41 @@ def test_a_series_or_scan_of_an_image_file_is_refused_and_not_left_out_of_accoun
 def test_a_name_with_a_zero_byte_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"cannot hold a zero byte; give a DICOM folder or an image file\.$"):
         read_ct(f"{tmp_path}/{name}")
+
+
+ANEW = ["SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName"]
+
+
+@pytest.mark.parametrize("name", ANEW)
+def test_slices_that_an_anonymiser_gave_a_uid_each_are_refused_and_never_one_slice_of_many(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    hu, grid = stack(12)
+    (tmp_path / "ct").mkdir()
+    for k in range(12):
+        write_slice(tmp_path / "ct" / f"{k}.dcm", hu[k], k, grid, **{**ONE, name: f"1.2.840.{k}"})
+    refused(tmp_path / "ct", capfd, f"has a {name} of its own")
+    assert read_ct(tmp_path / "ct", scan=3).hu.shape[0] == 1
+    for scan in find_scans([str(tmp_path / "ct")], tmp_path / "out"):
+        with pytest.raises(InputError, match="of its own"):
+            scan.read()
+
+
+def test_a_single_slice_beside_a_scan_is_none_of_its_slices(tmp_path: Path) -> None:
+    hu, grid = stack(12)
+    write_series(tmp_path, hu, grid, **ONE)
+    write_slice(tmp_path / "x.dcm", hu[0], 14, grid, SeriesInstanceUID="1.2.4", StudyInstanceUID="1.2")
+    assert read_ct(tmp_path).hu.shape[0] == 12
+    assert read_ct(tmp_path, "1.2.4").hu.shape[0] == 1
+
+
+@pytest.mark.parametrize("of_class", [HangingProtocolStorage, RawDataStorage, "1.3.46.670589.5.0.1"])
+def test_objects_without_pixels_and_modality_do_not_stand_in_the_way(tmp_path: Path, of_class: str) -> None:
+    hu, grid = stack(12)
+    path = write_series(tmp_path, hu, grid, **ONE)[0]
+    other = pydicom.dcmread(path)
+    for name in ("PixelData", "Modality", "Rows", "Columns", "SeriesInstanceUID"):
+        del other[name]
+    other.SOPClassUID = other.file_meta.MediaStorageSOPClassUID = of_class
+    other.save_as(tmp_path / "protocol.dcm")
+    np.testing.assert_array_equal(read_ct(tmp_path).hu, hu)

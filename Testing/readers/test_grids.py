@@ -341,3 +341,15 @@ def test_an_element_of_dicom_with_several_values_is_refused_with_its_name(
             setattr(dataset, name, value)
             dataset.save_as(path)
         refused(tmp_path / name, capfd, f"its {name} has 2 values in place of 1")
+
+
+@pytest.mark.parametrize("sform", [None, AXIAL], ids=["alone", "beside an sform"])
+@pytest.mark.parametrize(
+    "fields", [{"pixdim": 0.0}, {"quatern_d": 1.0002}], ids=["no handedness", "rounded beyond one"]
+)
+def test_a_qform_that_only_the_strict_cannot_read_is_read(
+    tmp_path: Path, sform: np.ndarray | None, fields: dict[str, float]
+) -> None:
+    grid = np.array([[-0.7, 0, 0, 90], [0, -0.8, 0, 60.5], [0, 0, 2.5, -300], [0, 0, 0, 1.0]])
+    nifti(tmp_path / "ct.nii", sform, grid, **fields)
+    np.testing.assert_allclose(read_ct(tmp_path / "ct.nii").ijk_to_ras, grid, atol=0.01)

@@ -19,7 +19,7 @@ from ..core.names import safe_name, short_hash
 from ..errors import InputError
 from ..readers.dicom_headers import Slice, read_slices
 from ..readers.dicom_scans import Scan as Stack
-from ..readers.dicom_scans import scans_of
+from ..readers.dicom_scans import scans_of, scattered
 from ..readers.files import entries_of, folders_below
 from ..readers.image_file import ENDINGS, stem
 from ..readers.read_ct import read_files
@@ -198,6 +198,8 @@ def _of_series(uid: str, stacks: list[Stack], patients: Collection[tuple[str, st
     folders = tuple(dict.fromkeys(one.file.parent for stack in stacks for one in stack.slices))
     if not uid:  # a series without UID cannot be asked for: the folders are read, and the choice is made then
         return [Scan("", _common(folders), folders=folders, root=root)]
+    if scattered(stacks[0], stacks):  # the slices of one stack are no scans: read as one, which is refused
+        return [Scan("", _common(folders), uid, folders=folders, root=root)]
     return [
         Scan(
             "",

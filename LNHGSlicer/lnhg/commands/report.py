@@ -23,7 +23,8 @@ def add(commands: Any) -> None:
     add_choice_of_scan(parser)
     add_answers(parser)
     add_lobes(parser)
-    parser.add_argument("--sentence", help=f"the sentence of each nodule to dictate (as it was; else {SENTENCE!r})")
+    usual = repr(SENTENCE).replace("%", "%%")  # argparse fills in what stands behind a percent sign
+    parser.add_argument("--sentence", help=f"the sentence of each nodule to dictate (as it was; else {usual})")
     add_extras(parser)
 
 

@@ -191,7 +191,7 @@ def read_slices(file: Path) -> tuple[Slice | Other, ...]:
         header = pydicom.dcmread(file, defer_size=1024, force=True, specific_tags=_TAGS)
         if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
             return ()
-        found, named = slices_of(header, file), bool(header.get("Modality"))
+        found, named = slices_of(header, file), bool(header.get("Modality")) or _is_of_another_class(header)
     except (InputError, MemoryError, PermissionError):
         raise
     except Exception as error:  # pydicom raises many kinds on damaged files
@@ -200,6 +200,12 @@ def read_slices(file: Path) -> tuple[Slice | Other, ...]:
     if "PixelData" not in header and (isinstance(found[0], Slice) or found[0].defective or not named):
         _damaged(file, "its pixels are missing")
     return found
+
+
+def _is_of_another_class(header: pydicom.Dataset) -> bool:
+    """Whether a header without a modality is that of a protocol, raw data or the like: its class is read to the end."""
+    of_class = header.get("SOPClassUID") if "SOPInstanceUID" in header else None
+    return bool(of_class) and of_class not in (_CT_CLASS, *_ENHANCED_CLASSES)
 
 
 def _damaged(file: Path, why: str, cause: BaseException | None = None) -> NoReturn:

@@ -11,18 +11,22 @@ import numpy as np
 import pydicom
 from pydicom.encaps import get_frame
 from pydicom.uid import UID
+from scipy import ndimage
 
 from ..core.ct import AIR_HU
 from ..errors import InputError
 from .decoding import Decoder, Layout, Undecodable
 from .dicom_headers import Slice
 
+# What lung, soft tissue and bone have; a range of padding that takes in more than about one value of it is none.
+_TISSUE_HU, _ONE_VALUE_HU = (-950, 1500), 10
 # How a DICOM file goes on behind its preamble.
 _START = b"DICM\x02\x00\x00\x00UL\x04\x00"
 
 
 def decoded(slices: Sequence[Slice]) -> np.ndarray:
-    """HU as float32 `[slice, row, column]`: rescale applied, padding that the header names made air.
+    """HU as float32 `[slice, row, column]`: rescale applied, padding that the header names made air where it reaches
+    the edge of a slice.
 
     Pixels that are not compressed are read here; all others by a decoder in a process of its own, which a damaged file
     can end without harm. Raises InputError for a file whose pixels are not all there, or are others than its header
@@ -41,8 +45,24 @@ def decoded(slices: Sequence[Slice]) -> np.ndarray:
             )
             image[:] = stored * one.slope + one.intercept
             if one.padding is not None:
-                image[_is_padding(one, stored)] = AIR_HU
+                image[_outside(one, stored, image)] = AIR_HU
     return volume
+
+
+def _outside(one: Slice, stored: np.ndarray, hu: np.ndarray) -> np.ndarray:
+    """Pixels that the header names as padding; of the values of lung and tissue those alone that reach the edge."""
+    named = _is_padding(one, stored)
+    tissue = hu[named & (hu > _TISSUE_HU[0]) & (hu < _TISSUE_HU[1])]
+    if not tissue.size:
+        return named
+    if np.ptp(tissue) > _ONE_VALUE_HU:
+        raise InputError(
+            f"{one.file.name} names lung and tissue as padding, all from {tissue.min():.0f} to {tissue.max():.0f} HU; "
+            "export the series again without its PixelPaddingRangeLimit."
+        )
+    parts, _ = ndimage.label(named)
+    edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    return named & np.isin(parts, edge)
 
 
 def _pixel_data(file: Path) -> bytes:

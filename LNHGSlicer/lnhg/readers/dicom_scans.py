@@ -33,6 +33,8 @@ _ASTRAY_MM = 1.0
 _AXIAL_COSINE = 0.8
 # A scan of fewer slices, or of fewer places, comes after longer ones, however thin.
 _FEW = 10
+# So many single slices can be seen to be one stack.
+_LEAST_STACK = 3
 # Scans that cover this share of what the longest covers, or a whole chest (mm), cover enough to be chosen by their
 # thickness.
 _ENOUGH, _CHEST_MM = 0.8, 250.0
@@ -227,6 +229,24 @@ def chosen(scans: Sequence[Scan], place: Path, series: str | None, number: int |
             raise InputError(f"{place.name} has no CT number {number}; give one of these: {as_list(listed)}.")
         return listed[number - 1], listed
     return min(listed, key=_rank(listed)), listed
+
+
+def scattered(scan: Scan, scans: Sequence[Scan]) -> tuple[str, ...]:
+    """The elements that differ in every one of the single slices that `scan` is one of, though together they are a
+    stack, as programs that take names out leave it; none where `scan` has several slices, or is of no such stack.
+    """
+    if len(scan.slices) > 1:
+        return ()
+    alike = [
+        one.first
+        for one in scans
+        if len(one.slices) == 1
+        and (one.first.rows, one.first.columns) == (scan.first.rows, scan.first.columns)
+        and _same_plane(one.first, scan.first)
+    ]
+    if len(alike) < _LEAST_STACK or _scan(alike).problem:
+        return ()
+    return tuple(name for name in _OWN if len({one.texts[name] for one in alike}) == len(alike))
 
 
 def as_list(scans: Sequence[Scan]) -> str:

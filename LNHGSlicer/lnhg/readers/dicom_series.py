@@ -17,7 +17,7 @@ from ..errors import InputError
 from .checks import constant_slices, grid_warnings, in_hu
 from .dicom_headers import PERSON, SERIES, Other, Slice, read_slices
 from .dicom_pixels import decoded
-from .dicom_scans import Scan, as_list, chosen, scans_of
+from .dicom_scans import Scan, as_list, chosen, scans_of, scattered
 from .files import DICOM_ENDINGS, ending, few, loss
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -44,6 +44,7 @@ def read(files: Sequence[Path], place: Path, series: str | None, number: int | N
             [one for held in found.values() for one in held if isinstance(one, Slice)], others, place, found
         )
         scan, listed = chosen(scans, place, series, number)
+        _check_one_stack(scan, scans, place, number)
         _check_none_lost(scan, found)
         if scan.problem:
             raise InputError(scan.problem)
@@ -94,6 +95,18 @@ def _whole_scans(slices: list[Slice], others: list[Other], place: Path, found: d
         if one.defective and one.series in series:
             raise InputError(f"{one.file.name} is damaged or cut off ({one.reason}); copy the series again.")
     return scans_of(slices)
+
+
+def _check_one_stack(scan: Scan, scans: list[Scan], place: Path, number: int | None) -> None:
+    """Refuse one slice of many that are one stack but for elements that were given to each anew, unless it was asked
+    for.
+    """
+    names = scattered(scan, scans) if number is None else ()
+    if names:
+        raise InputError(
+            f"Each slice in {place.name} has a {' and '.join(names)} of its own, though together they are one stack; "
+            "export the series again with one for all, or choose a single slice with --scan."
+        )
 
 
 def _check_none_lost(scan: Scan, found: dict[Path, Any]) -> None:

@@ -21,6 +21,8 @@ _FARTHEST_BYTES = 1 << 26
 _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}
 # Matrix and pixdim tell the same spacing but for rounding, two grids the same place but for mm.
 _SAME_SPACING, _SAME_MM = 0.01, 1.0
+# Rounding makes the square of a quaternion this much more than 1.
+_QUATERNION = 1e-3
 _TWO_GRIDS = "The file places the patient in two ways (sform and qform): that of the sform was taken."
 
 
@@ -105,6 +107,9 @@ def _has_spacing(matrix: np.ndarray, spacing: np.ndarray) -> bool:
 
 
 def _qform(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
+    header.quaternion_threshold = -_QUATERNION
+    if header["pixdim"][0] == 0:  # which the standard takes for 1
+        header["pixdim"][0] = 1
     try:
         qform = np.asarray(header.get_qform())
     except Exception as error:  # nibabel raises many kinds on damaged headers
