@@ -107,6 +107,8 @@ def test_other_cts_are_offered_but_neither_the_selected_one_nor_the_maps(panel):
     assert not panel.follow.ui.followButton.isEnabled()
     panel.follow.ui.priorPathEdit.setCurrentPath("/no/such/folder")
     assert "is not there" in panel.follow.ui.followButton.property("toolTip")
+    panel.follow.ui.priorPathEdit.setCurrentPath("x" * 5000)
+    assert "cannot be read (" in panel.follow.ui.followButton.property("toolTip") and said(panel) == ""
 
 
 def test_what_has_no_nodules_yet_is_segmented_first(panel):
@@ -123,6 +125,29 @@ def test_what_has_no_nodules_yet_is_segmented_first(panel):
     run.finish()
     assert not panel.running
     assert panel.ui.ctSelector.currentNode() is node("This")
+
+
+def test_following_goes_on_while_another_module_is_open(panel):
+    choose(panel)
+    panel.follow.ui.daysBox.setValue(90)
+    click(panel.follow.ui.followButton)
+    panel.exit()
+    panel.logic.runs[-1].finish(RESULT)
+    (run,) = panel.logic.followed
+    run.finish()
+    panel.enter()
+    assert run.days == 90.0 and said(panel) == ""
+    assert len(cells(panel)) == 2
+
+
+def test_a_ct_that_is_removed_while_the_other_is_segmented_is_not_followed(panel):
+    slicer.mrmlScene.RemoveNode(results_of(node("This")).segmentation)
+    choose(panel)
+    click(panel.follow.ui.followButton)
+    slicer.mrmlScene.RemoveNode(node("This"))
+    panel.logic.runs[-1].finish(RESULT)
+    assert "removed from the scene meanwhile" in said(panel)
+    assert not panel.running and panel.logic.followed == []
 
 
 def test_each_pair_has_a_row_and_what_is_to_be_known_stands_below(followed):
@@ -232,6 +257,42 @@ def test_an_earlier_ct_that_is_removed_takes_the_table_along(followed):
     followed._look_at_scene()
     assert followed.follow.ui.followTable.isHidden() and said(followed) == ""
     assert {one.GetBackgroundVolumeID() for one in views(LOWER)} == {node("This").GetID()}
+
+
+def select(panel, row):
+    panel.follow.ui.followTable.selectRow(row)
+    slicer.app.processEvents()
+
+
+def test_a_transform_that_somebody_removed_is_made_anew_with_the_next_pair(followed):
+    slicer.mrmlScene.RemoveNode(node("Earlier").GetParentTransformNode())
+    select(followed, 1)
+    assert said(followed) == ""
+    assert node("Earlier").GetParentTransformNode() is not None
+
+
+def test_a_table_that_somebody_removed_leaves_the_earlier_ct_where_it_was(followed):
+    transforms = len(slicer.util.getNodesByClass("vtkMRMLLinearTransformNode"))
+    slicer.mrmlScene.RemoveNode(followed.follow._follow_up.table)
+    slicer.app.processEvents()
+    assert node("Earlier").GetParentTransformNode() is None
+    assert len(slicer.util.getNodesByClass("vtkMRMLLinearTransformNode")) == transforms - 1
+    assert said(followed) == ""
+
+
+def test_in_another_layout_the_next_pair_brings_both_rows_back(followed):
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    layout.SetViewArrangement(layout.SlicerLayoutOneUpRedSliceView)
+    select(followed, 1)
+    assert layout.GetViewArrangement() == layout.SlicerLayoutThreeOverThreeView
+
+
+def test_a_report_that_somebody_removed_is_told(followed, tmp_path):
+    (report,) = (one for one in slicer.util.getNodesByClass("vtkMRMLTextNode") if "report" in one.GetName())
+    slicer.mrmlScene.RemoveNode(report)
+    followed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    click(followed.follow.ui.followReportButton)
+    assert said(followed) == "The report was removed from the scene; follow again."
 
 
 def test_the_report_is_written_where_the_other_files_are(followed, tmp_path):

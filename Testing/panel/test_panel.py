@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
+import re
 import sys
 import time
 import weakref
@@ -29,6 +30,8 @@ from host.scenes import put_under_transform  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.scene.nodes import add_result  # noqa: E402
 
+# What the panel writes into its widgets.
+SET_TEXT = re.compile(r"ui\.(\w+)\.setText\(")
 LIBRARY = Path(__file__).resolve().parents[2] / "LNHGSlicer" / "LNHGSlicerLib"
 
 
@@ -640,6 +643,68 @@ def test_a_result_moves_with_its_ct(reviewed):
     assert nodes.heterogeneity.GetTransformNodeID() == nodes.ct.GetTransformNodeID()
 
 
+def test_a_result_moves_with_its_ct_also_while_another_module_is_open(reviewed):
+    nodes = reviewed.review.nodes
+    reviewed.exit()
+    put_under_transform(nodes.ct)
+    wait_until(lambda: nodes.segmentation.GetTransformNodeID() == nodes.ct.GetTransformNodeID())
+    assert nodes.raw_ct.GetTransformNodeID() == nodes.ct.GetTransformNodeID()
+
+
+@pytest.mark.parametrize("part", ["segmentation", "heterogeneity"])
+def test_what_is_put_under_a_transform_of_its_own_comes_back_to_its_ct(reviewed, part):
+    node, transform = getattr(reviewed.review.nodes, part), put_under_transform(add_ct("Other"))
+    slicer.app.processEvents()  # the panel has seen what came
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    wait_until(lambda: node.GetTransformNodeID() is None)
+
+
+def test_a_result_comes_along_when_its_ct_was_moved_while_another_ct_was_selected(reviewed):
+    nodes = reviewed.review.nodes
+    other = add_ct("Other")
+    reviewed.ui.ctSelector.setCurrentNode(other)
+    put_under_transform(nodes.ct)
+    reviewed.ui.ctSelector.setCurrentNode(nodes.ct)
+    assert nodes.segmentation.GetTransformNodeID() == nodes.ct.GetTransformNodeID()
+
+
+def test_a_ct_that_another_module_moved_is_told_on_return(reviewed):
+    nodes = reviewed.review.nodes
+    reviewed.exit()
+    nodes.ct.SetOrigin(*np.add(nodes.ct.GetOrigin(), 20))
+    reviewed.enter()
+    assert not shown(reviewed.ui.reviewGroup)
+    assert "moved" in text(reviewed.ui.errorLabel)
+
+
+def test_the_earlier_result_is_shown_where_another_module_deleted_the_later_one(reviewed):
+    earlier = reviewed.review.nodes
+    later = add_result(earlier.ct, RESULT)
+    wait_until(lambda: reviewed.review.nodes.segmentation is later.segmentation)
+    reviewed.exit()
+    slicer.mrmlScene.RemoveNode(later.segmentation)
+    slicer.app.processEvents()
+    reviewed.enter()
+    assert reviewed.review.nodes.segmentation is earlier.segmentation
+
+
+def test_a_volume_that_knows_its_size_alone_is_called_empty(panel):
+    node, image = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode"), vtk.vtkImageData()
+    image.SetDimensions(8, 8, 8)
+    node.SetAndObserveImageData(image)
+    wait_until(lambda: panel._parameters.ct is node)
+    assert "empty" in text(panel.ui.segmentButton, "toolTip")
+
+
+def test_words_that_hold_a_name_are_shown_as_they_are(panel):
+    """A CT called `<b>1</b>` is no bold 1."""
+    told = {name for file in (LIBRARY / "panel").glob("*.py") for name in SET_TEXT.findall(file.read_text("utf-8"))}
+    parts = {**vars(panel.follow.ui), **vars(panel.ui)}
+    labels = {name: parts[name] for name in told if type(parts[name]).__name__ == "QLabel"}
+    assert "errorLabel" in labels and "followLabel" in labels
+    assert [name for name, label in labels.items() if "PlainText" not in str(text(label, "textFormat"))] == []
+
+
 def test_display_nodes_that_somebody_deleted_come_back(reviewed):
     nodes = reviewed.review.nodes
     for node in (nodes.heterogeneity, nodes.boxes, nodes.ct):
@@ -916,6 +981,16 @@ def test_a_nodule_is_added_where_the_reader_clicks(panel):
     assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
 
 
+@pytest.mark.parametrize("part", ["segmentation", "table", "heterogeneity"])
+def test_an_added_nodule_is_there_though_the_earlier_result_was_deleted_during_the_run(reviewed, part):
+    click(reviewed.ui.addNoduleButton)
+    place(reviewed, (1.0, 2.0, 3.0))
+    slicer.mrmlScene.RemoveNode(getattr(reviewed.review.nodes, part))
+    reviewed.logic.runs[-1].finish(handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
+    assert cells(reviewed, "Verdict") == ["accepted"]
+    assert not shown(reviewed.ui.errorBox)
+
+
 def test_a_nodule_can_be_added_before_any_run(panel):
     add_ct()
     click(panel.ui.addNoduleButton)
@@ -1126,6 +1201,7 @@ def sources():
         "scene/watch",
         "run/background",
         "scene/notes",
+        "scene/volumes",
     )
     return sorted([*LIBRARY.glob("panel/*.py"), *(LIBRARY / f"{name}.py" for name in others)])
 

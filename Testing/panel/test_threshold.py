@@ -74,3 +74,11 @@ def test_of_a_folder_with_damaged_weights_it_says_why(panel, tmp_path: Path) -> 
     (tmp_path / "detector.json").write_text("{")
     panel._parameters.weights = str(tmp_path)
     assert "not readable" in said(panel) and not panel.ui.falsePositivesSlider.isEnabled()
+
+
+def test_a_folder_that_the_system_refuses_is_told_and_the_panel_goes_on(panel) -> None:
+    panel.ui.weightsFolderEdit.setCurrentPath("x" * 5000)
+    assert said(panel).startswith("The folder of the weights cannot be read (")
+    panel.ui.weightsFolderEdit.setCurrentPath("")
+    assert "a scan" in said(panel)
+    assert panel.ui.errorBox.isHidden()

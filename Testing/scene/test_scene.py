@@ -28,7 +28,7 @@ import vtk  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from host.handmade import BALLS, GRIDS, SAGITTAL, handmade_result  # noqa: E402
-from host.scenes import added, on_ct_grid  # noqa: E402
+from host.scenes import added, on_ct_grid, put_under_transform  # noqa: E402
 from LNHGSlicerLib.scene import nodes as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.scene.scene_file import write_scene  # noqa: E402
@@ -536,4 +536,14 @@ def test_a_result_belongs_to_the_voxels_that_it_was_made_from(host):
     nodes.ct.SetAndObserveImageData(own)
     assert lnhg_scene.why_not_on_ct(nodes) == ""
     nodes.ct.SetOrigin(0, 0, 0)
+    assert "moved" in lnhg_scene.why_not_on_ct(nodes)
+
+
+def test_a_result_whose_transforms_were_hardened_with_those_of_its_ct_tells_old_places(host):
+    nodes = added(handmade_result(GRIDS["axial"]))
+    put_under_transform(nodes.ct)
+    lnhg_scene.move_with_ct(nodes)
+    for node in (nodes.ct, *nodes.added):
+        if node.IsA("vtkMRMLTransformableNode"):
+            node.HardenTransform()
     assert "moved" in lnhg_scene.why_not_on_ct(nodes)

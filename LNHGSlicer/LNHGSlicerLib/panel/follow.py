@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,17 @@ from .guard import Guard
 from .lists import offer_volumes, show_rows
 
 _UI = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "FollowUp.ui"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the reader chose when *Follow* was clicked: much may be changed while nodules are segmented first."""
+
+    current: Any
+    prior: Any
+    days: float | None
+    same_patient: bool
+    options: Any
 
 
 class FollowGroup:
@@ -100,13 +112,18 @@ class FollowGroup:
         """Follow: what has no nodules yet is segmented first."""
         reason = self._why_not() or self._why_not_of_one_patient()
         self._host.show_error(reason)
-        if not reason:
-            self._go_on(self._host.parameters.ct, self.prior)
+        if reason:
+            return
+        from ..run.parameters import options_of
+
+        days, same = self.ui.daysBox.property("value"), self.ui.samePatientBox.property("checked")
+        parameters = self._host.parameters
+        asked = _Asked(parameters.ct, self.prior, float(days) or None, bool(same), options_of(parameters))
+        self._go_on(asked)
 
     def end(self) -> None:
         """The earlier CT and the views as they were before both were shown side by side."""
-        table = None if self._follow_up is None else self._follow_up.table
-        if table is not None and slicer.mrmlScene.IsNodePresent(table) and not slicer.mrmlScene.IsClosing():
+        if self._follow_up is not None and not slicer.mrmlScene.IsClosing():
             from ..scene.side_by_side import end_side_by_side
 
             end_side_by_side(self._follow_up)
@@ -120,25 +137,28 @@ class FollowGroup:
 
     # One step after the other
 
-    def _go_on(self, current: Any, prior: Any) -> None:
-        for ct in (prior, current):
-            if not isinstance(ct, Path) and self._host.results_of(ct) is None:
-                self._host.segment(ct, lambda: self._go_on(current, prior))
+    def _go_on(self, asked: _Asked) -> None:
+        in_scene = [ct for ct in (asked.prior, asked.current) if not isinstance(ct, Path)]
+        if not all(map(slicer.mrmlScene.IsNodePresent, in_scene)):
+            self._host.show_error(_("A CT was removed from the scene meanwhile; it was not followed."))
+            return
+        for ct in in_scene:
+            if self._host.results_of(ct) is None:
+                self._host.segment(ct, asked.options, lambda: self._go_on(asked))
                 return
-        self._follow(current, prior)
+        self._follow(asked)
 
-    def _follow(self, current: Any, prior: Any) -> None:
-        from ..run.parameters import options_of
-
-        earlier, later = (one if isinstance(one, Path) else self._host.results_of(one) for one in (prior, current))
-        days = float(self.ui.daysBox.property("value")) or None
-        same = bool(self.ui.samePatientBox.property("checked"))
-        options = options_of(self._host.parameters)
+    def _follow(self, asked: _Asked) -> None:
+        earlier, later = (
+            one if isinstance(one, Path) else self._host.results_of(one) for one in (asked.prior, asked.current)
+        )
 
         def make(on_progress: Callable[[Any], object], on_finished: Callable[[Any, Any], object]) -> Any:
-            return self._host.logic.startFollowUp(earlier, later, days, same, on_progress, on_finished, options)
+            return self._host.logic.startFollowUp(
+                earlier, later, asked.days, asked.same_patient, on_progress, on_finished, asked.options
+            )
 
-        self._host.begin(current, make, self._followed)
+        self._host.begin(asked.current, make, self._followed)
 
     def _followed(self, follow_up: Any, outcome: Any) -> None:
         """The reader sees the result with the nodules that came, and the first pair."""
@@ -157,9 +177,7 @@ class FollowGroup:
             return _("Choose the earlier CT above, in the scene or on the disk.")
         if prior is self._host.parameters.ct:
             return _("A CT cannot be followed to itself; choose the earlier one.")
-        if isinstance(prior, Path) and not prior.exists():
-            return _("{path} is not there; choose the earlier study again.").format(path=prior)
-        return ""
+        return _why_not_there(prior) if isinstance(prior, Path) else ""
 
     def _why_not_of_one_patient(self) -> str:
         """Two CTs of the scene are compared before anything is run."""
@@ -243,6 +261,15 @@ class FollowGroup:
         path = Path(self._export_folder.property("currentPath")) / "follow.html"
         write_text(path, self._follow_up.report)
         self._host.tell(_("Written: {path}").format(path=path), self._follow_up.current.ct)
+
+
+def _why_not_there(path: Path) -> str:
+    """Why nothing can be read at a path that somebody typed; empty where there is something."""
+    try:
+        there = path.exists()
+    except OSError as error:  # too long, or in a folder of somebody else
+        return _("That place cannot be read ({reason}); choose the earlier study again.").format(reason=error.strerror)
+    return "" if there else _("{path} is not there; choose the earlier study again.").format(path=path)
 
 
 def _rows_of(follow_up: Any) -> tuple[dict[int, Any], dict[int, Any]]:

@@ -23,6 +23,7 @@ from lnhg.progress import Progress
 from ..review.place_point import PointPlacement
 from ..run.parameters import Parameters, choices, has_extent, options_of, words
 from ..scene.transforms import point_of_node
+from ..scene.volumes import has_voxels
 from ..scene.watch import Watch
 from .categories import CategoriesGroup
 from .export import ExportGroup
@@ -78,6 +79,8 @@ class Panel(VTKObservationMixin):
         self._guard = guard = guard_with(self._on_error)
         self._ct_watch, self._region_watch = Watch(guard(self._on_image)), Watch(guard(self._update))
         self._parameter_watch = Watch(guard(self._on_parameters))
+        self._result_watch = Watch(guard(self._look_at_scene_soon))
+        self._watched: Any = None
         self._cursor_moved = guard(self._on_cursor)
         root.setMRMLScene(slicer.mrmlScene)
         self.place = PointPlacement(guard(self._on_point), guard(self._on_no_point))
@@ -127,6 +130,7 @@ class Panel(VTKObservationMixin):
         """The reader opens the module."""
         self.entered = True
         self._set_parameters(self.logic.getParameterNode())
+        self._look_at_scene()  # other modules may have moved, cut or removed what is shown
         self.review.enter()
         self._keys.set_enabled(True)
         self._observe_cursor()
@@ -166,20 +170,18 @@ class Panel(VTKObservationMixin):
             return
         self._segment(parameters.ct, options, seeds, lambda: None)
 
-    def segment(self, ct: Any, then: Callable[[], object]) -> None:
+    def segment(self, ct: Any, options: Any, then: Callable[[], object]) -> None:
         """Segment any CT of the scene, the whole of it; `then` is called when its nodules are there."""
-        self._segment(ct, replace(options_of(self._parameters), roi=None, slices=None), None, then)
+        self._segment(ct, replace(options, roi=None, slices=None), None, then)
 
     def _segment(self, ct: Any, options: Any, seeds: Any, then: Callable[[], object]) -> None:
-        earlier = self.results_of(ct)
-
         def make(on_progress: Callable[[Any], object], on_finished: Callable[[Any, Any], object]) -> Any:
             return self.logic.startSegmentNodules(
                 ct, onProgress=on_progress, onFinished=on_finished, options=options, seeds=seeds
             )
 
         def done(segmented: Any, outcome: Any) -> None:
-            self._show_result(segmented, earlier)
+            self._show_result(segmented)
             if self._parameters is not None and ct is not self._parameters.ct:
                 self.show_results(self._parameters.ct)  # the views stay with the selected CT
             then()
@@ -267,11 +269,13 @@ class Panel(VTKObservationMixin):
         did_not_work = _("That did not work ({kind}: {error}); the log says more.").format(kind=kind, error=error)
         self.show_error(sentence or did_not_work, log)
 
-    def _show_result(self, segmented: Any, earlier: Any) -> None:
+    def _show_result(self, segmented: Any) -> None:
         from ..review.added_nodules import accept_all, move_into
         from ..review.review import carry_over
+        from ..scene.nodes import result_before
 
         nodes, added = segmented.nodes, []
+        earlier = result_before(nodes)  # asked now: much may have happened during the run
         sentences = [
             _("Nodules found: {count}.").format(count=len(segmented.rows)),
             _("Ran on: {device}.").format(device=segmented.provenance.get("device", "?")),
@@ -384,9 +388,11 @@ class Panel(VTKObservationMixin):
         """The latest result of a CT that still lies on it, or None."""
         if ct is None or self.install.needed:
             return None
-        from ..scene.nodes import results_of, why_not_on_ct
+        from ..scene.nodes import move_with_ct, results_of, why_not_on_ct
 
         nodes = results_of(ct)
+        if nodes is not None:
+            move_with_ct(nodes)
         misfit = "" if nodes is None else why_not_on_ct(nodes)
         if misfit != self._misfit[ct.GetID()]:
             self._misfit[ct.GetID()] = misfit
@@ -428,28 +434,38 @@ class Panel(VTKObservationMixin):
         """Offer a CT that came, and show the latest result of the selected one."""
         self._looking = False
         self.place.stop_if_deleted()
-        if self._parameters is None or slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsClosing():
+        if slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsClosing():
+            return
+        shown = self.review.nodes
+        if self._parameters is None:  # another module is open: the rest is looked at on return
+            self.results_of(None if shown is None else shown.ct)
             return
         if self._parameters.ct is None:
             self._parameters.ct = _active_ct()
-        ct, shown = self._parameters.ct, self.review.nodes
+        ct = self._parameters.ct
         latest = self.results_of(ct)
         if (latest and latest.segmentation) is not (shown and shown.segmentation):
             self.show_results(ct, in_views=True)
         elif shown is not None:
-            from ..scene.nodes import move_with_ct
-
-            move_with_ct(shown)
             self.review.complete_views()
         self._update()
 
     # The widgets' state
 
     def _on_selected(self, segment_id: str | None) -> None:
+        self._watch_result(self.review.nodes)
         self.study.show(self.review.nodes, segment_id)
         self.export.show(self.review.nodes)
         self.categories.show(self.review.nodes, segment_id)
         self.follow.show(self.review.nodes)
+
+    def _watch_result(self, nodes: Any) -> None:
+        """A node of the result that somebody puts under a transform of its own would lie elsewhere on the CT."""
+        if nodes is not self._watched:
+            self._watched = nodes
+            moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+            parts = () if nodes is None else nodes.added
+            self._result_watch.follow_all([one for one in parts if one.IsA("vtkMRMLTransformableNode")], moved)
 
     def _show_running(self, running: bool) -> None:
         self.ui.runBox.setVisible(running)
@@ -529,7 +545,7 @@ class Panel(VTKObservationMixin):
 
     def _slice_count(self) -> int:
         ct = None if self._parameters is None else self._parameters.ct
-        return 0 if ct is None or ct.GetImageData() is None else ct.GetImageData().GetDimensions()[2]
+        return int(ct.GetImageData().GetDimensions()[2]) if ct is not None and has_voxels(ct) else 0
 
     def _observe_cursor(self) -> None:
         crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")

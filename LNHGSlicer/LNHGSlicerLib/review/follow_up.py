@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import slicer
 
+from lnhg.errors import InputError
 from lnhg.followup.change import Change
 from lnhg.followup.fit import Fit, fit_sentence
 from lnhg.followup.read_back import change_of
@@ -106,8 +107,11 @@ class FollowUpNodes:
 
     @property
     def report(self) -> str:
-        """The report as one HTML page."""
-        return str(self.table.GetNodeReference(_REPORT).GetText())
+        """The report as one HTML page. Raises InputError where somebody removed it."""
+        text = self.table.GetNodeReference(_REPORT)
+        if text is None:
+            raise InputError(_("The report was removed from the scene; follow again."))
+        return str(text.GetText())
 
     def counts(self) -> dict[str, int]:
         """How many pairs there are of each state."""

@@ -144,9 +144,10 @@ class SegmentationRun(RunBeside):
         from lnhg.writers.read_back import check_grid
 
         from ..scene.nodes import grid_of_node, voxels_mark
+        from ..scene.volumes import has_voxels
 
         assert self._ct is not None
-        if self._node.GetScene() is None or self._node.GetImageData() is None:
+        if self._node.GetScene() is None or not has_voxels(self._node):
             raise InputError(_("The CT was removed from the scene during the run; nothing was added."))
         shape = self._node.GetImageData().GetDimensions()[::-1]
         try:

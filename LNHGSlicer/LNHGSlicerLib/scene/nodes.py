@@ -36,6 +36,7 @@ from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, seg
 from ..translation import _
 from .fingerprints import fingerprint, set_measured_on
 from .views import centre_on
+from .volumes import has_voxels
 
 if TYPE_CHECKING:
     from lnhg.core.result import Result
@@ -52,6 +53,8 @@ _GENERATED = "Generator image G(x)"
 _BOX_COLOR = (1.0, 0.85, 0.0)
 # So many voxels along each axis of a CT are looked at to tell it from another one.
 _VOXELS_OF_CT, _MARKED = "LNHG.VoxelsOfCT", 32
+# IJK to RAS of the CT when its nodules were segmented: the table tells places on that grid.
+_GRID_OF_CT = "LNHG.GridOfCT"
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def ct_of_node(volume_node: Any) -> CT:
 
 def values_of_node(volume_node: Any) -> np.ndarray:
     """The voxels of a volume node, in the node's own memory. Raises `InputError` when it holds none."""
-    if volume_node.GetImageData() is None:
+    if not has_voxels(volume_node):
         raise InputError(f"The volume {volume_node.GetName()} is empty; load the CT again.")
     if volume_node.GetImageData().GetNumberOfScalarComponents() != 1:
         raise InputError(_several_values(volume_node.GetName()))
@@ -226,6 +229,7 @@ def add_prepared(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
             if node is not None:
                 nodes.segmentation.SetNodeReferenceID(f"LNHG.{role}", node.GetID())
         nodes.segmentation.SetAttribute(_VOXELS_OF_CT, voxels_mark(ct_node))
+        nodes.segmentation.SetAttribute(_GRID_OF_CT, json.dumps(grid_of_node(ct_node).tolist()))
         for key, told in _reading(prepared.result).items():
             nodes.segmentation.SetAttribute(f"LNHG.{key}", json.dumps(told))
     return nodes
@@ -259,16 +263,26 @@ def results_of(ct_node: Any) -> SceneNodes | None:
     return next((nodes for nodes in reversed(all_results()) if nodes.ct is ct_node), None)
 
 
+def result_before(nodes: SceneNodes) -> SceneNodes | None:
+    """The latest other result of the same CT that still lies on it, or None."""
+    others = [one for one in all_results() if one.ct is nodes.ct and one.segmentation is not nodes.segmentation]
+    return next((one for one in reversed(others) if not why_not_on_ct(one)), None)
+
+
 def why_not_on_ct(nodes: SceneNodes) -> str:
     """Why a result no longer belongs to its CT, in one sentence; empty while grid and voxels are those of the run."""
-    image, made_on = nodes.ct.GetImageData(), nodes.heterogeneity.GetImageData()
+    volumes = (nodes.ct, nodes.heterogeneity)
+    known = nodes.segmentation.GetAttribute(_GRID_OF_CT)
+    grid = grid_of_node(nodes.heterogeneity) if known is None else np.array(json.loads(known))
     if (
-        image is None
-        or made_on is None
-        or image.GetDimensions() != made_on.GetDimensions()
-        or not np.allclose(grid_of_node(nodes.ct), grid_of_node(nodes.heterogeneity), atol=1e-3)
+        not all(map(has_voxels, volumes))
+        or len({one.GetImageData().GetDimensions() for one in volumes}) > 1
+        or not all(np.allclose(grid_of_node(one), grid, atol=1e-3) for one in volumes)
     ):
-        return _("This CT was moved, cut or resampled since its nodules were segmented; segment it again.")
+        return _(
+            "This CT or its map was moved, cut or resampled since its nodules were segmented; bring it back, or "
+            "segment the CT again."
+        )
     known = nodes.segmentation.GetAttribute(_VOXELS_OF_CT)
     if known is not None and known != voxels_mark(nodes.ct):  # scenes of older versions do not tell
         return _("This CT has other voxels than when its nodules were segmented; bring them back, or segment it again.")

@@ -37,8 +37,9 @@ def show_side_by_side(follow_up: FollowUpNodes, pair: ScenePair, opacity: float,
         opacity: of each study's map over its CT.
         field_mm: what the views show across; None: as much as before.
     """
-    begun = is_side_by_side(follow_up)
+    begun, both_rows = is_side_by_side(follow_up), slicer.vtkMRMLLayoutNode.SlicerLayoutThreeOverThreeView
     if begun:
+        _layout().SetViewArrangement(both_rows)  # the reader may have chosen another one
         for view in _composites(_UPPER + _LOWER):
             view.SetLinkedControl(True)
     else:
@@ -68,7 +69,8 @@ def end_side_by_side(follow_up: FollowUpNodes) -> None:
     if is_whole(prior):
         prior.ct.SetAndObserveTransformNodeID(table.GetNodeReferenceID(_FORMER))
         move_with_ct(prior)
-    transform = table.GetNodeReference(_TRANSFORM)
+    # By its ID: somebody may have removed the table, which refers to nodes no more.
+    transform = slicer.mrmlScene.GetNodeByID(table.GetNodeReferenceID(_TRANSFORM) or "")
     if transform is not None:
         slicer.mrmlScene.RemoveNode(transform)
     upper = _composites(_UPPER)[0]
@@ -98,9 +100,6 @@ def _begin(follow_up: FollowUpNodes) -> None:
         "group": _slices(_LOWER)[0].GetViewGroup(),
     }
     table.SetNodeReferenceID(_FORMER, follow_up.prior.ct.GetTransformNodeID())
-    name = f"{follow_up.prior.ct.GetName()} on {follow_up.current.ct.GetName()}"
-    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
-    table.SetNodeReferenceID(_TRANSFORM, transform.GetID())
     for view, node in zip(_composites(_LOWER), _slices(_LOWER), strict=True):
         view.SetNodeReferenceID(PRIOR_VIEW, table.GetID())
         node.SetViewGroup(_slices(_UPPER)[0].GetViewGroup())
@@ -118,13 +117,23 @@ def _turn_lower_as_upper() -> None:
 
 def _lay(follow_up: FollowUpNodes, pair: ScenePair) -> None:
     """Turn the earlier CT as the lungs lie, and put the nodule's place on that of this CT."""
-    transform, matrix = follow_up.table.GetNodeReference(_TRANSFORM), np.eye(4)
+    transform, matrix = _transform(follow_up), np.eye(4)
     matrix[:3, :3] = follow_up.rigid[:3, :3]
     matrix[:3, 3] = pair.places[1] - matrix[:3, :3] @ pair.places[0]
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
     transform.SetAndObserveTransformNodeID(follow_up.current.ct.GetTransformNodeID())
     follow_up.prior.ct.SetAndObserveTransformNodeID(transform.GetID())
     move_with_ct(follow_up.prior)
+
+
+def _transform(follow_up: FollowUpNodes) -> Any:
+    """The transform above the earlier CT, made where there is none, also where somebody removed it."""
+    transform = follow_up.table.GetNodeReference(_TRANSFORM)
+    if transform is None:
+        name = f"{follow_up.prior.ct.GetName()} on {follow_up.current.ct.GetName()}"
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
+        follow_up.table.SetNodeReferenceID(_TRANSFORM, transform.GetID())
+    return transform
 
 
 def _layout() -> Any:

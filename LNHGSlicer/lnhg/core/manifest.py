@@ -34,10 +34,16 @@ def scored_by(folder: Path, *, detector_alone: bool) -> dict[str, Any]:
 
 
 def kinds_in(folder: Path) -> tuple[str, ...]:
-    """The kinds of weights that a folder holds; only the generator is always needed, and the rescorer never."""
-    return tuple(
-        kind for kind in KINDS if any((folder / f"{kind}.{ending}").is_file() for ending in ("json", "safetensors"))
-    )
+    """The kinds of weights that a folder holds; only the generator is always needed, and the rescorer never.
+
+    Raises WeightsError where the system does not let one look, as into a folder of somebody else.
+    """
+    try:
+        return tuple(
+            kind for kind in KINDS if any((folder / f"{kind}.{ending}").is_file() for ending in ("json", "safetensors"))
+        )
+    except OSError as error:
+        raise WeightsError(f"The folder of the weights cannot be read ({error.strerror}); choose another.") from error
 
 
 def read_manifest(folder: Path, name: str) -> dict[str, Any]:
