@@ -22,7 +22,7 @@ _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}
 # Matrix and pixdim tell the same spacing but for rounding, two grids the same place but for mm.
 _SAME_SPACING, _SAME_MM = 0.01, 1.0
 # Rounding makes the square of a quaternion this much more than 1.
-_QUATERNION = 1e-3
+_QUATERNION = np.float64(1e-3)
 _TWO_GRIDS = "The file places the patient in two ways (sform and qform): that of the sform was taken."
 
 
