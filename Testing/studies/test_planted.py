@@ -10,7 +10,7 @@ import pytest
 from lnhg.cli import main
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
-from lnhg.evaluation.planted_nodules import EVEN, SYNTHETIC, planted_cases
+from lnhg.evaluation.planted_nodules import EVEN, SYNTHETIC, PlantedCases
 from lnhg.evaluation.planted_scores import planted_score, read_map
 from lnhg.studies.planted import PlantedStudy, planted_study
 from lnhg.studies.planted_maps import DEVIATION, CaseMaps
@@ -21,15 +21,15 @@ CUTOUTS = [ball_cutout(f"LIDC-IDRI-00{number}0_R_1", 6.0, shape=(24, 36, 36)) fo
 
 @pytest.fixture(scope="module")
 def cases():
-    return list(planted_cases(CUTOUTS, 14, 5))
+    return list(PlantedCases(CUTOUTS, 14, 5))
 
 
 def test_cases_follow_from_the_seed_alone(cases):
-    again = list(planted_cases(CUTOUTS, 3, 5))
+    again = list(PlantedCases(CUTOUTS, 3, 5))
     for one, other in zip(again, cases, strict=False):
         np.testing.assert_array_equal(one.ct.hu, other.ct.hu)
         np.testing.assert_array_equal(one.uneven, other.uneven)
-    (changed,) = planted_cases(CUTOUTS, 1, 6)
+    (changed,) = PlantedCases(CUTOUTS, 1, 6)
     assert changed.ct.hu.shape != cases[0].ct.hu.shape or (changed.ct.hu != cases[0].ct.hu).any()
 
 
@@ -72,7 +72,9 @@ def test_maps_of_another_system_are_scored_from_files(tmp_path):
     (tmp_path / "mine").mkdir()
     for name in names:
         (tmp_path / "mine" / f"{name}.nrrd").write_bytes((tmp_path / "cases" / f"{name}.uneven.nrrd").read_bytes())
-    page = planted_study(replace(study, output=tmp_path / "again", write=None, maps={"mine": tmp_path / "mine"}))
+    page = planted_study(
+        replace(study, output=tmp_path / "again", write=None, maps={"mine": tmp_path / "mine"}, processes=2)
+    )
     rows = (page.parent / "planted.csv").read_text().splitlines()
     areas = [float(cells[12]) for cells in (row.split(",") for row in rows[1:]) if cells[11] == "mine" and cells[12]]
     assert areas and min(areas) > 0.99

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .common import add_command, named_folder, shown
+from .common import MOST_WORKERS, add_command, count, named_folder, shown
 
 
 def add(commands: Any) -> None:
@@ -36,6 +37,12 @@ def add(commands: Any) -> None:
         default=[],
         help="maps of other systems for the same cases: a file CASE.nrrd each, larger where it says uneven",
     )
+    parser.add_argument(
+        "--processes",
+        type=count(MOST_WORKERS),
+        default=os.cpu_count() or 1,
+        help="cases measured at once (default: all cores)",
+    )
 
 
 def _planted(arguments: argparse.Namespace) -> None:
@@ -53,6 +60,7 @@ def _planted(arguments: argparse.Namespace) -> None:
         arguments.without_network,
         arguments.write,
         dict(named_folder(text, "mine=maps/mine") for text in arguments.maps),
+        arguments.processes,
     )
     with shown(as_json=False) as progress:
         page = planted_study(study, progress)

@@ -38,6 +38,7 @@ SOLID_TEXTURE = 4.0
 # A cut-out at least this wide in all three directions shows the nodule's true surroundings; a cube does in slices so
 # thin, mm.
 _CUBE_MM, _CUBE_SLICE_MM = 50.0, 1.0
+_BITS = np.array([value.bit_count() for value in range(256)], np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ class Cutout:
 
 def share_of_readers(readers: np.ndarray, count: int) -> np.ndarray:
     """Share of `count` readers who outlined each voxel, float32 0..1; `readers` uint8, bit r set where reader r did."""
-    return np.unpackbits(readers[..., None], axis=-1).sum(-1, dtype=np.float32) / count
+    return _BITS[readers] / count
 
 
 def read_cutouts(folder: Path) -> list[Cutout]:

@@ -10,7 +10,7 @@ A case depends on the seed, its number and the cut-outs alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -139,14 +139,31 @@ _NOTHING: Callable[[_Base], _Planted] = lambda base: _Planted(  # noqa: E731 - o
 )
 
 
-def planted_cases(cutouts: Sequence[Cutout], count: int, seed: int) -> Iterator[PlantedCase]:
-    """`count` cases; real nodules are drawn from `cutouts` evenly over their diameters."""
-    by_size = sorted((one for one in cutouts if one.consensus.any()), key=lambda one: (one.diameter, one.name))
-    for number in range(count):
-        yield _case(number, np.random.default_rng([seed, number]), by_size)
+class PlantedCases(Sequence[PlantedCase]):
+    """`count` cases, each made when it is asked for, from the seed and its number alone.
+
+    Real nodules are drawn from `cutouts` evenly over their diameters.
+    """
+
+    def __init__(self, cutouts: Sequence[Cutout], count: int, seed: int) -> None:
+        self._by_size = sorted(
+            (one for one in cutouts if one.consensus.any()), key=lambda one: (one.diameter, one.name)
+        )
+        self._diameters = [one.diameter for one in self._by_size]
+        self._count, self._seed = count, seed
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> PlantedCase:  # type: ignore[override]
+        if number >= self._count:
+            raise IndexError(number)
+        return _case(number, np.random.default_rng([self._seed, number]), self._by_size, self._diameters)
 
 
-def _case(number: int, random: np.random.Generator, cutouts: Sequence[Cutout]) -> PlantedCase:
+def _case(
+    number: int, random: np.random.Generator, cutouts: Sequence[Cutout], diameters: Sequence[float]
+) -> PlantedCase:
     source = str(random.choice(list(_SOURCES), p=list(_SOURCES.values()))) if cutouts else SYNTHETIC
     kind = str(random.choice(list(_KINDS), p=list(_KINDS.values())))
     if kind == EVEN and source == AS_IT_IS:
@@ -156,9 +173,9 @@ def _case(number: int, random: np.random.Generator, cutouts: Sequence[Cutout]) -
         base = _synthetic(f"synthetic-{number:05d}", kind, random)
     else:
         # Nodules of all sizes alike: most are small, and nothing fits in those.
-        largest = cutouts[-1].diameter
+        largest = diameters[-1]
         wanted = float(np.exp(random.uniform(*np.log([_DIAMETERS_MM[0], min(largest, _DIAMETERS_MM[1])]))))
-        place = int(np.searchsorted([one.diameter for one in cutouts], wanted))
+        place = int(np.searchsorted(diameters, wanted))
         drawn = int(np.clip(place + random.integers(-6, 7), 0, len(cutouts) - 1))
         base = _real(cutouts[drawn], source, random) or _synthetic(f"synthetic-{number:05d}", kind, random)
     planted = _plant(kind, base, random)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +32,11 @@ from ..evaluation.planted_nodules import (
     SOLID_PART,
     TEXTURE,
     PlantedCase,
-    planted_cases,
+    PlantedCases,
 )
 from ..evaluation.planted_scores import PlantedScore, planted_score, read_map, score_row, write_case, write_table
 from ..evaluation.statistics import bootstrap_interval
-from ..networks.torch_models import load_models
+from ..networks.models import open_models
 from ..progress import ProgressCallback, ProgressReporter
 from ..stages.deviation import FULL_SCALE_HU
 from ..writers.colours import jet
@@ -74,6 +77,7 @@ GROUPS: tuple[tuple[str, Callable[[PlantedScore], bool]], ...] = (
 )
 _SIZES = ((3.0, 6.0), (6.0, 10.0), (10.0, 20.0), (20.0, 60.0))
 _SHOWN = 5  # cases in the gallery
+_MOST_PROCESSES = 16  # each holds all cut-outs
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class PlantedStudy:
     without_network: bool = False
     write: Path | None = None
     maps: Mapping[str, Path] = field(default_factory=dict)
+    processes: int = 1
 
 
 def planted_study(study: PlantedStudy, progress: ProgressCallback | None = None) -> Path:
@@ -99,25 +104,81 @@ def planted_study(study: PlantedStudy, progress: ProgressCallback | None = None)
     if taken := sorted(study.maps.keys() & MEANINGS.keys()):
         raise InputError(f"{taken[0]} is the name of a map that is scored anyway; give another name.")
     report = ProgressReporter({"maps": 0.95, "page": 0.05}, progress)
-    models = None if study.without_network else load_models(study.weights, with_detector=False)
-    generator = None if models is None else generator_of(models)
-    scores: list[PlantedScore] = []
-    rows: list[Mapping[str, object]] = []
-    gallery: list[tuple[PlantedCase, Mapping[str, np.ndarray]]] = []
-    for number, case in enumerate(planted_cases(_cutouts(study), study.draws, study.seed)):
-        maps = CaseMaps(case, generator, models).all()
-        maps |= {name: read_map(case, folder) for name, folder in study.maps.items()}
-        scores += [planted_score(case, name, values) for name, values in maps.items()]
-        if study.write is not None:
-            rows.append(write_case(case, study.write))
-        if len(gallery) < _SHOWN and _worth_showing(case, [one for one, _ in gallery]):
-            gallery.append((case, maps))
-        report("maps", (number + 1) / study.draws)
+    scorer = _Scorer(study)
+    scored: dict[int, _Scored] = {}
+    for one in map(scorer, range(study.draws)) if study.processes == 1 else _by_processes(study):
+        scored[one.number] = one
+        report("maps", len(scored) / study.draws)
+    in_order = [scored[number] for number in range(study.draws)]
+    scores = [score for one in in_order for score in one.scores]
     write_table([score_row(one) for one in scores], study.output / "planted.csv")
     if study.write is not None:
-        write_table(rows, study.write / "cases.csv")
-    weights = "none" if models is None else str(models.manifests["generator"]["sha256"])
-    return _page(study, scores, gallery, weights)
+        write_table([one.row for one in in_order if one.row is not None], study.write / "cases.csv")
+    shown = list({one.kind: one.number for one in reversed(in_order) if one.worth_showing}.values())
+    gallery = [(scorer.cases[number], scorer.maps(scorer.cases[number])) for number in sorted(shown)[:_SHOWN]]
+    return _page(study, scores, gallery, scorer.weights)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """One case: the scores of all maps, and its row in the table of cases where they are written."""
+
+    number: int
+    kind: str
+    scores: Scores
+    row: Mapping[str, object] | None
+    worth_showing: bool
+
+
+class _Scorer:
+    """Makes the maps of cases and scores them; each process has one."""
+
+    def __init__(self, study: PlantedStudy) -> None:
+        self._study = study
+        self.cases = PlantedCases(_cutouts(study), study.draws, study.seed)
+        self._models = None if study.without_network else open_models(study.weights, device="cpu", with_detector=False)
+        self._generator = None if self._models is None else generator_of(self._models)
+
+    @property
+    def weights(self) -> str:
+        """SHA-256 of the generator's weights."""
+        return "none" if self._models is None else str(self._models.manifests["generator"]["sha256"])
+
+    def maps(self, case: PlantedCase) -> Mapping[str, np.ndarray]:
+        """All maps of a case by their names, those of other systems too."""
+        others = {name: read_map(case, folder) for name, folder in self._study.maps.items()}
+        return {**CaseMaps(case, self._generator, self._models).all(), **others}
+
+    def __call__(self, number: int) -> _Scored:
+        case = self.cases[number]
+        scores = [planted_score(case, name, values) for name, values in self.maps(case).items()]
+        row = None if self._study.write is None else write_case(case, self._study.write)
+        return _Scored(number, case.kind, scores, row, _worth_showing(case))
+
+
+def _by_processes(study: PlantedStudy) -> Iterator[_Scored]:
+    """The cases as they are done."""
+    with ProcessPoolExecutor(
+        min(study.processes, study.draws, _MOST_PROCESSES), get_context("spawn"), _begin_process, (study,)
+    ) as pool:
+        try:
+            for future in as_completed([pool.submit(_scored_here, number) for number in range(study.draws)]):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin_process(study: PlantedStudy) -> None:
+    global _scorer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the run
+    _scorer = _Scorer(study)
+
+
+def _scored_here(number: int) -> _Scored:
+    return _scorer(number)
+
+
+_scorer: _Scorer
 
 
 def _cutouts(study: PlantedStudy) -> list[Cutout]:
@@ -137,12 +198,11 @@ def _ball(score: PlantedScore, mm: float, hu: float) -> bool:
     return score.kind in _BALLS and score.size_mm == mm and abs(score.contrast_hu) == hu
 
 
-def _worth_showing(case: PlantedCase, shown: Sequence[PlantedCase]) -> bool:
-    """Of each of some kinds one case with a large enough nodule."""
-    kinds = {one.kind for one in shown}
+def _worth_showing(case: PlantedCase) -> bool:
+    """Whether the nodule is large enough and was even before, and what was planted can be seen."""
     wanted = case.kind in (EVEN, DARK_BALL, BRIGHT_BALL, CAVITY, TEXTURE, SOLID_PART)
     fits = case.kind not in _BALLS or (case.size_mm >= 4 and abs(case.contrast_hu) in (150, 300))
-    return wanted and fits and case.kind not in kinds and case.diameter >= 9 and case.source != AS_IT_IS
+    return wanted and fits and case.diameter >= 9 and case.source != AS_IT_IS
 
 
 # ---------------------------------------------------------------- tables
