@@ -26,5 +26,7 @@ class Watch:
         for node, tag in self._observed:
             node.RemoveObserver(tag)
         self._observed = [
-            (node, node.AddObserver(event, lambda caller, event: self._on_event())) for node in nodes for event in events
+            (node, node.AddObserver(event, lambda caller, event: self._on_event()))
+            for node in nodes
+            for event in events
         ]
