@@ -319,6 +319,16 @@ def test_air_with_noise_around_a_whole_body_changes_nothing(noise: float) -> Non
     assert _dice(mask == 1, _RIGHT) > 0.96 and _dice(mask == 2, _LEFT) > 0.96
 
 
+@pytest.mark.parametrize(
+    "values",
+    [lambda hu: hu + 40, lambda hu: hu + 90, lambda hu: hu.clip(-960), lambda hu: hu.clip(-880), lambda hu: hu * 0.6],
+    ids=["40 too high", "90 too high", "cut off at -960", "cut off at -880", "scaled"],
+)
+def test_air_around_the_body_is_no_lung_where_it_is_brighter_than_air(values) -> None:
+    mask = lung_regions(_ct(values(_chest())))
+    assert _dice(mask == 1, _RIGHT) > 0.95 and _dice(mask == 2, _LEFT) > 0.95
+
+
 @pytest.mark.parametrize("lung", [-925, -940, -950])
 def test_lungs_of_severe_emphysema_are_found(lung: float) -> None:
     hu = _chest()

@@ -17,8 +17,11 @@ RIGHT, LEFT, UNSIDED = 1, 2, 3
 _CELL_MM = 2.2
 # A narrower or flatter field of view is a cut-out, in which lung cannot be told from gas around it.
 _FIELD_MM = 80.0
-# A cell below the first value is lung or gas; air around the body is below the second.
+# A cell below the first value is lung or gas; air around the body is below the second. Where values were cut off or
+# the scanner is calibrated badly it is brighter, but unlike lung more than this share of it lies this close to one
+# value.
 _AIR_HU, _OUTER_AIR_HU = -400.0, -970.0
+_ONE_VALUE_SHARE, _ONE_VALUE_HU = 0.6, 20.0
 # Padding: one value, never that of lung, on at least this share of the border.
 _PADDING_SHARE = 0.05
 # Padding with noise is darker than the first value where it is smoothed, in this share of the slices; lung is mostly
@@ -181,8 +184,16 @@ def _body(coarse: np.ndarray, cell: np.ndarray, padding: np.ndarray) -> _Body:
     outside = np.zeros(count + 1, bool)
     if edge.any():
         numbers = np.unique(sections[edge])
-        outside[numbers] = ndimage.median(coarse[edge], sections[edge], numbers) < _OUTER_AIR_HU
+        outside[numbers] = ndimage.median(coarse[edge], sections[edge], numbers) < _brightest_outside(coarse[edge])
     return _Body(coarse, cell, field, rim, outside[sections])
+
+
+def _brightest_outside(at_edge: np.ndarray) -> float:
+    """HU below which air at the edge of the field (the values given) is air around the body."""
+    counts, ends = np.histogram(at_edge, np.arange(AIR_HU, _AIR_HU + _ONE_VALUE_HU, _ONE_VALUE_HU / 2))
+    usual = float(ends[np.argmax(counts)] + _ONE_VALUE_HU / 4)
+    alike = float((np.abs(at_edge - usual) <= _ONE_VALUE_HU).mean())
+    return max(_OUTER_AIR_HU, usual + _ONE_VALUE_HU) if alike > _ONE_VALUE_SHARE else _OUTER_AIR_HU
 
 
 def _padding(coarse: np.ndarray) -> np.ndarray:
