@@ -259,6 +259,10 @@ def test_an_earlier_ct_that_is_removed_takes_the_table_along(followed):
     assert {one.GetBackgroundVolumeID() for one in views(LOWER)} == {node("This").GetID()}
 
 
+def test_nobody_types_over_the_table(followed):
+    assert followed.follow._follow_up.table.GetLocked()
+
+
 def select(panel, row):
     panel.follow.ui.followTable.selectRow(row)
     slicer.app.processEvents()

@@ -718,6 +718,13 @@ def test_display_nodes_that_somebody_deleted_come_back(reviewed):
     assert not shown(reviewed.ui.errorBox)
 
 
+def test_a_display_that_somebody_deleted_of_another_result_is_not_missed(reviewed):
+    slicer.mrmlScene.RemoveNode(reviewed.review.nodes.boxes.GetDisplayNode())
+    segment(reviewed)
+    assert cells(reviewed, "No.") == ["1", "2"]
+    assert not shown(reviewed.ui.errorBox)
+
+
 def test_views_are_put_back_after_the_result_was_deleted(reviewed):
     slicer.mrmlScene.RemoveNode(reviewed.review.nodes.table)
     click(reviewed.ui.restoreViewsButton)

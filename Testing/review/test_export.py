@@ -155,6 +155,13 @@ def test_slicers_exporter_gets_the_nodules_that_were_not_rejected_and_no_persons
     assert last == "cleaned up"
 
 
+def test_the_exporter_gets_the_own_ct_though_an_editor_chose_another_volume(nodes, exporter, tmp_path):
+    other = lnhg_scene.add_ct(RESULT.ct.hu[:3], RESULT.ct.ijk_to_ras, "Other")
+    nodes.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(other)
+    export_dicom(nodes, tmp_path)
+    assert exporter.asked[0]["of"] is nodes.ct
+
+
 def test_nodules_drawn_by_hand_are_not_called_automatic(exporter, tmp_path):
     edited = replace(RESULT, nodules=(replace(RESULT.nodules[0], status="edited"), RESULT.nodules[1]))
     with headless_host():

@@ -58,6 +58,11 @@ def test_a_rating_is_kept_and_replaced_by_a_later_one(study):
     assert (study.rated, study.total) == (1, 2)
 
 
+def test_nobody_types_over_a_rating(study):
+    study.rate(ONE, score=40, impression="benign")
+    assert all(table.GetLocked() for table in slicer.util.getNodesByClass("vtkMRMLTableNode"))
+
+
 def test_a_rating_may_lack_score_or_impression(study):
     study.rate(ONE, score=None, impression="uncertain")
     study.rate(TWO, score=0, impression=None)

@@ -209,6 +209,10 @@ def test_the_table_has_every_figure_under_its_name_and_unit(opened):
                 assert cell.ToString() in ((value,) if value else ("", "nan")), name
 
 
+def test_nobody_types_over_a_measured_figure(opened):
+    assert node("Nodule table", "vtkMRMLTableNode").GetLocked()
+
+
 def test_numbers_of_the_table_stay_numbers(opened):
     table = node("Nodule table", "vtkMRMLTableNode").GetTable()
     assert table.GetColumnByName("id").GetDataTypeAsString() == "int"

@@ -184,7 +184,12 @@ def _numbered(plane: Plane, nodules: Sequence[Nodule]) -> Plane:
 
 
 def _prepare(nodes: SceneNodes, segment_ids: Sequence[str]) -> None:
-    """Say on the segments how they were drawn, as the exporter reads it."""
+    """Say of which CT the segments are, which an editor may have changed, and how they were drawn, as the exporter
+    reads it.
+    """
+    nodes.segmentation.SetNodeReferenceID(
+        nodes.segmentation.GetReferenceImageGeometryReferenceRole(), nodes.ct.GetID()
+    )
     by_hand = {id_of_segment(one.id) for one in nodes.rows if one.status in (EDITED, "seeded")}
     name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     for segment_id in segment_ids:

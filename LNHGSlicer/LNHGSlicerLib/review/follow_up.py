@@ -163,6 +163,7 @@ def keep_follow_up(
     }
     add = slicer.mrmlScene.AddNewNodeByClass
     table = add("vtkMRMLTableNode", slicer.mrmlScene.GenerateUniqueName("Follow-up"))
+    table.SetLocked(True)
     told = [{**row, _BEFORE: pair["before"], _AFTER: pair["after"]} for row, pair in zip(rows, pairs, strict=True)]
     for title in [title for title in (told[0] if told else {}) if title not in _LEFT_OUT]:
         table.AddColumn(table_column(title, ["" if row[title] is None else str(row[title]) for row in told]))

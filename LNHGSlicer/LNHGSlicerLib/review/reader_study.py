@@ -167,6 +167,7 @@ def _table_of(nodes: SceneNodes, reader: str) -> Any:
         return known
     table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", f"Reader study: {reader}")
     table.SetHideFromEditors(True)
+    table.SetLocked(True)
     table.SetAttribute(_READER, reader)
     table.SetNodeReferenceID(_SEGMENTATION, nodes.segmentation.GetID())
     for name, empty in _COLUMNS.items():

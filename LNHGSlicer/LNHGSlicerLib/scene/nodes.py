@@ -353,7 +353,8 @@ def show(nodes: SceneNodes) -> None:
     """
     for other in all_results():
         other.segmentation.GetDisplayNode().SetVisibility(other.segmentation is nodes.segmentation)
-        other.boxes.GetDisplayNode().SetVisibility(False)
+        if other.boxes.GetDisplayNode() is not None:  # a reader may have deleted it
+            other.boxes.GetDisplayNode().SetVisibility(False)
     _set_lung_window(nodes.ct)
     show_over_ct(nodes, nodes.heterogeneity, _FOREGROUND_OPACITY)
 
@@ -688,6 +689,7 @@ def _heterogeneity_colors() -> Any:
 def _add_table(nodules: Sequence[Nodule]) -> Any:
     """The nodule table: a row for each nodule, a column for each figure, its unit in the column's name."""
     node = _add_node("vtkMRMLTableNode", "Nodule table")
+    node.SetLocked(True)  # a cell typed over in a table view would be told as measured
     rows = [as_row(nodule) for nodule in nodules]
     for index, name in enumerate(header()):
         node.AddColumn(table_column(name, [row[index] for row in rows]))
