@@ -383,6 +383,19 @@ def test_a_click_on_a_row_centres_the_views_on_the_nodule(reviewed):
     assert red_offset() == pytest.approx(centre_s(reviewed, "Nodule_2"), abs=0.1)
 
 
+def test_a_map_that_another_module_took_out_of_the_views_is_back_with_the_next_nodule(reviewed):
+    nodes = reviewed.review.nodes
+    for view in views():
+        view.SetForegroundVolumeID(None)
+    click(reviewed.ui.nextButton)
+    assert {view.GetForegroundVolumeID() for view in views()} == {nodes.heterogeneity.GetID()}
+    other = add_ct("What the reader wants to see over the CT")
+    for view in views():
+        view.SetForegroundVolumeID(other.GetID())
+    click(reviewed.ui.nextButton)
+    assert {view.GetForegroundVolumeID() for view in views()} == {other.GetID()}
+
+
 def test_next_and_previous_go_round(reviewed):
     for button, expected in (("next", "Nodule_2"), ("next", "Nodule_1"), ("previous", "Nodule_2")):
         click(getattr(reviewed.ui, f"{button}Button"))
@@ -1096,6 +1109,16 @@ def test_a_run_that_ends_while_another_module_is_open_is_shown_on_return(panel):
     assert not shown(panel.ui.reviewGroup)
     panel.enter()
     assert cells(panel, "No.") == ["1", "2"]
+
+
+def test_a_table_that_lost_the_numbers_of_the_nodules_ends_its_review(reviewed):
+    reviewed.review.nodes.table.GetTable().RemoveColumnByName("id")
+    reviewed.exit()
+    reviewed.enter()
+    assert not shown(reviewed.ui.reviewGroup)
+    segment(reviewed)
+    assert cells(reviewed, "No.") == ["1", "2"]
+    assert not shown(reviewed.ui.errorBox)
 
 
 def test_deleting_the_segmentation_ends_its_review(reviewed):

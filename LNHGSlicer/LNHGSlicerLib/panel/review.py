@@ -329,10 +329,12 @@ class ReviewGroup:
             centre_on(centre, field)
 
     def _show_own_ct(self) -> None:
-        """Slicer shows a volume that was loaded meanwhile in all views, where a nodule would lie on another CT."""
+        """Slicer shows a volume that was loaded meanwhile in all views, where a nodule would lie on another CT, and its
+        Segment Editor takes away what lies over the CT.
+        """
         from ..scene.nodes import is_shown
 
-        if not is_shown(self.nodes.ct):
+        if not is_shown(self.nodes.ct, covered=self._layers.state.map_visible):
             self._layers.apply()
 
     def _count_time(self, segment_id: str | None) -> None:

@@ -132,7 +132,9 @@ def write_text(path: Path, text: str) -> None:
             os.replace(unfinished, path)
     except OSError as error:
         raise InputError(
-            _("{path} cannot be written ({error}); choose another place.").format(path=path, error=error)
+            _("{path} cannot be written ({error}); choose another place.").format(
+                path=path, error=error.strerror or error
+            )
         ) from error
 
 
@@ -187,9 +189,7 @@ def _prepare(nodes: SceneNodes, segment_ids: Sequence[str]) -> None:
     """Say of which CT the segments are, which an editor may have changed, and how they were drawn, as the exporter
     reads it.
     """
-    nodes.segmentation.SetNodeReferenceID(
-        nodes.segmentation.GetReferenceImageGeometryReferenceRole(), nodes.ct.GetID()
-    )
+    nodes.segmentation.SetNodeReferenceID(nodes.segmentation.GetReferenceImageGeometryReferenceRole(), nodes.ct.GetID())
     by_hand = {id_of_segment(one.id) for one in nodes.rows if one.status in (EDITED, "seeded")}
     name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     for segment_id in segment_ids:

@@ -251,11 +251,11 @@ def all_results() -> list[SceneNodes]:
 
 
 def is_whole(nodes: SceneNodes) -> bool:
-    """Whether all nodes of a result are in the scene, and its segments can be shown: Slicer cannot make that node
-    anew.
+    """Whether all nodes of a result are in the scene, and what neither Slicer nor this module can make anew: what shows
+    its segments, and the numbers of its nodules.
     """
     there = all(slicer.mrmlScene.IsNodePresent(node) for node in (nodes.ct, *nodes.added))
-    return there and nodes.segmentation.GetDisplayNode() is not None
+    return there and nodes.segmentation.GetDisplayNode() is not None and "id" in titles_of_table(nodes.table)
 
 
 def results_of(ct_node: Any) -> SceneNodes | None:
@@ -387,10 +387,11 @@ def empty_views() -> list[Any]:
     return [view for view in views if view.GetBackgroundVolumeID() is None and view.GetForegroundVolumeID() is None]
 
 
-def is_shown(ct_node: Any) -> bool:
-    """Whether any slice view has the CT behind what else it shows."""
+def is_shown(ct_node: Any, *, covered: bool) -> bool:
+    """Whether any slice view has the CT behind what else it shows; `covered`: and has something over it."""
     views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-    return any(view.GetBackgroundVolumeID() == ct_node.GetID() for view in views)
+    on_ct = [view for view in views if view.GetBackgroundVolumeID() == ct_node.GetID()]
+    return any(view.GetForegroundVolumeID() is not None or not covered for view in on_ct)
 
 
 def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
