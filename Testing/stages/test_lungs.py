@@ -325,7 +325,8 @@ def test_air_with_noise_around_a_whole_body_changes_nothing(noise: float) -> Non
     ids=["40 too high", "90 too high", "cut off at -960", "cut off at -880", "scaled"],
 )
 def test_air_around_the_body_is_no_lung_where_it_is_brighter_than_air(values) -> None:
-    mask = lung_regions(_ct(values(_chest())))
+    smooth = ndimage.uniform_filter(_chest(), (1, 2, 2))  # a cell of a real scan is the mean of several voxels
+    mask = lung_regions(_ct(values(smooth)))
     assert _dice(mask == 1, _RIGHT) > 0.95 and _dice(mask == 2, _LEFT) > 0.95
 
 
