@@ -152,8 +152,7 @@ def steps():
     check("a closed scene has no follow-up", not table.visible or table.rowCount == 0)
     slicer.util.loadScene(str(scene))
     yield 2000
-    panel.ui.ctSelector.setCurrentNode(slicer.util.getNode("This"))
-    yield 1500
+    check("with the CT that was selected", panel.ui.ctSelector.currentNode() is slicer.util.getNode("This"))
     panel.ui.followGroup.collapsed = False
     check("a scene that is opened has its follow-up", table.rowCount == count, table.rowCount)
     shot("opened")

@@ -291,6 +291,12 @@ def test_in_another_layout_the_next_pair_brings_both_rows_back(followed):
     assert layout.GetViewArrangement() == layout.SlicerLayoutThreeOverThreeView
 
 
+def test_closing_the_scene_leaves_the_layout_with_two_rows(followed):
+    slicer.mrmlScene.Clear(False)
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    assert layout.GetViewArrangement() != layout.SlicerLayoutThreeOverThreeView
+
+
 def test_a_report_that_somebody_removed_is_told(followed, tmp_path):
     (report,) = (one for one in slicer.util.getNodesByClass("vtkMRMLTextNode") if "report" in one.GetName())
     slicer.mrmlScene.RemoveNode(report)

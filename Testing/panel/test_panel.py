@@ -876,6 +876,14 @@ def test_a_layer_that_is_not_there_comes_with_the_run_that_makes_it(reviewed):
     assert {view.GetForegroundVolumeID() for view in views()} == {reviewed.review.nodes.generated.GetID()}
 
 
+def test_outlines_that_another_module_hid_come_back_with_their_control(reviewed):
+    display = reviewed.review.nodes.segmentation.GetDisplayNode()
+    display.SetVisibility(False)
+    for shown_again in (False, True):
+        reviewed.ui.outlineBox.setChecked(shown_again)
+    assert display.GetVisibility() and display.GetVisibility2D()
+
+
 def test_map_outline_opacity_and_slab_follow_their_controls(reviewed):
     reviewed.ui.opacitySlider.setValue(0.8)
     assert {view.GetForegroundOpacity() for view in views()} == {0.8}
@@ -1077,6 +1085,30 @@ def test_each_ct_of_the_scene_has_its_own_review(reviewed):
     assert cells(reviewed, "Verdict") == ["rejected", "to review"]
 
 
+def test_selecting_a_ct_leaves_its_map_as_it_is_whatever_range_and_kind_the_last_one_had(reviewed):
+    made = Options(heterogeneity="twin", normalisation="nodule")
+    other = handmade_result(GRIDS["axial"])
+    nodes = add_result(add_ct("Other", other), replace(other, options=made))
+    before = slicer.util.arrayFromVolume(nodes.heterogeneity).copy()
+    reviewed.ui.ctSelector.setCurrentNode(nodes.ct)
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.heterogeneity), before)
+    assert (reviewed._parameters.normalisation, reviewed._parameters.heterogeneity) == ("nodule", "twin")
+    assert not shown(reviewed.ui.fullRunBox)
+
+
+def test_a_scene_is_opened_with_the_ct_that_it_was_saved_with(reviewed, tmp_path):
+    """Slicer's selector chooses the first CT that comes."""
+    reviewed.ui.ctSelector.setCurrentNode(add_ct("Other"))
+    path, scene = tmp_path / "scene.mrb", slicer.mrmlScene
+    assert scene.WriteToMRB(str(path), None, slicer.vtkMRMLMessageCollection())
+    scene.Clear(False)
+    choose_first = lambda *_: reviewed.ui.ctSelector.setCurrentNode(slicer.util.getNode("Thorax"))  # noqa: E731
+    scene.AddObserver(scene.NodeAddedEvent, lambda *_: choose_first() if slicer.util.getNodes("Thorax") else None)
+    assert scene.ReadFromMRB(str(path), True)
+    assert reviewed.ui.ctSelector.currentNode().GetName() == "Other"
+    assert reviewed._parameters.ct.GetName() == "Other"
+
+
 def test_choices_and_verdicts_come_back_with_a_saved_scene(reviewed, tmp_path):
     click(reviewed.ui.rejectButton)
     reviewed.ui.opacitySlider.setValue(0.3)
@@ -1094,8 +1126,7 @@ def test_while_a_scene_is_read_its_half_read_nodes_are_left_alone(panel):
     scene, volume = slicer.mrmlScene, add_ct()
     scene.StartState(scene.ImportState)
     add_result(volume, RESULT)
-    panel._shown_ct = None
-    panel._parameters.parameterNode.Modified()
+    slicer.app.processEvents()
     assert not shown(panel.ui.reviewGroup)
     scene.EndState(scene.ImportState)
     assert cells(panel, "No.") == ["1", "2"]

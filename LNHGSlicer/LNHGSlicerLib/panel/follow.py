@@ -123,10 +123,10 @@ class FollowGroup:
 
     def end(self) -> None:
         """The earlier CT and the views as they were before both were shown side by side."""
-        if self._follow_up is not None and not slicer.mrmlScene.IsClosing():
-            from ..scene.side_by_side import end_side_by_side
+        if self._follow_up is not None:
+            from ..scene.side_by_side import end_side_by_side, leave_both_rows
 
-            end_side_by_side(self._follow_up)
+            (leave_both_rows if slicer.mrmlScene.IsClosing() else end_side_by_side)(self._follow_up)
         self.ui.followTable.clearSelection()
 
     def _drop(self) -> None:

@@ -111,9 +111,11 @@ class ReviewGroup:
         self._review = Review(nodes, self._layers)
         self._parameters, self._sorted_by = parameters, None
         self._watch_outlines(nodes)
-        if parameters.layer not in self._layers.available():
-            parameters.layer = "final"
-        parameters.normalisation, parameters.heterogeneity = self._layers.normalisation, self._layers.kind
+        # All at once: each alone would draw a map of this range and the kind of the result that was shown before.
+        with slicer.util.NodeModify(parameters.parameterNode):
+            if parameters.layer not in self._layers.available():
+                parameters.layer = "final"
+            parameters.normalisation, parameters.heterogeneity = self._layers.normalisation, self._layers.kind
         self.ui.reviewGroup.setVisible(True)
         self.ui.reviewGroup.setProperty("collapsed", False)
         self._fill(self._review.rows())

@@ -118,6 +118,7 @@ class Panel(VTKObservationMixin):
         for event, handler in (
             (scene.StartCloseEvent, self._on_scene_start_close),
             (scene.EndCloseEvent, self._on_scene_changed),
+            (scene.StartImportEvent, self._on_scene_start_import),
             (scene.EndImportEvent, self._on_scene_changed),
             (scene.NodeAddedEvent, self._look_at_scene_soon),
             (scene.NodeRemovedEvent, self._on_node_removed),
@@ -410,6 +411,10 @@ class Panel(VTKObservationMixin):
         self._said.clear()
         self._misfit.clear()
         self._show_said()
+
+    def _on_scene_start_import(self, *_: Any) -> None:
+        """Selectors choose the first node that comes, in place of what the scene was saved with."""
+        self._set_parameters(None)
 
     def _on_scene_changed(self, *_: Any) -> None:
         self._shown_ct = None

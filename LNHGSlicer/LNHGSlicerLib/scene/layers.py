@@ -105,7 +105,10 @@ class Layers:
         """Bring the views to the state, as after another result was shown in them."""
         show_over_ct(self.nodes, self._volume() if self.state.map_visible else None, self.state.opacity)
         # Outline and fill both off is a state that Slicer refuses: the whole is hidden in the slice views.
-        self.nodes.segmentation.GetDisplayNode().SetVisibility2D(self.state.outline_visible)
+        display = self.nodes.segmentation.GetDisplayNode()
+        display.SetVisibility2D(self.state.outline_visible)
+        if self.state.outline_visible:  # also where another module hid all of it
+            display.SetVisibility(True)
         self.nodes.boxes.GetDisplayNode().SetVisibility(self.state.layer == "boxes")
 
     def show(self, layer: str) -> None:

@@ -90,6 +90,12 @@ def end_side_by_side(follow_up: FollowUpNodes) -> None:
     _layout().SetViewArrangement(before["layout"])
 
 
+def leave_both_rows(follow_up: FollowUpNodes) -> None:
+    """The layout of before, where the scene that was compared is being closed; nothing if it is so."""
+    if is_side_by_side(follow_up):
+        _layout().SetViewArrangement(json.loads(follow_up.table.GetAttribute(_BEFORE))["layout"])
+
+
 def _begin(follow_up: FollowUpNodes) -> None:
     table, layout = follow_up.table, _layout()
     former = layout.GetViewArrangement()
