@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from lnhg.networks.architecture import DETECTOR_GRID, DetectorArchitecture
 from lnhg.networks.building import load_into
 from lnhg.networks.detector import NoduleDetector, build_detector
 from lnhg.networks.ensemble import DetectorEnsemble, detector_of
-from lnhg.networks.joining import joined
+from lnhg.networks.joining import found_by_all, joined
 from lnhg.networks.runtime import Found
 from lnhg.networks.weights import load_weights, save_weights
 from lnhg.training.packing import join_detectors
@@ -41,6 +42,25 @@ def test_a_box_is_joined_once_and_to_the_one_that_overlaps_it_most() -> None:
     both = joined([answer((*near, 0.9), (*far, 0.8)), answer((*near, 0.6), (*far, 0.4))])
     assert both[0].tolist() == [list(near), list(far)] and both[1].tolist() == pytest.approx([0.75, 0.6])
     assert joined([answer((*near, 0.9)), answer((8, 0, 18, 10, 0.9))])[1].tolist() == pytest.approx([0.45, 0.45])
+
+
+def test_an_image_is_looked_at_no_further_than_its_best_box_can_still_reach_the_lowest_score() -> None:
+    scores = {"sure": (0.9, 0.8, 0.9, 0.8), "doubtful": (0.9, 0.8, 0.1, 0.2), "dull": (0.9, 0.9, 0.0, 0.9)}
+    seen: list[tuple[int, str]] = []
+
+    def look(number: int, images: list[str]) -> list[Found]:
+        seen.extend((number, image) for image in images)
+        return [answer((0, 0, 10, 10, scores[image][number])) for image in images]
+
+    looks = [partial(look, number) for number in range(4)]
+    sure, doubtful, dull = found_by_all(looks, list(scores), 0.77)
+    assert sure is not None and sure[1].tolist() == pytest.approx([0.85])
+    assert doubtful is None and dull is None
+    # The second member's look at the image itself comes first, then the first member's.
+    assert seen[:3] == [(2, "sure"), (2, "doubtful"), (2, "dull")]
+    assert [number for number, image in seen if image == "doubtful"] == [2, 0]
+    assert [number for number, image in seen if image == "dull"] == [2]
+    assert sum(one is not None for one in found_by_all(looks, list(scores), 0.5)) == 3, "all reach 0.5"
 
 
 def test_a_slice_in_which_nothing_is_found_stays_empty() -> None:

@@ -14,9 +14,11 @@ import lnhg
 from lnhg.cli import main
 from lnhg.core.manifest import kinds_in
 from lnhg.core.resources import resource
+from lnhg.data.cutouts import read_cutout
 from lnhg.data.rounding import Rounding
 from lnhg.data.scans import read_scan
-from lnhg.data.training_data import cutouts_of
+from lnhg.data.splits import list_of
+from lnhg.data.tables import read_rows
 from lnhg.evaluation.detector_sensitivity import cutout_score
 from lnhg.evaluation.measures import match_nodules
 from lnhg.networks.torch_models import load_models
@@ -84,7 +86,9 @@ def test_a_real_dicom_series_runs_to_the_end(tmp_path: Path) -> None:
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the real CT of {DATA.name} are not here")
 def test_hu_in_steps_leave_the_detectors_scores_as_they_were() -> None:
     models = load_models()
-    for cutout in cutouts_of(DATA, "select")[:4]:
+    folder = DATA / "lidc_nodules"
+    rows = [row for row in read_rows(folder / "nodules.csv", "the cut-outs") if list_of(row["patient"]) == "select"]
+    for cutout in (read_cutout(folder, row) for row in rows[:2]):
         steps = replace(cutout, ct=replace(cutout.ct, hu=Rounding().apply(cutout.ct.hu)))
         assert not np.array_equal(steps.ct.hu, cutout.ct.hu)
         before, after = (cutout_score(one, models.detector, models.grid("detector")) for one in (cutout, steps))

@@ -17,6 +17,7 @@ from lnhg.networks.architecture import DETECTOR_GRID, DetectorArchitecture, anch
 from lnhg.networks.detector import FindsInArrays, NoduleDetector, build_detector, giou_loss
 from lnhg.networks.grid import NetworkGrid
 from lnhg.stages.detection import detect, link_boxes, slice_boxes
+from standins import StandInDetector
 
 NO_LUNGS = np.zeros((1, 1, 1), np.uint8)
 
@@ -243,6 +244,29 @@ def test_of_thin_slices_some_are_not_searched_and_get_their_boxes_from_those_bes
     assert list(found.boxes) == list(range(13)), "every slice has a box"
     lefts = [found.boxes[k][0] for k in range(13)]
     np.testing.assert_allclose(lefts, np.arange(20, 33), atol=1.0)
+
+
+def test_slices_beside_a_candidate_are_looked_at_in_full_and_it_is_as_long_as_if_all_were() -> None:
+    # Two columns, bright in the middle and paler towards their ends; the second is nowhere bright enough.
+    ct = CT(np.full((31, 60, 90), -1000, np.int16), np.diag([-0.7, -0.7, 2.5, 1.0]))
+    for k in range(31):
+        ct.hu[k, 20:30, 20:30] = 300 - 45 * abs(k - 8)
+        ct.hu[k, 40:50, 60:70] = 0 - 45 * abs(k - 22)
+    asked: list[float] = []
+
+    class Hasty(StandInDetector):
+        """Tells nothing of a slice without a box of the score asked for."""
+
+        def find(self, images, least=0.0):
+            asked.extend([least] * len(images))
+            found = super().find(images)
+            return [one if max(one[1], default=0) >= least else None for one in found]
+
+    arguments = {"lungs": np.ones_like(ct.hu), "score_threshold": 0.85}
+    (whole,) = detect(ct, StandInDetector(), DETECTOR_GRID, **arguments)
+    (found,) = detect(ct, Hasty(), DETECTOR_GRID, **arguments)
+    assert (found.boxes, found.score) == (whole.boxes, whole.score)
+    assert len(found.boxes) > 10 and asked.count(0.85) == 31 and 8 < asked.count(0.0) < 20
 
 
 def test_candidates_outside_the_lungs_are_dropped_and_slices_without_lung_skipped() -> None:

@@ -142,6 +142,7 @@ def test_one_command_makes_the_whole_page_and_the_second_time_runs_nothing_again
     monkeypatch.setattr("lnhg.studies.study.load_models", lambda folder, with_detector: standin_models())
     monkeypatch.setattr("lnhg.studies.study._SAMPLE", 3)
     monkeypatch.setattr("lnhg.studies.meaning._SAMPLES", 20)
+    monkeypatch.setattr("lnhg.studies.meaning._FOLDS", 2)
     folder = tmp_path / "others"
     folder.mkdir()
     for cutout in read_cutouts(data / "lidc_nodules"):

@@ -48,8 +48,11 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class FindsInArrays:
     """Gives a detector that answers as `NoduleDetector` does in evaluation mode a way to be called with arrays."""
 
-    def find(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each image `[3, y, x]` in 0..1 its boxes `[n, 4]` (float64, pixels) and scores `[n]`, best first."""
+    def find(self, images: Sequence[np.ndarray], least: float = 0.0) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each image `[3, y, x]` in 0..1 its boxes `[n, 4]` (float64, pixels) and scores `[n]`, best first.
+
+        All of them, whatever `least` is.
+        """
         with torch.inference_mode():
             answers = self([torch.from_numpy(image) for image in images])  # type: ignore[operator]
         return [boxes_and_scores(answer) for answer in answers]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .architecture import DetectorArchitecture
 from .detector import FindsInArrays, NoduleDetector, boxes_and_scores, build_detector
-from .joining import joined
+from .joining import found_by_all, mirrored_boxes
+from .runtime import Found
 
 
 class DetectorEnsemble(FindsInArrays, nn.Module):
@@ -25,25 +28,29 @@ class DetectorEnsemble(FindsInArrays, nn.Module):
         self.architecture = members[0].architecture
 
     def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
-        answers = []
-        for member in self.members:
-            mirrored = member([image.flip(-1) for image in images])
-            answers += [
-                member(images),
-                [_back(one, image.shape[-1]) for one, image in zip(mirrored, images, strict=True)],
-            ]
-        return [_together(looks) for looks in zip(*answers, strict=True)]
+        return [_answer(*found) for found in self.found(images, 0.0) if found is not None]
+
+    def found(self, images: Sequence[Tensor], least: float) -> list[Found | None]:
+        """What is found in each image; None where no box can reach a score of `least` (see `found_by_all`)."""
+        looks = [look for member in self.members for look in (partial(_straight, member), partial(_mirrored, member))]
+        return found_by_all(looks, images, least)
 
 
-def _back(answer: Mapping[str, Tensor], width: int) -> dict[str, Tensor]:
-    """The answer to a mirrored image of this width as one to the image itself."""
-    x0, y0, x1, y1 = answer["boxes"].unbind(-1)
-    return {**answer, "boxes": torch.stack([width - x1, y0, width - x0, y1], -1)}
+def _straight(member: nn.Module, images: list[Tensor]) -> list[Found]:
+    return [boxes_and_scores(answer) for answer in member(images)]
 
 
-def _together(looks: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    boxes, scores = map(torch.from_numpy, joined([boxes_and_scores(look) for look in looks]))
-    return {"boxes": boxes.float(), "scores": scores, "labels": torch.ones(len(scores), dtype=torch.int64)}
+def _mirrored(member: nn.Module, images: list[Tensor]) -> list[Found]:
+    """What is found in the mirror images, in the images themselves."""
+    found = _straight(member, [image.flip(-1) for image in images])
+    return [
+        (mirrored_boxes(boxes, image.shape[-1]), scores) for (boxes, scores), image in zip(found, images, strict=True)
+    ]
+
+
+def _answer(boxes: np.ndarray, scores: np.ndarray) -> dict[str, Tensor]:
+    labels = torch.ones(len(scores), dtype=torch.int64)
+    return {"boxes": torch.from_numpy(boxes).float(), "scores": torch.from_numpy(scores), "labels": labels}
 
 
 #: What finds nodules in slices.

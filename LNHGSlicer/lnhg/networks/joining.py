@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,46 @@ from .runtime import Found
 
 # Boxes of two looks are of the same thing from this IoU on.
 _SAME_IOU = 0.3
+# Sums of scores in float32 are that exact.
+_ROUNDING = 1e-6
+
+Image = TypeVar("Image")
+#: A look at images: what it finds in each.
+Look = Callable[[list[Image]], list[Found]]
+
+
+def found_by_all(looks: Sequence[Look[Image]], images: Sequence[Image], least: float) -> list[Found | None]:
+    """What all looks find in each image together (see `joined`).
+
+    None, without the last looks, for an image in which no box can reach a score of `least` any more: where the looks
+    so far are unsure, the mean of all is low.
+    """
+    found: list[dict[int, Found]] = [{} for _ in images]
+    seen = list(range(len(images)))
+    for number in _most_telling_first(len(looks)):
+        for place, one in zip(seen, looks[number]([images[place] for place in seen]), strict=True):
+            found[place][number] = one
+        seen = [place for place in seen if _highest(found[place].values(), len(looks)) >= least]
+    return [
+        joined([found[place][number] for number in range(len(looks))]) if place in seen else None
+        for place in range(len(images))
+    ]
+
+
+def _most_telling_first(looks: int) -> list[int]:
+    """Each member's look at the image itself, then those at its mirror image, which tell less that is new."""
+    return [*range(looks)[::2][::-1], *range(looks)[1::2][::-1]]
+
+
+def _highest(found: Collection[Found], looks: int) -> float:
+    """The highest mean score that a box can have once all looks are there, of which these are some."""
+    best = sum(float(scores.max(initial=0.0)) for _, scores in found)
+    return (best + looks - len(found)) / looks + _ROUNDING
+
+
+def mirrored_boxes(boxes: np.ndarray, width: int) -> np.ndarray:
+    """Boxes `(x0, y0, x1, y1)` of an image of this width in its mirror image."""
+    return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
 
 
 def joined(looks: Sequence[Found]) -> Found:

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import InputError
 from .architecture import CELL, DetectorArchitecture
 from .graphs import Graph, Graphs, read_graphs
-from .joining import joined
+from .joining import found_by_all, mirrored_boxes
 from .models import Models
 from .openvino_import import import_openvino
 from .proposals import boxes_found, grown, map_of, proposals
@@ -94,6 +94,10 @@ class Network:
             ) from error
 
 
+#: The two graphs of a detector: features with proposals, box heads.
+Member = tuple[Network, Network]
+
+
 class OpenVinoRuntime:
     """A `Runtime` of graphs."""
 
@@ -146,7 +150,7 @@ class OpenVinoDetector:
     def __init__(
         self,
         architecture: DetectorArchitecture,
-        members: Sequence[tuple[Network, Network]],
+        members: Sequence[Member],
         strides: Sequence[int],
         *,
         together: bool,
@@ -154,24 +158,30 @@ class OpenVinoDetector:
         self.architecture = architecture
         self._members, self._strides, self._together = members, strides, together
 
-    def find(self, images: Sequence[np.ndarray]) -> list[Found]:
-        """What is found in each image `[3, y, x]`, 0..1 in float32; boxes in float64."""
-        found = (self._found(image) for image in images)
-        return [(boxes.astype(np.float64), scores) for boxes, scores in found]
-
-    def _found(self, image: np.ndarray) -> Found:
-        """As `DetectorEnsemble`: each member looks at the image and at its mirror image."""
-        if not self._together:
-            return self._look(*self._members[0], image)
-        looks = []
-        for member in self._members:
-            boxes, scores = self._look(*member, image[..., ::-1])
-            mirrored = image.shape[-1] - boxes[:, [2, 0]]
-            looks += [
-                self._look(*member, image),
-                (np.stack([mirrored[:, 0], boxes[:, 1], mirrored[:, 1], boxes[:, 3]], 1), scores),
+    def find(self, images: Sequence[np.ndarray], least: float = 0.0) -> list[Found | None]:
+        """See `SliceDetector`."""
+        found: Sequence[Found | None]
+        if self._together:
+            looks = [
+                look
+                for member in self._members
+                for look in (partial(self._straight, member), partial(self._mirrored, member))
             ]
-        return joined(looks)
+            found = found_by_all(looks, images, least)
+        else:
+            found = self._straight(self._members[0], images)
+        return [None if one is None else (one[0].astype(np.float64), one[1]) for one in found]
+
+    def _straight(self, member: Member, images: Sequence[np.ndarray]) -> list[Found]:
+        return [self._look(*member, image) for image in images]
+
+    def _mirrored(self, member: Member, images: Sequence[np.ndarray]) -> list[Found]:
+        """What is found in the mirror images, in the images themselves."""
+        found = self._straight(member, [image[..., ::-1] for image in images])
+        return [
+            (mirrored_boxes(boxes, image.shape[-1]), scores)
+            for (boxes, scores), image in zip(found, images, strict=True)
+        ]
 
     def _look(self, features: Network, heads: Network, image: np.ndarray) -> Found:
         size = (image.shape[1], image.shape[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 from .architecture import DetectorArchitecture
 from .compute import Compute
 from .detector import boxes_and_scores
-from .ensemble import Detector
+from .ensemble import Detector, DetectorEnsemble
 from .folding import for_tiles
 from .generator import Generator
 from .rescorer import Rescorer, apply_rescorer
@@ -32,12 +33,11 @@ class DetectorOnCompute:
         self.architecture: DetectorArchitecture = detector.architecture
         self._detector, self._compute = detector, compute
 
-    def find(self, images: Sequence[np.ndarray]) -> list[Found]:
-        """As `NoduleDetector.find`."""
+    def find(self, images: Sequence[np.ndarray], least: float = 0.0) -> list[Found | None]:
+        """See `SliceDetector`."""
         item_bytes = max(image.size for image in images) * 4 * 200
-        return self._compute.run(
-            self._detector, _apply_detector, [torch.from_numpy(image) for image in images], item_bytes
-        )
+        apply = partial(_apply_detector, least=least)
+        return self._compute.run(self._detector, apply, [torch.from_numpy(image) for image in images], item_bytes)
 
 
 class GeneratorOnCompute:
@@ -96,7 +96,9 @@ class TorchRuntime:
         return lambda seen: self._compute.run(network, apply_rescorer, seen, item_bytes)
 
 
-def _apply_detector(network: nn.Module, images: Sequence[torch.Tensor]) -> list[Found]:
+def _apply_detector(network: nn.Module, images: Sequence[torch.Tensor], least: float) -> list[Found | None]:
+    if isinstance(network, DetectorEnsemble):
+        return network.found(images, least)
     return [boxes_and_scores(result) for result in network(list(images))]
 
 

@@ -21,8 +21,11 @@ class SliceDetector(Protocol):
     @property
     def architecture(self) -> DetectorArchitecture: ...
 
-    def find(self, images: Sequence[np.ndarray]) -> list[Found]:
-        """What is found in each image `[3, y, x]`, 0..1 in float32; boxes in float64."""
+    def find(self, images: Sequence[np.ndarray], least: float = 0.0) -> Sequence[Found | None]:
+        """What is found in each image `[3, y, x]`, 0..1 in float32; boxes in float64.
+
+        It can be None where no box reaches a score of `least`.
+        """
         ...
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -54,7 +55,9 @@ def detect(
         score_threshold: lowest score of a candidate.
         report: called with the share done, 0 to 1.
     """
-    boxes = slice_boxes(ct, detector, grid, lungs=lungs, batch_size=batch_size, report=report)
+    boxes = slice_boxes(
+        ct, detector, grid, lungs=lungs, batch_size=batch_size, score_threshold=score_threshold, report=report
+    )
     linked = link_boxes(boxes, ct.spacing[2], min(_LOWEST_LINKED, score_threshold))
     step = searched_step(ct.spacing[2])
     candidates = (_between(one, step) for one in linked if one.score >= score_threshold)
@@ -85,24 +88,66 @@ def slice_boxes(
     *,
     lungs: np.ndarray,
     batch_size: int = 4,
+    score_threshold: float = 0.0,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> list[list[ScoredBox]]:
-    """For each slice of the CT the detector's boxes in CT pixels, none on slices left out; arguments as of `detect`."""
+    """For each slice of the CT the detector's boxes in CT pixels, none on slices left out; arguments as of `detect`.
+
+    Only as many as candidates from `score_threshold` on need: a slice in which no box can score so much is looked at
+    in full only where it lies at such a candidate.
+    """
     wanted = np.flatnonzero(lungs.any((1, 2)))[:: searched_step(ct.spacing[2])]
+    batches = [wanted[begin : begin + batch_size] for begin in range(0, len(wanted), batch_size)]
+    look = partial(_boxes_in, ct, detector, grid, lungs)
+    found: dict[int, list[ScoredBox]] = {}
+    for number, batch in enumerate(batches):
+        found |= look(batch, batch, score_threshold)
+        report((number + 1) / len(batches))
+    while unseen := _unseen_at_candidates(found, wanted, ct.spacing[2], score_threshold):
+        for batch in batches:
+            if len(slices := np.intersect1d(batch, unseen)):
+                found |= look(batch, slices, 0.0)
+                report(1.0)
+    return [found.get(k, []) for k in range(len(ct.hu))]
+
+
+def _boxes_in(
+    ct: CT,
+    detector: SliceDetector,
+    grid: NetworkGrid,
+    lungs: np.ndarray,
+    batch: np.ndarray,
+    slices: np.ndarray,
+    least: float,
+) -> dict[int, list[ScoredBox]]:
+    """The boxes in some slices of a batch, but for those in which no box can score `least`; cut to the lungs of all."""
+    rows, columns = _window(np.any(lungs[batch], axis=0), ct.spacing)
     steps = grid.steps(ct.hu.shape[1:], ct.spacing[:2])
-    found: list[list[ScoredBox]] = [[] for _ in ct.hu]
-    for begin in range(0, len(wanted), batch_size):
-        slices = wanted[begin : begin + batch_size]
-        rows, columns = _window(np.any(lungs[slices], axis=0), ct.spacing)
-        images = slice_images(
-            ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps
-        )
-        origin, scale = np.array([columns.start, rows.start] * 2), np.array([steps[1], steps[0]] * 2)
-        for k, (pixels, scores) in zip(slices, detector.find(images), strict=True):
-            boxes = pixels * scale + origin
+    images = slice_images(
+        ct.hu[:, rows, columns], slices, detector.architecture.neighbour_step(ct.spacing[2]), grid, steps
+    )
+    origin, scale = np.array([columns.start, rows.start] * 2), np.array([steps[1], steps[0]] * 2)
+    found = {}
+    for k, one in zip(slices.tolist(), detector.find(images, least), strict=True):
+        if one is not None:
+            boxes, scores = one[0] * scale + origin, one[1]
             found[k] = [(tuple(box), score) for box, score in zip(boxes.tolist(), scores.tolist(), strict=True)]
-        report((begin + len(slices)) / len(wanted))
     return found
+
+
+def _unseen_at_candidates(
+    found: Mapping[int, Sequence[ScoredBox]], wanted: np.ndarray, slice_mm: float, score_threshold: float
+) -> list[int]:
+    """Slices not yet looked at in full that candidates from this score on reach, or can be linked to."""
+    if len(found) == len(wanted):
+        return []
+    reach = _linked_over(slice_mm)
+    boxes = [found.get(k, ()) for k in range(int(wanted[-1]) + 1)]
+    at_candidates = np.zeros(len(boxes), bool)
+    for chain in _chains(boxes, slice_mm, min(_LOWEST_LINKED, score_threshold)):
+        if chain.best >= score_threshold:
+            at_candidates[max(0, min(chain.boxes) - reach) : chain.last + reach + 1] = True
+    return [k for k in wanted.tolist() if at_candidates[k] and k not in found]
 
 
 def slice_images(
@@ -139,8 +184,12 @@ class _Chain:
     def last(self) -> int:
         return max(self.boxes)
 
+    @property
+    def best(self) -> float:
+        return max(score for _, score in self.boxes.values())
+
     def candidate(self) -> Candidate:
-        best = max(score for _, score in self.boxes.values())
+        best = self.best
         kept = {k: box for k, (box, score) in self.boxes.items() if score >= _KEPT_SHARE * best}
         return Candidate(kept, best)
 
@@ -149,7 +198,16 @@ def link_boxes(
     boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float = _LOWEST_LINKED
 ) -> list[Candidate]:
     """Candidates from the boxes of consecutive slices: a box goes to the candidate whose last box overlaps it most."""
-    reach = max(1, int(_BRIDGE_MM / slice_mm + 0.05))
+    return [chain.candidate() for chain in _chains(boxes, slice_mm, lowest)]
+
+
+def _linked_over(slice_mm: float) -> int:
+    """Boxes of slices at most so many apart can be of one candidate."""
+    return max(1, int(_BRIDGE_MM / slice_mm + 0.05))
+
+
+def _chains(boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float) -> list[_Chain]:
+    reach = _linked_over(slice_mm)
     chains: list[_Chain] = []
     for k, found in enumerate(boxes):
         fresh = [box for box in found if box[1] >= lowest]
@@ -166,7 +224,7 @@ def link_boxes(
                 chain.boxes[k] = fresh[number]
                 taken.add(number)
         chains += [_Chain({k: box}) for number, box in enumerate(fresh) if number not in taken]
-    return [chain.candidate() for chain in chains]
+    return chains
 
 
 def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
