@@ -60,6 +60,8 @@ def test_an_image_is_looked_at_no_further_than_its_best_box_can_still_reach_the_
     assert seen[:3] == [(2, "sure"), (2, "doubtful"), (2, "dull")]
     assert [number for number, image in seen if image == "doubtful"] == [2, 0]
     assert [number for number, image in seen if image == "dull"] == [2]
+    seen.clear()
+    assert found_by_all(looks, ["dull"], 0.77) == [None] and len(seen) == 1, "no look at nothing"
     assert sum(one is not None for one in found_by_all(looks, list(scores), 0.5)) == 3, "all reach 0.5"
 
 
@@ -117,6 +119,8 @@ def test_joined_weights_answer_as_their_members_do_together(tmp_path: Path, caps
         apart = joined([look for one in members for look in looks(one, image)])
     np.testing.assert_allclose(boxes, apart[0], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(scores, apart[1], rtol=1e-5)
+    with torch.inference_mode():
+        assert ensemble.found([image, image], 0.999) == [None, None]
 
 
 def test_one_detector_joined_alone_looks_at_mirror_images_too(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ def found_by_all(looks: Sequence[Look[Image]], images: Sequence[Image], least: f
     found: list[dict[int, Found]] = [{} for _ in images]
     seen = list(range(len(images)))
     for number in _most_telling_first(len(looks)):
+        if not seen:
+            break
         for place, one in zip(seen, looks[number]([images[place] for place in seen]), strict=True):
             found[place][number] = one
         seen = [place for place in seen if _highest(found[place].values(), len(looks)) >= least]
