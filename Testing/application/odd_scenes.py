@@ -104,6 +104,35 @@ def steps():
     node.SetAndObserveTransformNodeID(None)
     yield from until(lambda: nodes.segmentation.GetTransformNodeID() is None)
 
+    # What other modules do meanwhile.
+    later = add_result(node)
+    yield from until(lambda: panel.review.nodes.segmentation is later.segmentation)
+    slicer.util.selectModule("Data")
+    slicer.mrmlScene.RemoveNode(later.segmentation)
+    moved = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Moved")
+    moved.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.eye(4) + np.eye(4, k=3) * 30))
+    yield 500
+    slicer.util.selectModule("LNHGSlicer")
+    yield from until(lambda: panel.review.nodes is not None)
+    check("a later result that was deleted in Data gives way", panel.review.nodes.segmentation is nodes.segmentation)
+    slicer.util.selectModule("Data")
+    node.SetAndObserveTransformNodeID(moved.GetID())
+    yield from until(lambda: nodes.segmentation.GetTransformNodeID() == moved.GetID())
+    check("the result moves with its CT while Data is open", nodes.raw_ct.GetTransformNodeID() == moved.GetID())
+    node.HardenTransform()
+    yield 500
+    slicer.util.selectModule("LNHGSlicer")
+    yield from until(lambda: panel.review.nodes is None)
+    check("on a CT that was hardened there it is not shown", "moved" in ui.errorLabel.text, ui.errorLabel.text)
+    moved.Inverse()
+    node.SetAndObserveTransformNodeID(moved.GetID())
+    node.HardenTransform()
+    yield from until(lambda: panel.review.nodes is not None)
+    check("until that is back", not ui.errorBox.visible and ui.noduleTable.rowCount == count)
+    nodes.segmentation.SetAndObserveTransformNodeID(moved.GetID())
+    yield from until(lambda: nodes.segmentation.GetTransformNodeID() is None)
+    shot("moved-in-data")
+
     # Names are the reader's own.
     for number, one in enumerate((*nodes.added, node)):
         one.SetName(f"Renamed {number}")

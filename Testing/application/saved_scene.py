@@ -4,9 +4,11 @@ from driving import *
 
 
 def steps():
+    add_ct("First")
     node = add_ct()
     nodes = add_result(node)
     panel = open_module()
+    panel.ui.ctSelector.setCurrentNode(node)
     yield 700
     key("shift+a")
     yield from until(lambda: row_texts(panel, "Verdict")[0] == "accepted")
@@ -30,6 +32,8 @@ def steps():
     shot("closed")
     check("it is opened", slicer.util.loadScene(str(path)))
     yield from until(lambda: row_texts(panel, "Verdict")[2] == "edited")
+    name = panel.ui.ctSelector.currentNode().GetName()
+    check("with the CT that was selected", name == node.GetName() == "Chest", name)
     verdicts = row_texts(panel, "Verdict")
     check("the verdicts are there", verdicts[:2] == ["accepted", "rejected"], verdicts)
     check("the outline that was changed at last is measured", verdicts[2] == "edited", verdicts)

@@ -292,9 +292,11 @@ def test_in_another_layout_the_next_pair_brings_both_rows_back(followed):
 
 
 def test_closing_the_scene_leaves_the_layout_with_two_rows(followed):
-    slicer.mrmlScene.Clear(False)
-    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    scene = slicer.mrmlScene
+    layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    scene.StartState(scene.CloseState)
     assert layout.GetViewArrangement() != layout.SlicerLayoutThreeOverThreeView
+    scene.EndState(scene.CloseState)
 
 
 def test_a_report_that_somebody_removed_is_told(followed, tmp_path):
