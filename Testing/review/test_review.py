@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lnhg.core.comparison import Comparison
 from lnhg.errors import InputError
 from lnhg.options import Options
 from lnhg.stages.maps import MapInput, nodule_map, outlines_of
@@ -18,8 +19,15 @@ from vtk.util.numpy_support import numpy_to_vtk  # noqa: E402
 
 from host import scenes  # noqa: E402
 from host.handmade import BALLS, GRIDS, SHAPE, handmade_result  # noqa: E402
+from LNHGSlicerLib.review.answers import (  # noqa: E402
+    answer,
+    answers_of,
+    comparisons_of,
+    set_comparisons,
+)
 from LNHGSlicerLib.review.outlines import Outline  # noqa: E402
-from LNHGSlicerLib.review.review import Review, carry_over  # noqa: E402
+from LNHGSlicerLib.review.review import Review, carry_over, write_row  # noqa: E402
+from LNHGSlicerLib.review.verdicts import add_seconds, seconds_of  # noqa: E402
 from LNHGSlicerLib.scene import nodes as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 
@@ -349,6 +357,30 @@ def test_an_accepted_nodule_keeps_its_outline_and_is_measured_in_the_second_run(
         slicer.util.arrayFromVolume(second.heterogeneity) >= 0, ball(*BALLS[0]) | ball(*BALLS[1])
     )
     np.testing.assert_array_equal(voxels(second, TWO), ball(*BALLS[1]))
+
+
+def test_what_was_answered_and_found_out_comes_along_with_a_second_run(review, nodes):
+    answer(nodes, "age", 61, None)
+    answer(nodes, "spiculated", "yes", 2)
+    set_comparisons(nodes, {1: Comparison({}, volume_percent=60.0), 2: Comparison({}, volume_percent=5.0)})
+    write_row(nodes.table, replace(nodes.rows[1], lobe="left upper lobe"))
+    add_seconds(nodes, TWO, 12.0)
+    review.accept(ONE)
+    second = rerun(nodes, ANOTHER, BALLS[1], (BALLS[0][0], 6))
+    answer(second, "age", 60, None)
+    carry_over(nodes, second)
+    answers = answers_of(second)
+    assert answers.common.age == 61 and answers.of(2).spiculated == "yes" and answers.own.keys() == {2}
+    assert {number: one.volume_percent for number, one in comparisons_of(second).items()} == {2: 5.0, 3: 60.0}
+    assert [row.lobe for row in second.rows] == ["not measured", "left upper lobe", "not measured"]
+    assert seconds_of(second, TWO) == 12.0
+
+
+def test_growth_of_another_outline_is_not_told(nodes):
+    set_comparisons(nodes, {1: Comparison({}, volume_percent=60.0)})
+    second = rerun(nodes, (BALLS[0][0], 6))
+    carry_over(nodes, second)
+    assert comparisons_of(second) == {}
 
 
 def test_a_nodule_that_is_measured_again_keeps_its_place_in_the_lungs(review, nodes):

@@ -16,7 +16,7 @@ import vtk
 from lnhg.core.answers import StudyAnswers
 from lnhg.core.comparison import Comparison
 from lnhg.core.ct import CT
-from lnhg.core.nodule import FORMER_COLUMNS, Nodule, as_row, header
+from lnhg.core.nodule import FORMER_COLUMNS, NOT_MEASURED, Nodule, as_row, header
 from lnhg.errors import InputError
 from lnhg.stages.axial import AxialOrder, axial_order
 from lnhg.stages.heterogeneity import figures
@@ -31,9 +31,9 @@ from ..scene.fingerprints import fingerprint, measured_on, set_measured_on
 from ..scene.layers import Layers
 from ..scene.nodes import SceneNodes, add_segment, ct_of_node, grid_of_node, table_column
 from ..translation import _
-from .answers import answers_of, comparisons_of, lung_rads_of
+from .answers import answers_of, comparisons_of, lung_rads_of, set_answers, set_comparisons
 from .outlines import Outline, as_labels, common_voxels, set_outline
-from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, seconds_of, set_verdict, verdict_of, verdict_text
+from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, add_seconds, seconds_of, set_verdict, verdict_of, verdict_text
 
 # No nodule is longer.
 _LARGEST_MM = 100.0
@@ -412,7 +412,8 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
     """Give the nodules of a second run the verdicts of the first; nodules belong together where their outlines overlap.
 
     Accepted and edited nodules also keep their outline, and rejected ones stay rejected. Those that the second run did
-    not find are added to it, so that a third run knows of them.
+    not find are added to it, so that a third run knows of them. What was answered, the time of reading, and where the
+    outline is the same also lobe and growth, come along.
 
     Raises InputError when the two are not of the same CT.
     """
@@ -437,6 +438,8 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
             not_found.append(number)
     if kept:
         now._draw_maps()
+    numbers = {row.number: found[partners[index]].number for index, row in enumerate(former) if index in partners}
+    _carry_told(before, now, numbers | {earlier: number for number, earlier, _ in kept})
     left = [
         (row.number, inside[index]) for index, row in enumerate(former) if index not in partners and row.verdict == OPEN
     ]
@@ -447,6 +450,31 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
         gone=tuple(number for number, looked_at in left if looked_at),
         outside=tuple(number for number, looked_at in left if not looked_at),
     )
+
+
+def _carry_told(before: Review, now: Review, numbers: Mapping[int, int]) -> None:
+    """What was told of the patient, and of nodules: `numbers` are theirs in both reviews."""
+    old, new = before.nodes, now.nodes
+    told, answers = answers_of(old).as_record(), answers_of(new)
+    for name, value in told["patient"].items():
+        answers = answers.with_answer(name, value)
+    for earlier, number in numbers.items():
+        for name, value in told["nodules"].get(str(earlier), {}).items():
+            answers = answers.with_answer(name, value, number)
+        add_seconds(new, id_of_segment(number), seconds_of(old, id_of_segment(earlier)))
+    set_answers(new, answers)
+    same = {
+        earlier: number
+        for earlier, number in numbers.items()
+        if _same(before._outlines[id_of_segment(earlier)], now._outlines[id_of_segment(number)])
+    }
+    grown = {same[earlier]: one for earlier, one in comparisons_of(old).items() if earlier in same}
+    set_comparisons(new, grown | comparisons_of(new))
+    rows = {nodule.id: nodule for nodule in old.rows}
+    for nodule in new.rows:
+        former = next((rows[earlier] for earlier, number in same.items() if number == nodule.id), None)
+        if former is not None and nodule.lobe == NOT_MEASURED:
+            write_row(new.table, replace(nodule, lobe=former.lobe, perifissural=former.perifissural))
 
 
 def _partners(old: Sequence[Outline | None], new: Sequence[Outline | None]) -> dict[int, int]:
