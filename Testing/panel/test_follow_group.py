@@ -299,6 +299,16 @@ def test_closing_the_scene_leaves_the_layout_with_two_rows(followed):
     scene.EndState(scene.CloseState)
 
 
+def test_where_an_earlier_ct_was_moved_for_good_no_pair_is_shown_at_a_wrong_place(followed):
+    earlier = node("Earlier")
+    earlier.HardenTransform()
+    slicer.app.processEvents()
+    select(followed, 1)
+    assert earlier.GetParentTransformNode() is None
+    assert "moved or cut since" in followed.follow.ui.followLabel.property("text")
+    assert said(followed) == ""
+
+
 def test_a_report_that_somebody_removed_is_told(followed, tmp_path):
     (report,) = (one for one in slicer.util.getNodesByClass("vtkMRMLTextNode") if "report" in one.GetName())
     slicer.mrmlScene.RemoveNode(report)

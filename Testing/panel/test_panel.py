@@ -30,6 +30,8 @@ from host.scenes import put_under_transform  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.scene.nodes import add_result  # noqa: E402
 
+#: RAS, mm, of a point in the CT.
+INSIDE = tuple(RESULT.ct.to_ras((15, 20, 6)).tolist())
 # What the panel writes into its widgets.
 SET_TEXT = re.compile(r"ui\.(\w+)\.setText\(")
 LIBRARY = Path(__file__).resolve().parents[2] / "LNHGSlicer" / "LNHGSlicerLib"
@@ -996,9 +998,9 @@ def test_a_nodule_is_added_where_the_reader_clicks(panel):
     assert text(panel.ui.addNoduleButton) == "Click on the nodule..."
     interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
-    place(panel, (1.0, 2.0, 3.0))
+    place(panel, INSIDE)
     run = panel.logic.runs[-1]
-    assert run.seeds == [pytest.approx((1, 2, 3))]
+    assert run.seeds == [pytest.approx(INSIDE)]
     assert run.options.seeds_only
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
     run.finish(handmade_result(GRIDS["oblique"], balls=(((13, 40, 33), 5),)))
@@ -1012,17 +1014,26 @@ def test_a_nodule_is_added_where_the_reader_clicks(panel):
 @pytest.mark.parametrize("part", ["segmentation", "table", "heterogeneity"])
 def test_an_added_nodule_is_there_though_the_earlier_result_was_deleted_during_the_run(reviewed, part):
     click(reviewed.ui.addNoduleButton)
-    place(reviewed, (1.0, 2.0, 3.0))
+    place(reviewed, INSIDE)
     slicer.mrmlScene.RemoveNode(getattr(reviewed.review.nodes, part))
     reviewed.logic.runs[-1].finish(handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
     assert cells(reviewed, "Verdict") == ["accepted"]
     assert not shown(reviewed.ui.errorBox)
 
 
+def test_a_click_beside_the_ct_is_told_without_a_run(panel):
+    add_ct()
+    click(panel.ui.addNoduleButton)
+    place(panel, (5000.0, 0.0, 0.0))
+    assert "outside of the CT" in text(panel.ui.errorLabel)
+    assert panel.logic.runs == []
+    assert panel.ui.addNoduleButton.isEnabled()
+
+
 def test_a_nodule_can_be_added_before_any_run(panel):
     add_ct()
     click(panel.ui.addNoduleButton)
-    place(panel, (1.0, 2.0, 3.0))
+    place(panel, INSIDE)
     panel.logic.runs[-1].finish(handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
     assert cells(panel, "Verdict") == ["accepted"]
 

@@ -232,12 +232,24 @@ class FollowGroup:
     def _sentences(self) -> list[str]:
         follow_up = self._follow_up
         changed = [] if follow_up.is_current else [_("Nodules or verdicts were changed since; follow again.")]
+        if self._misfit():
+            changed = [_("A CT of both was moved or cut since, or has other voxels; bring it back, or follow again.")]
         earlier = _("The earlier CT: {name}.").format(name=follow_up.prior.ct.GetName())
         return [*changed, earlier, *follow_up.notes]
+
+    def _misfit(self) -> bool:
+        """Whether a study no longer lies where it was followed: its places would be shown elsewhere."""
+        from ..scene.nodes import why_not_on_ct
+
+        return any(map(why_not_on_ct, (self._follow_up.prior, self._follow_up.current)))
 
     def _show_selected(self) -> None:
         rows = [index.row() for index in self.ui.followTable.selectionModel().selectedRows()]
         if not rows or self._follow_up is None:
+            return
+        if self._misfit():
+            self.end()
+            self.update()
             return
         from ..scene.side_by_side import show_side_by_side
 

@@ -23,7 +23,7 @@ from lnhg.progress import Progress
 from ..review.place_point import PointPlacement
 from ..run.parameters import Parameters, choices, has_extent, options_of, words
 from ..scene.transforms import point_of_node
-from ..scene.volumes import has_voxels
+from ..scene.volumes import has_voxels, is_inside
 from ..scene.watch import Watch
 from .categories import CategoriesGroup
 from .export import ExportGroup
@@ -313,7 +313,14 @@ class Panel(VTKObservationMixin):
     def _on_point(self, world: tuple[float, float, float]) -> None:
         self._update()
         ct = self._selected_ct()
-        self.start(None if ct is None else [point_of_node(world, ct)])  # without a CT it says so
+        if ct is None or not has_voxels(ct):
+            self.start()  # which says so
+            return
+        point = point_of_node(world, ct)
+        if is_inside(ct, point):
+            self.start([point])
+        else:
+            self.show_error(_("That point lies outside of the CT; click on the nodule inside it."))
 
     def _on_no_point(self, why: str) -> None:
         self._update()
