@@ -41,6 +41,9 @@ _DESCRIPTION = "Lung nodules and their heterogeneity on chest CT. Research use o
 
 _PIPE_CLOSED = 141
 
+# A file where a folder is wanted, or a folder for a file; nothing; a name that is too long; links in a circle.
+_WRONG_PLACE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP)
+
 # Options whose value may begin with a minus sign, which argparse would take for another option.
 _POINTS = ("--seed", "--roi")
 
@@ -91,9 +94,12 @@ def _failure(error: BaseException) -> LNHGError:
         return InputError("Memory ran out; close other programs, or give a smaller input.")
     if isinstance(error, OSError):
         what = f"{error.filename}: " if error.filename else ""
-        return InputError(
-            f"{what}{error.strerror or error}; make room or ask for the right, and run the same command again."
+        remedy = (
+            "give another place"
+            if error.errno in _WRONG_PLACE
+            else "make room or ask for the right, and run the same command again"
         )
+        return InputError(f"{what}{error.strerror or error}; {remedy}.")
     assert isinstance(error, ModuleNotFoundError)
     if error.name is None or error.name.partition(".")[0] == "lnhg":
         raise error

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from .core.answers import StudyAnswers
+from .core.answers import StudyAnswers, of_no_nodule
 from .core.candidate import Candidate
 from .core.ct import CT
 from .core.lobes import LobeMap
@@ -87,6 +87,9 @@ def segment(
         scan, outlines = run.scan(image), outlines_of(nodules.labels)
         heterogeneity = nodule_map(scan, outlines, options).whole()
         rows = run.measured(nodules, candidates, heterogeneity, raw_map(scan, outlines, options), lungs, lobes)
+        unknown = of_no_nodule(answers or StudyAnswers(), [nodule.id for nodule in rows])
+        if unknown:
+            run.warnings.append(f"Answers were given for nodule {unknown}, which is not there.")
         if options.hide_rim:
             heterogeneity[rim_mask(nodules.labels, run.ct.spacing, options.rim)] = OUTSIDE
     return replace(run.result(nodules, image, heterogeneity, rows, candidates), answers=answers or StudyAnswers())

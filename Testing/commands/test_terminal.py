@@ -61,7 +61,10 @@ def test_nor_can_the_sentence_of_an_error(command, capsys) -> None:
             2,
             "out/labels.nrrd: No space left on device; make room",
         ),
-        (PermissionError(13, "Permission denied", "out"), 2, "out: Permission denied"),
+        (PermissionError(13, "Permission denied", "out"), 2, "out: Permission denied; make room or ask for the right"),
+        (FileExistsError(17, "File exists", "out"), 2, "out: File exists; give another place."),
+        (NotADirectoryError(20, "Not a directory", "out"), 2, "out: Not a directory; give another place."),
+        (OSError(36, "File name too long", "out"), 2, "out: File name too long; give another place."),
         (MemoryError(), 2, "Memory ran out"),
         (KeyboardInterrupt(), 130, "cancelled"),
         (

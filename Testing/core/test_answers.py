@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from lnhg.core.answers import NOT_ANSWERED, Answers, StudyAnswers, answers_of_record, answers_of_words, questions
+from lnhg.core.answers import (
+    NOT_ANSWERED,
+    Answers,
+    StudyAnswers,
+    answers_of_record,
+    answers_of_words,
+    of_no_nodule,
+    questions,
+)
 from lnhg.errors import InputError
 
 
@@ -44,6 +52,18 @@ def test_they_are_written_and_read_back():
 def test_what_is_no_answer_is_refused(word: str, said: str):
     with pytest.raises(InputError, match=said):
         answers_of_words([word])
+
+
+@pytest.mark.parametrize("words", [["risk=high", "risk=low"], ["2.airway=no", "age=60", "2.airway=subsegmental"]])
+def test_two_answers_to_one_question_are_refused(words):
+    with pytest.raises(InputError, match="is answered with"):
+        answers_of_words(words)
+
+
+def test_answers_for_nodules_that_are_not_there_are_named():
+    given = answers_of_words(["2.airway=no", "99.airway=no", "0.cyst=no", "risk=high"])
+    assert of_no_nodule(given, [1, 2]) == "0, 99"
+    assert of_no_nodule(given, [0, 2, 99]) == ""
 
 
 def test_an_answer_can_be_taken_back():

@@ -91,6 +91,7 @@ def test_a_table_is_read_whatever_a_spreadsheet_made_of_it(tmp_path: Path, conte
     [
         (b"a,b\n1\n", "Row 1 of t.csv ends before its column b"),
         (b"a,b\n1,2\n3\n", "Row 2 of t.csv ends before its column b"),
+        (b"a\nx\0y\n", "t.csv holds a zero byte"),
         (b"a,a\n1,2\n", "t.csv has two columns of the same name"),
         (b'a\n"' + b"x" * 200_000 + b'"\n', "t.csv cannot be read as CSV"),
     ],

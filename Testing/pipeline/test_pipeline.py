@@ -10,6 +10,7 @@ import torch
 
 from balls_ct import ANYWHERE, AXIAL, BRIGHT, CT_AXIAL, DARK, FAINT, SEED_VOXEL, SHAPE, ball, on, turned, voxels
 from lnhg import pipeline
+from lnhg.core.answers import answers_of_words
 from lnhg.core.ct import CT
 from lnhg.core.nodule import as_row, header
 from lnhg.core.nrrd_file import write_nrrd
@@ -205,6 +206,17 @@ def test_a_seed_outside_the_ct_is_refused_before_the_detector_runs():
     with pytest.raises(InputError, match=r"Seed 500\.0,0\.0,0\.0 lies outside the CT"):
         segment(CT_AXIAL, ANYWHERE, seeds=[[500, 0, 0]], models=standin_models(detector))
     assert detector.slices_seen == 0
+
+
+def test_a_seed_out_of_reason_is_told_in_a_few_digits_and_without_a_word_of_numpys(recwarn):
+    with pytest.raises(InputError, match=r"Seed 1e\+308,0\.0,0\.0 lies outside the CT"):
+        segment(CT_AXIAL, ANYWHERE, seeds=[[1e308, 0, 0]], models=standin_models())
+    assert not [one for one in recwarn if "cast" in str(one.message)]
+
+
+def test_answers_for_a_nodule_that_is_not_there_are_noted():
+    result = segment(CT_AXIAL, ANYWHERE, models=standin_models(), answers=answers_of_words(["99.airway=no"]))
+    assert "Answers were given for nodule 99, which is not there." in result.warnings
 
 
 @pytest.mark.parametrize("seed", [[1.0, 2.0], [np.nan, 0, 0]])

@@ -138,6 +138,15 @@ def test_numbers_that_mean_nothing_are_refused(tmp_path, labels):
         read_lobes(nifti(tmp_path / "s.nii.gz", labels))
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("none.nii", "none.nii does not exist"), ("x.txt", "x.txt is no segmentation")]
+)
+def test_what_is_no_segmentation_is_called_so(tmp_path, name, said):
+    (tmp_path / "x.txt").write_text("x")
+    with pytest.raises(InputError, match=said):
+        read_lobes(tmp_path / name)
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="no lobes or lungs"):
         read_lobes(tmp_path)

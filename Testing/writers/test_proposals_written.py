@@ -104,6 +104,8 @@ def test_a_report_of_another_ct_or_of_a_wrong_answer_changes_nothing(tmp_path, c
     assert cli.main(["report", str(folder), "--ct", str(tmp_path / "other.nrrd")]) == 2
     assert cli.main(["report", str(folder), "--ct", str(ct), "--answer", "risk=medium"]) == 2
     assert "choose one of low; high" in capsys.readouterr().err
+    assert cli.main(["report", str(folder), "--ct", str(ct), "--answer", "99.airway=no"]) == 2
+    assert "The answers name nodule 99, the results have 1, 2;" in capsys.readouterr().err
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..core.answers import answers_of_words
+from ..core.answers import answers_of_words, of_no_nodule
 from ..errors import InputError
 from ..options import SENTENCE
 from .arguments import add_answers, add_choice_of_scan, add_extras, add_lobes, extras_of
@@ -43,6 +43,13 @@ def _report(arguments: argparse.Namespace) -> None:
     if result.ct.source.get("sha256") != ct.source.get("sha256"):
         raise InputError(f"The results were made from another CT than {arguments.ct}; give theirs.")
     answers = answers_of_words(arguments.answer, result.answers)
+    numbers = [nodule.id for nodule in result.nodules]
+    unknown = of_no_nodule(answers_of_words(arguments.answer), numbers)
+    if unknown:
+        raise InputError(
+            f"The answers name nodule {unknown}, the results have {', '.join(map(str, numbers)) or 'none'}; give the "
+            "number of one that is there."
+        )
     options = result.options
     if arguments.sentence is not None:
         options = replace(options, sentence=arguments.sentence)

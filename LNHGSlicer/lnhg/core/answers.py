@@ -6,7 +6,7 @@ answer `NOT_ANSWERED`; nothing is ever put in its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
@@ -141,17 +141,25 @@ def answers_of_record(record: Mapping[str, Any]) -> StudyAnswers:
 
 def answers_of_words(words: Iterable[str], before: StudyAnswers | None = None) -> StudyAnswers:
     """The answers `before`, with those of `NAME=ANSWER` (the patient, or all nodules) and `N.NAME=ANSWER` (nodule N) in
-    their place. Raises InputError.
+    their place. Raises InputError, also for two answers to one question.
     """
     read = before or StudyAnswers()
+    told: dict[str, str] = {}
     for word in words:
         name, equals, answer = (part.strip() for part in word.partition("="))
         number, dot, own = name.partition(".")
         if not equals or (dot and not (number.isascii() and number.isdigit() and 0 < len(number) < 6)):
             raise InputError(f"{word!r} is no answer; write it as risk=high, or for nodule 2 as 2.airway=no.")
+        if answer != NOT_ANSWERED and told.setdefault(name, answer) != answer:
+            raise InputError(f"{name} is answered with {told[name]!r} and with {answer!r}; give one answer.")
         value: Any = _years(answer) if name == "age" else answer
         read = read.with_answer(own if dot else name, value, int(number) if dot else None)
     return read
+
+
+def of_no_nodule(answers: StudyAnswers, nodules: Collection[int]) -> str:
+    """The numbers of nodules that were answered for but are not there, as text; empty if there are none."""
+    return ", ".join(str(number) for number in sorted(answers.own.keys() - set(nodules)))
 
 
 def _years(text: str) -> int | None:

@@ -62,6 +62,8 @@ def read_csv(
         ]
     except (OSError, UnicodeError, csv.Error) as error:
         raise InputError(f"{path.name} cannot be read as CSV; give the file as it was written.") from error
+    if "\0" in text:
+        raise InputError(f"{path.name} holds a zero byte, as no table does; write it again.")
     columns, *rows = lines or [[]]
     columns = [name.lower() for name in columns] if by_hand else columns
     names = [name for name in columns if name]

@@ -62,6 +62,12 @@ def read_lobes(path: Path) -> LobeMap:
     Raises InputError for files that hold none that are known, for masks on different grids, and where right and left or
     upper and lower are exchanged.
     """
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give a segmentation of lobes or lungs, or a folder of masks.")
+    if path.is_file() and ending_of(path) is None:
+        raise InputError(
+            f"{path.name} is no segmentation that can be read; give NRRD, MHA or NIfTI, or a folder of masks."
+        )
     return _checked(_of_folder(path) if path.is_dir() else _of_file(path), path.name)
 
 

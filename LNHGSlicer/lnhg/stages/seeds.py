@@ -10,6 +10,8 @@ from ..errors import InputError
 
 # A seed's boxes: within this distance, mm, the generator is run for it.
 _SEED_MM = 5.0
+# Places beyond are told by their size alone, mm.
+_FAR_MM = 1e6
 
 
 def seed_candidate(ct: CT, ras: np.ndarray) -> Candidate:
@@ -19,7 +21,7 @@ def seed_candidate(ct: CT, ras: np.ndarray) -> Candidate:
     """
     if ras.shape != (3,) or not np.isfinite(ras).all():
         raise InputError(f"Seed {ras.tolist()} is no point; give three numbers R,A,S in mm.")
-    ijk = np.round(ct.to_ijk(ras)).astype(int)
+    ijk = np.round(ct.to_ijk(ras))
     if (ijk < 0).any() or (ijk >= ct.hu.shape[::-1]).any():
         raise InputError(f"Seed {point_text(ras)} lies outside the CT; give RAS millimetres inside it.")
     i, j, k = (int(index) for index in ijk)
@@ -30,4 +32,4 @@ def seed_candidate(ct: CT, ras: np.ndarray) -> Candidate:
 
 def point_text(ras: np.ndarray) -> str:
     """A RAS point as a person reads it."""
-    return ",".join(f"{value:.1f}" for value in ras)
+    return ",".join(f"{value:.1f}" if abs(value) < _FAR_MM else f"{value:g}" for value in ras)
