@@ -376,11 +376,23 @@ def test_what_was_answered_and_found_out_comes_along_with_a_second_run(review, n
     assert seconds_of(second, TWO) == 12.0
 
 
+def test_undo_leaves_a_lobe_that_was_told_since(review, nodes):
+    review.accept(ONE)
+    write_row(nodes.table, replace(nodes.rows[0], lobe="left upper lobe", perifissural=True))
+    review.undo()
+    assert (nodes.rows[0].lobe, nodes.rows[0].perifissural) == ("left upper lobe", True)
+    assert row(review, ONE).verdict == "open"
+
+
 def test_growth_of_another_outline_is_not_told(nodes):
     set_comparisons(nodes, {1: Comparison({}, volume_percent=60.0)})
     second = rerun(nodes, (BALLS[0][0], 6))
     carry_over(nodes, second)
     assert comparisons_of(second) == {}
+    by_hand = rerun(nodes, (BALLS[0][0], 6))
+    Review(by_hand).accept(ONE)
+    carry_over(by_hand, nodes)
+    assert comparisons_of(nodes) == {}
 
 
 def test_a_nodule_that_is_measured_again_keeps_its_place_in_the_lungs(review, nodes):

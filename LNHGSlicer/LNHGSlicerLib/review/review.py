@@ -5,7 +5,7 @@ What readers said lives in the scene: see `verdicts`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -238,7 +238,8 @@ class Review:
             if not _same(before.outline, self._outlines[before.segment_id]):
                 self._set_outline(before.segment_id, before.outline)
                 redraw = True
-            write_row(self.nodes.table, before.nodule)
+            now = there[before.segment_id]  # its lobe may have been told since, which is no step of the review
+            write_row(self.nodes.table, replace(before.nodule, lobe=now.lobe, perifissural=now.perifissural))
             set_verdict(self.nodes, before.segment_id, before.verdict)
         if redraw:
             self._draw_maps()
@@ -427,7 +428,7 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
     )
     inside = [_within(new, before._outlines[row.segment_id]) for row in former]
     nodules = {nodule.id: nodule for nodule in old.rows}
-    kept, not_found = [], []
+    kept, not_found, drawn = [], [], dict(now._outlines)
     for index, row in enumerate(former):
         if row.verdict == OPEN:
             continue
@@ -439,7 +440,8 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
     if kept:
         now._draw_maps()
     numbers = {row.number: found[partners[index]].number for index, row in enumerate(former) if index in partners}
-    _carry_told(before, now, numbers | {earlier: number for number, earlier, _ in kept})
+    redrawn = {number_of_segment(one) for one, outline in now._outlines.items() if not _same(outline, drawn.get(one))}
+    _carry_told(before, now, numbers | {earlier: number for number, earlier, _ in kept}, redrawn)
     left = [
         (row.number, inside[index]) for index, row in enumerate(former) if index not in partners and row.verdict == OPEN
     ]
@@ -452,8 +454,10 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
     )
 
 
-def _carry_told(before: Review, now: Review, numbers: Mapping[int, int]) -> None:
-    """What was told of the patient, and of nodules: `numbers` are theirs in both reviews."""
+def _carry_told(before: Review, now: Review, numbers: Mapping[int, int], redrawn: Collection[int]) -> None:
+    """What was told of the patient, and of nodules: `numbers` are theirs in both reviews; growth that was told of one
+    whose outline was `redrawn` was that of another outline.
+    """
     old, new = before.nodes, now.nodes
     told, answers = answers_of(old).as_record(), answers_of(new)
     for name, value in told["patient"].items():
@@ -469,7 +473,8 @@ def _carry_told(before: Review, now: Review, numbers: Mapping[int, int]) -> None
         if _same(before._outlines[id_of_segment(earlier)], now._outlines[id_of_segment(number)])
     }
     grown = {same[earlier]: one for earlier, one in comparisons_of(old).items() if earlier in same}
-    set_comparisons(new, grown | comparisons_of(new))
+    still = {number: one for number, one in comparisons_of(new).items() if number not in redrawn}
+    set_comparisons(new, still | grown)
     rows = {nodule.id: nodule for nodule in old.rows}
     for nodule in new.rows:
         former = next((rows[earlier] for earlier, number in same.items() if number == nodule.id), None)
