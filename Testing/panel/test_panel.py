@@ -612,6 +612,19 @@ def test_a_layout_with_new_views_shows_ct_and_map_in_them(reviewed):
     assert new.GetForegroundVolumeID() == reviewed.review.nodes.heterogeneity.GetID()
 
 
+def test_a_layout_with_new_views_has_slab_and_legend_in_them(reviewed):
+    reviewed.ui.slabBox.setChecked(True)
+    choose(reviewed.ui.legendBox, "every")
+    new = slicer.vtkMRMLSliceNode()
+    new.SetSingletonTag("Purple")
+    new.SetLayoutName("Purple")
+    slicer.mrmlScene.AddNode(new)
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    wait_until(new.GetSlabReconstructionEnabled)
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(reviewed.review.nodes.heterogeneity)
+    assert legend.IsDisplayableInView(new.GetID())
+
+
 def test_a_point_that_comes_while_a_run_is_under_way_starts_no_second_one(panel):
     add_ct()
     panel.enter()

@@ -376,6 +376,16 @@ def test_what_was_answered_and_found_out_comes_along_with_a_second_run(review, n
     assert seconds_of(second, TWO) == 12.0
 
 
+def test_the_number_of_a_removed_nodule_is_not_given_to_another(review, nodes):
+    answer(nodes, "spiculated", "yes", 2)
+    segment = nodes.segmentation.GetSegmentation().GetSegment(TWO)
+    nodes.segmentation.GetSegmentation().RemoveSegment(TWO)
+    numbers = review.add([(Outline((slice(0, 3),) * 3, np.ones((3, 3, 3), bool)), nodes.rows[0])])
+    assert numbers == [3] and answers_of(nodes).of(3).spiculated == "not answered"
+    nodes.segmentation.GetSegmentation().AddSegment(segment, TWO)
+    assert [one.number for one in review.rows()] == [1, 2, 3]
+
+
 def test_undo_leaves_a_lobe_that_was_told_since(review, nodes):
     review.accept(ONE)
     write_row(nodes.table, replace(nodes.rows[0], lobe="left upper lobe", perifissural=True))

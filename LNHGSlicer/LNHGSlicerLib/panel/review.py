@@ -265,6 +265,9 @@ class ReviewGroup:
         restore_displays(self.nodes)
         if empty_views():
             self._layers.apply()
+            self._layers.set_legend(self._parameters.legend)
+            if self._slab:
+                self._layers.set_slab(_SLAB_MM)
             if self.selected is not None:
                 self._centre_on(self.selected)
 

@@ -207,8 +207,11 @@ class Review:
         set_verdict(self.nodes, new_id, EDITED)
 
     def _add_segment(self) -> str:
-        """A segment without voxels for a nodule more; returns its ID."""
-        number = 1 + max((one.id for one in self._nodules().values()), default=0)
+        """A segment without voxels for a nodule more; returns its ID.
+
+        Its number is new: answers, growth and ratings of a nodule whose segment was removed are kept under its own.
+        """
+        number = 1 + max((one.id for one in self.nodes.rows), default=0)
         add_segment(self.nodes.segmentation, number)
         self._outlines[id_of_segment(number)] = None
         return id_of_segment(number)
