@@ -6,8 +6,7 @@ Arrays are bool `[slice, row, column]`; `spacing` is of (i, j, k) = (column, row
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
-from scipy.signal import fftconvolve
+from scipy import fft, ndimage
 
 
 def depth_in(mask: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
@@ -32,6 +31,11 @@ def reach(spacing: tuple[float, float, float], mm: float) -> np.ndarray:
 
 def grown(mask: np.ndarray, spacing: tuple[float, float, float], mm: float) -> np.ndarray:
     """The mask and what lies within `mm` of its surface."""
-    # A dilation; where slices are thin and the ball large, in a sixth of the time of scipy's own.
-    covering = fftconvolve(mask.astype(np.float32), reach(spacing, mm).astype(np.float32), mode="same")
-    return np.asarray(covering > 0.5)
+    # A dilation as a product of spectra: where slices are thin and the ball large, in a sixth of the time of scipy's
+    # own; `scipy.signal` has it too, and takes half a second to import.
+    ball = reach(spacing, mm).astype(np.float32)
+    full = np.add(mask.shape, ball.shape) - 1
+    shape = [fft.next_fast_len(int(length), real=True) for length in full]
+    covering = fft.irfftn(fft.rfftn(mask.astype(np.float32), shape) * fft.rfftn(ball, shape), shape)
+    inner = tuple(slice(wide // 2, wide // 2 + length) for wide, length in zip(ball.shape, mask.shape, strict=True))
+    return np.asarray(covering[inner] > 0.5)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -22,6 +24,8 @@ from .weights import Weights
 
 # A CPU gains nothing from larger batches, which only take memory.
 _BATCH = 4
+# Images that are looked at at once: layers of the detector are too small for many threads to share one.
+_MOST_STREAMS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +47,13 @@ class OpenVinoModels(Models):
     def _compiled(self) -> dict[tuple[object, ...], Network]:
         return {}
 
-    def network(self, kind: str, graph: str, threads: int, prefix: str = "") -> Network:
-        """A graph of a kind, compiled with the tensors whose names begin with `prefix`."""
-        key = (kind, graph, threads, prefix)
+    def network(self, kind: str, graph: str, threads: int, prefix: str = "", streams: int = 1) -> Network:
+        """A graph of a kind, compiled with the tensors whose names begin with `prefix`; so many threads of Python can
+        compute it at once.
+        """
+        key = (kind, graph, threads, prefix, streams)
         if key not in self._compiled:
-            self._compiled[key] = Network(self.graphs[kind].graphs[graph], self.weights[kind], prefix, threads)
+            self._compiled[key] = Network(self.graphs[kind].graphs[graph], self.weights[kind], prefix, threads, streams)
         return self._compiled[key]
 
 
@@ -61,7 +67,7 @@ def openvino_models(weights: Mapping[str, Weights]) -> OpenVinoModels:
 class Network:
     """A compiled graph."""
 
-    def __init__(self, graph: Graph, weights: Weights, prefix: str, threads: int) -> None:
+    def __init__(self, graph: Graph, weights: Weights, prefix: str, threads: int, streams: int = 1) -> None:
         openvino = import_openvino()
         core = openvino.Core()
         model = core.read_model(graph.description, graph.constants)
@@ -75,17 +81,20 @@ class Network:
         model.validate_nodes_and_infer_types()
         how = {
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
+            "NUM_STREAMS": streams,
             "INFERENCE_PRECISION_HINT": "f32",
             # Threads are not bound to cores, which other programs may be using.
             "ENABLE_CPU_PINNING": False,
         }
-        self._request = core.compile_model(model, "CPU", how).create_infer_request()
+        self._compiled = core.compile_model(model, "CPU", how)
+        self._of_thread = threading.local()
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        """The outputs; they are overwritten by the next call."""
+        """The outputs; they are overwritten by the thread's next call."""
+        if not hasattr(self._of_thread, "request"):
+            self._of_thread.request = self._compiled.create_infer_request()
         try:
-            return list(self._request.infer(list(inputs), share_inputs=True, share_outputs=True).values())
+            return list(self._of_thread.request.infer(list(inputs), share_inputs=True, share_outputs=True).values())
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and "alloc" not in str(error):
                 raise
@@ -118,11 +127,16 @@ class OpenVinoRuntime:
     def detector(self) -> OpenVinoDetector:
         manifest = self._models.manifests["detector"]
         prefixes = [f"members.{number}." for number in range(manifest.get("members", 0))] or [""]
-        network = partial(self._models.network, "detector", threads=self._threads)
+        streams = min(self._threads, _MOST_STREAMS)
+        network = partial(self._models.network, "detector", threads=self._threads, streams=streams)
         members = [(network("features", prefix=one), network("heads", prefix=one)) for one in prefixes]
         strides = self._models.graphs["detector"].facts["strides"]
         return OpenVinoDetector(
-            DetectorArchitecture.from_dict(manifest["architecture"]), members, strides, together="members" in manifest
+            DetectorArchitecture.from_dict(manifest["architecture"]),
+            members,
+            strides,
+            together="members" in manifest,
+            at_once=streams,
         )
 
     def generator(self) -> OpenVinoGenerator:
@@ -141,7 +155,7 @@ class OpenVinoRuntime:
 
 
 class OpenVinoDetector:
-    """A detector, or several together, as the detect stage calls it.
+    """A detector, or several together, as the detect stage calls it; looks at so many images `at_once`.
 
     Attributes:
         architecture: of the detector.
@@ -154,9 +168,11 @@ class OpenVinoDetector:
         strides: Sequence[int],
         *,
         together: bool,
+        at_once: int = 1,
     ) -> None:
         self.architecture = architecture
         self._members, self._strides, self._together = members, strides, together
+        self._threads = ThreadPoolExecutor(at_once)
 
     def find(self, images: Sequence[np.ndarray], least: float = 0.0) -> list[Found | None]:
         """See `SliceDetector`."""
@@ -173,7 +189,7 @@ class OpenVinoDetector:
         return [None if one is None else (one[0].astype(np.float64), one[1]) for one in found]
 
     def _straight(self, member: Member, images: Sequence[np.ndarray]) -> list[Found]:
-        return [self._look(*member, image) for image in images]
+        return list(self._threads.map(partial(self._look, *member), images))
 
     def _mirrored(self, member: Member, images: Sequence[np.ndarray]) -> list[Found]:
         """What is found in the mirror images, in the images themselves."""
