@@ -17,6 +17,7 @@ pytest.importorskip("highdicom", reason="needs the dicom extra: pip install 'lnh
 
 from host.handmade import GRIDS, handmade_result
 from lnhg.writers.dicom import FILES, remarks, write_dicom
+from systems import posix_only
 
 
 @pytest.fixture
@@ -120,6 +121,33 @@ def test_whatever_the_library_says_is_one_sentence(small, tmp_path: Path, monkey
     ):
         write_dicom(result, source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_the_library_thinks_of_odd_values_is_not_shown(small, tmp_path: Path, recwarn) -> None:
+    result, source = small(PatientName="N" * 200, PatientBirthDate="unknown")
+    recwarn.clear()
+    write_dicom(result, source, tmp_path / "out")
+    assert not recwarn.list
+
+
+@posix_only
+def test_slices_behind_a_link_to_a_folder_are_found_as_when_the_ct_is_read(small, tmp_path: Path) -> None:
+    result, source = small()
+    (tmp_path / "view").mkdir()
+    (tmp_path / "view" / "series").symlink_to(source, target_is_directory=True)
+    assert read_ct(tmp_path / "view").hu.shape == result.ct.hu.shape
+    exported(result, tmp_path / "view", tmp_path / "out")
+
+
+def test_slices_without_a_series_are_refused_for_that(small, tmp_path: Path) -> None:
+    result, source = small()
+    for file in source.iterdir():
+        dataset = pydicom.dcmread(file)
+        dataset.SeriesInstanceUID = ""
+        dataset.save_as(file)
+    result = replace(result, ct=read_ct(source))
+    with pytest.raises(InputError, match="have no SeriesInstanceUID"):
+        write_dicom(result, source, tmp_path / "out")
 
 
 @pytest.mark.parametrize(("grid", "told"), [("axial", 0), ("oblique", 0), ("sheared", 1)])

@@ -30,6 +30,7 @@ from ..core.tracking import Tracking
 from ..errors import InputError, LNHGError
 from ..readers.dicom_headers import Slice, is_dicom, slices_of
 from ..readers.dicom_scans import Scan, scans_of
+from ..readers.files import entries_of, folders_below
 from .dicom_codes import LUNG, OWN_SCHEME, evaluations, sites
 from .seg_nrrd import segment_color
 
@@ -106,10 +107,10 @@ def write_dicom(
     _check_installed()
     if not result.nodules:
         raise InputError("The results hold no nodule; there is nothing to write as DICOM.")
-    slices = source_slices(result.ct, source)
     # Values of the CT that break a rule of DICOM are handed on: they say whose the new files are.
     with pydicom.config.disable_value_validation(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        slices = source_slices(result.ct, source)
         return _written(*_made(result, slices, source, tracking or {}), output)
 
 
@@ -165,14 +166,20 @@ def _is_own(file: Path) -> bool:
 
 
 def source_slices(ct: CT, folder: Path) -> list[Dataset]:
-    """Headers of the DICOM slices that `ct` was read from, in the order of its slices.
+    """Headers of the DICOM slices in a folder, or the only one in a file, that `ct` was read from, in the order of its
+    slices.
 
     Raises InputError when the folder does not hold them, or holds slices at other places.
     """
     wanted = ct.identity.get("SeriesInstanceUID")
+    if not wanted and ct.source.get("format") == "dicom":
+        raise InputError(
+            f"The slices in {folder.name} have no SeriesInstanceUID, which DICOM needs; export the CT again."
+        )
     if not wanted:
         raise InputError("The CT of these results was not read from DICOM; give results of a DICOM series.")
-    held = dict(pair for file in sorted(folder.rglob("*")) if (pair := _slice_of(file, wanted, ct)) is not None)
+    files = [file for one in folders_below(folder) for file in entries_of(one)] if folder.is_dir() else [folder]
+    held = dict(pair for file in files if (pair := _slice_of(file, wanted, ct)) is not None)
     scan = _scan_of(ct, scans_of(held), folder)
     slices = [held[one] for one in scan.slices]
     missing = [name for name in _NEEDED if not slices[0].get(name)]
