@@ -47,8 +47,8 @@ class Options:
 
     weights: Path | None = _option(  # noqa: RUF009 - a field, no shared value
         None,
-        "folder with weights and manifests; a generator alone goes with the shipped detector (default: the shipped "
-        "ones)",
+        "folder with weights and manifests, or lnhg-hybrid, the generator that was trained by the paper's hybrid loss; "
+        "a generator alone goes with the shipped detector (default: the shipped ones)",
     )
     device: str = _option("auto", "where the networks run", choices=("auto", "cuda", "mps", "cpu"))
     runtime: str = _option(

@@ -54,13 +54,12 @@ class ThresholdGroup:
 
     def _read(self, weights: str, detector_alone: bool) -> None:
         """What was measured of the weights of a folder, by default the shipped ones."""
-        from lnhg.core.manifest import detector_folder, scored_by
+        from lnhg.core.manifest import detector_folder, scored_by, weights_folder
         from lnhg.core.operating_points import Threshold
-        from lnhg.core.resources import resource
 
         self._threshold, self._why_not = None, ""
         try:
-            folder = detector_folder(Path(weights) if weights else resource("Models"))
+            folder = detector_folder(weights_folder(Path(weights) if weights else None))
             self._threshold = Threshold.of_manifest(scored_by(folder, detector_alone=detector_alone))
         except LNHGError as error:
             self._why_not = str(error)

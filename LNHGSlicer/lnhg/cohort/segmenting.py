@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..core.atomic_file import whole
 from ..core.csv_text import harmless, read_csv
+from ..core.manifest import weights_folder
 from ..core.seal import digest_of
 from ..errors import InputError, LNHGError, WeightsError
 from ..networks.models import Models, open_models
@@ -134,7 +135,7 @@ class Cohort:
         models = open_models(options.weights, options.runtime, options.device)
         weights = digest_of(models.manifests)
         check_folder(output / SCANS)
-        folder = options.weights and options.weights.absolute()
+        folder = options.weights and weights_folder(options.weights).absolute()
         return cls(output.absolute(), replace(options, weights=folder, runtime=models.runtime), weights, with_identity)
 
     def folder(self, scan: str) -> Path:

@@ -67,12 +67,11 @@ def add(commands: Any) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    from ..core.manifest import KINDS, kinds_in
-    from ..core.resources import resource
+    from ..core.manifest import KINDS, kinds_in, weights_folder
     from ..errors import WeightsError
     from ..networks.weights import load_weights
 
-    folder = arguments.folder or resource("Models")
+    folder = weights_folder(arguments.folder)
     needed = () if arguments.folder else ("generator", "detector")
     kinds = [kind for kind in KINDS if kind in (*needed, *kinds_in(folder))]
     if not kinds:
@@ -89,10 +88,10 @@ def _pack(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from ..core.resources import resource
+    from ..core.manifest import weights_folder
     from ..networks.export import export
 
-    for path in export(arguments.folder or resource("Models")):
+    for path in export(weights_folder(arguments.folder)):
         print(path)
 
 

@@ -19,6 +19,19 @@ KINDS = ("generator", "detector", "rescorer")
 _THRESHOLDS = {"generator": ("g",), "detector": ("score",), "rescorer": ("score", "detector")}
 
 
+def weights_folder(named: Path | None) -> Path:
+    """The folder of weights that a person names: a folder, or a name like `lnhg-hybrid` of one that comes with LNHG
+    beside the default weights; None: the default ones.
+    """
+    if named is None or (str(named) in _shipped() and not named.exists()):
+        return resource("Models", *([] if named is None else [named.name]))
+    return named
+
+
+def _shipped() -> list[str]:
+    return [folder.name for folder in resource("Models").iterdir() if folder.is_dir()]
+
+
 def detector_folder(folder: Path) -> Path:
     """Where the detector is that a run with the weights of a folder takes: there, or, of a generator alone, the
     shipped one.

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..core.calibration import Calibration
-from ..core.manifest import detector_folder, kinds_in
+from ..core.manifest import detector_folder, kinds_in, weights_folder
 from ..core.operating_points import OperatingPoints
-from ..core.resources import resource
 from ..errors import InputError, WeightsError
 from .graphs import has_graphs
 from .grid import NetworkGrid
@@ -138,10 +137,10 @@ def _driver_there() -> bool:
 
 
 def checked_weights(folder: Path | None = None, *, with_detector: bool = True) -> dict[str, Weights]:
-    """The weights of a folder (None: the shipped ones) by kind, checked; a generator alone goes with the shipped
+    """The weights of a folder (see `weights_folder`) by kind, checked; a generator alone goes with the shipped
     detector.
     """
-    folder = folder or resource("Models")
+    folder = weights_folder(folder)
     found = {"generator": _of_kind(load_weights(folder, "generator"), "generator")}
     if with_detector:
         kinds = kinds_in(folder)
