@@ -14,9 +14,11 @@ from lnhg.data.scans import LabelledScan
 from lnhg.errors import WeightsError
 from lnhg.evaluation.detector_sensitivity import cutout_score, scan_detections, sensitivity_at, threshold_at
 from lnhg.networks.architecture import DETECTOR_GRID, DetectorArchitecture, anchors_for_nodules
-from lnhg.networks.detector import FindsInArrays, NoduleDetector, build_detector, giou_loss
+from lnhg.networks.detector import FindsInArrays, NoduleDetector, build_detector
+from lnhg.networks.giou import giou_loss
 from lnhg.networks.grid import NetworkGrid
-from lnhg.stages.detection import detect, link_boxes, slice_boxes
+from lnhg.stages.detection import detect, slice_boxes
+from lnhg.stages.linking import link_boxes
 from standins import StandInDetector
 
 NO_LUNGS = np.zeros((1, 1, 1), np.uint8)

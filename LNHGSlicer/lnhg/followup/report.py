@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..core.nodule import Nodule
-from ..writers.html import MISSING, html_page
+from ..writers.html_templates import MISSING, html_page
 from ..writers.pictures import Plane, axial_planes
 from ..writers.report import proposed
 from ..writers.seg_nrrd import segment_color

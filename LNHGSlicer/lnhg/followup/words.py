@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..writers.html import MISSING
+from ..writers.html_templates import MISSING
 from .change import Change
 from .growth import DoublingTime
 

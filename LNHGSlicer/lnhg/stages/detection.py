@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -13,9 +13,7 @@ from ..core.candidate import Candidate
 from ..core.ct import CT
 from ..networks.grid import NetworkGrid
 from ..networks.runtime import SliceDetector
-
-#: Box `(x0, y0, x1, y1)` in CT pixels (column c covers c to c + 1) and its score.
-ScoredBox = tuple[tuple[float, float, float, float], float]
+from .linking import LOWEST_LINKED, ScoredBox, chains, link_boxes, linked_over
 
 # Slices are cut to the lungs' bounding box and this much around it.
 _MARGIN_MM = 15.0
@@ -25,16 +23,8 @@ _OUTSIDE_MM = 5.0
 _THICK_SHARE = 0.4
 # What is wider is no mass.
 _WIDEST_MASS_MM = 100.0
-# Boxes from this score on may extend a candidate; whether it is kept depends on its best box.
-_LOWEST_LINKED = 0.05
-# A candidate loses boxes whose score is below this share of its best.
-_KEPT_SHARE = 0.2
-# Boxes of two slices belong together from this IoU on, or when one holds the other's centre.
-_LINK_IOU = 0.2
 # Of slices thinner than half of this some are left out: those searched lie at most this far apart.
 _SEARCHED_MM = 1.25
-# Boxes of slices at most this far apart can be of one candidate, whatever the spacing; those of neighbours always.
-_BRIDGE_MM = 5.0
 
 
 def detect(
@@ -58,7 +48,7 @@ def detect(
     boxes = slice_boxes(
         ct, detector, grid, lungs=lungs, batch_size=batch_size, score_threshold=score_threshold, report=report
     )
-    linked = link_boxes(boxes, ct.spacing[2], min(_LOWEST_LINKED, score_threshold))
+    linked = link_boxes(boxes, ct.spacing[2], min(LOWEST_LINKED, score_threshold))
     step = searched_step(ct.spacing[2])
     candidates = (_between(one, step) for one in linked if one.score >= score_threshold)
     return tuple(sorted((one for one in candidates if _in_lungs(one, ct, lungs)), key=lambda one: -one.score))
@@ -141,10 +131,10 @@ def _unseen_at_candidates(
     """Slices not yet looked at in full that candidates from this score on reach, or can be linked to."""
     if len(found) == len(wanted):
         return []
-    reach = _linked_over(slice_mm)
+    reach = linked_over(slice_mm)
     boxes = [found.get(k, ()) for k in range(int(wanted[-1]) + 1)]
     at_candidates = np.zeros(len(boxes), bool)
-    for chain in _chains(boxes, slice_mm, min(_LOWEST_LINKED, score_threshold)):
+    for chain in chains(boxes, slice_mm, min(LOWEST_LINKED, score_threshold)):
         if chain.best >= score_threshold:
             at_candidates[max(0, min(chain.boxes) - reach) : chain.last + reach + 1] = True
     return [k for k in wanted.tolist() if at_candidates[k] and k not in found]
@@ -172,79 +162,6 @@ def _window(lungs: np.ndarray, spacing: tuple[float, float, float]) -> tuple[sli
         ranges.append(slice(max(0, int(lines[0]) - margin), int(lines[-1]) + 1 + margin))
     rows, columns = ranges
     return slice(rows.start, min(rows.stop, lungs.shape[0])), slice(columns.start, min(columns.stop, lungs.shape[1]))
-
-
-@dataclass
-class _Chain:
-    """Boxes of one candidate while it is being linked, from its first slice on."""
-
-    boxes: dict[int, ScoredBox] = field(default_factory=dict)
-
-    @property
-    def last(self) -> int:
-        return max(self.boxes)
-
-    @property
-    def best(self) -> float:
-        return max(score for _, score in self.boxes.values())
-
-    def candidate(self) -> Candidate:
-        best = self.best
-        kept = {k: box for k, (box, score) in self.boxes.items() if score >= _KEPT_SHARE * best}
-        return Candidate(kept, best)
-
-
-def link_boxes(
-    boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float = _LOWEST_LINKED
-) -> list[Candidate]:
-    """Candidates from the boxes of consecutive slices: a box goes to the candidate whose last box overlaps it most."""
-    return [chain.candidate() for chain in _chains(boxes, slice_mm, lowest)]
-
-
-def _linked_over(slice_mm: float) -> int:
-    """Boxes of slices at most so many apart can be of one candidate."""
-    return max(1, int(_BRIDGE_MM / slice_mm + 0.05))
-
-
-def _chains(boxes: Sequence[Sequence[ScoredBox]], slice_mm: float, lowest: float) -> list[_Chain]:
-    reach = _linked_over(slice_mm)
-    chains: list[_Chain] = []
-    for k, found in enumerate(boxes):
-        fresh = [box for box in found if box[1] >= lowest]
-        near = [chain for chain in chains if k - chain.last <= reach]
-        pairs = [
-            (_overlap(chain.boxes[chain.last][0], box[0]) - (k - chain.last - 1), chain, number)
-            for chain in near
-            for number, box in enumerate(fresh)
-            if _overlap(chain.boxes[chain.last][0], box[0]) > 0
-        ]
-        taken: set[int] = set()
-        for _, chain, number in sorted(pairs, key=lambda pair: -pair[0]):
-            if chain.last < k and number not in taken:
-                chain.boxes[k] = fresh[number]
-                taken.add(number)
-        chains += [_Chain({k: box}) for number, box in enumerate(fresh) if number not in taken]
-    return chains
-
-
-def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
-    """IoU of two boxes that belong together, never quite 0; 0 for boxes that do not."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    area = width * height
-    iou = area / (_area(one) + _area(other) - area)
-    return iou if iou >= _LINK_IOU or _holds_centre(one, other) or _holds_centre(other, one) else 0.0
-
-
-def _area(box: Sequence[float]) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _holds_centre(box: Sequence[float], other: Sequence[float]) -> bool:
-    x, y = (other[0] + other[2]) / 2, (other[1] + other[3]) / 2
-    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def _in_lungs(candidate: Candidate, ct: CT, lungs: np.ndarray) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..writers.html import html_page
+from ..writers.html_templates import html_page
 from .tables import Table
 
 

@@ -24,7 +24,7 @@ from ..core.result import Result
 from ..core.training_told import how_generator_was_trained
 from ..stages.map_legend import how_to_read, legend_ends, map_title
 from .colours import jet
-from .html import MISSING, html_page
+from .html_templates import MISSING, html_page
 from .pictures import PIXELS, WINDOW_HU, Plane, found_text
 from .seg_nrrd import segment_color
 
