@@ -172,7 +172,7 @@ def source_slices(ct: CT, folder: Path) -> list[Dataset]:
     Raises InputError when the folder does not hold them, or holds slices at other places.
     """
     wanted = ct.identity.get("SeriesInstanceUID")
-    if not wanted and ct.source.get("format") == "dicom":
+    if wanted == "":
         raise InputError(
             f"The slices in {folder.name} have no SeriesInstanceUID, which DICOM needs; export the CT again."
         )
