@@ -984,6 +984,16 @@ def test_what_ends_slicers_place_mode_ends_the_waiting(panel):
     assert text(panel.ui.addNoduleButton) == "Click on the nodule..."
 
 
+def test_another_tool_that_is_chosen_in_place_of_a_point_stays_chosen(panel):
+    add_ct()
+    click(panel.ui.addNoduleButton)
+    interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    interaction.SetCurrentInteractionMode(interaction.AdjustWindowLevel)
+    slicer.app.processEvents()
+    assert not panel.place.waiting
+    assert interaction.GetCurrentInteractionMode() == interaction.AdjustWindowLevel
+
+
 def test_the_point_is_still_there_while_slicer_tells_of_it(panel):
     """Slicer's own code goes on with the markup after the event: removed too early, Slicer crashes."""
     add_ct()

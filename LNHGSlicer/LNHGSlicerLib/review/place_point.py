@@ -54,7 +54,9 @@ class PointPlacement(VTKObservationMixin):
         self.removeObservers()
         node, self._node = self._node, None
         if node is not None:
-            _singleton("Interaction").SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.ViewTransform)
+            interaction = _singleton("Interaction")
+            if interaction.GetCurrentInteractionMode() == interaction.Place:  # else the reader chose another way
+                interaction.SetCurrentInteractionMode(interaction.ViewTransform)
             if slicer.mrmlScene.IsNodePresent(node):
                 slicer.mrmlScene.RemoveNode(node)
 
