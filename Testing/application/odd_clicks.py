@@ -79,7 +79,8 @@ def steps():
     yield from until(lambda: panel.review.nodes is None)
     key("shift+v")
     yield 300
-    check("without a result the views can be put back", not ui.errorBox.visible, ui.errorLabel.text)
+    check("without a result the views can be put back", not ui.restoreViewsButton.enabled)
+    check("and why there is none is told", "A part of this result was removed" in ui.errorLabel.text)
 
     empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")

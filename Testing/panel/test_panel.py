@@ -754,8 +754,25 @@ def test_a_display_that_somebody_deleted_of_another_result_is_not_missed(reviewe
 
 
 def test_views_are_put_back_after_the_result_was_deleted(reviewed):
-    slicer.mrmlScene.RemoveNode(reviewed.review.nodes.table)
+    slicer.mrmlScene.RemoveNode(reviewed.review.nodes.segmentation)
     click(reviewed.ui.restoreViewsButton)
+    assert not shown(reviewed.ui.errorBox)
+
+
+@pytest.mark.parametrize("part", ["table", "boxes", "raw_ct", "heterogeneity"])
+def test_a_review_that_ends_since_a_part_of_it_was_deleted_says_so(reviewed, part):
+    slicer.mrmlScene.RemoveNode(getattr(reviewed.review.nodes, part))
+    slicer.app.processEvents()
+    assert not shown(reviewed.ui.reviewGroup)
+    assert "A part of this result was removed" in text(reviewed.ui.errorLabel)
+    segment(reviewed)
+    assert not shown(reviewed.ui.errorBox)
+
+
+def test_a_generator_image_that_was_deleted_is_not_missed(reviewed):
+    slicer.mrmlScene.RemoveNode(reviewed.review.nodes.generated)
+    slicer.app.processEvents()
+    assert cells(reviewed, "No.") == ["1", "2"]
     assert not shown(reviewed.ui.errorBox)
 
 
@@ -1040,6 +1057,7 @@ def test_an_added_nodule_is_there_though_the_earlier_result_was_deleted_during_t
     place(reviewed, INSIDE)
     slicer.mrmlScene.RemoveNode(getattr(reviewed.review.nodes, part))
     reviewed.logic.runs[-1].finish(handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),)))
+    slicer.app.processEvents()
     assert cells(reviewed, "Verdict") == ["accepted"]
     assert not shown(reviewed.ui.errorBox)
 

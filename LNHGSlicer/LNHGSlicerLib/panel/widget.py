@@ -399,13 +399,18 @@ class Panel(VTKObservationMixin):
         from ..scene.nodes import move_with_ct, results_of, why_not_on_ct
 
         nodes = results_of(ct)
-        if nodes is not None:
-            move_with_ct(nodes)
-        misfit = "" if nodes is None else why_not_on_ct(nodes)
-        if misfit != self._misfit[ct.GetID()]:
-            self._misfit[ct.GetID()] = misfit
-            self.show_error(misfit, ct=ct)
+        if nodes is None:
+            return None
+        move_with_ct(nodes)
+        misfit = why_not_on_ct(nodes)
+        self._tell_misfit(misfit, ct)
         return None if misfit else nodes
+
+    def _tell_misfit(self, sentence: str, ct: Any) -> None:
+        """Say why a CT has a result that is not shown; empty, when it is shown again: nothing."""
+        if sentence != self._misfit[ct.GetID()]:
+            self._misfit[ct.GetID()] = sentence
+            self.show_error(sentence, ct=ct)
 
     def _on_scene_start_close(self, *_: Any) -> None:
         self.cancel()
@@ -429,12 +434,22 @@ class Panel(VTKObservationMixin):
             self._set_parameters(self.logic.getParameterNode())
 
     def _on_node_removed(self, *_: Any) -> None:
-        if self.review.nodes is not None:
+        nodes = self.review.nodes
+        if nodes is not None:
             from ..scene.nodes import is_whole
 
-            if not is_whole(self.review.nodes):
+            if not is_whole(nodes):
                 self.review.clear()
+                self._tell_lost_part(nodes)
         self._look_at_scene_soon()
+
+    def _tell_lost_part(self, nodes: Any) -> None:
+        """Who deletes a part of a result, tidying up, sees the nodules and wonders where their review is."""
+        there = slicer.mrmlScene.IsNodePresent
+        needed = [node for node in nodes.added if node is not nodes.generated]
+        if there(nodes.ct) and there(nodes.segmentation) and not all(map(there, needed)):
+            told = _("A part of this result was removed from the scene, which ends its review; segment the CT again.")
+            self._tell_misfit(told, nodes.ct)
 
     def _look_at_scene_soon(self, *_: Any) -> None:
         """Slicer's own code still works on a node while it tells that it came or went."""
