@@ -11,7 +11,7 @@ from nibabel.nifti1 import Nifti1Extension
 from lnhg.core.lobes import LOBES
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
-from lnhg.readers.lobes import read_lobes, region_of
+from lnhg.readers.lobes import lobes_of_labels, read_lobes, region_of
 from lobe_maps import GRID, lobe_blocks
 
 RUL, RML, RLL, LUL, LLL = LOBES
@@ -145,6 +145,19 @@ def test_what_is_no_segmentation_is_called_so(tmp_path, name, said):
     (tmp_path / "x.txt").write_text("x")
     with pytest.raises(InputError, match=said):
         read_lobes(tmp_path / name)
+
+
+@pytest.mark.parametrize("factor", [1, 200, 50_000])
+def test_numbers_of_named_labels_may_be_of_any_size(factor):
+    labels = np.zeros((30, 30, 60), np.int32)
+    labels[:, :, :25], labels[:, :, 35:] = factor, 2 * factor
+    found = lobes_of_labels(
+        labels, np.diag([-3.0, -3.0, 3.0, 1.0]), {factor: "right lung", 2 * factor: "left lung"}, "x"
+    )
+    assert {found.names[label]: int((found.labels == label).sum()) for label in found.names} == {
+        "right lung": 30 * 30 * 25,
+        "left lung": 30 * 30 * 25,
+    }
 
 
 def test_an_empty_folder_is_refused(tmp_path):

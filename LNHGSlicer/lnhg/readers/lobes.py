@@ -141,7 +141,7 @@ def _of_labels(labels: np.ndarray, ijk_to_ras: np.ndarray, names: Mapping[int, s
 
 
 def _map(labels: np.ndarray, ijk_to_ras: np.ndarray, names: Mapping[int, str]) -> LobeMap:
-    kept = np.where(np.isin(labels, list(names)), labels, 0).astype(np.int16)
+    kept = np.where(np.isin(labels, list(names)), labels, 0).astype(np.min_scalar_type(max(names)))
     return LobeMap(kept, ijk_to_ras, dict(names))
 
 
