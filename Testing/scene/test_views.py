@@ -154,3 +154,13 @@ def test_nothing_of_a_closed_scene_is_put_into_the_next(ct, host):
     before = seen()
     memory.restore()
     assert seen() == before
+
+
+def test_slicer_is_told_to_look_for_the_legends_again_when_the_views_are_put_back(ct):
+    nodes, memory, looked = scene.add_result(ct, RESULT), ViewMemory(), []
+    memory.remember()
+    scene.show(nodes)
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(nodes.heterogeneity)
+    legend.AddObserver("ModifiedEvent", lambda *_: looked.append(seen()["Red", "layers"]))
+    memory.restore()
+    assert looked and looked[-1] == seen()["Red", "layers"]

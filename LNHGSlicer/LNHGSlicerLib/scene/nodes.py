@@ -35,7 +35,7 @@ from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, seg
 
 from ..translation import _
 from .fingerprints import fingerprint, set_measured_on
-from .views import centre_on
+from .views import centre_on, refresh_legends
 from .volumes import has_voxels
 
 if TYPE_CHECKING:
@@ -402,9 +402,7 @@ def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
         view.SetBackgroundVolumeID(nodes.ct.GetID())
         view.SetForegroundVolumeID(None if volume is None else volume.GetID())
         view.SetForegroundOpacity(opacity)
-    # Slicer does not look for the legend of a foreground that was set from code until the legend itself is modified.
-    for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
-        legend.Modified()
+    refresh_legends()
 
 
 def legend_views() -> list[str]:

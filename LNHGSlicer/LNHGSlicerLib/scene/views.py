@@ -51,6 +51,14 @@ def centre_on(ras: Sequence[float], field_mm: float | None = None) -> None:
         camera.ResetClippingRange()
 
 
+def refresh_legends() -> None:
+    """Show the legends of what the views show now: Slicer does not look for that of a foreground that was set, or taken
+    away, from code until the legend itself is modified.
+    """
+    for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
+        legend.Modified()
+
+
 @dataclass(frozen=True)
 class _Remembered:
     """What one node was like; `slice_to_ras` is the plane of a slice view, None for other nodes."""
@@ -91,6 +99,7 @@ class ViewMemory:
             node = slicer.mrmlScene.GetNodeByID(one.node_id)
             if node is not None:
                 _put_back(node, one)
+        refresh_legends()
         self.forget()
 
     def forget(self) -> None:
