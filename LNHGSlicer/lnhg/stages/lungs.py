@@ -21,7 +21,7 @@ _FIELD_MM = 80.0
 # the scanner is calibrated badly it is brighter, but unlike lung more than this share of it lies this close to one
 # value.
 _AIR_HU, _OUTER_AIR_HU = -400.0, -970.0
-_ONE_VALUE_SHARE, _ONE_VALUE_HU = 0.6, 20.0
+_ONE_VALUE_SHARE, _ONE_VALUE_HU = 0.6, 16.0
 # Padding: one value, never that of lung, on at least this share of the border.
 _PADDING_SHARE = 0.05
 # Padding with noise is darker than the first value where it is smoothed, in this share of the slices; lung is mostly
