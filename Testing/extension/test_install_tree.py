@@ -161,7 +161,8 @@ def assert_weights_and_colours_are_found(package: Path, work: Path) -> None:
     """
     resources, models = package / "lnhg" / "resources", ROOT / "Resources" / "Models"
     assert files(resources / "Colors", "**/*") == files(ROOT / "Resources" / "Colors", "**/*")
-    assert files(resources / "Models", "**/*") == {name for name in files(models, "*") if not name.endswith(".csv")}
+    shipped = files(models, "*") | files(models, "lnhg-hybrid/*")
+    assert files(resources / "Models", "**/*") == {name for name in shipped if not name.endswith(".csv")}
     for name in files(resources / "Models", "**/*"):
         assert (resources / "Models" / name).read_bytes() == (models / name).read_bytes()
     program = "from lnhg.core.resources import resource; print(resource('Colors', 'LNHG-Heterogeneity.ctbl'))"

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 import lnhg
 from lnhg.cli import main
-from lnhg.core.manifest import kinds_in
+from lnhg.core.manifest import kinds_in, weights_folder
 from lnhg.core.resources import resource
 from lnhg.data.cutouts import read_cutout
 from lnhg.data.rounding import Rounding
@@ -21,6 +21,7 @@ from lnhg.data.splits import list_of
 from lnhg.data.tables import read_rows
 from lnhg.evaluation.detector_sensitivity import cutout_score
 from lnhg.evaluation.measures import match_nodules
+from lnhg.networks.models import open_models
 from lnhg.networks.torch_models import load_models
 from lnhg.networks.weights import load_weights
 from lnhg.options import Options
@@ -28,7 +29,7 @@ from lnhg.pipeline import segment
 from lnhg.readers.read_ct import read_ct
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-FOLDERS = (resource("Models"), resource("Models", "width-32"))
+FOLDERS = (resource("Models"), resource("Models", "width-32"), resource("Models", "lnhg-hybrid"))
 
 
 @pytest.mark.parametrize(("folder", "kind"), [(folder, kind) for folder in FOLDERS for kind in kinds_in(folder)])
@@ -93,3 +94,17 @@ def test_hu_in_steps_leave_the_detectors_scores_as_they_were() -> None:
         assert not np.array_equal(steps.ct.hu, cutout.ct.hu)
         before, after = (cutout_score(one, models.detector, models.grid("detector")) for one in (cutout, steps))
         assert before > 0.5 and after == pytest.approx(before, abs=0.03)
+
+
+def test_weights_that_come_with_it_are_found_by_name_unless_a_folder_has_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert weights_folder(None) == resource("Models")
+    assert weights_folder(Path("lnhg-hybrid")) == resource("Models", "lnhg-hybrid")
+    assert (
+        open_models(Path("lnhg-hybrid"), with_detector=False).manifests["generator"]["training"]["adversarial"] == 0.1
+    )
+    assert weights_folder(Path("mine")) == Path("mine")
+    (tmp_path / "lnhg-hybrid").mkdir()
+    assert weights_folder(Path("lnhg-hybrid")) == Path("lnhg-hybrid")
