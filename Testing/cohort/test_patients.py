@@ -19,7 +19,7 @@ from lnhg.writers.results import save
 from standins import standin_models
 
 MODELS = standin_models()
-STUDIES = {"second": (9.5, 1), "first": (7.0, 0)}
+STUDIES = {"second": (11.5, 1), "first": (7.0, 0)}
 
 
 @pytest.fixture(scope="module")

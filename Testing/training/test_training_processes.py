@@ -21,7 +21,7 @@ from lnhg.training.detector_samples import make_sample
 from lnhg.training.detector_training import seed_of_step
 from lnhg.training.generator_config import PATCHES, GeneratorConfig, changed, learning_rate
 from lnhg.training.generator_samples import cutout_places
-from lnhg.training.losses import adversarial_loss, discriminator_loss, mse_loss
+from lnhg.training.losses import adversarial_loss, balanced, discriminator_loss, gradients, mse_loss
 from lnhg.training.processes import Processes
 from lnhg.training.steps import Samples
 from training_data import BALLS, PLACES, ROOT, command, environment, kill_after, log_rows, write_data
@@ -65,13 +65,17 @@ def _one_process_with_both_halves(config: GeneratorConfig) -> tuple[list[dict[st
             critic_adam.step()
         adam.zero_grad()
         row = {"critic": sum(float(loss.detach()) for loss in losses), "mse": 0.0, "adversarial": 0.0}
+        pulls = []
         for half in halves:
             o, r = half.batch(step, config.critic_steps)
             g = generator(o)
-            mse, adversarial = mse_loss(g, r) / 2, config.adversarial * adversarial_loss(critic(g)) / 2
-            (mse + adversarial).backward()
-            row["mse"] += float(mse.detach())
-            row["adversarial"] += float(adversarial.detach())
+            terms = {"mse": mse_loss(g, r) / 2, "adversarial": config.adversarial * adversarial_loss(critic(g)) / 2}
+            pulls.append((g, gradients(terms, g)))
+            for name, term in terms.items():
+                row[name] += float(term.detach())
+        both = {name: torch.cat([pull[name] for _, pull in pulls]).norm().item() for name in pulls[0][1]}
+        for g, pull in pulls:
+            g.backward(balanced(pull, both, {"mse": config.mse, "adversarial": config.adversarial}))
         adam.step()
         log.append(row)
     return log, generator, critic

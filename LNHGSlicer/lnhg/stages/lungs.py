@@ -18,9 +18,9 @@ _CELL_MM = 2.2
 # A narrower or flatter field of view is a cut-out, in which lung cannot be told from gas around it.
 _FIELD_MM = 80.0
 # A cell below the first value is lung or gas; air around the body is below the second. Where values were cut off or
-# the scanner is calibrated badly it is brighter, but unlike lung more than this share of it lies this close to one
-# value.
-_AIR_HU, _OUTER_AIR_HU = -400.0, -970.0
+# the scanner is calibrated badly it is brighter, up to the third; but unlike lung more than this share of it lies this
+# close to one value.
+_AIR_HU, _OUTER_AIR_HU, _BRIGHTEST_AIR_HU = -400.0, -970.0, -890.0
 _ONE_VALUE_SHARE, _ONE_VALUE_HU = 0.6, 16.0
 # Padding: one value, never that of lung, on at least this share of the border.
 _PADDING_SHARE = 0.05
@@ -193,7 +193,9 @@ def _brightest_outside(at_edge: np.ndarray) -> float:
     counts, ends = np.histogram(at_edge, np.arange(AIR_HU, _AIR_HU + _ONE_VALUE_HU, _ONE_VALUE_HU / 2))
     usual = float(ends[np.argmax(counts)] + _ONE_VALUE_HU / 4)
     alike = float((np.abs(at_edge - usual) <= _ONE_VALUE_HU).mean())
-    return max(_OUTER_AIR_HU, usual + _ONE_VALUE_HU) if alike > _ONE_VALUE_SHARE else _OUTER_AIR_HU
+    if alike <= _ONE_VALUE_SHARE:
+        return _OUTER_AIR_HU
+    return float(np.clip(usual + _ONE_VALUE_HU, _OUTER_AIR_HU, _BRIGHTEST_AIR_HU))
 
 
 def _padding(coarse: np.ndarray) -> np.ndarray:

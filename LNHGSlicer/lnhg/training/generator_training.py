@@ -73,11 +73,11 @@ class GeneratorTraining:
         """
         if config.vgg and features is None:
             raise LNHGError("The perceptual loss needs VGG-19 weights; give their file, or a preset without that loss.")
-        if config.balanced and config.precision == "fp16":
-            raise InputError("Balanced terms leave the range of fp16; choose --precision bf16 or float32.")
         self.config, self.folder, self.processes = config, folder, processes or Processes()
         device = self.processes.device
         check_precision(config.precision, device)
+        if config.balanced and config.precision == "fp16":
+            raise InputError("Balanced terms leave the range of fp16; choose --precision bf16 or float32.")
         torch.manual_seed(config.seed)
         self.samples = Samples(config, nodules, background, self.processes)
         self.features = features.to(device) if features is not None else None
@@ -190,14 +190,20 @@ class GeneratorTraining:
         loss = torch.stack(list(parts.values())).sum()
         if config.balanced:
             pulls = gradients(parts, g)
-            figures |= {_GRADIENTS[name]: pull.norm() for name, pull in pulls.items()}
+            norms = self._norms(pulls)
+            figures |= {_GRADIENTS[name]: torch.tensor(norm) for name, norm in norms.items()}
             # Its gradient with respect to G(x) is the balanced one.
-            loss = (g * balanced(pulls, {name: getattr(config, name) for name in pulls})).sum()
+            loss = (g * balanced(pulls, norms, {name: getattr(config, name) for name in pulls})).sum()
         self._learner.learn(loss, learning_rate(config, self.step))
         if self.averaged is not None:
             self.averaged.update_parameters(self.generator)
         figures |= {**parts, "brightest": g.max()}
         return self.processes.average({name: float(figure.detach()) for name, figure in figures.items()})
+
+    def _norms(self, pulls: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        """Of the gradients over the batch of all processes."""
+        squares = {name: float(pull.square().sum()) for name, pull in pulls.items()}
+        return {name: math.sqrt(square) for name, square in self.processes.average(squares).items()}
 
     def _parts(self, g: torch.Tensor, r: torch.Tensor) -> dict[str, torch.Tensor]:
         """The terms of eq. 10, each times its weight."""

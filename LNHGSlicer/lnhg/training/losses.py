@@ -64,16 +64,15 @@ def gradients(terms: Mapping[str, torch.Tensor], generated: torch.Tensor) -> dic
     return {name: torch.autograd.grad(term, generated, retain_graph=True)[0] for name, term in terms.items()}
 
 
-def balanced(gradients: Mapping[str, torch.Tensor], weights: Mapping[str, float]) -> torch.Tensor:
+def balanced(
+    gradients: Mapping[str, torch.Tensor], norms: Mapping[str, float], weights: Mapping[str, float]
+) -> torch.Tensor:
     """The gradient of a sum in which each term counts as its weight in `weights` says, whatever its own scale.
 
-    Each gradient is brought to the norm of the first one, times its weight over that of the first: Esser et al.,
-    Taming Transformers, CVPR 2021, eq. 7, with G(x) in place of the last layer.
+    Each gradient is brought from its norm in `norms` to that of the first one, times its weight over that of the first:
+    Esser et al., Taming Transformers, CVPR 2021, eq. 7, with G(x) in place of the last layer.
     """
     first = next(iter(gradients))
-    norm = gradients[first].norm() / weights[first]
-    parts = [
-        weights[name] * norm * gradient / gradient.norm().clamp_min(torch.finfo(gradient.dtype).tiny)
-        for name, gradient in gradients.items()
-    ]
-    return torch.stack(parts).sum(0)
+    norm = norms[first] / weights[first]
+    parts = [weights[name] * norm / norms[name] * gradient for name, gradient in gradients.items() if norms[name]]
+    return torch.stack(parts).sum(0) if parts else torch.zeros_like(gradients[first])
