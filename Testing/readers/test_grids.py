@@ -242,6 +242,27 @@ def test_image_files_with_spacings_that_no_scanner_has_are_refused(
     assert "under 0.1 or over 20 mm" in said or "no volume" in said
 
 
+def _nrrd_of_spacings(path: Path, spacings: str) -> Path:
+    directions = b"space directions: (0.7,0,0) (0,0.8,0) (0,0,2.5)"
+    path.write_bytes(nrrd(path).read_bytes().replace(directions, f"spacings: {spacings}".encode()))
+    return path
+
+
+NEGATIVE = {
+    "ct.nrrd": lambda path: _nrrd_of_spacings(path, "-0.7 0.8 2.5"),
+    "ct.mha": lambda path: meta_image(path, ElementSpacing="0.7 0.8 -2.5"),
+    "ct.mhd": lambda path: meta_image(path, ElementSpacing="-0.7 -0.8 -2.5"),
+    "ct.nii": lambda path: nifti(path, None, AXIAL, qform_code=0, pixdim=[1, -0.7, 0.8, 2.5]),
+}
+
+
+@pytest.mark.parametrize("name", NEGATIVE)
+def test_image_files_with_voxels_of_negative_size_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    refused(NEGATIVE[name](tmp_path / name), capfd, "voxels have a negative size")
+
+
 @pytest.mark.parametrize("far", [1e5, 1e30, -1e30])
 def test_places_where_no_patient_lies_are_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], far: float

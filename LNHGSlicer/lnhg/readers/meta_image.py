@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import InputError
-from .volume import Volume, beside, check_axes, damaged, numbers, voxels, whole
+from .volume import Volume, beside, check_axes, check_spacing, damaged, numbers, voxels, whole
 
 _LONGEST_HEADER = 1 << 20
 _TYPES = {
@@ -101,6 +101,7 @@ def _grid(path: Path, fields: Mapping[str, str]) -> np.ndarray:
     spacing = _first(path, fields, ("ElementSpacing", "ElementSize"), 3)
     if spacing is None:
         raise InputError(f"{path.name} does not say how large its voxels are; export it again with its ElementSpacing.")
+    check_spacing(path, spacing)
     turned = _first(path, fields, ("TransformMatrix", "Rotation", "Orientation"), 9) or tuple(np.eye(3).ravel())
     origin = _first(path, fields, ("Offset", "Position", "Origin"), 3) or (0.0, 0.0, 0.0)
     unit = fields.get("DistanceUnits", "").lower()

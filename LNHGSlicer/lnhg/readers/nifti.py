@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.geometry import corners_apart
 from ..errors import InputError
-from .volume import NO_SPACE, Volume, check_axes, damaged, voxels
+from .volume import NO_SPACE, Volume, check_axes, check_spacing, damaged, voxels
 
 _HEADERS = {348: (nibabel.Nifti1Header, b"n+1\0", 344), 540: (nibabel.Nifti2Header, b"n+2\0", 4)}
 # Extensions of the header, before the voxels, are no longer.
@@ -91,6 +91,7 @@ def _grid(path: Path, header: nibabel.Nifti1Header) -> tuple[np.ndarray, tuple[s
     remarks: tuple[str, ...] = ()
     matrix = sform if sform is not None else qform
     if matrix is None:
+        check_spacing(path, header["pixdim"][1:4].tolist())
         matrix, remarks = header.get_base_affine(), (NO_SPACE,)
     elif qform is not None and corners_apart(matrix, qform, header.get_data_shape()[2::-1]) * _MM[unit] > _SAME_MM:
         remarks = (_TWO_GRIDS,)

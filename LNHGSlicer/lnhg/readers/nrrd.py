@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import InputError
-from .volume import NO_SPACE, Volume, beside, check_axes, damaged, numbers, voxels, whole
+from .volume import NO_SPACE, Volume, beside, check_axes, check_spacing, damaged, numbers, voxels, whole
 
 _LONGEST_HEADER, _MOST_LINES = 1 << 20, 1000
 _TYPES = {
@@ -163,6 +163,7 @@ def _grid(path: Path, fields: Mapping[str, str]) -> tuple[np.ndarray, bool]:
         spacings = numbers(path, fields, "spacings", 3)
         if spacings is None:
             raise InputError(f"{path.name} does not say how large its voxels are; export it again with its spacing.")
+        check_spacing(path, spacings)
         matrix[:3, :3] = np.diag(np.multiply(spacings, _units(path, fields.get("units"), 3)))
     if "space origin" in fields:
         matrix[:3, 3] = np.multiply(

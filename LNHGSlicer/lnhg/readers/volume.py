@@ -8,7 +8,7 @@ import bz2
 import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -69,6 +69,12 @@ def numbers(path: Path, fields: Mapping[str, str], name: str, count: int) -> tup
     if len(values) != count or not np.isfinite(values).all():
         damaged(path, f"its {name} is {fields[name][:60]!r}")
     return values
+
+
+def check_spacing(path: Path, spacing: Iterable[float]) -> None:
+    """Raise InputError for a negative size of voxels: nobody knows whether its writer meant a mirror image."""
+    if min(spacing) < 0:
+        raise InputError(f"{path.name} says that its voxels have a negative size; export the CT again.")
 
 
 def whole(path: Path, fields: Mapping[str, str], name: str, default: int | None = None) -> int:
