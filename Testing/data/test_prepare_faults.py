@@ -179,7 +179,7 @@ def test_windows_is_never_asked_for_more_processes_than_it_can_wait_for(monkeypa
             started.append(count)
             raise InputError("enough seen")
 
-    monkeypatch.setattr(prepare_module, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr("lnhg.core.processes.ProcessPoolExecutor", Pool)
     monkeypatch.setattr(prepare_module, "_attempt", lambda job: (job, None))
     try:
         list(prepare_module._results(["a job"] * 100, asked))  # type: ignore[list-item]

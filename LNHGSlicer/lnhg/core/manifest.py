@@ -23,9 +23,9 @@ def weights_folder(named: Path | None) -> Path:
     """The folder of weights that a person names: a folder, or a name like `lnhg-hybrid` of one that comes with LNHG
     beside the default weights; None: the default ones.
     """
-    if named is None or (str(named) in _shipped() and not named.exists()):
-        return resource("Models", *([] if named is None else [named.name]))
-    return named
+    if named is None:
+        return resource("Models")
+    return resource("Models", named.name) if str(named) in _shipped() and not named.exists() else named
 
 
 def _shipped() -> list[str]:

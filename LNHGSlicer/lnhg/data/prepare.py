@@ -8,13 +8,9 @@ import hashlib
 import json
 import logging
 import platform
-import signal
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +23,7 @@ from .. import __version__
 from ..core.atomic_file import write_atomic
 from ..core.lock import locked
 from ..core.names import own_name
+from ..core.processes import done_by_processes
 from ..errors import Cancelled, InputError, LNHGError
 from ..progress import ProgressCallback, ProgressReporter
 from .cache import FORMAT, MANIFEST, is_foreign, read_record, write_scan
@@ -40,8 +37,6 @@ from .sources import Job, Source
 _log = logging.getLogger(__name__)
 
 _STAGE = "prepare"
-# Windows waits for no more at a time.
-_MOST_PROCESSES = 61
 
 
 @dataclass(frozen=True)
@@ -173,24 +168,10 @@ def _results(jobs: list[_OpenJob], processes: int) -> Iterator[tuple[str, str | 
     if processes == 1:
         yield from map(_attempt, jobs)
         return
-    # Processes that are forked inherit locks of ITK.
-    with ProcessPoolExecutor(
-        min(processes, len(jobs), _MOST_PROCESSES) or 1, get_context("spawn"), _begin_process
-    ) as pool:
-        try:
-            for future in as_completed([pool.submit(_attempt, job) for job in jobs]):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise LNHGError(
-                "A process died, probably for want of memory; start again with fewer --processes, what is finished "
-                "stays."
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    yield from done_by_processes(_attempt, jobs, processes, _begin_process, left=", what is finished stays")
 
 
 def _begin_process() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the run
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 
 

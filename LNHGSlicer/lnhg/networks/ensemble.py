@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .architecture import DetectorArchitecture
 from .detector import FindsInArrays, NoduleDetector, boxes_and_scores, build_detector
-from .joining import found_by_all, mirrored_boxes
+from .joining import both_ways, found_by_all
 from .runtime import Found
 
 
@@ -32,20 +32,14 @@ class DetectorEnsemble(FindsInArrays, nn.Module):
 
     def found(self, images: Sequence[Tensor], least: float) -> list[Found | None]:
         """What is found in each image; None where no box can reach a score of `least` (see `found_by_all`)."""
-        looks = [look for member in self.members for look in (partial(_straight, member), partial(_mirrored, member))]
+        looks = [
+            look for member in self.members for look in both_ways(partial(_found, member), lambda one: one.flip(-1))
+        ]
         return found_by_all(looks, images, least)
 
 
-def _straight(member: nn.Module, images: list[Tensor]) -> list[Found]:
+def _found(member: nn.Module, images: list[Tensor]) -> list[Found]:
     return [boxes_and_scores(answer) for answer in member(images)]
-
-
-def _mirrored(member: nn.Module, images: list[Tensor]) -> list[Found]:
-    """What is found in the mirror images, in the images themselves."""
-    found = _straight(member, [image.flip(-1) for image in images])
-    return [
-        (mirrored_boxes(boxes, image.shape[-1]), scores) for (boxes, scores), image in zip(found, images, strict=True)
-    ]
 
 
 def _answer(boxes: np.ndarray, scores: np.ndarray) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,16 @@ _SAME_IOU = 0.3
 # Sums of scores in float32 are that exact.
 _ROUNDING = 1e-6
 
+
+class _Shaped(Protocol):
+    """An array or a tensor."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+
 Image = TypeVar("Image")
+Pixels = TypeVar("Pixels", bound=_Shaped)
 #: A look at images: what it finds in each.
 Look = Callable[[list[Image]], list[Found]]
 
@@ -51,7 +60,21 @@ def _highest(found: Collection[Found], looks: int) -> float:
     return (best + looks - len(found)) / looks + _ROUNDING
 
 
-def mirrored_boxes(boxes: np.ndarray, width: int) -> np.ndarray:
+def both_ways(look: Look[Pixels], mirror: Callable[[Pixels], Pixels]) -> list[Look[Pixels]]:
+    """A look at images `[3, y, x]`, and one at what `mirror` makes of them, left for right, which tells what it finds
+    there in the images themselves.
+    """
+
+    def mirrored(images: list[Pixels]) -> list[Found]:
+        found = look([mirror(image) for image in images])
+        return [
+            (_mirrored(boxes, image.shape[-1]), scores) for (boxes, scores), image in zip(found, images, strict=True)
+        ]
+
+    return [look, mirrored]
+
+
+def _mirrored(boxes: np.ndarray, width: int) -> np.ndarray:
     """Boxes `(x0, y0, x1, y1)` of an image of this width in its mirror image."""
     return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError
 from .architecture import CELL, DetectorArchitecture
 from .graphs import Graph, Graphs, read_graphs
-from .joining import found_by_all, mirrored_boxes
+from .joining import both_ways, found_by_all
 from .models import Models
 from .openvino_import import import_openvino
 from .proposals import boxes_found, grown, map_of, proposals
@@ -181,23 +181,15 @@ class OpenVinoDetector:
             looks = [
                 look
                 for member in self._members
-                for look in (partial(self._straight, member), partial(self._mirrored, member))
+                for look in both_ways(partial(self._found, member), lambda image: image[..., ::-1])
             ]
             found = found_by_all(looks, images, least)
         else:
-            found = self._straight(self._members[0], images)
+            found = self._found(self._members[0], images)
         return [None if one is None else (one[0].astype(np.float64), one[1]) for one in found]
 
-    def _straight(self, member: Member, images: Sequence[np.ndarray]) -> list[Found]:
+    def _found(self, member: Member, images: Sequence[np.ndarray]) -> list[Found]:
         return list(self._threads.map(partial(self._look, *member), images))
-
-    def _mirrored(self, member: Member, images: Sequence[np.ndarray]) -> list[Found]:
-        """What is found in the mirror images, in the images themselves."""
-        found = self._straight(member, [image[..., ::-1] for image in images])
-        return [
-            (mirrored_boxes(boxes, image.shape[-1]), scores)
-            for (boxes, scores), image in zip(found, images, strict=True)
-        ]
 
     def _look(self, features: Network, heads: Network, image: np.ndarray) -> Found:
         size = (image.shape[1], image.shape[2])

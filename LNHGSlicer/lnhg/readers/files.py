@@ -49,6 +49,11 @@ def entries_of(folder: Path) -> list[Path]:
     return sorted(Path(path) for path in kept)
 
 
+def files_below(top: Path) -> list[Path]:
+    """The entries of a folder and of all folders in it, as `folders_below` and `entries_of` tell them."""
+    return [file for folder in folders_below(top) for file in entries_of(folder)]
+
+
 def _dangles(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() and not Path(entry.path).exists()
 

@@ -30,13 +30,13 @@ def read_ct(path: str | Path, series: str | None = None, scan: int | None = None
 def read_files(files: Sequence[Path] | None, place: Path, series: str | None = None, scan: int | None = None) -> CT:
     """Read a CT as `read_ct` does, from DICOM files found earlier; None: from `place` itself, a folder or file."""
     from . import dicom_headers, dicom_series, image_file
-    from .files import check_regular, entries_of, folders_below
+    from .files import check_regular, files_below
 
     if "\0" in str(place):
         raise InputError("A name of a file cannot hold a zero byte; give a DICOM folder or an image file.")
     try:
         if files is None and place.is_dir():
-            files = [file for folder in folders_below(place) for file in entries_of(folder)]
+            files = files_below(place)
         if files is None:
             check_regular(place)
             files = [place] if dicom_headers.is_dicom(place) else None

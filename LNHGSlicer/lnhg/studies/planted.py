@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import platform
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ from scipy.stats import rankdata
 
 from .. import __version__
 from ..core.atomic_file import write_atomic
+from ..core.processes import done_by_processes
 from ..data.cutouts import MOST_READERS, Cutout, read_cutout
 from ..data.splits import list_of
 from ..data.tables import read_rows
@@ -115,7 +113,7 @@ def planted_study(study: PlantedStudy, progress: ProgressCallback | None = None)
     if study.write is not None:
         write_table([one.row for one in in_order if one.row is not None], study.write / "cases.csv")
     shown = list({one.kind: one.number for one in reversed(in_order) if one.worth_showing}.values())
-    gallery = [(scorer.cases[number], scorer.maps(scorer.cases[number])) for number in sorted(shown)[:_SHOWN]]
+    gallery = [(case, scorer.maps(case)) for case in map(scorer.cases.__getitem__, sorted(shown)[:_SHOWN])]
     return _page(study, scores, gallery, scorer.weights)
 
 
@@ -158,19 +156,12 @@ class _Scorer:
 
 def _by_processes(study: PlantedStudy) -> Iterator[_Scored]:
     """The cases as they are done."""
-    with ProcessPoolExecutor(
-        min(study.processes, study.draws, _MOST_PROCESSES), get_context("spawn"), _begin_process, (study,)
-    ) as pool:
-        try:
-            for future in as_completed([pool.submit(_scored_here, number) for number in range(study.draws)]):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    processes = min(study.processes, _MOST_PROCESSES)
+    return done_by_processes(_scored_here, range(study.draws), processes, _begin_process, (study,))
 
 
 def _begin_process(study: PlantedStudy) -> None:
     global _scorer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the run
     _scorer = _Scorer(study)
 
 

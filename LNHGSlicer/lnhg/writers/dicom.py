@@ -30,7 +30,7 @@ from ..core.tracking import Tracking
 from ..errors import InputError, LNHGError
 from ..readers.dicom_headers import Slice, is_dicom, slices_of
 from ..readers.dicom_scans import Scan, scans_of
-from ..readers.files import entries_of, folders_below
+from ..readers.files import files_below
 from .dicom_codes import LUNG, OWN_SCHEME, evaluations, sites
 from .seg_nrrd import segment_color
 
@@ -178,7 +178,7 @@ def source_slices(ct: CT, folder: Path) -> list[Dataset]:
         )
     if not wanted:
         raise InputError("The CT of these results was not read from DICOM; give results of a DICOM series.")
-    files = [file for one in folders_below(folder) for file in entries_of(one)] if folder.is_dir() else [folder]
+    files = files_below(folder) if folder.is_dir() else [folder]
     held = dict(pair for file in files if (pair := _slice_of(file, wanted, ct)) is not None)
     scan = _scan_of(ct, scans_of(held), folder)
     slices = [held[one] for one in scan.slices]
