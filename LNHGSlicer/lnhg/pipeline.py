@@ -28,17 +28,18 @@ from .stages.axial import AxialOrder, axial_order
 from .stages.detection import detect
 from .stages.fusion import FusionRule, Nodules, fuse_paper, fuse_scan
 from .stages.generation import NoduleImage, Wanted, generate
-from .stages.heterogeneity import OUTSIDE, Indexed, rim_mask
-from .stages.inside_masses import ended_by_limits, with_masses
+from .stages.heterogeneity_figures import rim_mask
+from .stages.heterogeneity_from_twin import twin_differences
+from .stages.heterogeneity_maps import MapInput, Outlines, nodule_map, outlines_of, raw_map
 from .stages.lungs import UNSIDED, lung_regions
-from .stages.maps import MapInput, Outlines, nodule_map, outlines_of, raw_map
-from .stages.masses import Generate, image_with_masses, wanted_at
+from .stages.mass_candidates import ended_by_limits, with_masses
+from .stages.mass_images import Generate, image_with_masses, wanted_at
 from .stages.measurement import measure_nodules
+from .stages.nodule_map import OUTSIDE, Indexed
 from .stages.place import check_overlap
 from .stages.provenance import provenance
 from .stages.regions import holds, only_in, wanted_region
 from .stages.seeds import point_text, seed_candidate
-from .stages.twin import twin_differences
 
 # Expected parts of the run's time on a CPU, for the progress shown.
 _SHARES = {"lungs": 5.0, "detect": 70.0, "generate": 17.0, "fuse": 4.0, "measure": 4.0}

@@ -16,7 +16,7 @@ from lnhg.data.cutouts import read_cutouts
 from lnhg.data.splits import list_of
 from lnhg.evaluation.seeded import seeded_dice
 from lnhg.networks.torch_models import load_models
-from lnhg.stages import masses
+from lnhg.stages import mass_images
 
 SIZES = ((17.0, 20.0), (20.0, 25.0), (25.0, math.inf))
 
@@ -32,7 +32,7 @@ large = [cutout for cutout in known if cutout.diameter >= SIZES[0][0]]
 widths = np.array([cutout.diameter for cutout in large])
 select = np.array([list_of(cutout.patient) == "select" for cutout in large])
 coarse = np.array([seeded_dice(cutout, models) for cutout in large])
-masses.MASS_MM = math.inf  # nothing is a mass any more
+mass_images.MASS_MM = math.inf  # nothing is a mass any more
 usual = np.array([seeded_dice(cutout, models) for cutout in large])
 
 groups = {

@@ -45,7 +45,7 @@ def measure_scan(path: Path, repeats: int, threads: int | None) -> dict[str, Any
     from lnhg.options import Options
     from lnhg.pipeline import segment
     from lnhg.readers.read_ct import read_ct
-    from lnhg.stages.heterogeneity import heterogeneity_map
+    from lnhg.stages.heterogeneity_from_generator import heterogeneity_map
 
     options, models = Options(threads=threads), load_models()
     runs: list[dict[str, float]] = []

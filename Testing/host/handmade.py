@@ -8,7 +8,7 @@ from lnhg.core.ct import CT
 from lnhg.core.nodule import Nodule
 from lnhg.core.result import Result
 from lnhg.options import Options
-from lnhg.stages.heterogeneity import figures
+from lnhg.stages.heterogeneity_figures import figures
 
 SHAPE = (20, 60, 50)
 #: Centres (slice, row, column) and radii (voxels) of the balls.

@@ -12,8 +12,8 @@ from lnhg.data.volumes import volume_of
 from lnhg.phantom.simulated_nodules import sections, simulate
 from lnhg.training.detector_data import DetectorData, scan_stack
 from lnhg.training.detector_samples import boxes_of, make_sample
-from lnhg.training.pastes import Canvas, _paste_simulated
-from lnhg.training.pasting import Pose
+from lnhg.training.insertion import Canvas, _paste_simulated
+from lnhg.training.patches import Pose
 from lnhg.training.sampling import Sampling
 
 

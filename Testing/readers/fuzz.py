@@ -375,7 +375,7 @@ class Reader:
 
 
 def _serve() -> None:
-    from lnhg.readers import dicom_series, image_file  # noqa: F401 - so that loading them is not counted as reading
+    from lnhg.readers import image_file, read_dicom  # noqa: F401 - so that loading them is not counted as reading
 
     warnings.simplefilter("ignore")
     print("ready", flush=True)

@@ -10,7 +10,7 @@ import pytest
 from lnhg.core.comparison import Comparison
 from lnhg.errors import InputError
 from lnhg.options import Options
-from lnhg.stages.maps import MapInput, nodule_map, outlines_of
+from lnhg.stages.heterogeneity_maps import MapInput, nodule_map, outlines_of
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 

@@ -10,9 +10,9 @@ import pytest
 from lnhg.errors import InputError
 from lnhg.options import Options
 from lnhg.stages.axial import axial_order
-from lnhg.stages.heterogeneity import rim_mask
-from lnhg.stages.map_legend import full_scale, map_title
-from lnhg.stages.maps import MapInput, nodule_map, outlines_of, raw_map
+from lnhg.stages.heterogeneity_figures import rim_mask
+from lnhg.stages.heterogeneity_legend import full_scale, map_title
+from lnhg.stages.heterogeneity_maps import MapInput, nodule_map, outlines_of, raw_map
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 

@@ -19,7 +19,7 @@ from lnhg.core.nodule import as_row, header
 from lnhg.errors import LNHGError
 from lnhg.options import Options
 from lnhg.stages.axial import axial_order
-from lnhg.stages.maps import raw_ct_map
+from lnhg.stages.heterogeneity_maps import raw_ct_map
 from lnhg.writers.seg_nrrd import segment_color, write_segmentation
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")

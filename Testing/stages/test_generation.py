@@ -27,7 +27,7 @@ from lnhg.options import Options
 from lnhg.pipeline import segment
 from lnhg.stages.fusion import FusionRule, fuse_scan
 from lnhg.stages.generation import NoduleImage, Region, Wanted, _tiles, generate, on_grid
-from lnhg.stages.masses import wanted_at
+from lnhg.stages.mass_images import wanted_at
 
 _GRID = NetworkGrid("fixed", 1.0)
 _SPREAD = NetworkGrid("fixed", 1.0, slice_mm=5.0)  # every second slice of `_ct`

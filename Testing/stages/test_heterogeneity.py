@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lnhg.core.resources import resource
-from lnhg.stages.heterogeneity import figures, heterogeneity_map, raw_ct_figures, raw_ct_in_same_colours, rim_mask
+from lnhg.stages.heterogeneity_figures import figures, raw_ct_figures, rim_mask
+from lnhg.stages.heterogeneity_from_generator import heterogeneity_map, raw_ct_in_same_colours
 from lnhg.writers.colours import jet, overlay
 
 # Two nodules of three voxels each, one a slice; outside, G(x) goes up to 5.

@@ -10,7 +10,7 @@ import pytest
 
 from lnhg.core.ct import CT
 from lnhg.core.nodule import Nodule, as_row, header
-from lnhg.stages.heterogeneity import heterogeneity_map, raw_ct_in_same_colours
+from lnhg.stages.heterogeneity_from_generator import heterogeneity_map, raw_ct_in_same_colours
 from lnhg.stages.measurement import axes, measure_nodules, nodule_type, sphericity
 
 _SPACING = (0.7, 0.7, 1.0)

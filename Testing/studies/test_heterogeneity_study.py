@@ -16,7 +16,7 @@ from lnhg.data.cutouts import Cutout
 from lnhg.errors import InputError
 from lnhg.evaluation.agreement import absolute_agreement, consistency
 from lnhg.evaluation.references import CONSENSUS
-from lnhg.stages.heterogeneity import rim_mask
+from lnhg.stages.heterogeneity_figures import rim_mask
 from lnhg.stages.scan_noise import noise_level
 from lnhg.studies.heterogeneity_indices import OWN, Measured, indices, measured
 from lnhg.studies.meaning import (

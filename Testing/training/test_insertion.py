@@ -17,11 +17,11 @@ from lnhg.errors import InputError
 from lnhg.networks.architecture import DETECTOR_GRID
 from lnhg.stages.scan_noise import noise_level
 from lnhg.studies.pasted_nodules import _INSERTED, detected_of_pasted
-from lnhg.training.changes import with_values
+from lnhg.training.config_changes import with_values
 from lnhg.training.decoys import decoy_pair, plain_lung
 from lnhg.training.detector_data import DetectorData, TrainingScan, training_scan_of
 from lnhg.training.detector_samples import boxes_of, make_sample
-from lnhg.training.pasting import (
+from lnhg.training.patches import (
     Pose,
     blob,
     cut,

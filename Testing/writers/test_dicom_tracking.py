@@ -15,7 +15,7 @@ from test_dicom_export import scanned  # noqa: E402
 from host.followed import follow_up  # noqa: E402
 from host.handmade import GRIDS  # noqa: E402
 from lnhg import cli  # noqa: E402
-from lnhg.followup.tracking import trackings  # noqa: E402
+from lnhg.followup.tracking_uids import trackings  # noqa: E402
 from lnhg.followup.written import save_follow_up  # noqa: E402
 
 
@@ -57,7 +57,7 @@ def test_two_studies_and_later_three_give_a_nodule_the_same(tmp_path: Path) -> N
 
 
 def test_results_that_were_not_followed_are_tracked_alone(tmp_path: Path) -> None:
-    from lnhg.followup.tracking import tracking_in
+    from lnhg.followup.tracking_uids import tracking_in
 
     assert tracking_in(tmp_path) == {}
     (tmp_path / "follow.json").write_text("[]")

@@ -16,7 +16,7 @@ from host.handmade import BALLS, GRIDS, SHAPE, handmade_result
 from lnhg.core.nodule import header
 from lnhg.options import Options
 from lnhg.stages.axial import axial_order
-from lnhg.stages.heterogeneity import rim_mask
+from lnhg.stages.heterogeneity_figures import rim_mask
 from lnhg.writers.colours import jet
 from lnhg.writers.pictures import PIXELS, nodule_planes, write_sheet
 from lnhg.writers.record import run_record

@@ -20,7 +20,7 @@ from lnhg.core.nrrd_file import write_nrrd
 from lnhg.core.result import Result
 from lnhg.errors import InputError
 from lnhg.options import Options
-from lnhg.stages.maps import raw_ct_map
+from lnhg.stages.heterogeneity_maps import raw_ct_map
 from lnhg.writers.read_back import load_result
 from lnhg.writers.results import FILES, FILES_FOR_SCENE, save
 

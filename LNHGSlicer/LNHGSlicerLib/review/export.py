@@ -17,7 +17,7 @@ from lnhg.core.csv_text import csv_text
 from lnhg.core.nodule import Nodule, as_row
 from lnhg.core.result import Result
 from lnhg.errors import InputError, LNHGError
-from lnhg.stages.map_legend import map_title
+from lnhg.stages.heterogeneity_legend import map_title
 from lnhg.writers.seg_nrrd import id_of_segment
 from lnhg.writers.table import table_header, table_rows
 

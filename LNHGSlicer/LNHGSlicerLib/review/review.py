@@ -19,9 +19,9 @@ from lnhg.core.ct import CT
 from lnhg.core.nodule import FORMER_COLUMNS, NOT_MEASURED, Nodule, as_row, header
 from lnhg.errors import InputError
 from lnhg.stages.axial import AxialOrder, axial_order
-from lnhg.stages.heterogeneity import figures
+from lnhg.stages.heterogeneity_figures import figures
+from lnhg.stages.heterogeneity_maps import MapInput, nodule_map, raw_map
 from lnhg.stages.lungs import lung_regions
-from lnhg.stages.maps import MapInput, nodule_map, raw_map
 from lnhg.stages.measurement import measure_outlines
 from lnhg.stages.place import LungShape
 from lnhg.writers.seg_nrrd import id_of_segment, number_of_segment

@@ -17,8 +17,9 @@ from lnhg.core.ct import AIR_HU, CT
 from lnhg.core.masks import reach
 from lnhg.options import Options
 from lnhg.stages.axial import AxialOrder, axial_order
-from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap, rim_mask
-from lnhg.stages.maps import MapInput, nodule_map, raw_map
+from lnhg.stages.heterogeneity_figures import rim_mask
+from lnhg.stages.heterogeneity_maps import MapInput, nodule_map, raw_map
+from lnhg.stages.nodule_map import OUTSIDE, NoduleMap
 
 from ..review.outlines import Outline, Outlines, as_labels
 from ..review.verdicts import REJECTED, verdict_of

@@ -12,7 +12,7 @@ import vtk
 
 from lnhg.errors import InputError
 from lnhg.options import Options
-from lnhg.stages.map_legend import map_title
+from lnhg.stages.heterogeneity_legend import map_title
 
 from ..review.outlines import Outlines
 from ..translation import _
@@ -136,7 +136,10 @@ class Layers:
         return str(self.nodes.heterogeneity.GetAttribute("LNHG.Kind"))
 
     def set_normalisation(self, normalisation: str, kind: str) -> None:
-        """Make the map and the raw CT's anew: see `lnhg.stages.maps`. The table keeps the figures of the run."""
+        """Make the map and the raw CT's anew: see `lnhg.stages.heterogeneity_maps`.
+
+        The table keeps the figures of the run.
+        """
         _refuse(self.why_no_map(normalisation, kind))
         options = self._as_asked(normalisation, kind)
         self._maps.draw(options)

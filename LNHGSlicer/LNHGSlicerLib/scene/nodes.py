@@ -28,9 +28,9 @@ from lnhg.core.resources import resource
 from lnhg.errors import InputError, LNHGError
 from lnhg.options import Options, options_of_record
 from lnhg.stages.axial import AxialOrder, axial_order
-from lnhg.stages.heterogeneity import OUTSIDE, NoduleMap
-from lnhg.stages.map_legend import full_scale, map_title
-from lnhg.stages.maps import raw_ct_in_view
+from lnhg.stages.heterogeneity_legend import full_scale, map_title
+from lnhg.stages.heterogeneity_maps import raw_ct_in_view
+from lnhg.stages.nodule_map import OUTSIDE, NoduleMap
 from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, segment_name
 
 from ..translation import _

@@ -61,7 +61,7 @@ def _export_training(arguments: argparse.Namespace) -> None:
 
 
 def _export_dicom(arguments: argparse.Namespace) -> None:
-    from ..followup.tracking import tracking_in
+    from ..followup.tracking_uids import tracking_in
     from ..readers.read_ct import read_ct
     from ..writers.dicom import remarks, write_dicom
     from ..writers.read_back import load_result

@@ -196,7 +196,7 @@ def _words(name: str, value: Any) -> list[str]:
 
 def _train_detector(arguments: argparse.Namespace) -> None:
     from ..data.splits import SCAN_FOLDS
-    from ..training.changes import with_values
+    from ..training.config_changes import with_values
     from ..training.detector_config import DetectorConfig
     from ..training.detector_training import train_detector
 

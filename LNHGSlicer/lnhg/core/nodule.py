@@ -306,3 +306,11 @@ def _value(column: Column, cells: Mapping[str, Any]) -> Any:
     if column.kind in (bool, bool | None):
         return cell == "yes"
     return int(float(cell)) if column.kind in (int, int | None) else float(cell)
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """What tells in DICOM that nodules of several studies are one: a name and a UID (PS3.16, TID 1419)."""
+
+    identifier: str
+    uid: str

@@ -20,7 +20,7 @@ from ..core.ct import AIR_HU, CT
 from ..core.geometry import equivalent_diameter
 from ..data.cutouts import Cutout
 from ..phantom.simulated_nodules import sections, simulate
-from ..stages.heterogeneity import rim_mask
+from ..stages.heterogeneity_figures import rim_mask
 from ..stages.scan_noise import noise_level
 
 SYNTHETIC, EVENED, AS_IT_IS = "synthetic", "evened", "as it is"

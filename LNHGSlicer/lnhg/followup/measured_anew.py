@@ -10,9 +10,9 @@ import numpy as np
 from ..core.boxes import label_boxes
 from ..core.result import Result
 from ..stages.axial import axial_order
-from ..stages.heterogeneity import figures
+from ..stages.heterogeneity_figures import figures
+from ..stages.heterogeneity_maps import raw_ct_in_view
 from ..stages.lungs import lung_regions
-from ..stages.maps import raw_ct_in_view
 from ..stages.measurement import measure_nodules
 
 # A volume in a table may be rounded by this, mm3.

@@ -25,7 +25,7 @@ from .change import volume_of
 from .follow import FollowUp, Interlude, Pair
 from .read_back import CT_FILE, FILES
 from .report import report_html
-from .tracking import trackings
+from .tracking_uids import trackings
 
 #: Format of the record; it rises when a key changes its name or its meaning.
 FORMAT = 1

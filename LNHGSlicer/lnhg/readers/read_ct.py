@@ -29,7 +29,7 @@ def read_ct(path: str | Path, series: str | None = None, scan: int | None = None
 
 def read_files(files: Sequence[Path] | None, place: Path, series: str | None = None, scan: int | None = None) -> CT:
     """Read a CT as `read_ct` does, from DICOM files found earlier; None: from `place` itself, a folder or file."""
-    from . import dicom_headers, dicom_series, image_file
+    from . import dicom_headers, image_file, read_dicom
     from .files import check_regular, files_below
 
     if "\0" in str(place):
@@ -41,7 +41,7 @@ def read_files(files: Sequence[Path] | None, place: Path, series: str | None = N
             check_regular(place)
             files = [place] if dicom_headers.is_dicom(place) else None
         if files is not None:
-            return dicom_series.read(files, place, series, scan)
+            return read_dicom.read(files, place, series, scan)
         if series is not None or scan not in (None, 1):
             raise InputError(
                 f"{place.name} is an image file, which holds one scan and no series; leave out --series and --scan."

@@ -3,11 +3,12 @@
 1. `axial`: the CT with slices running feet to head, whatever its orientation.
 2. `lungs`: where the lungs are.
 3. `detection`: the detector's boxes in each slice, linked to candidates; `seeds` are candidates that a person gives;
-   `inside_masses`: those in the middle of a mass become as wide as the mass.
-4. `generation`: the nodule image G(x) around the candidates or everywhere; `masses` are looked at on a coarser grid.
+   `mass_candidates`: those in the middle of a mass become as wide as the mass.
+4. `generation`: the nodule image G(x) around the candidates or everywhere; `mass_images`: masses, on a coarser grid.
 5. `fusion`: which parts of G(x) are nodules; `regions` restrict them to what was asked for.
-6. `maps`: the map of a kind: `deviation` (the default, from the CT alone; `scan_noise`), `heterogeneity` (the paper's
-   h(x) from G(x), and the figures of any map) or `twin`; `map_legend` says in words what its colours are.
+6. `heterogeneity_maps`: the map of the kind that is asked for: `heterogeneity_from_ct` (the default; `scan_noise`),
+   `heterogeneity_from_generator` (the paper's h(x) from G(x)) or `heterogeneity_from_twin`; `heterogeneity_figures`
+   sums a map up, `heterogeneity_legend` says in words what its colours are.
 7. `measurement`: the table, one row a nodule: `components` (solid, ground glass, air, calcium, fat), `contacts` (pleura
    and vessels), `place` (lobe, third of the lung), `benign_hints`, `edge_volume`, `size_intervals` (uncertainty).
 

@@ -20,7 +20,7 @@ from ..core.candidate import Candidate
 from ..core.ct import CT, Region
 from ..core.geometry import equivalent_diameter
 from ..core.masks import depth_in
-from .heterogeneity import Indexed
+from .nodule_map import Indexed
 
 CONFIRMED, DETECTOR_ONLY, SEEDED, GENERATOR_ONLY = "confirmed", "detector only", "seeded", "generator only"
 

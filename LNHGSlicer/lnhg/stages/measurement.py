@@ -24,8 +24,9 @@ from .benign_hints import calcification, dense_hu, looks_perifissural
 from .components import SOLID_HU, component_volumes, components, largest_part, solid_part
 from .contacts import AROUND_MM, TISSUE_HU, Contacts, contacts, tissue_beside
 from .edge_volume import edge_volume
-from .heterogeneity import Indexed, core_of, figures, raw_ct_figures, rim_mask
+from .heterogeneity_figures import core_of, figures, raw_ct_figures, rim_mask
 from .lungs import LEFT, RIGHT, UNSIDED
+from .nodule_map import Indexed
 from .place import LungShape, lobe_of
 from .size_intervals import PROTOCOLS, SIZES, Conditions, size_uncertainty
 

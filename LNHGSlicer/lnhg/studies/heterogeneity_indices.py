@@ -12,8 +12,9 @@ from ..core.geometry import equivalent_diameter
 from ..data.cutouts import Cutout
 from ..evaluation.references import CONSENSUS
 from ..options import Options
-from ..stages.heterogeneity import figures, heterogeneity_map, rim_mask
-from ..stages.maps import MapInput, nodule_map, outlines_of
+from ..stages.heterogeneity_figures import figures, rim_mask
+from ..stages.heterogeneity_from_generator import heterogeneity_map
+from ..stages.heterogeneity_maps import MapInput, nodule_map, outlines_of
 from .nodule_runs import AS_IT_IS, NoduleRun
 from .texture_features import co_occurrence, first_order
 

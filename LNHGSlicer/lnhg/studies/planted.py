@@ -36,7 +36,7 @@ from ..evaluation.planted_scores import PlantedScore, planted_score, read_map, s
 from ..evaluation.statistics import bootstrap_interval
 from ..networks.models import open_models
 from ..progress import ProgressCallback, ProgressReporter
-from ..stages.deviation import FULL_SCALE_HU
+from ..stages.heterogeneity_from_ct import FULL_SCALE_HU
 from ..writers.colours import jet
 from .page import Picture, Section, page_html
 from .planted_maps import (

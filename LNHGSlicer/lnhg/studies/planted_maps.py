@@ -17,11 +17,11 @@ from ..networks.models import Models
 from ..networks.runtime import TileGenerator
 from ..options import Options
 from ..stages.axial import axial_order
-from ..stages.deviation import typical_hu
 from ..stages.generation import NoduleImage, Wanted, generate
-from ..stages.maps import MapInput, nodule_map, outlines_of
-from ..stages.masses import Generate
-from ..stages.twin import twin_differences
+from ..stages.heterogeneity_from_ct import typical_hu
+from ..stages.heterogeneity_from_twin import twin_differences
+from ..stages.heterogeneity_maps import MapInput, nodule_map, outlines_of
+from ..stages.mass_images import Generate
 
 DEVIATION, TWIN, INVERSE, BOTH = "deviation", "twin", "h(x)", "deviation and twin"
 RAW, SMOOTHED, SMOOTHED_INSIDE = "raw CT", "raw CT smoothed", "raw CT smoothed inside"

@@ -24,7 +24,7 @@ from ..data.cutouts import Cutout
 from ..evaluation.agreement import Intraclass
 from ..evaluation.references import readers
 from ..evaluation.statistics import Estimate
-from ..stages.heterogeneity import heterogeneity_map, raw_ct_in_same_colours
+from ..stages.heterogeneity_from_generator import heterogeneity_map, raw_ct_in_same_colours
 from ..writers.colours import jet
 from .heterogeneity_indices import Measured
 from .meaning import column, is_malignant

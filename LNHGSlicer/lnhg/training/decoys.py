@@ -7,7 +7,7 @@ import torch
 
 from ..errors import InputError
 from .detector_data import DetectorData, TrainingScan, any_of, doubtful_near, scan_stack
-from .pasting import Patch, Pose, blob, match_noise, paste, soft, soft_square
+from .patches import Patch, Pose, blob, match_noise, paste, soft, soft_square
 
 # Lung without much in it is below this.
 LUNG_HU = -500.0

@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..networks.architecture import DetectorArchitecture
 from ..networks.grid import NetworkGrid, resized
 from ..stages.lungs import lung_regions
-from .pasting import Pose, sample_stack
+from .patches import Pose, sample_stack
 
 T = TypeVar("T")
 

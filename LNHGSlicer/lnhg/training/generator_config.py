@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..networks.grid import NetworkGrid
-from .changes import parsed, with_values
+from .config_changes import parsed, with_values
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from ..data.volumes import Volume, without_nodule
 from ..stages.scan_noise import noise_level
 from .decoys import plain_tissue
 from .detector_data import DetectorData, any_of, neighbour_step
-from .pastes import nodule_of
-from .pasting import Patch, Pose, cut
+from .insertion import nodule_of
+from .patches import Patch, Pose, cut
 from .sampling import Sampling
 
 

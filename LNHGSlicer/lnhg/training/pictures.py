@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torchvision.utils import draw_bounding_boxes, make_grid
 
-from ..stages.heterogeneity import OUTSIDE, heterogeneity_map
+from ..stages.heterogeneity_from_generator import heterogeneity_map
+from ..stages.nodule_map import OUTSIDE
 from ..writers.colours import overlay
 from .detector_samples import Sample
 

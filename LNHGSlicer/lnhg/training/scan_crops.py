@@ -6,8 +6,8 @@ import numpy as np
 
 from ..errors import InputError
 from .detector_data import DetectorData, TrainingScan, doubtful_near, scan_stack
-from .pastes import Canvas, paste_something
-from .pasting import Pose
+from .insertion import Canvas, paste_something
+from .patches import Pose
 from .sampling import Sampling
 
 # Places that are drawn before the scans are taken to hold none that fits.

@@ -24,9 +24,8 @@ from pydicom.uid import UID
 from .. import __version__
 from ..categories.proposals import Proposal, proposals_of
 from ..core.ct import CT
-from ..core.nodule import Nodule
+from ..core.nodule import Nodule, Tracking
 from ..core.result import Result
-from ..core.tracking import Tracking
 from ..errors import InputError, LNHGError
 from ..readers.dicom_headers import Slice, is_dicom, slices_of
 from ..readers.dicom_scans import Scan, scans_of

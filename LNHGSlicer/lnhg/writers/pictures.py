@@ -23,9 +23,10 @@ from ..core.nodule import Nodule
 from ..core.result import Result
 from ..options import Options
 from ..stages.axial import axial_order
-from ..stages.heterogeneity import OUTSIDE, NoduleMap, rim_mask
-from ..stages.map_legend import legend_ends
-from ..stages.maps import raw_ct_in_view
+from ..stages.heterogeneity_figures import rim_mask
+from ..stages.heterogeneity_legend import legend_ends
+from ..stages.heterogeneity_maps import raw_ct_in_view
+from ..stages.nodule_map import OUTSIDE, NoduleMap
 from .colours import jet
 from .seg_nrrd import segment_color
 

@@ -22,7 +22,7 @@ from ..core.lobes import NO_LOBES
 from ..core.nodule import NOT_MEASURED, HeterogeneityFigures, Nodule, as_row, header
 from ..core.result import Result
 from ..core.training_told import how_generator_was_trained
-from ..stages.map_legend import how_to_read, legend_ends, map_title
+from ..stages.heterogeneity_legend import how_to_read, legend_ends, map_title
 from .colours import jet
 from .html_templates import MISSING, html_page
 from .pictures import PIXELS, WINDOW_HU, Plane, found_text

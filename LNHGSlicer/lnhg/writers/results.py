@@ -16,7 +16,7 @@ from ..core.nrrd_file import write_nrrd
 from ..core.result import Result
 from ..core.seal import sealed
 from ..errors import InputError
-from ..stages.map_legend import full_scale, map_title
+from ..stages.heterogeneity_legend import full_scale, map_title
 from .fhir import fhir_bundle
 from .own_files import DIGESTS, RECORD, digests, foreign_files
 from .pdf import write_pdf

@@ -13,7 +13,7 @@ from lnhg.core.ct import CT
 from lnhg.core.nodule import Nodule, as_row, from_row, header
 from lnhg.options import Options
 from lnhg.pipeline import segment
-from lnhg.stages.inside_masses import with_masses
+from lnhg.stages.mass_candidates import with_masses
 from lnhg.stages.measurement import measure_nodules
 from lnhg.writers.pictures import nodule_planes
 from lnhg.writers.record import run_record

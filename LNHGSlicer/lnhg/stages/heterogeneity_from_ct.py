@@ -14,7 +14,8 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import Box, grown_box
-from .heterogeneity import Indexed, core_of
+from .heterogeneity_figures import core_of
+from .nodule_map import Indexed
 from .scan_noise import noise_level
 
 #: HU of deviation that have full scale in the map.

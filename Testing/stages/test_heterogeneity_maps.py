@@ -11,10 +11,10 @@ from lnhg.errors import InputError
 from lnhg.networks.grid import NetworkGrid
 from lnhg.options import Options
 from lnhg.stages.generation import generate
-from lnhg.stages.map_legend import full_scale, how_to_read, legend_ends, map_title
-from lnhg.stages.maps import MapInput, nodule_map, outlines_of, raw_map
+from lnhg.stages.heterogeneity_from_twin import even_twin, twin_differences
+from lnhg.stages.heterogeneity_legend import full_scale, how_to_read, legend_ends, map_title
+from lnhg.stages.heterogeneity_maps import MapInput, nodule_map, outlines_of, raw_map
 from lnhg.stages.scan_noise import noise_level
-from lnhg.stages.twin import even_twin, twin_differences
 
 SPACING = (0.7, 0.7, 1.25)
 GRID = np.diag([-0.7, -0.7, 1.25, 1.0])

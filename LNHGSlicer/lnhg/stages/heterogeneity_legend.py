@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..options import Options
-from .deviation import FULL_SCALE_HU
-from .maps import FULL_SCALE_TWIN
+from .heterogeneity_from_ct import FULL_SCALE_HU
+from .heterogeneity_maps import FULL_SCALE_TWIN
 
 _NAMES = {
     "deviation": "Unevenness",

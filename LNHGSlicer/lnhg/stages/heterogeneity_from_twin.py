@@ -17,9 +17,9 @@ from ..core.boxes import Box, grown_box
 from ..core.ct import AIR_HU, CT
 from ..core.masks import depth_in
 from ..networks.grid import NetworkGrid
-from .deviation import typical_hu
 from .generation import NoduleImage, Wanted
-from .masses import SHOWN_AS_MM, Generate, is_mass
+from .heterogeneity_from_ct import typical_hu
+from .mass_images import SHOWN_AS_MM, Generate, is_mass
 from .scan_noise import noise_level
 
 # Over so many mm below the surface the CT passes into the even inside; grain of the noise in the slice, pixels.

@@ -11,8 +11,8 @@ import uuid
 from pathlib import Path
 
 from ..core.ct import fingerprint
+from ..core.nodule import Tracking
 from ..core.plain_file import mapping_of
-from ..core.tracking import Tracking
 from .follow import FollowUp
 from .read_back import FILES
 

@@ -12,7 +12,7 @@ from ..data.volumes import Volume
 from ..phantom.simulated_nodules import any_nodule, sections
 from .decoys import LUNG_HU, decoy
 from .detector_data import SMALLEST_SECTION, DetectorData, TrainingScan, any_of, neighbour_step
-from .pasting import Patch, Pose, cut, match_noise, middle_one, paste, soft, soft_square, wall_direction
+from .patches import Patch, Pose, cut, match_noise, middle_one, paste, soft, soft_square, wall_direction
 from .sampling import Sampling
 
 # A nodule at least this wide can be magnified to a mass of one of these widths, mm.

@@ -1,8 +1,8 @@
 """The map of a result and the raw CT beside it, of whatever kind was asked for (`Options.map_kind`).
 
-deviation: `stages.deviation`, HU away from the nodule's typical tissue beyond noise and edge; from the CT alone.
-twin: `stages.twin`, how much of G(x) is due to unevenness inside the nodule; needs the generator.
-inverse, intensity: the paper's, `stages.heterogeneity`.
+deviation: `stages.heterogeneity_from_ct`, HU away from the nodule's typical tissue beyond noise and edge.
+twin: `stages.heterogeneity_from_twin`, how much of G(x) is due to unevenness inside the nodule; needs the generator.
+inverse, intensity: the paper's, `stages.heterogeneity_from_generator`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from ..core.result import Result
 from ..errors import InputError
 from ..options import PAPERS_KINDS, Options
 from .axial import AxialOrder, axial_order
-from .deviation import FULL_SCALE_HU, strength_hu, typical_hu
-from .heterogeneity import OUTSIDE, Indexed, NoduleMap, map_of_outlines
+from .heterogeneity_from_ct import FULL_SCALE_HU, strength_hu, typical_hu
+from .heterogeneity_from_generator import map_of_outlines
+from .nodule_map import OUTSIDE, Indexed, NoduleMap
 
 #: Share of the largest G(x) in a nodule that has full scale in a map of the kind `twin`.
 FULL_SCALE_TWIN = 0.5
