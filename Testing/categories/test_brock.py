@@ -57,6 +57,18 @@ def test_the_constant_is_the_log_odds_of_the_person_at_whom_the_model_is_centred
             {"age": 55, "emphysema": True, "long_axis": 7.0, "count": 1},
             -6.7892 - 7 * 0.0287 + 0.2953 - 5.3854 * (1.19522861 - 1.58113883) + 3 * 0.0824,
         ),
+        (
+            {"age": 66, "female": True, "long_axis": 16.0, "kind": "part-solid", "upper_lobe": True, "count": 2},
+            -6.7892 + 4 * 0.0287 + 0.6011 - 5.3854 * (0.79056942 - 1.58113883) + 0.3770 + 0.6581 + 2 * 0.0824,
+        ),
+        (
+            {"age": 58, "family_history": True, "long_axis": 25.0, "kind": "ground glass", "count": 5},
+            -6.7892 - 4 * 0.0287 + 0.2961 - 5.3854 * (0.63245553 - 1.58113883) - 0.1276 - 0.0824,
+        ),
+        (
+            {"age": 80, "emphysema": True, "family_history": True, "long_axis": 4.0, "spiculated": True, "count": 12},
+            -6.7892 + 18 * 0.0287 + 0.2953 + 0.2961 + 0.7729 - 8 * 0.0824,
+        ),
     ],
 )
 def test_whole_patients(patient: dict, log_odds: float) -> None:

@@ -140,6 +140,52 @@ def test_stable_nodules_step_down_unless_they_crossed_a_bound(mm, before, previo
 
 
 @pytest.mark.parametrize(
+    ("previous", "waited", "category"),
+    [
+        *[("3", months, "3") for months in (1.0, 3.0, 5.4)],
+        *[("3", months, "2") for months in (5.5, 6.0, 12.0, None)],
+        *[("4A", months, "4A") for months in (1.0, 2.4)],
+        *[("4A", months, "3") for months in (2.5, 3.0, 12.0, None)],
+        *[("2", months, "2") for months in (1.0, 12.0)],
+        *[("4B", months, "4B") for months in (1.0, 3.0, 12.0)],
+    ],
+)
+def test_a_step_down_waits_for_the_ct_that_was_due(previous: str, waited: float | None, category: str) -> None:
+    given = answers(course="stable", previous_lung_rads=previous)
+    assert value(solid(7.0, previous_diameter=7.0, waited=waited), given) == category
+
+
+def test_a_ct_before_its_time_says_why_nothing_steps_down() -> None:
+    given = answers(course="stable", previous_lung_rads="4A")
+    ruling = lung_rads(solid(9.0, previous_diameter=9.0, waited=1.2), given).ruling
+    assert ruling.rule == "4A last time and stable after 1.2 months; its CT was due after 3"
+    assert ruling.next_step.startswith("CT in 3 months")
+
+
+@pytest.mark.parametrize("cyst", ["thick-walled", "multilocular", "became multilocular"])
+@pytest.mark.parametrize(("previous", "category"), [("4A", "3"), ("3", "2"), ("2", "2"), ("4B", "4B")])
+def test_a_stable_cyst_steps_down_too(cyst: str, previous: str, category: str) -> None:
+    assert value(solid(12.0), answers(cyst=cyst, course="stable", previous_lung_rads=previous)) == category
+
+
+@pytest.mark.parametrize(
+    ("cyst", "category"),
+    [
+        ("thick-walled, cystic part growing", "3"),
+        ("thick-walled, wall or nodule growing", "4B"),
+        ("multilocular, growing or denser", "4B"),
+    ],
+)
+def test_a_cyst_that_grows_never_steps_down(cyst: str, category: str) -> None:
+    assert value(solid(12.0), answers(cyst=cyst, course="stable", previous_lung_rads="4A")) == category
+
+
+def test_a_stable_nodule_in_a_large_airway_never_steps_down() -> None:
+    given = answers(airway="segmental or more proximal", course="stable", previous_lung_rads="4A")
+    assert value(solid(7.0), given) == "4B"
+
+
+@pytest.mark.parametrize(
     ("mm", "suspicious", "category"),
     [(5.9, "yes", "2"), (6.0, "yes", "4X"), (8.0, "yes", "4X"), (15.0, "yes", "4X"), (6.0, "no", "3")],
 )

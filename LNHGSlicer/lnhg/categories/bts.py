@@ -14,18 +14,7 @@ from dataclasses import replace
 from ..core.answers import NOT_ANSWERED, YES, Answers
 from .brock import brock
 from .category import LONG_AXIS, VOLUME, Category, Ruling, is_benign, judged, with_mass
-from .facts import (
-    GROUND_GLASS,
-    GROWING,
-    NEW,
-    PART_SOLID,
-    RATE_NOT_KNOWN,
-    SLOWLY_GROWING,
-    STABLE,
-    WITHIN_UNCERTAINTY,
-    Facts,
-    rounded,
-)
+from .facts import GREW, GROUND_GLASS, NEW, PART_SOLID, STABLE, WITHIN_UNCERTAINTY, Facts, rounded
 
 SYSTEM = "BTS 2015"
 #: Volumes (mm3) from which a solid nodule is followed, and from which its risk is assessed; and the probability from
@@ -60,7 +49,7 @@ def _box_of(facts: Facts, answers: Answers) -> Ruling:
         return _box(1, _NONE, "fat, or calcification of a benign pattern")
     if facts.kind in (PART_SOLID, GROUND_GLASS):
         return _subsolid(facts, answers)
-    if answers.benign_shape == YES and facts.long_axis < 10:
+    if answers.benign_shape == YES and rounded(facts.long_axis, 1) < 10 and _course(facts, answers) not in GREW:
         return _box(1, _NONE, "solid, under 10 mm, near the pleura or a fissure, smooth, with a benign shape")
     return _solid(facts, answers)
 
@@ -95,7 +84,7 @@ def _followed(facts: Facts, course: str | None) -> Ruling | None:
     days, change = facts.doubling_days, facts.volume_change
     if course in (WITHIN_UNCERTAINTY, NEW):
         return None
-    grows = course in (GROWING, SLOWLY_GROWING, RATE_NOT_KNOWN)
+    grows = course in GREW
     if grows and days is not None and days > FAST_DAYS:
         if days <= SLOW_DAYS:
             step = "consider biopsy or further CT, as the patient prefers"
@@ -114,7 +103,7 @@ def _subsolid(facts: Facts, answers: Answers) -> Ruling:
     course, size = _course(facts, answers), rounded(facts.long_axis, 1)
     if size < FOLLOWED_MM:
         return _box(3, _NONE, f"{facts.kind}, under {FOLLOWED_MM} mm")
-    if course in (GROWING, SLOWLY_GROWING, RATE_NOT_KNOWN):
+    if course in GREW:
         step = "consider resection or other treatment, or observation"
         return _box(
             3, "treatment or observation", f"{facts.kind}, growing by 2 mm or more, or with more solid part", step

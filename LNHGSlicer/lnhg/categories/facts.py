@@ -12,6 +12,9 @@ FIRST_SEEN, NEW, STABLE, GROWING, SLOWLY_GROWING = "first seen", "new", "stable"
 WITHIN_UNCERTAINTY = "change within the uncertainty"
 #: It grew by more than the uncertainty, but over more than a year or an unknown time: perhaps slowly.
 RATE_NOT_KNOWN = "larger, rate not known"
+#: The courses of a nodule that grew.
+GREW = (GROWING, SLOWLY_GROWING, RATE_NOT_KNOWN)
+DAYS_A_MONTH = 365.25 / 12
 #: A nodule over this is a mass, mm.
 MASS_MM = 30
 
@@ -33,6 +36,7 @@ class Facts:
         doubling_days: time in which its volume doubles; None: not known or not growing.
         volume_change: share by which the volume changed against the earlier CT.
         months: between its first CT and this one.
+        waited: months between the CT before and this one.
         upper_lobe: whether it lies in an upper lobe.
         count: number of nodules on the CT.
     """
@@ -52,6 +56,7 @@ class Facts:
     doubling_days: float | None = None
     volume_change: float | None = None
     months: float | None = None
+    waited: float | None = None
     upper_lobe: bool | None = None
     count: int = 1
 

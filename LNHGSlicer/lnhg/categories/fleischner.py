@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ..core.answers import NOT_ANSWERED, YES, Answers
 from .category import MEAN_DIAMETER, NOT_FOR_THIS, SOLID_DIAMETER, Category, Ruling, is_benign, judged, with_mass
-from .facts import GROUND_GLASS, GROWING, PART_SOLID, RATE_NOT_KNOWN, SLOWLY_GROWING, SOLID, STABLE, Facts, rounded
+from .facts import GREW, GROUND_GLASS, PART_SOLID, SOLID, STABLE, Facts, rounded
 
 SYSTEM = "Fleischner 2017"
 #: Younger patients are left out, years.
@@ -67,7 +67,7 @@ def ruling(facts: Facts, answers: Answers) -> Ruling:
     number = "single" if facts.count <= 1 else "multiple"
     subsolid = facts.kind in (PART_SOLID, GROUND_GLASS)
     course = facts.course if answers.course == NOT_ANSWERED else answers.course
-    if course in (GROWING, SLOWLY_GROWING, RATE_NOT_KNOWN):
+    if course in GREW:
         return _growing(facts, subsolid)
     if subsolid:
         return _followed(_subsolid(facts, number), facts, course)

@@ -16,6 +16,7 @@ from ..core.geometry import equivalent_diameter
 from .category import MEAN_DIAMETER, NOT_FOR_THIS, SOLID_DIAMETER, Category, Ruling, is_benign, judged
 from .facts import (
     FIRST_SEEN,
+    GREW,
     GROUND_GLASS,
     GROWING,
     NEW,
@@ -48,6 +49,10 @@ _STEPS = {
     "sampling",
 }
 _STEPS["4X"] = _STEPS["4B"]
+# From which category a stable nodule steps down, to which, and at the CT after how many months.
+_STEPS_DOWN = {"3": ("2", 6), "4A": ("3", 3)}
+# A CT so many months before it was due counts as that CT; the document does not say how exact its months are.
+_EARLY_MONTHS = 0.5
 _CYSTS = {
     "thick-walled": "4A",
     "multilocular": "4A",
@@ -107,12 +112,12 @@ def _line(facts: Facts, answers: Answers) -> Ruling:
     if is_benign(facts, answers):
         return _ruling("1", "fat, or calcification of a benign pattern", "benign features")
     course = course_of(facts, answers)
-    special = _airway(answers, course) or _cyst(answers)
+    special = _airway(answers, course) or _cyst(facts, answers, course)
     if special is not None:
         return special
     size = rounded(facts.mean_diameter, 1)
     is_solid = facts.kind not in (PART_SOLID, GROUND_GLASS)
-    if is_solid and answers.benign_shape == YES and size < 10 and course not in (GROWING, SLOWLY_GROWING):
+    if is_solid and answers.benign_shape == YES and size < 10 and course not in GREW:
         return _ruling("2", "solid, under 10 mm, at the pleura, smooth, oval, lentiform or triangular", "juxtapleural")
     if course == SLOWLY_GROWING and facts.kind != GROUND_GLASS:
         return _ruling("4B", f"{facts.kind}, growing slowly over several CT", "slow growing solid or part-solid nodule")
@@ -132,19 +137,21 @@ def course_of(facts: Facts, answers: Answers) -> str | None:
 
 def _airway(answers: Answers, course: str | None) -> Ruling | None:
     if answers.airway == "segmental or more proximal":
-        if course in (STABLE, GROWING, SLOWLY_GROWING):
-            return _ruling("4B", "in a segmental or larger airway, stable or growing", "airway nodule")
-        return _ruling("4A", "in a segmental or larger airway, first seen", "airway nodule")
-    if answers.airway == "subsegmental" and course not in (GROWING, SLOWLY_GROWING):
+        if course in (None, FIRST_SEEN, NEW):
+            return _ruling("4A", "in a segmental or larger airway, first seen", "airway nodule")
+        return _ruling("4B", "in a segmental or larger airway, stable or growing", "airway nodule")
+    if answers.airway == "subsegmental" and course not in GREW:
         return _ruling("2", "in a subsegmental airway, first seen, new or stable", "airway nodule")
     return None
 
 
-def _cyst(answers: Answers) -> Ruling | None:
+def _cyst(facts: Facts, answers: Answers, course: str | None) -> Ruling | None:
     if answers.cyst in (NOT_ANSWERED, NO):
         return None
     if answers.cyst == "thin-walled":
         return Ruling(NOT_FOR_THIS, "thin-walled cysts are not classified", "Lung-RADS v2022, note on atypical cysts")
+    if course == STABLE and answers.previous_lung_rads != NOT_ANSWERED and "growing" not in answers.cyst:
+        return _after(facts, answers.previous_lung_rads)
     return _ruling(_CYSTS[answers.cyst], f"atypical cyst, {answers.cyst}", "atypical pulmonary cyst")
 
 
@@ -157,10 +164,18 @@ def _stepped(facts: Facts, previous: str) -> Ruling:
             return _ruling(line.value, f"{line.rule}, and smaller than that before: by its size", "size thresholds")
     if facts.kind == GROUND_GLASS:
         return _ruling("2", "ground glass, stable", "ground glass nodule")
-    if previous in ("3", "4A"):
-        lower, wait = {"3": ("2", "6"), "4A": ("3", "3")}[previous]
-        return _ruling(lower, f"{previous} last time and stable at the CT after {wait} months", "stepped management")
-    return _ruling(previous, f"{previous} last time and stable", "stepped management")
+    return _after(facts, previous)
+
+
+def _after(facts: Facts, previous: str) -> Ruling:
+    """What a stable finding is after its last category: one step lower once the CT of that category was due."""
+    lower, wait = _STEPS_DOWN.get(previous, (previous, 0))
+    if lower == previous:
+        return _ruling(previous, f"{previous} last time and stable", "stepped management")
+    if facts.waited is not None and facts.waited < wait - _EARLY_MONTHS:
+        rule = f"{previous} last time and stable after {facts.waited:.1f} months; its CT was due after {wait}"
+        return _ruling(previous, rule, "stepped management")
+    return _ruling(lower, f"{previous} last time and stable at the CT after {wait} months", "stepped management")
 
 
 def _at(facts: Facts, diameter: float) -> Facts:
@@ -182,7 +197,7 @@ def by_size(facts: Facts, course: str | None) -> Ruling:
 
 
 def _solid(size: float, course: str) -> Ruling:
-    if course in (GROWING, SLOWLY_GROWING):
+    if course in GREW:
         return _banded("solid, growing", size, ((8, "4A"),), "4B", "solid nodule")
     if course == NEW:
         return _banded("solid, new", size, ((4, "2"), (6, "3"), (8, "4A")), "4B", "solid nodule")
@@ -191,7 +206,7 @@ def _solid(size: float, course: str) -> Ruling:
 
 def _part_solid(size: float, solid: float, course: str) -> Ruling:
     finding = "part-solid nodule"
-    if course in (GROWING, SLOWLY_GROWING) or (course == NEW and (size >= 6 or solid >= 4)):
+    if course in GREW or (course == NEW and (size >= 6 or solid >= 4)):
         return _banded(f"part-solid, {course}, {_solid_part(solid)}", solid, ((4, "4A"),), "4B", finding)
     if size < 6:
         value = "3" if course == NEW else "2"

@@ -15,7 +15,7 @@ from ..core.result import Result
 from . import bts, fleischner, lung_rads
 from .brock import Probability, brock
 from .category import Category
-from .facts import Facts
+from .facts import DAYS_A_MONTH, Facts
 
 # Titles of the columns on earlier CT.
 _COURSE = ("course against earlier CT", "change since the study before")
@@ -102,6 +102,7 @@ def facts_of(nodule: Nodule, count: int, comparison: Comparison | None = None) -
         doubling_days=comparison.doubling_days,
         volume_change=comparison.volume_change,
         months=comparison.months,
+        waited=None if comparison.days is None else comparison.days / DAYS_A_MONTH,
     )
 
 

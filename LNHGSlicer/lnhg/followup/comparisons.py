@@ -7,7 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..categories import bts, fleischner, lung_rads
-from ..categories.facts import GROUND_GLASS, GROWING, PART_SOLID, RATE_NOT_KNOWN, SLOWLY_GROWING, WITHIN_UNCERTAINTY
+from ..categories.facts import (
+    DAYS_A_MONTH,
+    GROUND_GLASS,
+    GROWING,
+    PART_SOLID,
+    RATE_NOT_KNOWN,
+    SLOWLY_GROWING,
+    WITHIN_UNCERTAINTY,
+)
 from ..categories.facts import NEW as NEW_COURSE
 from ..categories.facts import STABLE as STABLE_COURSE
 from ..core.comparison import Comparison
@@ -19,7 +27,6 @@ from .growth import BTS, FLEISCHNER, GROWN, LUNG_RADS, STABLE, UNSURE, GrowthRul
 if TYPE_CHECKING:
     from .follow import FollowUp
 
-_DAYS_A_MONTH = 365.25 / 12
 # BTS 2015, algorithm 3: what growth of a sub-solid nodule is.
 _SUBSOLID = GrowthRule("BTS 2015, sub-solid", "longest diameter larger by 2 mm or more", False, 2.0)
 
@@ -80,7 +87,7 @@ def _compared(steps: list[_Step], row: Nodule) -> Comparison:
         },
         previous_diameter=before.mean_axis,
         days=last.days,
-        months=None if since_first.days is None else since_first.days / _DAYS_A_MONTH,
+        months=None if since_first.days is None else since_first.days / DAYS_A_MONTH,
         volume_percent=_known(last.volume_percent),
         beyond=last.beyond,
         volume_change=None if first.cut or row.cut else _known(since_first.volume_percent / 100),
@@ -145,5 +152,5 @@ def _by_lung_rads(steps: list[_Step], row: Nodule) -> str:
 
 
 def _rate(one: Change) -> str:
-    months = None if one.days is None else one.days / _DAYS_A_MONTH
+    months = None if one.days is None else one.days / DAYS_A_MONTH
     return lung_rads.rate(max(one.diameter, one.solid_diameter), months)
