@@ -27,6 +27,7 @@ from host import qt_double  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from host.panel_double import RESULT, InstallerDouble, add_ct, click, open_panel  # noqa: E402
 from host.scenes import put_under_transform  # noqa: E402
+from LNHGSlicerLib.review.reader_study import ReaderStudy  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.scene.nodes import add_result  # noqa: E402
 
@@ -886,6 +887,21 @@ def test_the_time_for_each_nodule_is_kept_and_written(reviewed, tmp_path, monkey
     assert (tmp_path / "nodules.csv").read_text().splitlines()[2].endswith("accepted,12.0")
 
 
+def test_the_time_of_a_reader_is_counted_on_after_a_look_into_another_module(reviewed, tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(ReaderStudy.__init__, "__defaults__", (lambda: now[0],))
+    name_reader(reviewed, "Ada")
+    now[0] += 12
+    reviewed.exit()
+    now[0] += 500
+    reviewed.enter()
+    now[0] += 30
+    rate(reviewed, 70, "benign")
+    reviewed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    click(reviewed.ui.studyExportButton)
+    assert (tmp_path / "reader-study-Ada.csv").read_text().splitlines()[1].endswith("42.0")
+
+
 def test_the_layers_can_be_looked_at_one_after_the_other(reviewed):
     nodes = reviewed.review.nodes
     choose(reviewed.ui.layerBox, "Raw CT")
@@ -959,6 +975,17 @@ def test_a_cancelled_run_leaves_the_views_to_the_reader(panel):
     segment(panel)
     click(panel.ui.restoreViewsButton)
     assert volume.GetDisplayNode().GetWindow() == 350
+
+
+def test_what_was_looked_at_during_a_run_that_was_cancelled_can_be_put_back(reviewed):
+    click(reviewed.ui.restoreViewsButton)
+    red = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
+    red.SetFieldOfView(180, 180, 1)
+    click(reviewed.ui.segmentButton)
+    click(reviewed.ui.nextButton)
+    click(reviewed.ui.cancelButton)
+    click(reviewed.ui.restoreViewsButton)
+    assert red.GetFieldOfView()[0] == 180
 
 
 def test_the_value_under_the_pointer_is_told(reviewed):

@@ -319,6 +319,24 @@ def test_a_nodule_edited_twice_goes_back_to_the_first_edit(review, nodes):
     assert row(review, ONE).verdict == "edited"
 
 
+def test_a_segment_that_was_removed_and_brought_back_is_in_the_table_and_the_map_again(review, nodes):
+    review.accept(ONE)
+    review.reject(TWO)
+    history = slicer.vtkSegmentationHistory()  # as the Segment Editor keeps it
+    history.SetSegmentation(nodes.segmentation.GetSegmentation())
+    history.SaveState()
+    before, inside = slicer.util.arrayFromVolume(nodes.heterogeneity).copy(), voxels(nodes, ONE)
+    for one in (ONE, TWO):
+        nodes.segmentation.GetSegmentation().RemoveSegment(one)
+    assert review.update()
+    assert (slicer.util.arrayFromVolume(nodes.heterogeneity)[inside] < 0).all()
+    history.RestorePreviousState()
+    assert review.update()
+    assert {one.segment_id: one.verdict for one in review.rows()} == {ONE: "accepted", TWO: "rejected"}
+    assert (shown(nodes, ONE), shown(nodes, TWO)) == (True, False)
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.heterogeneity), before)
+
+
 # ---------------------------------------------------------------- a second run
 
 

@@ -133,6 +133,7 @@ class Panel(VTKObservationMixin):
         self._set_parameters(self.logic.getParameterNode())
         self._look_at_scene()  # other modules may have moved, cut or removed what is shown
         self.review.enter()
+        self.study.show(self.review.nodes, self.review.selected)  # its time is counted on
         self._keys.set_enabled(True)
         self._observe_cursor()
 
@@ -239,8 +240,8 @@ class Panel(VTKObservationMixin):
     def _on_finished(self, segmented: Any, outcome: Any) -> None:
         ct, done = self._run_ct, self._done
         self._end_run()
-        if segmented is None and self._first_change:
-            self.memory().forget()  # nothing was changed in the views
+        if segmented is None and self._first_change and self.review.nodes is None:
+            self.memory().forget()  # nothing was changed in the views, where there was nothing to look at
         if outcome.status == "cancelled":
             self.tell(_("Cancelled. The scene is as it was."), ct)
         elif outcome.status == "failed":

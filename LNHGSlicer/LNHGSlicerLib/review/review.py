@@ -139,13 +139,14 @@ class Review:
         """Take over what was changed in the outlines since the last look, by whomever; returns whether anything was.
 
         Each changed nodule is measured anew; its row of the table and the maps follow. One that was wholly erased is
-        rejected and gets its outline back. One whose segment was removed leaves the table of the review, and the maps.
+        rejected and gets its outline back. One whose segment was removed leaves the table of the review, and the maps,
+        until an undo of the Segment Editor brings it back.
         A segment that a reader drew beside those of the nodules becomes a nodule, unless it is larger than one can be.
 
         Without G(x) in the scene the map stays as it is, and its figures become empty for the changed nodules.
         """
         now = self._present()
-        removed = set(self._outlines) - set(now)
+        came_or_went = set(self._outlines) ^ set(now)
         changed = [one for one in now if not self._is_measured(one, now[one])]
         # What was before is not known of an outline that was changed before this review began.
         known = [one for one in changed if one in self._outlines and not _same(now[one], self._outlines[one])]
@@ -162,12 +163,14 @@ class Review:
             else:
                 self._note_measured(one)
             set_verdict(self.nodes, one, REJECTED if erased else EDITED)
+        for one in set(now) - set(former):  # its display is new
+            set_verdict(self.nodes, one, verdict_of(self.nodes, one))
         drawn = self._drawn()
         for one, outline in drawn.items():
             self._make_nodule(one, outline)
-        if changed or removed or drawn:
+        if changed or came_or_went or drawn:
             self._draw_maps()
-        return bool(changed or removed or drawn)
+        return bool(changed or came_or_went or drawn)
 
     def _present(self) -> dict[str, Outline | None]:
         """The outlines as they are now. Where somebody made surfaces the source of the segmentation, by which Slicer
