@@ -57,8 +57,8 @@ def steps():
     add_ct()
     yield 500
     click(panel.ui.segmentButton)
-    yield from until(lambda: panel.running)
-    # The drive ends, and Slicer with it: the process must end too.
+    yield from until(lambda: panel.ui.progressBar.value > 0, 120)
+    end_with_slicer(panel.run._process._process.pid)
 
 
 drive(steps)

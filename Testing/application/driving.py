@@ -477,6 +477,11 @@ def run_method(*words: str) -> None:
     subprocess.run([program, "-m", "lnhg", *words], cwd=SHARED, check=True, env=environment)
 
 
+def end_with_slicer(process_id: int) -> None:
+    """The drive has failed where this process is still there after Slicer: `run.py` looks."""
+    (OUT / "ends-with-slicer.txt").write_text(str(process_id), encoding="utf-8")
+
+
 def write_figures(name: str, figures: dict[str, Any]) -> None:
     """Measured figures, `name.json`."""
     (OUT / f"{name}.json").write_text(json.dumps(figures, indent=2), encoding="utf-8")

@@ -43,6 +43,7 @@ DRIVES = (
 SHORT = ("add_nodule", "edit_outline", "saved_scene")
 # None takes two minutes on a computer that has nothing else to do.
 _LIMIT_S = 1800
+_ENDS_WITHIN_S = 10
 
 
 def main() -> int:
@@ -89,12 +90,27 @@ def run(name: str, slicer: list[str], output: Path) -> bool:
         except subprocess.TimeoutExpired:
             process.terminate()
             code = f"longer than {_LIMIT_S} s"
+    if code == 0 and left_behind(folder / "ends-with-slicer.txt"):
+        code = "a process outlived Slicer"
     print(f"{'passed' if code == 0 else 'FAILED'}  {name}  {time.monotonic() - start:.0f} s", flush=True)
     if code != 0:
         lines = (folder / "log.txt").read_text(encoding="utf-8").splitlines() if (folder / "log.txt").exists() else []
         faults = [line for line in lines if "FAULT" in line or "FAILED" in line]
         print(f"  exit code {code}; {folder / 'log.txt'}", *faults, sep="\n  ", flush=True)
     return code == 0
+
+
+def left_behind(told: Path) -> bool:
+    """Whether the process that a drive has named is there some seconds after Slicer."""
+    if not told.exists() or os.name == "nt":  # where no signal asks without ending
+        return False
+    try:
+        for _ in range(_ENDS_WITHIN_S):
+            os.kill(int(told.read_text(encoding="utf-8")), 0)
+            time.sleep(1)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def contact_sheet(folders: list[Path], path: Path) -> str:

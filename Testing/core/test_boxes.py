@@ -17,6 +17,15 @@ def test_the_boxes_are_those_that_scipy_finds(kind: type) -> None:
     assert label_boxes(labels) == expected
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int16, np.float32, np.int64])
+def test_each_single_voxel_has_its_box_wherever_it_lies(kind: type, order: str) -> None:
+    for place in np.ndindex(3, 5, 7):  # a number that eight does not divide
+        labels = np.zeros((3, 5, 7), kind, order)
+        labels[place] = 1
+        assert label_boxes(labels) == {1: tuple(slice(one, one + 1) for one in place)}
+
+
 def test_a_label_that_is_missing_has_no_box() -> None:
     labels = np.zeros((4, 5, 6), np.uint16)
     labels[1:3, 2, 0] = 7

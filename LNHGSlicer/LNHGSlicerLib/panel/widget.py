@@ -21,7 +21,7 @@ from lnhg.errors import InputError, LNHGError
 from lnhg.progress import Progress
 
 from ..review.place_point import PointPlacement
-from ..run.parameters import Parameters, choices, has_extent, options_of, words
+from ..run.parameters import Parameters, choices, connect, has_extent, options_of, words
 from ..scene.transforms import point_of_node
 from ..scene.volumes import has_voxels, is_inside
 from ..scene.watch import Watch
@@ -68,7 +68,7 @@ class Panel(VTKObservationMixin):
         self.running = self.entered = False
         self._memory: Any = None
         self._parameters: Any = None
-        self._gui_tag: Any = None
+        self._disconnect: Callable[[], None] = lambda: None
         self._shown_ct: Any = None
         self._done: Callable[[Any, Any], object] = _nothing
         self._first_change = False
@@ -331,14 +331,14 @@ class Panel(VTKObservationMixin):
 
     def _set_parameters(self, node: Any) -> None:
         if self._parameters is not None:
-            self._parameters.disconnectGui(self._gui_tag)
+            self._disconnect()
             self._parameter_watch.follow(None)
         self._parameters = None if node is None else Parameters(node)  # type: ignore[call-arg]
         if self._parameters is None:
             return
         if self._parameters.ct is None:
             self._parameters.ct = _active_ct()
-        self._gui_tag = self._parameters.connectGui(self.ui)
+        self._disconnect = connect(self._parameters, self.ui)
         for name, texts in words().items():
             for index, choice in enumerate(choices(name)):
                 getattr(self.ui, f"{name}Box").setItemText(index, texts[choice])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lnhg.categories.dictation import dictated
-from lnhg.categories.proposals import Proposal, proposal
+from lnhg.categories.proposals import Proposal, lung_rads_alone, proposal
 from lnhg.core.answers import StudyAnswers, answers_of_record
 from lnhg.core.comparison import Comparison, as_record, comparisons_of_record
 from lnhg.core.nodule import Nodule
@@ -29,6 +29,8 @@ def answers_of(nodes: SceneNodes) -> StudyAnswers:
 def comparisons_of(nodes: SceneNodes) -> dict[int, Comparison]:
     """What was found against earlier studies, by the number of a nodule; not of one that was edited since."""
     kept = json.loads(nodes.segmentation.GetAttribute(_COMPARISONS) or "{}")
+    if not kept:
+        return {}
     edited = {one.id for one in nodes.rows if one.status == EDITED}
     return {number: one for number, one in comparisons_of_record(kept).items() if number not in edited}
 
@@ -55,7 +57,7 @@ def proposal_of(nodes: SceneNodes, segment_id: str) -> Proposal | None:
 
 def lung_rads_of(nodule: Nodule, answers: StudyAnswers, comparisons: Mapping[int, Comparison]) -> str:
     """The category that Lung-RADS proposes, which does not ask how many nodules there are."""
-    return proposal(nodule, 1, answers, comparisons.get(nodule.id)).lung_rads.value
+    return lung_rads_alone(nodule, answers, comparisons.get(nodule.id)).value
 
 
 def sentence_of(nodes: SceneNodes, proposal: Proposal) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import Field, fields
 from itertools import product
 from pathlib import Path
@@ -82,6 +83,30 @@ class Parameters:
     columns: str = ""
 
     export_folder: str = ""
+
+
+def connect(parameters: Any, ui: Any) -> Callable[[], None]:
+    """Bind parameters to the widgets of the panel; returns what ends that.
+
+    The `disconnectGui` of Slicer 5.10 leaves an observer of the node behind, which would keep the parameters of every
+    visit of the module.
+    """
+    node, observe, tags = parameters.parameterNode, parameters.AddObserver, list[int]()
+
+    def noted(*how: Any) -> int:
+        tags.append(observe(*how))
+        return tags[-1]
+
+    parameters.AddObserver = noted
+    gui = parameters.connectGui(ui)
+    del parameters.AddObserver
+
+    def end() -> None:
+        parameters.disconnectGui(gui)
+        for tag in tags:
+            node.RemoveObserver(tag)
+
+    return end
 
 
 def words() -> dict[str, dict[str, str]]:

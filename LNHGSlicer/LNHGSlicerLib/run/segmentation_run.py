@@ -128,7 +128,8 @@ class SegmentationRun(RunBeside):
         from ..scene.nodes import prepare
 
         assert self._ct is not None
-        import_module("lnhg.stages.measurement")  # which a review needs, and which takes a second
+        for needed in ("lnhg.stages.measurement", "LNHGSlicerLib.review.added_nodules"):
+            import_module(needed)  # by the review that follows; it takes a second
         return prepare(load_result(folder / _RESULTS, self._ct))
 
     def _added(self, loaded: PreparedResult) -> tuple[SegmentedNodules | None, str]:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, seg
 
 from ..translation import _
 from .fingerprints import fingerprint, set_measured_on
+from .transforms import point_of_scene
 from .views import centre_on, refresh_legends
 from .volumes import has_voxels
 
@@ -336,10 +338,14 @@ def labels_on(ct_node: Any, segmentation_node: Any, segment_ids: Sequence[str]) 
 
 def nodules_of_table(table_node: Any) -> tuple[Nodule, ...]:
     """The rows of a nodule table node, of this version or another (`from_row`)."""
+    return tuple(_read_rows(table_node))
+
+
+def _read_rows(table_node: Any) -> Iterator[Nodule]:
     table = table_node.GetTable()
     columns = {title: table.GetColumnByName(title) for title in titles_of_table(table_node)}
-    rows = range(table_node.GetNumberOfRows())
-    return tuple(from_row({title: column.GetValue(row) for title, column in columns.items()}) for row in rows)
+    for row in range(table_node.GetNumberOfRows()):
+        yield from_row({title: column.GetValue(row) for title, column in columns.items()})
 
 
 def titles_of_table(table_node: Any) -> list[str]:
@@ -412,9 +418,9 @@ def legend_views() -> list[str]:
 
 
 def jump_to_first_nodule(nodes: SceneNodes) -> None:
-    """Centre every view on the first nodule; without nodules they stay where they are."""
-    for segment_id in nodes.segment_ids[:1]:
-        centre_on(nodes.segmentation.GetSegmentCenterRAS(segment_id))
+    """Centre every view on the first nodule of the table; without nodules they stay where they are."""
+    for first in islice(_read_rows(nodes.table), 1):
+        centre_on(point_of_scene((first.centre_r, first.centre_a, first.centre_s), nodes.ct))
 
 
 def tell_map(volume_node: Any, options: Options) -> None:

@@ -123,6 +123,13 @@ def benign_hints(nodule: Nodule) -> tuple[str, ...]:
     return tuple(hints)
 
 
+def lung_rads_alone(nodule: Nodule, study: StudyAnswers, comparison: Comparison | None = None) -> Category:
+    """The category of Lung-RADS as in `proposal`; it does not ask how many nodules there are."""
+    courses = {} if comparison is None else comparison.courses
+    facts = replace(facts_of(nodule, 1, comparison), course=courses.get(lung_rads.SYSTEM))
+    return lung_rads.lung_rads(facts, study.of(nodule.id))
+
+
 def proposal(nodule: Nodule, count: int, study: StudyAnswers, comparison: Comparison | None = None) -> Proposal:
     """A proposal for one of the `count` nodules of a patient."""
     answers = study.of(nodule.id)

@@ -12,9 +12,9 @@ Box = tuple[slice, ...]
 def label_boxes(labels: np.ndarray) -> dict[int, Box]:
     """The box of each label that there is, by rising label.
 
-    For volumes that are 0 nearly everywhere: a third of the time of scipy's `find_objects`, which looks at every voxel.
+    For volumes that are 0 nearly everywhere: a small part of the time of scipy's `find_objects`.
     """
-    places = np.unravel_index(np.flatnonzero(labels != 0), labels.shape)
+    places = np.unravel_index(_places(labels), labels.shape)
     numbers = labels[places]
     order = np.argsort(numbers, kind="stable")
     found, first = np.unique(numbers[order], return_index=True)
@@ -25,6 +25,17 @@ def label_boxes(labels: np.ndarray) -> dict[int, Box]:
         int(label): tuple(slice(int(low[number]), int(high[number]) + 1) for low, high in ends)
         for number, label in enumerate(found)
     }
+
+
+def _places(labels: np.ndarray) -> np.ndarray:
+    """Where the flat array is not 0, rising. What is 0 is passed over eight bytes at a time, if it lies in one piece."""
+    whole = labels.nbytes // 8
+    if not labels.flags.c_contiguous or labels.itemsize > 4:
+        return np.flatnonzero(labels != 0)
+    flat, together = labels.reshape(-1), 8 // labels.itemsize
+    starts = np.flatnonzero(flat[: whole * together].view(np.uint64) != 0) * together
+    places = np.append((starts[:, None] + np.arange(together)).ravel(), np.arange(whole * together, len(flat)))
+    return places[flat[places] != 0]
 
 
 def box_around(boxes: Iterable[Box]) -> Box:
