@@ -19,7 +19,7 @@ SLICES = int(os.environ.get("LNHG_SLICES", "300"))
 
 
 class Finished:
-    """In the place of the background process: it has written its results at once."""
+    """In the place of the background process: its results are there in a moment."""
 
     results = SHARED / f"large-results-{SLICES}"
 
@@ -28,14 +28,14 @@ class Finished:
         self.running = False
 
     def start(self):
-        from LNHGSlicerLib.run.background import End
+        from LNHGSlicerLib.run.background import BackgroundCall, End
 
         self.running = True
-        # Links: the process would have written the files beside the window.
-        files.copytree(self.results, self.command.folder / "results", copy_function=os.symlink)
         for part in range(20):
             self.on_line(json.dumps({"stage": "detect", "fraction": part / 20, "seconds_left": 3}))
-        qt.QTimer.singleShot(0, lambda: self.on_end(End(0, False)))
+        # In a thread: the process would have written the files beside the window.
+        copy = lambda: files.copytree(self.results, self.command.folder / "results")  # noqa: E731
+        BackgroundCall(copy, lambda *_: self.on_end(End(0, False))).start()
 
 
 class Heartbeat:
