@@ -53,7 +53,9 @@ def steps():
     yield 300
     after = change_takes()
     check(
-        "after 30 visits a change takes as long as before", after < 1.1 * before + 0.5, f"{before:.1f} ms, {after:.1f} ms"
+        "after 30 visits a change takes as long as before",
+        after < 1.1 * before + 0.5,
+        f"{before:.1f} ms, {after:.1f} ms",
     )
 
     check("and the visits leave no object behind", wrappers() == wrapped, (wrapped, wrappers()))

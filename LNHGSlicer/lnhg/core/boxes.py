@@ -28,7 +28,7 @@ def label_boxes(labels: np.ndarray) -> dict[int, Box]:
 
 
 def _places(labels: np.ndarray) -> np.ndarray:
-    """Where the flat array is not 0, rising. What is 0 is passed over eight bytes at a time, if it lies in one piece."""
+    """Where the flat array is not 0, rising. What is 0 is passed over eight bytes at a time."""
     whole = labels.nbytes // 8
     if not labels.flags.c_contiguous or labels.itemsize > 4:
         return np.flatnonzero(labels != 0)
