@@ -156,6 +156,13 @@ def test_the_report_is_printed_to_pdf(tmp_path):
     assert is_whole(tmp_path / "out")
 
 
+def test_where_there_is_no_browser_weasyprint_prints_it(tmp_path, monkeypatch):
+    pytest.importorskip("weasyprint", reason="WeasyPrint is not installed")
+    monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
+    paths = save(answered(), tmp_path / "out", extras=["pdf"])
+    assert paths["pdf"].read_bytes().startswith(b"%PDF")
+
+
 def test_without_a_browser_the_folder_is_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
     monkeypatch.setattr(pdf.importlib.util, "find_spec", lambda name: None)

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 
@@ -15,6 +16,13 @@ from lnhg.core.answers import answers_of_words
 from lnhg.writers.record import run_record
 
 ANSWERS = answers_of_words(["age=64", "risk=high", "2.cyst=multilocular"])
+REDCAP_COLUMNS = [
+    "Variable / Field Name", "Form Name", "Section Header", "Field Type", "Field Label",
+    "Choices, Calculations, OR Slider Labels", "Field Note", "Text Validation Type OR Show Slider Number",
+    "Text Validation Min", "Text Validation Max", "Identifier?", "Branching Logic (Show field only if...)",
+    "Required Field?", "Custom Alignment", "Question Number (surveys only)", "Matrix Group Name", "Matrix Ranking?",
+    "Field Annotation",
+]  # fmt: skip
 RESULT = replace(handmade_result(GRIDS["axial"]), answers=ANSWERS)
 
 
@@ -43,20 +51,45 @@ def test_a_row_a_nodule_of_each_study(exported):
     assert records[1]["lung_rads_2022_proposed"] == "4A"
 
 
-def test_the_dictionary_describes_every_variable_as_redcap_wants_it(exported):
+def choices_of(row):
+    """Code -> label, as REDCap parts them: at each bar, and there at the first comma."""
+    told = [one.split(", ", 1) for one in filter(None, row["Choices, Calculations, OR Slider Labels"].split(" | "))]
+    assert len({code for code, _ in told}) == len(told), row
+    return dict(told)
+
+
+def test_the_dictionary_is_one_that_redcap_imports(exported):
+    """Its rules: 18 columns by name; unique names of small letters, digits and single underscores, none of its own; the
+    key first; a form in one block; its own types and validations; unique codes of word characters in a list.
+    """
     dictionary = rows(exported / "out" / "dictionary.csv")
-    variables = [row["Variable / Field Name"] for row in dictionary]
-    records = rows(exported / "out" / "records.csv")
-    assert [name for name in records[0] if not name.startswith("redcap_")] == variables
-    assert len(set(variables)) == len(variables)
-    assert all(re.fullmatch(r"[a-z][a-z0-9_]{0,99}", name) for name in variables)
+    assert list(dictionary[0]) == REDCAP_COLUMNS
+    names = [row["Variable / Field Name"] for row in dictionary]
+    assert names[0] == "record_id" and len(set(names)) == len(names)
+    for name in names:
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) and len(name) <= 100
+        assert not name.startswith("redcap_") and not name.endswith("_complete")
+    assert [form for form, _ in groupby(row["Form Name"] for row in dictionary)] == ["study_form", "lung_nodule"]
     for row in dictionary:
-        told = row["Choices, Calculations, OR Slider Labels"].split(" | ")
-        choices = dict(one.split(", ") for one in filter(None, told))
-        values = {record[row["Variable / Field Name"]] for record in records} - {""}
-        assert not choices or values <= set(choices), row
-        if row["Text Validation Type OR Show Slider Number"]:
-            assert all(float(value) == float(value) for value in values)
+        assert row["Field Type"] in ("text", "notes", "dropdown")
+        assert row["Text Validation Type OR Show Slider Number"] in ("", "integer", "number")
+        assert row["Field Label"].strip()
+        assert bool(choices_of(row)) == (row["Field Type"] == "dropdown")
+        assert all(re.fullmatch(r"[a-z0-9_]+", code) and label for code, label in choices_of(row).items())
+        assert row["Field Type"] == "text" or not row["Text Validation Type OR Show Slider Number"]
+
+
+def test_every_value_of_the_records_is_one_that_the_dictionary_allows(exported):
+    records = rows(exported / "out" / "records.csv")
+    dictionary = rows(exported / "out" / "dictionary.csv")
+    names = [row["Variable / Field Name"] for row in dictionary]
+    assert [name for name in records[0] if not name.startswith("redcap_")] == names
+    shapes = {"integer": r"[-+]?\d+", "number": r"[-+]?\d*\.?\d+([eE][-+]?\d+)?", "": r"(?s).*"}
+    for row in dictionary:
+        choices, shape = choices_of(row), shapes[row["Text Validation Type OR Show Slider Number"]]
+        for value in {record[row["Variable / Field Name"]] for record in records} - {""}:
+            assert not choices or value in choices, row
+            assert re.fullmatch(shape, value), (row, value)
 
 
 def test_other_files_are_never_replaced(exported, capsys):

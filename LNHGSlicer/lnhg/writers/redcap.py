@@ -74,7 +74,7 @@ def write_redcap(folder: Path, rows: Sequence[Sequence[Any]]) -> dict[str, Path]
 
 def _variable(name: str) -> str:
     """A name as REDCap takes it: small letters, digits and underscores, a letter first."""
-    plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:_LONGEST]
+    plain = re.sub(r"[^a-z0-9]+", "_", name.lower())[:_LONGEST].strip("_")
     return plain if plain[0].isalpha() else f"n_{plain}"
 
 
