@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -161,6 +162,17 @@ def test_where_there_is_no_browser_weasyprint_prints_it(tmp_path, monkeypatch):
     monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
     paths = save(answered(), tmp_path / "out", extras=["pdf"])
     assert paths["pdf"].read_bytes().startswith(b"%PDF")
+
+
+def test_a_layout_that_weasyprint_cannot_do_is_told(tmp_path, monkeypatch):
+    def fails(filename):
+        raise AssertionError
+
+    monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
+    monkeypatch.setattr(pdf.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "weasyprint", SimpleNamespace(HTML=fails))
+    with pytest.raises(InputError, match=r"WeasyPrint could not print the report \(AssertionError\)"):
+        pdf.write_pdf(tmp_path / "report.html", tmp_path / "report.pdf")
 
 
 def test_without_a_browser_the_folder_is_as_it_was(tmp_path, monkeypatch):

@@ -102,7 +102,7 @@ def test_the_page_needs_nothing_from_outside(html, page):
     assert not page.all("script") and not page.all("link")
     ids = {element["id"] for _, element in page.elements if "id" in element}
     for _, element in page.elements:
-        target = element.get("href", "")
+        target = element.get("href", element.get("src", ""))
         assert target == "" or target.startswith("data:image/") or target.removeprefix("#") in ids
 
 
@@ -142,11 +142,10 @@ def test_the_legend_says_which_map_it_is_and_over_what_range(result, planes, opt
 
 
 def test_the_bar_of_the_legend_has_the_colours_of_the_map(page):
-    stops = page.all("stop")
-    for stop in stops:
-        colour = [int(part) for part in re.findall(r"\d+", stop["stop-color"])]
-        np.testing.assert_allclose(colour, jet(float(stop["offset"])), atol=5)
-    assert (stops[0]["offset"], stops[-1]["offset"]) == ("0.0000", "1.0000")
+    bars = [image["src"] for image in page.all("img", alt="from blue to red")]
+    assert len(bars) == 3  # how to read it, and beside the pictures of each nodule
+    for bar in bars:
+        np.testing.assert_array_equal(decoded(bar)[0], jet(np.linspace(0, 1, 256)))
 
 
 def test_text_from_outside_cannot_become_markup(result, planes):
@@ -188,9 +187,33 @@ def test_ten_nodules_take_less_than_five_megabytes(result):
 # ---------------------------------------------------------------- the pictures
 
 
+def decoded(url):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition("base64,")[2]))))
+
+
 def first_picture(html, label, plane):
-    data = re.search(rf'id="ct-{label}-{plane}"[^>]*base64,([^"]+)"', html)[1]
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    return decoded(re.search(rf'"CT, {plane}, nodule {label} outlined">\s*<image[^>]*href="([^"]+)"', html)[1])
+
+
+def test_the_ct_under_a_map_is_that_part_of_the_picture_which_the_frame_shows(planes, html):
+    for label, views in enumerate(planes, 1):
+        for plane in views:
+            for what in ("heterogeneity", "raw CT"):
+                svg = re.search(
+                    rf'<svg viewBox="([^"]+)"[^>]*"{what}, {plane.name}, nodule {label}">(.*?)</svg>', html, re.S
+                )
+                first, _, size, _ = map(float, svg[1].split())
+                under = re.search(r'<image x="(\d+)" y="(\d+)" width="(\d+)" height="(\d+)" href="([^"]+)"', svg[2])
+                x, y, wide, high = map(int, under.groups()[:4])
+                assert x == y <= first < x + 1 and wide == high and first + size <= x + wide < first + size + 1.2
+                shown = decoded(under[5]).astype(float)
+                assert shown.shape == (high, wide)
+                assert abs(shown - plane.grey[y : y + high, x : x + wide]).mean() < 6
+
+
+def test_lines_are_drawn_by_programs_that_heed_no_style_of_the_page(page):
+    for path in page.all("path"):
+        assert path["fill"] == "none" and path["stroke"].startswith("#") and float(path["stroke-width"]) > 0
 
 
 def test_the_ct_in_the_page_is_the_one_of_the_plane(planes, html):

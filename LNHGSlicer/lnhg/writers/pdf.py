@@ -34,14 +34,22 @@ def write_pdf(html: Path, pdf: Path) -> None:
     if browser is not None:
         _by_browser(browser, html, pdf)
     elif importlib.util.find_spec("weasyprint") is not None:
-        import weasyprint
-
-        weasyprint.HTML(filename=str(html)).write_pdf(str(pdf))
+        _by_weasyprint(html, pdf)
     else:
         raise InputError(
             "For --pdf neither a browser (Chromium, Chrome, Edge) nor WeasyPrint was found; install one, or print "
             "report.html from your browser."
         )
+
+
+def _by_weasyprint(html: Path, pdf: Path) -> None:
+    import weasyprint
+
+    try:
+        weasyprint.HTML(filename=str(html)).write_pdf(str(pdf))
+    except Exception as error:  # of layouts that it cannot do it says so by assertions and others
+        why = str(error) or type(error).__name__
+        raise InputError(f"WeasyPrint could not print the report ({why}); print report.html from a browser.") from error
 
 
 def _by_browser(browser: str, html: Path, pdf: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import Field, fields
@@ -59,7 +60,7 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
         how_to_read=how_to_read(options),
         window=[_number(end, 0) for end in WINDOW_HU],
         legend_ends=legend_ends(options),
-        colour_stops=[(f"{at:.4f}", f"rgb({','.join(map(str, jet(at)))})") for at in np.linspace(0, 1, 33)],
+        legend_bar=_image(Image.fromarray(jet(np.linspace(0, 1, 256)[None])), "PNG"),
         pixels=PIXELS,
         missing=MISSING,
         training=how_generator_was_trained(_loss(result)),
@@ -251,10 +252,13 @@ def _plane(label: int, plane: Plane) -> dict[str, Any]:
     """
     start, size = plane.close
     middle = PIXELS / 2
+    close = slice(math.floor(start), math.ceil(start + size))
     return {
         "name": plane.name,
-        "id": f"ct-{label}-{plane.name}",
-        "grey": _image(Image.fromarray(plane.grey), "JPEG", quality=85),
+        "grey": _grey(plane.grey),
+        "close_grey": _grey(plane.grey[close, close]),
+        "close_first": close.start,
+        "close_pixels": close.stop - close.start,
         "heterogeneity": _colours(plane.heterogeneity),
         "raw_ct": _colours(plane.raw_ct),
         "outlines": [
@@ -268,6 +272,10 @@ def _plane(label: int, plane: Plane) -> dict[str, Any]:
         "bar": _scale_bar(0, PIXELS, plane.pixel_mm),
         "close_bar": _scale_bar(start, size, plane.pixel_mm),
     }
+
+
+def _grey(values: np.ndarray) -> str:
+    return _image(Image.fromarray(values), "JPEG", quality=85)
 
 
 def _colours(values: np.ndarray) -> str:
