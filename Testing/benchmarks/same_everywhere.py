@@ -1,4 +1,4 @@
-"""Whether the generator run in and around the finds gives what it gives when run everywhere, on whole scans.
+"""Whether the generator run in and around the candidates gives what it gives when run everywhere, on whole scans.
 
 `python Testing/benchmarks/same_everywhere.py CT [CT ...]`; a scan of 133 slices takes about three minutes on two cores.
 Voxels of G(x) within 1e-4 of an edge may fall on either side of it, so labels that differ are counted, and the largest

@@ -15,7 +15,7 @@ from lnhg.networks.architecture import DETECTOR_GRID, DetectorArchitecture
 from lnhg.networks.building import load_into
 from lnhg.networks.detector import NoduleDetector, build_detector
 from lnhg.networks.ensemble import DetectorEnsemble, detector_of
-from lnhg.networks.joining import found_by_all, joined
+from lnhg.networks.merged_looks import found_by_all, joined
 from lnhg.networks.runtime import Found
 from lnhg.networks.weights import load_weights, save_weights
 from lnhg.training.packing import join_detectors

@@ -1334,7 +1334,7 @@ def test_a_folder_that_cannot_be_written_is_told(reviewed, tmp_path):
 def sources():
     others = (
         "run/parameters",
-        "review/place_point",
+        "review/clicked_point",
         "scene/transforms",
         "translation",
         "review/verdicts",

@@ -73,7 +73,7 @@ class CategoriesGroup:
         if lobes is None or nodes is None:
             self.ui.lobesLabel.setText(_("Choose a segmentation of the lobes or lungs first."))
             return
-        from ..review.places import tell_lobes
+        from ..review.nodule_lobes import tell_lobes
 
         try:
             count, all_of_them = tell_lobes(nodes, lobes), len(nodes.rows)

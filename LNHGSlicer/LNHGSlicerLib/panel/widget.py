@@ -20,7 +20,7 @@ from slicer.util import VTKObservationMixin
 from lnhg.errors import InputError, LNHGError
 from lnhg.progress import Progress
 
-from ..review.place_point import PointPlacement
+from ..review.clicked_point import PointPlacement
 from ..run.parameters import Parameters, choices, connect, has_extent, options_of, words
 from ..scene.transforms import point_of_node
 from ..scene.volumes import has_voxels, is_inside

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .architecture import DetectorArchitecture
 from .detector import FindsInArrays, NoduleDetector, boxes_and_scores, build_detector
-from .joining import both_ways, found_by_all
+from .merged_looks import both_ways, found_by_all
 from .runtime import Found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError
 from .architecture import CELL, DetectorArchitecture
 from .graphs import Graph, Graphs, read_graphs
-from .joining import both_ways, found_by_all
+from .merged_looks import both_ways, found_by_all
 from .models import Models
 from .openvino_import import import_openvino
 from .proposals import boxes_found, grown, map_of, proposals

@@ -1,4 +1,4 @@
-"""Pastes: nodules of cut-outs, simulated ones, and decoys, put into stacks of whole scans."""
+"""What is put into stacks of whole scans, and where: nodules of cut-outs, simulated ones, and decoys."""
 
 from __future__ import annotations
 

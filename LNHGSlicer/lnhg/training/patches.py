@@ -1,4 +1,4 @@
-"""Pasting into slices of whole scans: real nodules from cut-outs, and decoys that look pasted but hold no nodule.
+"""Patches: cut out of nodules and put into slices of whole scans, and decoys that look pasted but hold no nodule.
 
 A network can learn the seam of a paste in place of the nodule. So every kind of paste also comes as a decoy: random
 shapes and squares of plain tissue of a scan, and the surroundings of a cut-out without its nodule.

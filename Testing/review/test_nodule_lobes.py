@@ -9,7 +9,7 @@ slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install
 
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from lnhg.errors import InputError  # noqa: E402
-from LNHGSlicerLib.review.places import tell_lobes  # noqa: E402
+from LNHGSlicerLib.review.nodule_lobes import tell_lobes  # noqa: E402
 from LNHGSlicerLib.scene import nodes as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 
