@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CROSS = (255, 210, 60)
+_MARKS, _INK = "osD^v<>pPX*h", 0.75
 
 
 def report_html(follow_up: FollowUp) -> str:
@@ -193,13 +194,13 @@ def volume_figure(follow_up: FollowUp, shown: Sequence[tuple[int, Sequence[int |
         at = np.array([days[n] if dated else n + 1 for n, _ in seen], float)
         values = np.array([size.value for size in sizes])
         errors = np.array([(size.value - size.interval.low, size.interval.high - size.value) for size in sizes]).T
-        axes.errorbar(
-            at, values, np.nan_to_num(errors), marker="o", capsize=3, color=segment_color(number), label=f"{number}"
-        )
+        # Colours of segments are bright, for a CT: on paper they are darker, and in black and white the marks tell.
+        ink = [_INK * part for part in segment_color(number)]
+        mark = _MARKS[number % len(_MARKS)]
+        axes.errorbar(at, values, np.nan_to_num(errors), marker=mark, capsize=3, color=ink, label=f"{number}")
     axes.set_yscale("log")
     axes.set_xlabel("days since study 1" if dated else "study")
     axes.set_ylabel("volume (mm³)")
-    axes.set_facecolor("0.15")
     if not dated:
         axes.set_xticks(range(1, len(days) + 1))
     axes.legend(title="nodule", fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
