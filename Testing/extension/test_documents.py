@@ -83,6 +83,30 @@ def test_the_command_line_knows_every_command_of_the_guides(page: Path):
         _parser().parse_args(shlex.split(command, comments=True)[1:])
 
 
+def section(page: Path, title: str) -> str:
+    """What stands below a title, down to the next of any level."""
+    return re.split(r"^#+ ", page.read_text(encoding="utf-8").split(f"# {title}\n")[1], flags=re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize("title", ["How to read the map", "What was measured", "Limits"])
+def test_each_figure_of_the_readme_stands_on_the_page_of_figures_with_its_command(title: str):
+    listed = section(ROOT / "docs" / "measured.md", "Those of the front page")
+    text = section(README, title).replace("Slicer 5.12", "Slicer")
+    figures = re.findall(r"(?<![\w.-])\d\d?\.\d+(?!\w|\.\d)", re.sub(r"\]\([^)]*\)|`[^`]*`", "", text))
+    assert [figure for figure in figures if figure not in listed] == []
+    assert figures
+
+
+def test_the_sizes_to_install_are_those_of_the_list_of_packages():
+    lines = (ROOT / "LNHGSlicer" / "Resources" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    sizes = {line.split(">=")[0]: int(re.search(r", (\d+)", line)[1]) for line in lines if ">=" in line}
+    on_gpu = {"torch", "torchvision"}
+    assert sum(size for name, size in sizes.items() if name not in on_gpu) == pytest.approx(100, abs=5)
+    assert sum(size for name, size in sizes.items() if name != "openvino") == pytest.approx(2500, abs=100)
+    install = section(README, "Install in Slicer")
+    assert "about 100 MB" in install and "about 2.5 GB" in install
+
+
 def test_the_readme_says_with_which_loss_the_shipped_generator_was_trained():
     training = json.loads((ROOT / "Resources" / "Models" / "generator.json").read_text(encoding="utf-8"))["training"]
     said = "trained with the squared error alone" in " ".join(README.read_text(encoding="utf-8").split())
