@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -155,6 +156,25 @@ def test_the_report_is_printed_to_pdf(tmp_path):
     paths = save(answered(), tmp_path / "out", extras=["pdf"])
     assert paths["pdf"].read_bytes().startswith(b"%PDF")
     assert is_whole(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    ],
+)
+def test_browsers_are_found_where_windows_and_macos_have_them(tmp_path, monkeypatch, place):
+    def ran(command, **_):
+        (printed,) = (word.partition("=")[2] for word in command if word.startswith("--print-to-pdf="))
+        Path(printed).write_bytes(b"%PDF by " + command[0].encode())
+        return SimpleNamespace(returncode=0, stderr=b"")
+
+    monkeypatch.setattr(pdf.shutil, "which", lambda name: name if name == place else None)
+    monkeypatch.setattr(pdf.subprocess, "run", ran)
+    pdf.write_pdf(tmp_path / "report.html", tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes() == b"%PDF by " + place.encode()
 
 
 def test_where_there_is_no_browser_weasyprint_prints_it(tmp_path, monkeypatch):
