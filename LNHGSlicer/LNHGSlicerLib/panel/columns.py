@@ -69,6 +69,14 @@ def columns() -> tuple[Column, ...]:
         figure("hu", _("HU"), _("Mean HU"), lambda row: row.nodule.hu_mean, 0),
         figure("position", _("S mm"), _("Height of its middle, mm (S of RAS)"), lambda row: row.nodule.centre_s, 0),
         words("lung_rads", _("Lung-RADS"), _("Lung-RADS 2022 by rule; you decide"), lambda row: row.lung_rads),
+        Column(
+            "hints",
+            _("Hints"),
+            _("Signs of a benign kind: calcification, fat, perifissural shape; no findings"),
+            lambda row: row.hints or None,
+            lambda row: row.hints or "–",
+            left=True,
+        ),
         words("found", _("Found"), _("How it was found"), lambda row: row.nodule.status),
         figure("seconds", _("Time s"), _("How long it was selected, seconds"), lambda row: row.seconds, 0),
     )

@@ -13,6 +13,7 @@ import numpy as np
 import slicer
 import vtk
 
+from lnhg.categories.proposals import benign_hints
 from lnhg.core.answers import StudyAnswers
 from lnhg.core.comparison import Comparison
 from lnhg.core.ct import CT
@@ -57,6 +58,7 @@ class ReviewRow:
         heterogeneity: mean of the map without the rim; NaN where there is none.
         verdict: `open`, `accepted`, `rejected` or `edited`.
         lung_rads: the category proposed; empty for one that is rejected.
+        hints: for a benign kind, in words; empty where there are none.
         seconds: how long readers had it selected.
         nodule: all its figures.
     """
@@ -70,6 +72,7 @@ class ReviewRow:
     heterogeneity: float
     verdict: str
     lung_rads: str
+    hints: str
     seconds: float
     nodule: Nodule
 
@@ -300,6 +303,7 @@ class Review:
             nodule.core.mean,
             verdict,
             "" if verdict == REJECTED else lung_rads_of(nodule, answers, comparisons),
+            ", ".join(benign_hints(nodule)),
             seconds_of(self.nodes, segment_id),
             nodule,
         )
