@@ -157,6 +157,30 @@ def test_an_element_that_one_slice_lacks_does_not_tear_a_scan_apart(tmp_path: Pa
     np.testing.assert_array_equal(read_ct(tmp_path).hu, hu)
 
 
+@pytest.mark.parametrize("thicknesses", [(1.25, 2.5), (5, 2), (2.5, 2.5, 3)], ids=str)
+@pytest.mark.parametrize("turn", [1, -1], ids=["head up", "head down"])
+def test_thickness_alone_tears_no_even_stack_apart_that_is_counted_in_turn(
+    tmp_path: Path, thicknesses: tuple[float, ...], turn: int
+) -> None:
+    hu, grid = stack(12)
+    for k in range(12):
+        tags = {"SliceThickness": thicknesses[k % len(thicknesses)], "InstanceNumber": 50 + turn * k}
+        write_slice(tmp_path / f"{k}.dcm", hu[k], k, grid, **ONE, **tags)
+    ct = read_ct(tmp_path)
+    np.testing.assert_array_equal(ct.hu, hu)
+    assert said(ct, f"slices of {min(thicknesses):g} to {max(thicknesses):g} mm thickness in one even stack")
+    assert not said(ct, "was taken")
+
+
+@pytest.mark.parametrize("up", [HALF_A_STEP, 0.0], ids=["between one another", "at the same places"])
+@pytest.mark.parametrize("second", [2.0, 5.0, 1.0])
+def test_reconstructions_of_two_thicknesses_are_told_apart(tmp_path: Path, up: float, second: float) -> None:
+    one, other = two(tmp_path, up, {"SliceThickness": 2.5}, {"SliceThickness": second})
+    ct = read_ct(tmp_path)
+    assert any(np.array_equal(ct.hu, hu) for hu in (one, other))
+    assert said(ct, "Of 2 CT scans number", "was taken")
+
+
 @pytest.mark.parametrize("place", [2, 5, 9])
 def test_a_slice_of_another_patient_in_the_middle_is_a_missing_slice(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], place: int

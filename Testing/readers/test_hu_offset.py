@@ -75,6 +75,38 @@ def test_hu_are_not_warned_of(tmp_path: Path, what: str) -> None:
     assert offset_said(read_ct(tmp_path / "ct.nrrd")) == ""
 
 
+def fat_one() -> np.ndarray:
+    """A chest with as much fat as muscle in what else is muscle."""
+    hu = chest()
+    return np.where((hu > 0) & (hu < 120) & (np.arange(100) % 2 > 0), hu - 145, hu).astype(np.int16)
+
+
+@pytest.mark.parametrize("what", ["a chest", "another", "much fat"])
+@pytest.mark.parametrize("off", [-200, -150, -120, 120, 150])
+def test_an_offset_of_120_is_warned_of_where_fat_and_muscle_are_told_apart(tmp_path: Path, what: str, off: int) -> None:
+    hu = fat_one() if what == "much fat" else chest(**SCANS[what])
+    for name, values in (("whole", hu + off), ("cut", np.maximum(hu + off, -1024))):
+        write_nrrd(tmp_path / f"{name}.nrrd", values.astype(np.int16), GRID)
+        said = offset_said(read_ct(tmp_path / f"{name}.nrrd"))
+        assert ("high" if off > 0 else "low") in said
+        assert abs(int(said.split("about ")[1].split()[0]) - abs(off)) < 30
+
+
+def test_much_fat_is_no_offset(tmp_path: Path) -> None:
+    write_nrrd(tmp_path / "ct.nrrd", fat_one(), GRID)
+    assert offset_said(read_ct(tmp_path / "ct.nrrd")) == ""
+
+
+@pytest.mark.parametrize("what", ["a chest", "lungs breathed out", "another"])
+@pytest.mark.parametrize("off", [-300, -400, -500, -600])
+def test_an_offset_is_never_passed_over_where_lung_was_cut_off_with_it(what: str, off: int) -> None:
+    cut = np.maximum(chest(**SCANS[what]) + off, -1024).astype(np.int16)
+    try:
+        assert said(cut, "HU too low")
+    except InputError as error:
+        assert "is not in HU" in str(error)
+
+
 @pytest.mark.parametrize("off", [-1024, -1000])
 def test_a_rescale_applied_twice_is_seen_where_what_is_darker_than_air_was_cut_off(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], off: int
@@ -208,9 +240,10 @@ def test_random_values_are_no_offset() -> None:
 def test_a_real_scan_is_not_warned_of_and_its_offsets_are(name: str) -> None:
     ct = read_ct(DATA / name)
     assert offset_said(ct) == ""
-    for off in (-300, 300):
-        (said,) = in_hu(ct.hu.astype(np.int32) + off, "ct", ct.ijk_to_ras)[1]
-        assert "too low" in said if off < 0 else "too high" in said
+    for off in (-300, -120, 120, 300):
+        for least in (-32768, -1024):
+            (said,) = in_hu(np.maximum(ct.hu.astype(np.int32) + off, least), "ct", ct.ijk_to_ras)[1]
+            assert "too low" in said if off < 0 else "too high" in said
     for off in (-1024, -700, 700):
         with pytest.raises(InputError, match="is not in HU"):
             in_hu(ct.hu.astype(np.int32) + off, "ct", ct.ijk_to_ras)

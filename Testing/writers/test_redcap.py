@@ -100,4 +100,4 @@ def test_other_files_are_never_replaced(exported, capsys):
 
 def test_a_folder_without_a_result_is_refused(tmp_path, capsys):
     assert cli.main(["export", "redcap", str(tmp_path), "--output", str(tmp_path / "out")]) == 2
-    assert "holds no record" in capsys.readouterr().err
+    assert "holds no result of a run" in capsys.readouterr().err

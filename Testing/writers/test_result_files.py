@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dicom_files import write_series
 from host.handmade import GRIDS, handmade_result
+from lnhg.cli import main
 from lnhg.core.ct import CT
 from lnhg.core.nodule import as_row
 from lnhg.core.nrrd_file import write_nrrd
@@ -136,11 +138,10 @@ def test_a_volume_of_another_size_is_refused(tmp_path):
     [
         ("labels.nrrd", lambda path: path.unlink()),
         ("generated.nrrd", lambda path: path.write_bytes(path.read_bytes()[:400])),
-        ("result.json", lambda path: path.unlink()),
         ("result.json", lambda path: path.write_text(path.read_text()[:100])),
         ("result.json", lambda path: path.write_text(json.dumps({"nodules": []}))),
     ],
-    ids=["no labels", "half of G(x)", "no record", "half a record", "another record"],
+    ids=["no labels", "half of G(x)", "half a record", "another record"],
 )
 def test_a_missing_or_damaged_file_is_named_in_a_sentence(tmp_path, file, change):
     result = a_result()
@@ -148,6 +149,33 @@ def test_a_missing_or_damaged_file_is_named_in_a_sentence(tmp_path, file, change
     change(tmp_path / file)
     with pytest.raises(InputError, match=rf"{file} of the run .*; run again\.$"):
         load_result(tmp_path, the_ct(result))
+
+
+@pytest.mark.parametrize("command", [["report"], ["export", "dicom"], ["export", "redcap"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("gone", "does not exist"),
+        ("a file", "is no folder"),
+        ("empty", "holds no result of a run (result.json)"),
+        ("ct", "holds no result of a run (result.json)"),
+    ],
+)
+def test_a_place_without_a_result_is_told_as_what_it_is(tmp_path, capfd, command, place, said):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a file").write_text("x")
+    result = a_result()
+    write_series(tmp_path / "ct", result.ct.hu, result.ct.ijk_to_ras)
+    before = sorted(tmp_path.rglob("*"))
+    more = {
+        "report": ["--ct", str(tmp_path / "ct")],
+        "dicom": ["--source", str(tmp_path / "ct"), "--output", str(tmp_path / "out")],
+        "redcap": ["--output", str(tmp_path / "out.csv")],
+    }[command[-1]]
+    assert main([*command, str(tmp_path / place), *more]) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.rstrip().endswith(f"{place} {said}; give a folder that segment wrote.")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_reading_a_result_back_does_not_load_torch():

@@ -89,8 +89,22 @@ class Scan:
     def covered_mm(self) -> float:
         """How much of the patient, along the normal, lies within a slice: gaps between thin slices do not count."""
         gaps = np.diff(self.corners @ self.upward)
-        usual = float(np.median(gaps[gaps >= _SAME_MM])) if (gaps >= _SAME_MM).any() else self.first.thickness or 1.0
-        return self.places * min(usual, self.first.thickness or usual)
+        thickness = self.thicknesses[1]
+        usual = float(np.median(gaps[gaps >= _SAME_MM])) if (gaps >= _SAME_MM).any() else thickness or 1.0
+        return self.places * min(usual, thickness or usual)
+
+    @property
+    def thicknesses(self) -> tuple[float, float]:
+        """The least and the largest thickness that the headers name, mm; 0 where they name none."""
+        known = [one.thickness for one in self.slices if one.thickness] or [0.0]
+        return min(known), max(known)
+
+    @property
+    def counted_in_turn(self) -> bool:
+        """Whether the numbers of the images rise, or fall, from slice to slice."""
+        numbers = [one.instance for one in self.slices]
+        steps = np.diff([number for number in numbers if number is not None])
+        return None not in numbers and bool((steps > 0).all() or (steps < 0).all())
 
     @property
     def reformatted(self) -> bool:
@@ -178,21 +192,24 @@ def _parts(slices: list[Slice], names: Sequence[str]) -> list[list[Slice]]:
         groups: dict[str, list[Slice]] = {}
         for one in slices:
             groups.setdefault(one.texts[name], []).append(one)
-        if len(groups) > 1 and _stand_apart(slices, groups):
+        if len(groups) > 1 and _stand_apart(slices, groups, name):
             return [part for group in groups.values() for part in _parts(group, names[number + 1 :])]
     return _by_turns(slices)
 
 
-def _stand_apart(slices: list[Slice], groups: Mapping[str, list[Slice]]) -> bool:
-    """Whether groups of slices are scans of their own.
+def _stand_apart(slices: list[Slice], groups: Mapping[str, list[Slice]], name: str) -> bool:
+    """Whether groups of slices, told apart by the named element, are scans of their own.
 
     They are where all together make no stack but one of them does, and where each is a stack and they lie between one
-    another. They are not where they stand one upon another as one even stack, as acquisitions of a stepwise scan do.
+    another. They are not where they stand one upon another as one even stack, as acquisitions of a stepwise scan do,
+    nor where but the thickness differs in one even stack whose images are counted in turn.
     """
     whole = _scan(slices)
     stacks = [len(group) > 1 and not _scan(group).problem for group in groups.values()]
     if whole.problem:
         return any(stacks)
+    if name == "SliceThickness" and whole.counted_in_turn:
+        return False
     group_of = {id(one): number for number, group in enumerate(groups.values()) for one in group}
     runs = len(list(itertools.groupby(whole.slices, key=lambda one: group_of[id(one)])))
     return runs > len(groups) and all(stacks)
@@ -283,7 +300,7 @@ def _rank(scans: Sequence[Scan]) -> Callable[[Scan], tuple[Any, ...]]:
             scan.covered_mm < enough,
             bool(scan.problem),
             scan.reformatted,
-            scan.first.thickness or float(np.linalg.norm(scan.step)),
+            scan.thicknesses[1] or float(np.linalg.norm(scan.step)),
             -len(scan.slices),
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import ndimage, signal
 
 from ..core.ct import AIR_HU
 
@@ -17,6 +18,16 @@ MOST_OFF_HU = 660.0
 _LUNG_HU, _TISSUE_HU = -870, 10
 # Offsets that both show: in a whole chest, and in a small part of one, whose tissue may be all nodule or all bone.
 _SEEN_HU, _SEEN_IN_PART_HU = 100, 200
+# In a whole chest muscle is a peak, the brightest of those that are at least this share of the highest and no further
+# above it, once blurred so that rounded values are no peaks. Fat lies below it, so far and at least so much of it, and
+# at most so much as far above it.
+_MUSCLE_HU, _BLUR_HU, _PROMINENT, _PEAK_SHARE, _ABOVE_HIGHEST_HU = 42, 30, 0.05, 0.4, 200
+_BESIDE_HU, _MUSCLE_WIDE_HU, _FAT_SHARE, _ABOVE_SHARE = (90, 190), 50, 0.25, 0.85
+# What is darker is lung whatever the offset.
+_DARKEST_MUSCLE_HU = -700
+# So far off muscle shows an offset, where all tissue and lung lie off on the same side, if less; and so far below and
+# above its place alone: fat can be taken for muscle.
+_MUSCLE_SEEN_HU, _TISSUE_SEEN_HU, _LUNG_SEEN_HU, _MUSCLE_SEEN_ALONE_HU = 70, 40, 20, (-150, 100)
 # In a whole chest tissue alone shows an offset, where this share of the voxels is the brighter part: all darker may be
 # cut off.
 _SEEN_ALONE_HU, _TISSUE_SHARE = 220, 0.15
@@ -62,6 +73,12 @@ def offsets_of_slices(values: np.ndarray) -> dict[int, float]:
     return offsets
 
 
+def _shown(by_muscle: float, by_tissue: float, by_lung: float) -> bool:
+    """Whether an offset of muscle is one of the whole image: tissue and lung lie off on the same side."""
+    side, least = np.sign(by_muscle), (_MUSCLE_SEEN_HU, _TISSUE_SEEN_HU, _LUNG_SEEN_HU)
+    return all(side * off >= seen for off, seen in zip((by_muscle, by_tissue, by_lung), least, strict=True))
+
+
 @dataclass(frozen=True, eq=False)
 class Spread:
     """Which values an image has, and what they show: `counts` from -6000 to 6000, padding left out; `chest`: it is as
@@ -79,12 +96,40 @@ class Spread:
     @cached_property
     def offset(self) -> float | None:
         """How far (lung and) tissue lie above (below: negative) their HU where both show it; None where they do not."""
-        lung, tissue, share = self._middles
+        lung, tissue, _ = self._middles
         by_lung, by_tissue = lung - _LUNG_HU, tissue - _TISSUE_HU
-        parted = 0.02 < share < 0.98 and _APART_HU[0] < tissue - lung < _APART_HU[1]
+        if self._parted and self._by_muscle is not None:  # where there is much fat, all tissue lies lower
+            return self._by_muscle if _shown(self._by_muscle, by_tissue, by_lung) else None
         alike = by_lung * by_tissue > 0 and abs(by_lung - by_tissue) <= _AGREE_HU
         seen = min(abs(by_lung), abs(by_tissue)) >= (_SEEN_HU if self.chest else _SEEN_IN_PART_HU)
-        return float(by_tissue) if parted and alike and seen else None
+        return float(by_tissue) if self._parted and alike and seen else None
+
+    @cached_property
+    def _parted(self) -> bool:
+        """Whether the darker and the brighter part lie as far apart as lung and tissue do."""
+        lung, tissue, share = self._middles
+        return 0.02 < share < 0.98 and _APART_HU[0] < tissue - lung < _APART_HU[1]
+
+    @cached_property
+    def _by_muscle(self) -> float | None:
+        """How far the peak of muscle in a whole chest lies above its HU; None where no peak has fat below it."""
+        blurred = ndimage.gaussian_filter1d(self.counts.astype(float), _BLUR_HU)
+        peaks, found = signal.find_peaks(blurred, prominence=0)
+        peaks = peaks[found["prominences"] >= _PROMINENT * blurred[peaks]]
+        # Where nothing is parted, what is darker was cut off, or nothing is brighter.
+        darkest = sum(self._middles[:2]) / 2 if self._parted else _DARKEST_MUSCLE_HU
+        peaks = peaks[peaks > _EDGE_HU + darkest]
+        if not (self.chest and len(peaks)):
+            return None
+        highest = peaks[np.argmax(blurred[peaks])]
+        of_muscle = peaks[(blurred[peaks] >= _PEAK_SHARE * blurred[highest]) & (peaks <= highest + _ABOVE_HIGHEST_HU)]
+        peak = int(of_muscle[-1])
+        nearest, farthest = _BESIDE_HU
+        fat = self.counts[peak - farthest : peak - nearest].sum()
+        above = self.counts[peak + nearest : peak + farthest].sum()
+        muscle = self.counts[peak - _MUSCLE_WIDE_HU : peak + _MUSCLE_WIDE_HU + 1].sum()
+        is_muscle = fat >= _FAT_SHARE * muscle and above <= _ABOVE_SHARE * muscle
+        return float(peak - _EDGE_HU - _MUSCLE_HU) if is_muscle else None
 
     @property
     def offset_of_one(self) -> float | None:
@@ -92,6 +137,9 @@ class Spread:
         it.
         """
         lung, tissue, share = self._middles
+        below, above = _MUSCLE_SEEN_ALONE_HU
+        if self._by_muscle is not None and not below < self._by_muscle < above:
+            return self._by_muscle
         if self.chest and 1 - share > _TISSUE_SHARE and abs(tissue - _TISSUE_HU) >= _SEEN_ALONE_HU:
             return float(tissue - _TISSUE_HU)
         too_dark = self.counts[: _EDGE_HU + _LOWEST_HU].sum() > _LOW_SHARE * max(1, self.counts.sum())

@@ -25,6 +25,8 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SIZE = 64
 # Slices further apart than this many times their thickness have gaps between them.
 _GAP = 1.25
+# Thicknesses of one scan differ by less than this share, as they are rounded.
+_SAME_THICKNESS = 1.02
 # Syntaxes that always lose something; JPEG 2000 need not.
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 # Passes that lie between one another are at most so many, of at least so many slices.
@@ -69,7 +71,7 @@ def read(files: Sequence[Path], place: Path, series: str | None, number: int | N
             *left_out,
             *remarks,
             *_of_slices(scan, hu),
-            *grid_warnings(ijk_to_ras, len(hu), first.thickness or 0.0),
+            *grid_warnings(ijk_to_ras, len(hu), scan.thicknesses[1]),
         ),
     )
 
@@ -188,10 +190,16 @@ def _of_slices(scan: Scan, hu: np.ndarray) -> tuple[str, ...]:
             "moved or breathed between."
         )
     apart = float(abs(scan.step @ scan.upward))
-    if first.thickness and len(scan.slices) > 1 and apart > _GAP * first.thickness:
+    thinnest, thickest = scan.thicknesses
+    if thickest > _SAME_THICKNESS * thinnest:
         remarks.append(
-            f"The slices are {first.thickness:.3g} mm thick and {apart:.3g} mm apart: what lies between them is not "
-            "seen, or slices are missing."
+            f"The header names slices of {thinnest:.3g} to {thickest:.3g} mm thickness in one even stack: they may be "
+            "of several reconstructions."
+        )
+    if thickest and len(scan.slices) > 1 and apart > _GAP * thickest:
+        remarks.append(
+            f"The slices are {thickest:.3g} mm thick and {apart:.3g} mm apart: what lies between them is not seen, or "
+            "slices are missing."
         )
     if scan.projected:
         remarks.append(

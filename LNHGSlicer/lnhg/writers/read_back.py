@@ -44,6 +44,7 @@ def load_result(folder: Path, ct: CT) -> Result:
 
     Raises InputError when a file is missing or damaged, or lies on another grid than `ct`.
     """
+    check_is_result(folder)
     files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
     try:
         record = mapping_of(files["record"])
@@ -93,6 +94,7 @@ def load_reading(folder: Path) -> tuple[tuple[Proposal, ...], str]:
 
     Raises InputError when the record is missing, damaged or of a later format.
     """
+    check_is_result(folder)
     try:
         record = mapping_of(folder / FILES_FOR_SCENE["record"])
         _check_format(record["format"])
@@ -105,6 +107,16 @@ def load_reading(folder: Path) -> tuple[tuple[Proposal, ...], str]:
         raise InputError(
             f"{folder} holds no record of a run that can be read; give a folder that segment wrote."
         ) from error
+
+
+def check_is_result(folder: Path) -> None:
+    """Raise InputError for what is no folder, or one that holds no record of a run."""
+    record = FILES_FOR_SCENE["record"]
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise InputError(f"{folder} {what}; give a folder that segment wrote.")
+    if not (folder / record).exists():
+        raise InputError(f"{folder} holds no result of a run ({record}); give a folder that segment wrote.")
 
 
 def _check_format(found: object) -> None:
