@@ -139,8 +139,8 @@ def _check_finite(name: str, tensors: Mapping[str, np.ndarray]) -> None:
     wrong = [key for key, tensor in tensors.items() if _is_floating(tensor) and not np.isfinite(tensor).all()]
     if wrong:
         raise WeightsError(
-            f"The weights {name} hold values that are not finite (in {min(wrong)}); install the weights again, or train "
-            f"anew."
+            f"The weights {name} hold values that are not finite (in {min(wrong)}); install the weights again, or "
+            "train anew."
         )
 
 
