@@ -104,6 +104,33 @@ def test_the_button_copies_the_sentence(reviewed):
     assert copied.endswith("new; Lung-RADS 3")
 
 
+def type_template(panel, text):
+    panel.ui.sentenceEdit.setText(text)
+    panel.ui.sentenceEdit.editingFinished.emit()
+
+
+def test_the_reader_may_change_the_template_for_this_result_and_the_next_runs(reviewed, tmp_path):
+    from lnhg.options import SENTENCE
+
+    assert reviewed.ui.sentenceEdit.property("text") == SENTENCE
+    type_template(reviewed, "Nodule {number}: {type}, {mean} mm")
+    assert reviewed.ui.sentenceLabel.property("text") == "Nodule 1: solid, 5.6 mm"
+    export_csv(reviewed.review.nodes, tmp_path / "nodules.csv")
+    assert "Nodule 2: solid, 5.6 mm" in (tmp_path / "nodules.csv").read_text(encoding="utf-8")
+    click(reviewed.ui.segmentButton)
+    assert reviewed.logic.runs[-1].options.sentence == "Nodule {number}: {type}, {mean} mm"
+    type_template(reviewed, " ")
+    assert reviewed.ui.sentenceEdit.property("text") == SENTENCE
+    assert "Lung-RADS" in reviewed.ui.sentenceLabel.property("text")
+
+
+def test_a_template_that_cannot_be_filled_in_changes_nothing_and_is_told(reviewed):
+    before = reviewed.ui.sentenceLabel.property("text")
+    type_template(reviewed, "{colour}")
+    assert "The sentence names 'colour'" in reviewed.ui.errorLabel.property("text")
+    assert reviewed.ui.sentenceLabel.property("text") == before
+
+
 def test_a_rejected_nodule_has_no_category_and_no_longer_counts(reviewed):
     assert "solid, multiple" in said(reviewed)
     click(reviewed.ui.rejectButton)

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from lnhg.core.answers import NOT_ANSWERED, OLDEST, Answers, questions
 from lnhg.errors import LNHGError
+from lnhg.options import SENTENCE
 
 from .guard import Guard
 
@@ -33,6 +34,7 @@ class CategoriesGroup:
             for question in questions(nodule=nodule):
                 self._add(column, question)
         ui.copySentenceButton.clicked.connect(guard(lambda *_: self.copy()))
+        ui.sentenceEdit.editingFinished.connect(guard(lambda *_: self.take_sentence()))
         ui.lobesButton.clicked.connect(guard(lambda *_: self.tell_lobes()))
         self.show(None, None)
 
@@ -40,6 +42,8 @@ class CategoriesGroup:
         """The result that is shown, and the nodule that the reader is at."""
         if nodes is not self._nodes:
             self.ui.lobesLabel.setText("")
+            if nodes is not None:
+                self.ui.sentenceEdit.setText(nodes.options.sentence)
         self._nodes, self._segment_id = nodes, segment_id
         self.ui.categoriesGroup.setVisible(nodes is not None)
         self.update()
@@ -66,6 +70,22 @@ class CategoriesGroup:
     def copy(self) -> None:
         """Put the sentence into the clipboard."""
         qt.QApplication.clipboard().setText(self.ui.sentenceLabel.property("text"))
+
+    def take_sentence(self) -> None:
+        """Use the template that was typed for the sentences of this result; the usual one where nothing was."""
+        from ..review.answers import set_sentence
+
+        if not self.ui.sentenceEdit.property("text").strip():
+            self.ui.sentenceEdit.setText(SENTENCE)
+        typed = self.ui.sentenceEdit.property("text")
+        if self._nodes is None or typed == self._nodes.options.sentence:
+            return
+        try:
+            set_sentence(self._nodes, typed)
+        except LNHGError as error:
+            self._on_error(str(error))
+            return
+        self.update()
 
     def tell_lobes(self) -> None:
         """Tell the lobes of all nodules by the segmentation that is chosen."""

@@ -11,9 +11,10 @@ from lnhg.categories.proposals import Proposal, lung_rads_alone, proposal
 from lnhg.core.answers import StudyAnswers, answers_of_record
 from lnhg.core.comparison import Comparison, as_record, comparisons_of_record
 from lnhg.core.nodule import Nodule
+from lnhg.options import Options
 from lnhg.writers.seg_nrrd import id_of_segment
 
-from ..scene.nodes import SceneNodes
+from ..scene.nodes import OPTIONS, SceneNodes
 from .verdicts import EDITED, REJECTED, verdicts
 
 _ATTRIBUTE = "LNHG.Answers"
@@ -61,8 +62,17 @@ def lung_rads_of(nodule: Nodule, answers: StudyAnswers, comparisons: Mapping[int
 
 
 def sentence_of(nodes: SceneNodes, proposal: Proposal) -> str:
-    """The sentence to dictate, by the template of the run."""
+    """The sentence to dictate, by the template of the result."""
     return dictated(proposal, nodes.options.sentence)
+
+
+def set_sentence(nodes: SceneNodes, template: str) -> None:
+    """Take another template for the sentences of a result; it is saved with the scene. Raises InputError for one that
+    cannot be filled in.
+    """
+    told = json.loads(nodes.segmentation.GetAttribute(OPTIONS))
+    told["sentence"] = Options(sentence=template).sentence
+    nodes.segmentation.SetAttribute(OPTIONS, json.dumps(told))
 
 
 def category_lines(proposal: Proposal) -> list[str]:

@@ -17,7 +17,7 @@ from lnhg.options import WIDEST_RIM_MM, Options
 from ..scene.transforms import point_of_node
 
 #: Options that no single widget of the panel holds: a path or a box (which have fields of their own), or none at all.
-_APART = ("weights", "roi", "slices", "seeds_only", "false_positives_per_scan", "sentence")
+_APART = ("weights", "roi", "slices", "seeds_only", "false_positives_per_scan")
 #: What a spin box can hold, where the option has no upper bound.
 _LARGEST = {
     "threads": 256,

@@ -50,6 +50,8 @@ _LUNG_WINDOW, _LUNG_LEVEL = 1500, -600
 _FOREGROUND_OPACITY = 0.5
 #: By this role the composite node of a slice view that shows the earlier of two studies refers to their follow-up.
 PRIOR_VIEW = "LNHG.followUp"
+#: The attribute of the segmentation that holds the options of the run, as JSON.
+OPTIONS = "LNHG.Options"
 _COLORS = "LNHG-Heterogeneity"
 _GENERATED = "Generator image G(x)"
 _BOX_COLOR = (1.0, 0.85, 0.0)
@@ -111,7 +113,7 @@ class SceneNodes:
 
     @property
     def _options_and_note(self) -> tuple[Options, str]:
-        return options_of_record(json.loads(self.segmentation.GetAttribute("LNHG.Options")))
+        return options_of_record(json.loads(self.segmentation.GetAttribute(OPTIONS)))
 
 
 def add_ct(hu: np.ndarray, ijk_to_ras: np.ndarray, name: str) -> Any:
