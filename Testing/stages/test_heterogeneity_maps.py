@@ -11,6 +11,7 @@ from lnhg.errors import InputError
 from lnhg.networks.grid import NetworkGrid
 from lnhg.options import Options
 from lnhg.stages.generation import generate
+from lnhg.stages.heterogeneity_from_ct import unevenness
 from lnhg.stages.heterogeneity_from_twin import even_twin, twin_differences
 from lnhg.stages.heterogeneity_legend import full_scale, how_to_read, legend_ends, map_title
 from lnhg.stages.heterogeneity_maps import MapInput, nodule_map, outlines_of, raw_map
@@ -61,6 +62,31 @@ def test_a_spot_stands_out_whether_it_is_darker_or_brighter(spot_hu):
     h = _map(hu, labels)
     assert h[spot].mean() > 0.5
     assert h[spot].mean() > 10 * h[(labels == 1) & ~ndimage.binary_dilation(spot, iterations=2)].mean()
+
+
+def _unevenness(hu: np.ndarray, labels: np.ndarray) -> float:
+    ((box, mask),) = outlines_of(labels).values()
+    return unevenness(hu, box, mask, SPACING)
+
+
+def test_unevenness_is_near_zero_in_even_nodules_and_rises_with_what_differs():
+    for radius in (2.0, 3.0, 5.0, 10.0):
+        assert _unevenness(*_nodule(radius)[:2]) < 15
+    even, weak, strong = (_unevenness(*_nodule(6.0, spot)[:2]) for spot in (0.0, -100.0, -300.0))
+    assert even < weak < strong
+    assert strong > 10
+
+
+def test_unevenness_hardly_changes_with_an_outline_that_is_drawn_wider():
+    hu, labels, _ = _nodule(8.0, -300.0)
+    wider = (_distance() < 8.5).astype(np.uint8)
+    assert _unevenness(hu, wider) == pytest.approx(_unevenness(hu, labels), rel=0.15)
+
+
+def test_a_nodule_of_one_voxel_has_an_unevenness():
+    hu, labels, _ = _nodule(0.3)
+    assert labels.sum() == 1
+    assert np.isfinite(_unevenness(hu, labels))
 
 
 def test_a_spot_in_ground_glass_stands_out_too():

@@ -66,6 +66,13 @@ def columns() -> tuple[Column, ...]:
         length("volume", _("mm³"), _("Volume, mm³; ≥: at least"), lambda row: row.nodule.volume, 0),
         length("long_axis", _("Long mm"), _("Long axis, mm; ≥: at least"), lambda row: row.nodule.long_axis),
         length("short_axis", _("Short mm"), _("Short axis, mm; ≥: at least"), lambda row: row.nodule.short_axis),
+        figure(
+            "unevenness",
+            _("Uneven HU"),
+            _("Mean distance from its typical tissue, weighted by depth, HU"),
+            lambda row: row.nodule.unevenness,
+            0,
+        ),
         figure("hu", _("HU"), _("Mean HU"), lambda row: row.nodule.hu_mean, 0),
         figure("position", _("S mm"), _("Height of its middle, mm (S of RAS)"), lambda row: row.nodule.centre_s, 0),
         words("lung_rads", _("Lung-RADS"), _("Lung-RADS 2022 by rule; you decide"), lambda row: row.lung_rads),

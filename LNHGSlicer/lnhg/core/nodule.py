@@ -129,6 +129,8 @@ class Nodule:
         strongest_depth, strongest_hu: where the map is strongest in the core (in the whole nodule where there is no
             core): how deep that voxel's middle lies below the surface, and the mean HU of it and its neighbours in the
             slice. NaN as above.
+        unevenness: how far its HU lie from its typical tissue beyond noise and edge, the mean weighted by depth; of the
+            CT alone, whatever the map (`heterogeneity_from_ct.unevenness`). NaN as above.
     """
 
     id: int = field(metadata=_column("id"))
@@ -178,6 +180,7 @@ class Nodule:
     solid_diameter_other: Interval = field(default=UNKNOWN, metadata=_repeats("diameter of solid part", "other", "mm"))
     strongest_depth: float = field(default=math.nan, metadata=_column("depth of the strongest spot of the map", "mm"))
     strongest_hu: float = field(default=math.nan, metadata=_column("density at the strongest spot of the map", "HU"))
+    unevenness: float = field(default=math.nan, metadata=_column("unevenness", "HU"))
     lobe: str = field(default=NOT_MEASURED, metadata=_column("lobe by segmentation"))
     third: str = field(default=NOT_MEASURED, metadata=_column("third of the lung"))
     pleura_distance: float = field(default=math.nan, metadata=_column("distance to the pleura", "mm"))

@@ -25,6 +25,7 @@ from .components import SOLID_HU, component_volumes, components, largest_part, s
 from .contacts import AROUND_MM, TISSUE_HU, Contacts, contacts, tissue_beside
 from .edge_volume import edge_volume
 from .heterogeneity_figures import core_of, figures, raw_ct_figures, rim_mask
+from .heterogeneity_from_ct import unevenness
 from .lungs import LEFT, RIGHT, UNSIDED
 from .nodule_map import Indexed
 from .place import LungShape, lobe_of
@@ -264,6 +265,7 @@ class _Part:
             "type": kind,
             "solid_diameter": self._solid_diameter(kind),
             "components": component_volumes(components(self.hu, self.mask, self.ct.spacing), self.ct.voxel_volume),
+            "unevenness": self._unevenness(),
         }
 
     def certainty(self, measured: dict[str, Any], ended: bool) -> dict[str, Any]:
@@ -325,6 +327,10 @@ class _Part:
         # The outermost voxels' middles lie half a voxel below the surface.
         below = max(0.0, float(self._depth[at]) - min(self.ct.spacing[:2]) / 2)
         return {"strongest_depth": below, "strongest_hu": float(near.mean())}
+
+    def _unevenness(self) -> float:
+        (box,) = label_boxes(self.mask.astype(np.uint8)).values()
+        return unevenness(self.hu, box, self.mask[box], self.ct.spacing)
 
     def _axes(self, mask: np.ndarray) -> tuple[float, float]:
         return axes(mask[_largest_slice(mask)], self.ct.ijk_to_ras)

@@ -25,6 +25,10 @@ SHOWN = (
     "D core mean",
     "D core deviation",
     "D core maximum",
+    "unevenness",
+    "T core mean",
+    "T core deviation",
+    "T core maximum",
     "h rim mean",
     "h rim deviation",
     "G core mean",
@@ -69,7 +73,7 @@ def repeatability_table(rows: Sequence[Repeatability], indices: Iterable[str], r
 
 
 def contrast_table(rows: Sequence[Contrast]) -> Table:
-    """The maximum of h of nodules rated benign and malignant."""
+    """The maximum of h and of the other maps of nodules rated benign and malignant."""
     body = tuple(
         (
             row.index,
@@ -83,7 +87,7 @@ def contrast_table(rows: Sequence[Contrast]) -> Table:
     )
     return Table(
         "The paper's contrast: benign below about 0.5, malignant reach 1",
-        ("maximum of h", "region", "rated", "n", "median", "below 0.5", "0.9 or more"),
+        ("maximum of the map", "region", "rated", "n", "median", "below 0.5", "0.9 or more"),
         body,
         "h(x) = 1 - G(x) / max G within the nodule. The method's own outline ends at a share of the nodule's peak, so "
         "h in its whole cannot pass 1 less that share: there the contrast can show in the core or in the readers' "

@@ -82,7 +82,7 @@ class Contrast:
     """The paper's examples put to the test: benign nodules stay below about 0.5, malignant ones reach 1.
 
     Attributes:
-        index, region: the maximum of h that is looked at.
+        index, region: the maximum of the map that is looked at.
         rated: `benign` or `malignant`.
         nodules: how many.
         median: of the maximum.
@@ -161,9 +161,10 @@ def modelled_chance(features: np.ndarray, malignant: np.ndarray, patients: np.nd
 
 
 def contrasts(rows: Sequence[Measured]) -> list[Contrast]:
-    """The maximum of h(x) in the whole nodule and in its core, of nodules measured in one region."""
+    """The maximum of h(x) in the whole nodule, and of each map in the core, of nodules measured in one region."""
     found = []
-    for index in ("h whole maximum", "h core maximum"):
+    shown = ("h whole maximum", "h core maximum", "D core maximum", "T core maximum")
+    for index in [one for one in shown if one in rows[0].indices]:
         for rated, chosen in (
             ("benign", lambda rating: rating < _MIDDLE),
             ("malignant", lambda rating: rating > _MIDDLE),

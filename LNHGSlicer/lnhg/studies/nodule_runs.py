@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,11 @@ from ..core.atomic_file import whole
 from ..data.cutouts import Cutout
 from ..evaluation.seeded import seeded
 from ..networks.models import Models
+from ..networks.runtime import TileGenerator
+from ..stages.axial import axial_order
+from ..stages.heterogeneity_from_twin import twin_differences
+from ..stages.heterogeneity_maps import outlines_of
+from .planted_maps import generator_of, running
 
 #: What was done to a cut-out before the run: nothing.
 AS_IT_IS = "as it is"
@@ -50,6 +56,27 @@ class NoduleRuns:
     @property
     def _place(self) -> Path:
         return self.folder / str(self.models.manifests["generator"]["sha256"])[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class NoduleTwins:
+    """Maps of the kind `twin` of cut-outs, by one generator."""
+
+    models: Models
+
+    def map(self, cutout: Cutout, mask: np.ndarray) -> np.ndarray:
+        """|G(twin) - G(x)| / max G(x) in `mask` (bool `[slice, row, column]`), float32, 0 outside."""
+        view = axial_order(cutout.ct)
+        outlines = outlines_of(view.to_axial(mask.astype(np.uint8)))
+        found = np.zeros(view.ct.hu.shape, np.float32)
+        grid = self.models.grid("generator")
+        for number, values in twin_differences(view.ct, outlines, grid, running(self._generator)).items():
+            found[outlines[number][0]] = values
+        return view.from_axial(found)
+
+    @cached_property
+    def _generator(self) -> TileGenerator:
+        return generator_of(self.models)
 
 
 def _write(path: Path, run: NoduleRun) -> None:

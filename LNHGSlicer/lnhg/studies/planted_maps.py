@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,13 +13,14 @@ from ..core.boxes import Box, grown_box, label_boxes
 from ..core.ct import CT
 from ..core.masks import reach
 from ..evaluation.planted_nodules import PlantedCase
+from ..networks.grid import NetworkGrid
 from ..networks.models import Models
 from ..networks.runtime import TileGenerator
 from ..options import Options
 from ..stages.axial import axial_order
 from ..stages.generation import NoduleImage, Wanted, generate
 from ..stages.heterogeneity_from_ct import typical_hu
-from ..stages.heterogeneity_from_twin import twin_differences
+from ..stages.heterogeneity_from_twin import GenerateOf, twin_differences
 from ..stages.heterogeneity_maps import MapInput, nodule_map, outlines_of
 from ..stages.mass_images import Generate
 
@@ -112,21 +113,24 @@ class CaseMaps:
         image = None
         if self._generator is not None and self._models is not None:
             ((box, _),) = self._outlines.values()
-            image = self._on(ct)(self._models.grid("generator"), [Wanted([box], box)])
+            image = running(self._generator)(ct)(self._models.grid("generator"), [Wanted([box], box)])
         return MapInput(ct.hu, ct.spacing, image, self._twins)
 
     def _twins(self, outlines: Any) -> Mapping[int, np.ndarray]:
-        assert self._models is not None
-        return twin_differences(self._view.ct, outlines, self._models.grid("generator"), self._on)
+        assert self._models is not None and self._generator is not None
+        return twin_differences(self._view.ct, outlines, self._models.grid("generator"), running(self._generator))
 
-    def _on(self, ct: CT) -> Generate:
-        run = self._generator
-        assert run is not None
 
-        def generated(grid: Any, places: Any) -> NoduleImage:
-            return generate(ct, run, grid, places, reach=run.reach, cell=run.cell)
+def running(generator: TileGenerator) -> GenerateOf:
+    """G(x) of any CT in the axial view by this generator, where it is wanted."""
+
+    def on(ct: CT) -> Generate:
+        def generated(grid: NetworkGrid, places: Sequence[Wanted] | None) -> NoduleImage:
+            return generate(ct, generator, grid, places, reach=generator.reach, cell=generator.cell)
 
         return generated
+
+    return on
 
 
 def generator_of(models: Models) -> TileGenerator:

@@ -11,7 +11,7 @@ from ..core.geometry import equivalent_diameter
 from ..data.cutouts import Cutout
 from ..evaluation.agreement import Intraclass, absolute_agreement, consistency
 from .heterogeneity_indices import REGIONS, Measured, measured
-from .nodule_runs import AS_IT_IS, NoduleRuns
+from .nodule_runs import AS_IT_IS, NoduleRuns, NoduleTwins
 from .perturbations import PERTURBATIONS
 
 #: Name for all perturbations together with the nodule as it is.
@@ -51,11 +51,12 @@ def perturbed(
     each.
     """
     rows = []
+    twins = NoduleTwins(runs.models)
     for number, cutout in enumerate(sample):
         versions = {AS_IT_IS: cutout} | {one.name: one.apply(cutout) for one in PERTURBATIONS}
         for change, version in versions.items():
             run = runs.run(version, change)
-            rows += [measured(version, run, region, change) for region in REGIONS]
+            rows += [measured(version, run, region, change, twins) for region in REGIONS]
         report((number + 1) / len(sample))
     return rows
 

@@ -48,7 +48,7 @@ from .heterogeneity_tables import (
     stability_table,
 )
 from .meaning import contrasts, discriminations, rank_correlations, roc_curves
-from .nodule_runs import NoduleRuns
+from .nodule_runs import NoduleRuns, NoduleTwins
 from .page import Picture, Section, page_html
 from .perturbations import PERTURBATIONS
 from .plots import (
@@ -83,7 +83,7 @@ MAIN = "lnhg"
 
 _PAGE = "index.html"
 # Nodules of the repeatability study: eight runs each.
-_SAMPLE = 40
+_SAMPLE = 110
 _SHARES = {
     "outlines": 40.0,
     "training nodules": 40.0,
@@ -351,8 +351,10 @@ class _Study:
         return sections
 
     def _measured(self) -> list[Measured]:
-        runs = self.runs[MAIN]
-        return [measured(cutout, runs.run(cutout), region) for cutout in self.cutouts for region in REGIONS]
+        runs, twins = self.runs[MAIN], NoduleTwins(self.models[MAIN])
+        return [
+            measured(cutout, runs.run(cutout), region, twins=twins) for cutout in self.cutouts for region in REGIONS
+        ]
 
     def training(self, lengths: Sequence[Path]) -> Section:
         heading = "Heterogeneity: stability over training"
@@ -449,7 +451,15 @@ def held_out_scans(data: Path) -> list[Path]:
     return sorted(folder for folder in (data / "lidc_scans").glob("*/") if list_of(folder.name) != "train")
 
 
-_KINDS = {"h": "map h(x)", "D": "map of unevenness", "G": "G(x) itself", "CT": "raw CT", "diameter": "size"}
+_KINDS = {
+    "h": "map h(x)",
+    "D": "map of unevenness",
+    "unevenness": "map of unevenness",
+    "T": "map twin",
+    "G": "G(x) itself",
+    "CT": "raw CT",
+    "diameter": "size",
+}
 
 
 def _counts(scans: Sequence[LabelledScan], labels: Callable[[LabelledScan], np.ndarray]) -> dict[str, list]:

@@ -198,6 +198,7 @@ def _key_numbers(nodule: Nodule) -> dict[str, str]:
         "Scanned again": _again(nodule),
         "Type": nodule.type + solid,
         "Density": f"{_number(nodule.hu_mean, 0)} ± {_number(nodule.hu_deviation, 0)} HU",
+        "Unevenness": f"{_number(nodule.unevenness, 0)} HU from its typical tissue in the mean, weighted by depth",
         "Shares": f"{_percent(nodule.share_solid)} above −300 HU, {_percent(nodule.share_aerated)} below −600 HU",
         "Sphericity": _number(nodule.sphericity),
         "Slice": f"{nodule.slice} (from 0){instance}",
