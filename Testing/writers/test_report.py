@@ -211,6 +211,18 @@ def test_the_ct_under_a_map_is_that_part_of_the_picture_which_the_frame_shows(pl
                 assert abs(shown - plane.grey[y : y + high, x : x + wide]).mean() < 6
 
 
+def test_a_line_bounds_the_upper_half_of_the_scale_for_who_prints_without_colours(result, planes):
+    uneven = np.full((PIXELS, PIXELS), 0.2, np.float32)
+    uneven[100:120, 150:180] = 0.9
+    one = [replace(plane, heterogeneity=uneven, raw_ct=np.full_like(uneven, 0.4)) for plane in planes[0]]
+    html = report_of(replace(result, nodules=result.nodules[:1]), [tuple(one)])
+    lines = [path["d"] for path in Page(html).all("path", class_="strong")]
+    assert len(lines) == 3  # of the map in three planes; of the raw CT nothing is strong
+    for line in lines:
+        x, y = np.array([point.split(",") for point in line[1:].split(" ")], float).T
+        np.testing.assert_allclose([x.min(), x.max(), y.min(), y.max()], [150, 180, 100, 120], atol=0.6)
+
+
 def test_lines_are_drawn_by_programs_that_heed_no_style_of_the_page(page):
     for path in page.all("path"):
         assert path["fill"] == "none" and path["stroke"].startswith("#") and float(path["stroke-width"]) > 0

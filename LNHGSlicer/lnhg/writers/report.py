@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from skimage.measure import find_contours
 
 from ..categories.dictation import dictated
 from ..categories.proposals import Proposal, benign_hints, most_pressing, proposals_of
@@ -262,6 +263,8 @@ def _plane(label: int, plane: Plane) -> dict[str, Any]:
         "close_pixels": close.stop - close.start,
         "heterogeneity": _colours(plane.heterogeneity),
         "raw_ct": _colours(plane.raw_ct),
+        "strong": _path(_strong(plane.heterogeneity)),
+        "raw_strong": _path(_strong(plane.raw_ct)),
         "outlines": [
             {"colour": _hex(other), "path": _path(lines), "number": None if other == label else _name(other, lines)}
             for other, lines in plane.outlines.items()
@@ -289,6 +292,11 @@ def _image(image: Image.Image, form: str, **how: Any) -> str:
     buffer = io.BytesIO()
     image.save(buffer, form, **how)
     return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _strong(values: np.ndarray) -> list[np.ndarray]:
+    """Lines of (x, y) pixels around the upper half of the scale."""
+    return [line[:, ::-1] for line in find_contours(np.maximum(values, 0), 0.5)]
 
 
 def _path(lines: Iterable[np.ndarray]) -> str:
