@@ -10,6 +10,7 @@ from host.handmade import GRIDS, handmade_result
 from lnhg.categories.dictation import dictated
 from lnhg.categories.proposals import proposal_header, proposal_row, proposals
 from lnhg.core.answers import StudyAnswers, answers_of_words
+from lnhg.core.comparison import Comparison
 from lnhg.core.nodule import ComponentVolumes
 from lnhg.errors import InputError
 from lnhg.options import SENTENCE, SENTENCE_FIELDS, Options
@@ -104,3 +105,10 @@ def test_all_nodules_count_and_an_upper_lobe_is_known_from_the_lobe():
     assert [one.facts.count for one in told] == [2, 2]
     assert [one.facts.upper_lobe for one in told] == [True, False]
     assert told[0].fleischner.value == "solid, multiple, 6 to 8 mm"
+
+
+@pytest.mark.parametrize(("days", "category"), [(30.0, "3"), (182.0, "2"), (None, "2")])
+def test_the_days_since_the_study_before_tell_whether_a_step_down_is_due(days: float | None, category: str):
+    compared = Comparison({"Lung-RADS 2022": "stable"}, previous_diameter=7.7, days=days)
+    (told,) = proposals([NODULE], answers_of_words(["previous_lung_rads=3"]), {NODULE.id: compared})
+    assert told.lung_rads.value == category
