@@ -208,6 +208,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
 
 class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
     currentPathChanged = QtCore.Signal(str)
+    validInputChanged = QtCore.Signal(bool)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -217,8 +218,14 @@ class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
         browse.setText("...")
         layout.addWidget(self._edit)
         layout.addWidget(browse)
-        self._edit.textChanged.connect(self.currentPathChanged)
+        self._edit.textChanged.connect(self._tell)
         self._filters, self._setting = 0, ""
+
+    def _tell(self, path: str) -> None:
+        """As CTK does it: an empty field is no valid input, and has no current path."""
+        if path:
+            self.currentPathChanged.emit(path)
+        self.validInputChanged.emit(bool(path))
 
     def setCurrentPath(self, path: str) -> None:
         self._edit.setText(path)

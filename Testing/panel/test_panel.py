@@ -339,6 +339,29 @@ def test_what_is_chosen_under_advanced_reaches_the_run(panel, tmp_path):
     assert panel.logic.runs[-1].options == expected
 
 
+def test_a_path_that_was_taken_out_counts_no_more(reviewed, tmp_path):
+    for edit in (reviewed.ui.weightsFolderEdit, reviewed.ui.exportFolderEdit):
+        edit.setCurrentPath(str(tmp_path))
+    assert text(reviewed.ui.falsePositivesLabel).startswith("The manifest generator.json is missing")
+    assert reviewed.ui.exportTableButton.isEnabled()
+    for edit in (reviewed.ui.weightsFolderEdit, reviewed.ui.exportFolderEdit):
+        edit.setCurrentPath("")
+    assert "a scan" in text(reviewed.ui.falsePositivesLabel)
+    assert not reviewed.ui.exportTableButton.isEnabled()
+    click(reviewed.ui.segmentButton)
+    assert reviewed.logic.runs[-1].options.weights is None
+
+
+def test_a_range_of_slices_that_is_switched_off_spans_the_ct_again(panel):
+    assert not panel.ui.limitSlicesBox.isEnabled()
+    add_ct()
+    last = text(panel.ui.lastSliceBox, "value")
+    panel.ui.limitSlicesBox.setChecked(True)
+    panel.ui.lastSliceBox.setValue(2)
+    panel.ui.limitSlicesBox.setChecked(False)
+    assert text(panel.ui.lastSliceBox, "value") == last > 2
+
+
 def test_the_panel_knows_the_defaults_and_the_choices_of_the_method(panel):
     from LNHGSlicerLib.run.parameters import offered, options_of, words
 
@@ -1162,6 +1185,17 @@ def test_each_ct_of_the_scene_has_its_own_review(reviewed):
     assert cells(reviewed, "Verdict") == ["to review"]
     reviewed.ui.ctSelector.setCurrentNode(slicer.util.getNode("Thorax"))
     assert cells(reviewed, "Verdict") == ["rejected", "to review"]
+
+
+def test_a_ct_without_a_result_is_shown_alone_when_it_is_selected(reviewed):
+    first, other = reviewed.review.nodes, add_ct("Other")
+    reviewed.ui.ctSelector.setCurrentNode(other)
+    assert {view.GetBackgroundVolumeID() for view in views()} == {other.GetID()}
+    assert {view.GetForegroundVolumeID() for view in views()} == {None}
+    assert not first.segmentation.GetDisplayNode().GetVisibility()
+    reviewed.ui.ctSelector.setCurrentNode(first.ct)
+    assert {view.GetForegroundVolumeID() for view in views()} == {first.heterogeneity.GetID()}
+    assert first.segmentation.GetDisplayNode().GetVisibility()
 
 
 def test_selecting_a_ct_leaves_its_map_as_it_is_whatever_range_and_kind_the_last_one_had(reviewed):

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from lnhg.errors import LNHGError
 
 from .guard import Guard
+from .paths import on_path
 
 
 class ExportGroup:
@@ -28,7 +29,7 @@ class ExportGroup:
         ui.exportTableButton.clicked.connect(guard(lambda *_: self._write(_table)))
         ui.exportReportButton.clicked.connect(guard(lambda *_: self._write(_report)))
         ui.exportDicomButton.clicked.connect(guard(lambda *_: self._write(_dicom)))
-        ui.exportFolderEdit.currentPathChanged.connect(guard(lambda *_: self._update()))
+        on_path(ui.exportFolderEdit, guard(lambda path: self._update()))
         self.tell("")
         self._update()
 

@@ -16,6 +16,7 @@ from lnhg.followup.growth import RULES
 from .columns import number_text
 from .guard import Guard
 from .lists import offer_volumes, show_rows
+from .paths import on_path
 
 _UI = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "FollowUp.ui"
 
@@ -58,11 +59,11 @@ class FollowGroup:
         self._set_up_table()
         self.ui.priorSelector.setCurrentNode(None)
         self.ui.priorSelector.currentNodeChanged.connect(guard(lambda *_: self._other_prior()))
-        self.ui.priorPathEdit.currentPathChanged.connect(guard(lambda *_: self._other_prior()))
+        on_path(self.ui.priorPathEdit, guard(lambda path: self._other_prior()))
         self.ui.followButton.clicked.connect(guard(lambda *_: self.start()))
         self.ui.followReportButton.clicked.connect(guard(lambda *_: self._write_report()))
         self.ui.followTable.itemSelectionChanged.connect(guard(self._show_selected))
-        ui.exportFolderEdit.currentPathChanged.connect(guard(lambda *_: self._update_report()))
+        on_path(ui.exportFolderEdit, guard(lambda path: self._update_report()))
         self.show(None)
 
     @property

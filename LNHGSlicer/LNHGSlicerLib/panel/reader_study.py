@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from lnhg.errors import LNHGError
 
 from .guard import Guard
+from .paths import on_path
 
 _IMPRESSIONS = ("uncertain", "benign", "malignant")
 
@@ -33,7 +34,7 @@ class StudyGroup:
         ui.rateButton.clicked.connect(guard(lambda *_: self.rate()))
         ui.studyExportButton.clicked.connect(guard(lambda *_: self.export()))
         ui.summaryButton.toggled.connect(guard(self._show_summary))
-        ui.exportFolderEdit.currentPathChanged.connect(guard(lambda *_: self._update()))
+        on_path(ui.exportFolderEdit, guard(lambda path: self._update()))
         self._update()
 
     def show(self, nodes: Any, segment_id: str | None) -> None:

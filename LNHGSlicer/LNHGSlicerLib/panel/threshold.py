@@ -54,13 +54,15 @@ class ThresholdGroup:
 
     def _read(self, weights: str, detector_alone: bool) -> None:
         """What was measured of the weights of a folder, by default the shipped ones."""
-        from lnhg.core.manifest import detector_folder, scored_by, weights_folder
+        from lnhg.core.manifest import detector_folder, read_manifest, scored_by, weights_folder
         from lnhg.core.operating_points import Threshold
 
         self._threshold, self._why_not = None, ""
         try:
-            folder = detector_folder(weights_folder(Path(weights) if weights else None))
-            self._threshold = Threshold.of_manifest(scored_by(folder, detector_alone=detector_alone))
+            folder = weights_folder(Path(weights) if weights else None)
+            read_manifest(folder, "generator")  # which every run needs
+            scoring = scored_by(detector_folder(folder), detector_alone=detector_alone)
+            self._threshold = Threshold.of_manifest(scoring)
         except LNHGError as error:
             self._why_not = str(error)
 

@@ -32,6 +32,7 @@ from .guard import guard_with
 from .install import InstallGroup
 from .keys import Keys
 from .lists import offer_volumes
+from .paths import on_path
 from .reader_study import StudyGroup
 from .review import ReviewGroup, open_segment_editor
 from .threshold import ThresholdGroup
@@ -112,8 +113,8 @@ class Panel(VTKObservationMixin):
         ):
             button.clicked.connect(guard(lambda *_, action=action: action()))
         self.ui.logButton.toggled.connect(guard(lambda shown: self.ui.logText.setVisible(shown)))
-        self.ui.weightsFolderEdit.currentPathChanged.connect(guard(lambda path: self._set_path("weights", path)))
-        self.ui.exportFolderEdit.currentPathChanged.connect(guard(lambda path: self._set_path("export_folder", path)))
+        on_path(self.ui.weightsFolderEdit, guard(lambda path: self._set_path("weights", path)))
+        on_path(self.ui.exportFolderEdit, guard(lambda path: self._set_path("export_folder", path)))
         scene = slicer.mrmlScene
         for event, handler in (
             (scene.StartCloseEvent, self._on_scene_start_close),
@@ -362,9 +363,11 @@ class Panel(VTKObservationMixin):
             self._ct_watch.follow(
                 ct, vtk.vtkCommand.ModifiedEvent, volume.ImageDataModifiedEvent, volume.TransformModifiedEvent
             )
-            self._offer_all_slices()
             self.show_results(ct, in_views=switched)
+            if switched and self.review.nodes is None:
+                self._show_alone(ct)
             self._show_said()
+        self._offer_all_slices()
         markups = slicer.vtkMRMLMarkupsNode
         self._region_watch.follow(self._parameters.region, vtk.vtkCommand.ModifiedEvent, markups.PointModifiedEvent)
         self.review.apply(self._parameters)
@@ -376,9 +379,9 @@ class Panel(VTKObservationMixin):
 
     def _offer_all_slices(self) -> None:
         """A range that is not in use spans the CT."""
-        count = self._slice_count()
-        if count and not self._parameters.limit_slices:
-            self._parameters.first_slice, self._parameters.last_slice = 0, count - 1
+        count, parameters = self._slice_count(), self._parameters
+        if count and not parameters.limit_slices and (parameters.first_slice, parameters.last_slice) != (0, count - 1):
+            parameters.first_slice, parameters.last_slice = 0, count - 1
 
     def show_results(self, ct: Any, *, in_views: bool = True) -> None:
         """Show the latest result of a CT, if it is the selected one."""
@@ -392,6 +395,16 @@ class Panel(VTKObservationMixin):
             self.review.show(nodes, self._parameters, in_views=in_views)
             if nodes.note and not self._said_of(ct).status:
                 self.tell(nodes.note, ct)
+
+    def _show_alone(self, ct: Any) -> None:
+        """The views show the CT that was selected, not the one before it with its nodules."""
+        if ct is None or not has_voxels(ct) or self.install.needed:
+            return
+        from ..scene.nodes import show_alone
+
+        self.memory().remember()
+        show_alone(ct)
+        self.review.update_buttons()
 
     def results_of(self, ct: Any) -> Any:
         """The latest result of a CT that still lies on it, or None."""
@@ -531,7 +544,7 @@ class Panel(VTKObservationMixin):
     def _update(self) -> None:
         self.follow.update()
         reason = self.why_not()
-        for button in (self.ui.segmentButton, self.ui.addNoduleButton):
+        for button in (self.ui.segmentButton, self.ui.addNoduleButton, self.ui.fullRunButton):
             button.setEnabled(not reason)
         self.ui.segmentButton.setToolTip(
             reason or _("Find and outline the nodules of this CT, and map what is inside them (Shift+S).")
@@ -546,6 +559,7 @@ class Panel(VTKObservationMixin):
             self.threshold.show(self._parameters)
         slices = self._slice_count()
         self.ui.sliceCountLabel.setText(_("of 0 to {last}").format(last=slices - 1) if slices else "")
+        self.ui.limitSlicesBox.setEnabled(bool(slices))
         limited = self._parameters is not None and self._parameters.limit_slices
         for box in (self.ui.firstSliceBox, self.ui.lastSliceBox):
             box.setEnabled(limited)

@@ -103,7 +103,7 @@ class Layers:
 
     def apply(self) -> None:
         """Bring the views to the state, as after another result was shown in them."""
-        show_over_ct(self.nodes, self._volume() if self.state.map_visible else None, self.state.opacity)
+        show_over_ct(self.nodes.ct, self._volume() if self.state.map_visible else None, self.state.opacity)
         # Outline and fill both off is a state that Slicer refuses: the whole is hidden in the slice views.
         display = self.nodes.segmentation.GetDisplayNode()
         display.SetVisibility2D(self.state.outline_visible)

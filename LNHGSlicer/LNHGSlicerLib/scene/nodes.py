@@ -364,7 +364,20 @@ def show(nodes: SceneNodes) -> None:
         if other.boxes.GetDisplayNode() is not None:  # a reader may have deleted it
             other.boxes.GetDisplayNode().SetVisibility(False)
     _set_lung_window(nodes.ct)
-    show_over_ct(nodes, nodes.heterogeneity, _FOREGROUND_OPACITY)
+    show_over_ct(nodes.ct, nodes.heterogeneity, _FOREGROUND_OPACITY)
+
+
+def show_alone(ct_node: Any) -> None:
+    """Every slice view shows the whole CT with nothing over it, around its middle; all results are hidden."""
+    for one in all_results():
+        one.segmentation.GetDisplayNode().SetVisibility(False)
+        if one.boxes.GetDisplayNode() is not None:
+            one.boxes.GetDisplayNode().SetVisibility(False)
+    show_over_ct(ct_node, None, 0.0)
+    bounds = [0.0] * 6
+    ct_node.GetRASBounds(bounds)
+    lows, highs = np.array(bounds[::2]), np.array(bounds[1::2])
+    centre_on(((lows + highs) / 2).tolist(), float((highs - lows).max()))
 
 
 def restore_displays(nodes: SceneNodes) -> None:
@@ -402,12 +415,12 @@ def is_shown(ct_node: Any, *, covered: bool) -> bool:
     return any(view.GetForegroundVolumeID() is not None or not covered for view in on_ct)
 
 
-def show_over_ct(nodes: SceneNodes, volume: Any | None, opacity: float) -> None:
+def show_over_ct(ct_node: Any, volume: Any | None, opacity: float) -> None:
     """Every slice view shows the CT, with `volume` (None: nothing) over it; not those that show an earlier study."""
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         if view.GetNodeReference(PRIOR_VIEW) is not None:
             continue
-        view.SetBackgroundVolumeID(nodes.ct.GetID())
+        view.SetBackgroundVolumeID(ct_node.GetID())
         view.SetForegroundVolumeID(None if volume is None else volume.GetID())
         view.SetForegroundOpacity(opacity)
     refresh_legends()
