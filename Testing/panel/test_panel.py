@@ -896,6 +896,13 @@ def test_without_a_selected_row_nothing_is_judged(reviewed):
     assert cells(reviewed, "Verdict") == ["to review", "to review"]
 
 
+def test_where_the_selected_nodule_was_removed_the_keys_go_on_with_the_one_at_its_place(reviewed):
+    for segment_id, left in (("Nodule_1", "Nodule_2"), ("Nodule_2", None)):
+        reviewed.review.nodes.segmentation.GetSegmentation().RemoveSegment(segment_id)
+        reviewed.review.look_at_outlines(at_once=True)
+        assert reviewed.review.selected == left
+
+
 def test_the_time_for_each_nodule_is_kept_and_written(reviewed, tmp_path, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("LNHGSlicerLib.panel.review.time.monotonic", lambda: now[0])

@@ -304,10 +304,14 @@ class ReviewGroup:
             self._refresh(at)
 
     def _refresh(self, selected: str | None) -> None:
-        """The rows as they are now, in the order in which they stand, at a nodule."""
+        """The rows as they are now, in the order in which they stand, at a nodule; where its segment was removed, at
+        the one that stands there now.
+        """
         rows = self._review.rows()
         place = {segment_id: number for number, segment_id in enumerate(self._ids)}
         self._fill(sorted(rows, key=lambda row: place.get(row.segment_id, len(place))))
+        if selected in place and selected not in self._ids and self._ids:
+            selected = self._ids[min(place[selected], len(self._ids) - 1)]
         self.select(selected)
 
     def _selection_changed(self) -> None:
