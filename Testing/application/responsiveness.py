@@ -97,7 +97,8 @@ def steps():
 
         setattr(owner, attribute, instead)
 
-    noted(run_module.RunBeside, "_take_over", "end (results become nodes, and are shown)")
+    noted(run_module.RunBeside, "_take_over", "end (results become nodes)")
+    noted(type(panel), "_show_added", "end (they are shown)")
     beat = Heartbeat()
     slicer.app.pauseRender()
     for _ in range(TIMES):

@@ -83,6 +83,7 @@ class RunDouble:
         )
         found = add_and_show(self.node, own)
         self._on_finished(found, SimpleNamespace(status="finished", message="", log=None))
+        slicer.app.processEvents()  # it is shown a moment later
 
     def fail(self, message: str, log: Path | None) -> None:
         self._on_finished(None, SimpleNamespace(status="failed", message=message, log=log))

@@ -30,6 +30,7 @@ class FollowDouble:
 
     def finish(self):
         self._on_finished(kept(self.prior, self.current), SimpleNamespace(status="finished", message="Done.", log=None))
+        slicer.app.processEvents()  # it is shown a moment later
 
     def fail(self, sentence):
         self._on_finished(None, SimpleNamespace(status="failed", message=sentence, log=None))

@@ -1272,6 +1272,18 @@ def test_a_table_that_lost_the_numbers_of_the_nodules_ends_its_review(reviewed):
     assert not shown(reviewed.ui.errorBox)
 
 
+def test_a_result_that_is_removed_before_it_is_shown_is_no_error(panel, monkeypatch):
+    add_ct()
+    with monkeypatch.context() as patch:
+        patch.setattr(slicer.app, "processEvents", lambda: None)
+        segment(panel)
+        slicer.mrmlScene.RemoveNode(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")[0])
+    slicer.app.processEvents()
+    assert not shown(panel.ui.reviewGroup)
+    assert not shown(panel.ui.errorBox)
+    assert panel.ui.segmentButton.isEnabled()
+
+
 def test_deleting_the_segmentation_ends_its_review(reviewed):
     slicer.mrmlScene.RemoveNode(reviewed.review.nodes.segmentation)
     assert not shown(reviewed.ui.reviewGroup)

@@ -72,6 +72,7 @@ class Panel(VTKObservationMixin):
         self._disconnect: Callable[[], None] = lambda: None
         self._shown_ct: Any = None
         self._done: Callable[[Any, Any], object] = _nothing
+        self._to_show: Callable[[], object] | None = None
         self._first_change = False
         self._run_ct: Any = None
         self._said: defaultdict[str, _Said] = defaultdict(_Said)
@@ -249,8 +250,15 @@ class Panel(VTKObservationMixin):
             self.show_error(outcome.message, outcome.log, ct)
         elif segmented is None:
             self.tell(outcome.message, ct)
-        else:
-            done(segmented, outcome)
+        else:  # a moment later: Slicer has worked on what was added already
+            self._to_show = lambda: done(segmented, outcome)
+            qt.QTimer.singleShot(0, self._guard(self._show_added))
+
+    def _show_added(self) -> None:
+        show, self._to_show = self._to_show, None
+        if show is not None:  # the scene was not closed since
+            show()
+            self._look_at_scene_soon()
 
     def _end_run(self) -> None:
         self.running, self.run, self._run_ct, self._done = False, None, None, _nothing
@@ -275,9 +283,11 @@ class Panel(VTKObservationMixin):
     def _show_result(self, segmented: Any) -> None:
         from ..review.added_nodules import accept_all, move_into
         from ..review.review import carry_over
-        from ..scene.nodes import result_before
+        from ..scene.nodes import is_whole, result_before
 
         nodes, added = segmented.nodes, []
+        if not is_whole(nodes):
+            return  # removed in that moment
         earlier = result_before(nodes)  # asked now: much may have happened during the run
         sentences = [
             _("Nodules found: {count}.").format(count=len(segmented.rows)),
@@ -428,6 +438,7 @@ class Panel(VTKObservationMixin):
 
     def _on_scene_start_close(self, *_: Any) -> None:
         self.cancel()
+        self._to_show = None
         self.place.stop()
         self._set_parameters(None)
         self._shown_ct = None
@@ -475,8 +486,8 @@ class Panel(VTKObservationMixin):
         """Offer a CT that came, and show the latest result of the selected one."""
         self._looking = False
         self.place.stop_if_deleted()
-        if slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsClosing():
-            return
+        if slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsClosing() or self._to_show is not None:
+            return  # looked at when that is done
         shown = self.review.nodes
         if self._parameters is None:  # another module is open: the rest is looked at on return
             self.results_of(None if shown is None else shown.ct)
