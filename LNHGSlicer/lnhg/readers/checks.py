@@ -10,6 +10,8 @@ from .files import few
 from .hu_offset import MOST_OFF_HU, Spread, is_chest, offsets_of_slices
 
 _MOST_HU = 32767
+# Metal reaches this on the longest scales, but then in few voxels and in many values; of padding there are as many.
+_METAL_HU, _PADDING_SHARE, _OF_ONE_VALUE = 4096, 0.001, 0.99
 # What a whole chest holds: air and lung below the first value; bone, if not cut off at a value that this share of the
 # voxels has, above the others (a scan without bone ends lower still).
 _DARKEST_HU, _CUT_OFF_HU, _CUT_OFF_SHARE = -750, (90, 300), 0.002
@@ -58,14 +60,18 @@ def in_hu(values: np.ndarray, name: str, ijk_to_ras: np.ndarray) -> tuple[np.nda
 def _without_high_padding(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """The values with air in place of a single one beyond all HU, and a remark on it."""
     high = values.max()
-    if high <= _MOST_HU or values.dtype.kind == "u":  # what has no negative values is refused for that
+    if high <= _METAL_HU or values.dtype.kind == "u":  # what has no negative values is refused for that
         return values, ()
-    beyond = values > _MOST_HU
-    if values[beyond].min() < high:
+    beyond = values > _METAL_HU
+    if high > _MOST_HU and values[values > _MOST_HU].min() < high:
         raise InputError(
             f"{name} is not in HU (its values run to {high:g}; negative ones may have lost their sign); "
             "give a CT with its rescale applied."
         )
+    of_one = np.count_nonzero(values == high)
+    if high <= _MOST_HU and not of_one >= max(_PADDING_SHARE * values.size, _OF_ONE_VALUE * beyond.sum()):
+        return values, ()
+    beyond = values == high
     remark = f"{beyond.sum()} voxels of the value {high:g}, which no tissue has, were taken for air."
     return np.where(beyond, np.array(AIR_HU, values.dtype), values), (remark,)
 
@@ -106,8 +112,8 @@ def _of_ends(spread: Spread, values: np.ndarray, low: float, high: float) -> tup
 def _of_offset(spread: Spread, name: str) -> tuple[str, ...]:
     if spread.offset is None and not spread.has_tissue:
         raise InputError(
-            f"{name} is not in HU: next to nothing in it lies where fat and soft tissue do; "
-            "give a CT with its rescale applied once."
+            f"{name} is not in HU, or lungs alone: next to nothing in it lies where fat and soft tissue do; "
+            "give the whole CT with its rescale applied once."
         )
     off = spread.offset_of_one if spread.offset is None else spread.offset
     if off is None:

@@ -19,6 +19,11 @@ _CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 _ENHANCED_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 # Image types that are no slices though they are stored as CT.
 _NOT_SLICES = ("LOCALIZER", "PROJECTION IMAGE", "MIP", "MINIP", "MAX_IP", "MIN_IP", "SCREEN SAVE", "DOSE_INFO")
+# Image types of maps of a material, a number or a flow, whose values are no HU though they may be told to be.
+_MAPS = (
+    *("IODINE", "PBV", "PERFUSION", "MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "MD_"),
+    *("EFF_ATOMIC_NUM", "Z_EFF", "ELECTRON_DENSITY", "UNCERTAINTY"),
+)
 _COLOURS = ("RGB", "PALETTE", "YBR", "HSV", "ARGB", "CMYK")
 # Units of the values, in capitals, that are HU; US: unspecified, as many scanners write.
 _IN_HU = ("", "HU", "US", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS", "UNSPECIFIED")
@@ -298,6 +303,12 @@ def _check_kind(header: Any) -> None:
     for name in _NOT_SLICES:
         if name in types:
             raise _NoSlice(f"its images are {name.lower()}, not slices")
+    for name in _MAPS:
+        if name in types:
+            raise _NoSlice(f"its images are maps ({name.lower().strip('_')}), not HU")
+    placed = any(_text(header, name) for name in ("ImagePositionPatient", "ImageOrientationPatient"))
+    if not placed and types.startswith("DERIVED"):
+        raise _NoSlice("its images were derived, as sheets of doses are, and have no place in the patient")
 
 
 def _slice(header: Any, file: Path, frame: int | None, instance: int | None) -> Slice:

@@ -70,7 +70,8 @@ def _pixel_data(file: Path) -> bytes:
         if content.find(_START, len(_START) + 128) >= 0:
             _damaged(file, "several DICOM files lie in it, one after another")
     try:
-        element = pydicom.dcmread(file, force=True, specific_tags=["PixelData"]).get("PixelData")
+        # Where elements do not tell their representation, that of pixels follows from BitsAllocated.
+        element = pydicom.dcmread(file, force=True, specific_tags=["BitsAllocated", "PixelData"]).get("PixelData")
     except (MemoryError, PermissionError):
         raise
     except Exception as error:  # pydicom raises many kinds on damaged files

@@ -33,6 +33,8 @@ _ASTRAY_MM = 1.0
 _AXIAL_COSINE = 0.8
 # A scan of fewer slices, or of fewer places, comes after longer ones, however thin.
 _FEW = 10
+# What begins within so many steps of a scan's end goes on from it.
+_NEXT_STEPS = 2.5
 # So many single slices can be seen to be one stack.
 _LEAST_STACK = 3
 # Scans that cover this share of what the longest covers, or a whole chest (mm), cover enough to be chosen by their
@@ -264,6 +266,19 @@ def scattered(scan: Scan, scans: Sequence[Scan]) -> tuple[str, ...]:
     if len(alike) < _LEAST_STACK or _scan(alike).problem:
         return ()
     return tuple(name for name in _OWN if len({one.texts[name] for one in alike}) == len(alike))
+
+
+def goes_on(scan: Scan, other: Scan) -> bool:
+    """Whether another scan of the same series and patient shows what lies next to this one, above or below, and nothing
+    of what this one shows.
+    """
+    of_one = all(scan.first.texts[name] == other.first.texts[name] for name in _OWN)
+    if other is scan or not of_one or abs(scan.upward @ other.upward) < _AXIAL_COSINE:
+        return False
+    ends = [np.sort((one.corners @ scan.upward)[[0, -1]]) for one in (scan, other)]
+    step = float(abs(scan.step @ scan.upward))
+    between = max(ends[1][0] - ends[0][1], ends[0][0] - ends[1][1])
+    return bool(_SAME_MM < between < _NEXT_STEPS * step)
 
 
 def as_list(scans: Sequence[Scan]) -> str:

@@ -24,6 +24,8 @@ _READERS = {
 }
 #: Endings of the image files that can be read.
 ENDINGS = tuple(_READERS)
+# Endings of files that hold files, or one in a packing that is not read here.
+_PACKED = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar", ".zst", ".xz", ".bz2")
 _NO_CONTRAST = "Whether contrast was given is unknown: the file does not say."
 
 
@@ -45,6 +47,8 @@ def read_volume(path: Path) -> Volume:
     numbers.
     """
     ending = ending_of(path)
+    if ending is None and path.name.lower().endswith(_PACKED):
+        raise InputError(f"{path.name} is packed; unpack it and give what was in it.")
     if ending is None:
         raise InputError(f"{path.name} is no CT that can be read; give a DICOM folder, NRRD, MHA or NIfTI.")
     check_regular(path)

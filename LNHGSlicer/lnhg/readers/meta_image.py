@@ -30,6 +30,8 @@ _MM = {"": 1.0, "?": 1.0, "mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3}
 _MODALITIES = ("", "CT", "OTHER", "UNKNOWN")
 # Directions of the axes are unit vectors, but for rounding.
 _UNIT = 0.01
+# What two fields say of one thing may differ by rounding.
+_SAME_MM = 1e-3
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -102,8 +104,8 @@ def _grid(path: Path, fields: Mapping[str, str]) -> np.ndarray:
     if spacing is None:
         raise InputError(f"{path.name} does not say how large its voxels are; export it again with its ElementSpacing.")
     check_spacing(path, spacing)
-    turned = _first(path, fields, ("TransformMatrix", "Rotation", "Orientation"), 9) or tuple(np.eye(3).ravel())
-    origin = _first(path, fields, ("Offset", "Position", "Origin"), 3) or (0.0, 0.0, 0.0)
+    turned = _only(path, fields, ("TransformMatrix", "Rotation", "Orientation"), 9) or tuple(np.eye(3).ravel())
+    origin = _only(path, fields, ("Offset", "Position", "Origin"), 3) or (0.0, 0.0, 0.0)
     unit = fields.get("DistanceUnits", "").lower()
     if unit not in _MM:
         raise InputError(
@@ -121,3 +123,12 @@ def _grid(path: Path, fields: Mapping[str, str]) -> np.ndarray:
 
 def _first(path: Path, fields: Mapping[str, str], names: tuple[str, ...], count: int) -> tuple[float, ...] | None:
     return next((values for name in names if (values := numbers(path, fields, name, count)) is not None), None)
+
+
+def _only(path: Path, fields: Mapping[str, str], names: tuple[str, ...], count: int) -> tuple[float, ...] | None:
+    """The values of a field that has several names; refused where two of them do not say the same."""
+    said = [values for name in names if (values := numbers(path, fields, name, count)) is not None]
+    if len(said) > 1 and not np.allclose(said[0], said[1:], rtol=0, atol=_SAME_MM):
+        given = " and ".join(name for name in names if name in fields)
+        raise InputError(f"{path.name} gives its grid twice, and not alike ({given}); export it again.")
+    return said[0] if said else None

@@ -42,6 +42,8 @@ _TO_RAS = {
     **dict.fromkeys(("left-anterior-superior", "las"), (-1, 1, 1)),
     **dict.fromkeys(("left-posterior-superior", "lps"), (-1, -1, 1)),
 }
+# Spaces that do not tell how a patient lies in them.
+_OF_NO_PATIENT = ("", "scanner-xyz", "3d-right-handed", "3d-left-handed")
 _MM = {
     "mm": 1.0,
     "millimeter": 1.0,
@@ -169,7 +171,10 @@ def _grid(path: Path, fields: Mapping[str, str]) -> tuple[np.ndarray, bool]:
         matrix[:3, 3] = np.multiply(
             _vectors(path, fields["space origin"], 1)[0], _units(path, fields.get("space units"), 3)
         )
-    signs = _TO_RAS.get(fields.get("space", "").lower().removesuffix("-time"))
+    space = fields.get("space", "").lower().removesuffix("-time")
+    signs = _TO_RAS.get(space)
+    if signs is None and space not in _OF_NO_PATIENT:
+        raise InputError(f"{path.name} lies in the space {space[:40]!r}, which NRRD does not know; export it again.")
     return np.diag([*(signs or (-1, -1, 1)), 1.0]) @ matrix, signs is not None
 
 

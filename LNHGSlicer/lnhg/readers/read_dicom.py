@@ -17,7 +17,7 @@ from ..errors import InputError
 from .checks import constant_slices, grid_warnings, in_hu
 from .dicom_headers import PERSON, SERIES, Other, Slice, read_slices
 from .dicom_pixels import decoded
-from .dicom_scans import Scan, as_list, chosen, scans_of, scattered
+from .dicom_scans import Scan, as_list, chosen, goes_on, scans_of, scattered
 from .files import DICOM_ENDINGS, ending, few, loss
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -31,6 +31,10 @@ _SAME_THICKNESS = 1.02
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 # Passes that lie between one another are at most so many, of at least so many slices.
 _MOST_PASSES, _LEAST_SLICES = 4, 4
+_GOES_ON = (
+    "Slices of the same series go on above or below the scan that was taken, on another grid or in another "
+    "acquisition: the lungs may be cut short."
+)
 _PLANES = ("sagittal", "coronal", "axial")
 
 
@@ -149,7 +153,11 @@ def _of_choice(
     kept = f"Of {len(listed)} CT scans number {listed.index(scan) + 1} was taken, {scan.label}"
     patients = len({(one.first.texts["PatientID"], one.first.texts["PatientName"]) for one in scans})
     people = f"; they are of {patients} patients" if patients > 1 and len(listed) == len(scans) else ""
-    return (f"{kept}{people}; choose another with --series or --scan.",), (f"The CT scans are {as_list(listed)}.",)
+    parts = (_GOES_ON,) if any(goes_on(scan, other) for other in listed) else ()
+    return (
+        (f"{kept}{people}; choose another with --series or --scan.", *parts),
+        (f"The CT scans are {as_list(listed)}.",),
+    )
 
 
 def _left_out(scan: Scan, others: list[Other]) -> tuple[tuple[str, ...], tuple[str, ...]]:
