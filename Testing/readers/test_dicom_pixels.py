@@ -137,20 +137,22 @@ def test_padding_beyond_the_bits_that_are_used_becomes_air(tmp_path: Path) -> No
     np.testing.assert_array_equal(read[:, 4:], HU[:, 4:])
 
 
-def test_padding_of_a_value_that_tissue_has_leaves_the_tissue_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [0, 40, -100])
+def test_padding_of_a_value_that_tissue_has_leaves_the_tissue_as_it_is(tmp_path: Path, value: int) -> None:
     hu = HU.copy()
-    hu[:, :4] = 0
-    hu[:, 8:24, 8:24] = np.arange(256).reshape(16, 16) % 7  # tissue of 0 HU among others
-    write_series(tmp_path, hu, AXIAL, RescaleIntercept=0, PixelPaddingValue=0)
+    hu[:, :4] = value
+    hu[:, 8:24, 8:24] = value + np.arange(256).reshape(16, 16) % 7  # tissue of that value among others
+    write_series(tmp_path, hu, AXIAL, RescaleIntercept=0, PixelPaddingValue=value)
     read = read_ct(tmp_path).hu
     assert (read[:, :4] == -1024).all()
     np.testing.assert_array_equal(read[:, 8:24, 8:24], hu[:, 8:24, 8:24])
 
 
+@pytest.mark.parametrize(("value", "limit"), [(-2000, 0), (-2000, -500), (100, 400)])
 def test_a_range_of_padding_that_takes_in_lung_and_tissue_is_refused(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], value: int, limit: int
 ) -> None:
-    series(tmp_path / "ct", RescaleIntercept=0, PixelPaddingValue=-2000, PixelPaddingRangeLimit=0)
+    series(tmp_path / "ct", RescaleIntercept=0, PixelPaddingValue=value, PixelPaddingRangeLimit=limit)
     refused(tmp_path / "ct", capfd, "names lung and tissue as padding")
 
 
