@@ -104,9 +104,23 @@ def steps():
     with (OUT / "nodules.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     check("what is written is what is drawn", rows[1]["status"] == "edited", rows[1]["status"])
-    nodes.segmentation.GetSegmentation().RemoveSegment("Nodule_3")
+    panel.review.select("Nodule_3")
+    slicer.util.selectModule("SegmentEditor")
+    yield 800
+    editor.setCurrentSegmentID("Nodule_3")
+    click(slicer.util.findChild(editor, "RemoveSegmentButton"))
+    yield from until(lambda: not nodes.segmentation.GetSegmentation().GetSegment("Nodule_3"))
+    slicer.util.selectModule("LNHGSlicer")
     yield from until(lambda: panel.ui.noduleTable.rowCount == 2)
     check("a removed segment leaves the table", panel.ui.noduleTable.rowCount == 2)
+    check("and the one at its place is selected", panel.review.selected == "Nodule_2", panel.review.selected)
+    slicer.util.selectModule("SegmentEditor")
+    yield 800
+    editor.undo()
+    yield 300
+    slicer.util.selectModule("LNHGSlicer")
+    yield from until(lambda: panel.ui.noduleTable.rowCount == 3)
+    check("what the editor's Undo brings back is in the table again", panel.ui.noduleTable.rowCount == 3)
 
 
 drive(steps)

@@ -18,6 +18,14 @@ def steps():
     yield from until(lambda: row_texts(panel, "Verdict")[0] == "rejected")
     ui.exportFolderEdit.setCurrentPath(str(OUT))
     yield 200
+    field = slicer.util.findChildren(ui.exportFolderEdit, className="QComboBox")[0].lineEdit()
+    click(field)
+    key("ctrl+a")
+    key("Delete")
+    yield 300
+    check("nor when the folder is taken out by hand", not ui.exportTableButton.enabled and not field.text, field.text)
+    ui.exportFolderEdit.setCurrentPath(str(OUT))
+    yield 200
     click(ui.exportTableButton)
     yield from until(lambda: "nodules.csv" in ui.exportLabel.text)
     with (OUT / "nodules.csv").open(encoding="utf-8", newline="") as file:

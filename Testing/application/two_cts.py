@@ -29,6 +29,16 @@ def steps():
     check("back at the first", row_texts(panel, "Verdict")[0] == "accepted")
     check("its sentence is there again", panel.ui.errorLabel.text == "Of the first one.", panel.ui.errorLabel.text)
     panel.show_error("")
+    third = add_ct("Third")
+    panel.ui.ctSelector.setCurrentNode(third)
+    yield 700
+    check("a CT without nodules is shown alone", composite.GetBackgroundVolumeID() == third.GetID())
+    check("without the map of another", composite.GetForegroundVolumeID() is None)
+    shot("third")
+    panel.ui.ctSelector.setCurrentNode(first)
+    yield 500
+    slicer.mrmlScene.RemoveNode(third)
+    yield 500
 
     def change_takes():
         """Median of the main thread's own time for a change of a parameter, ms."""
