@@ -260,6 +260,16 @@ def test_an_earlier_ct_that_is_removed_takes_the_table_along(followed):
     assert {one.GetBackgroundVolumeID() for one in views(LOWER)} == {node("This").GetID()}
 
 
+def test_where_a_study_is_removed_from_a_scene_that_was_saved_side_by_side_no_empty_row_is_put_back(followed):
+    followed.memory().forget()
+    followed.memory().remember()  # as when such a scene is opened
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("Earlier"))
+    slicer.app.processEvents()
+    click(followed.ui.restoreViewsButton)
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    assert layout.GetViewArrangement() != layout.SlicerLayoutThreeOverThreeView
+
+
 def test_nobody_types_over_the_table(followed):
     assert followed.follow._follow_up.table.GetLocked()
 

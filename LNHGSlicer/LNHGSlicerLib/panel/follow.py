@@ -125,8 +125,10 @@ class FollowGroup:
     def end(self) -> None:
         """The earlier CT and the views as they were before both were shown side by side."""
         if self._follow_up is not None:
-            from ..scene.side_by_side import end_side_by_side, leave_both_rows
+            from ..scene.side_by_side import end_side_by_side, is_side_by_side, leave_both_rows
 
+            if is_side_by_side(self._follow_up):
+                self._host.memory().leave_layout()  # of a scene that was saved like that it would be both rows
             (leave_both_rows if slicer.mrmlScene.IsClosing() else end_side_by_side)(self._follow_up)
         self.ui.followTable.clearSelection()
 

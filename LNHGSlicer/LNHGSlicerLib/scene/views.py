@@ -102,6 +102,11 @@ class ViewMemory:
         refresh_legends()
         self.forget()
 
+    def leave_layout(self) -> None:
+        """The layout is not put back: it has been brought back already, or what it showed is gone."""
+        layouts = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLLayoutNode")}
+        self._remembered = [one for one in self._remembered if one.node_id not in layouts]
+
     def forget(self) -> None:
         """Leave the views as they are."""
         self._remembered = []
