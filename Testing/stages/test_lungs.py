@@ -344,3 +344,27 @@ def test_gas_of_a_stomach_is_still_no_lung(radius: float) -> None:
     stomach = _ellipsoid((0, 0, 30), (radius, radius, radius))
     hu[stomach] = -1000 + np.random.default_rng(2).normal(0, 20, stomach.sum())
     assert not lung_regions(_ct(hu)).any()
+
+
+def not_a_chest(what: str) -> np.ndarray:
+    """HU `[slice, row, column]` of what else is scanned, 300 mm wide, in air."""
+    _, j, i = np.mgrid[:20, -50:50, -50:50] * np.array([5, 3, 3])[:, None, None, None]
+    hu = np.full(i.shape, -1000.0)
+    if what == "a phantom of water":
+        hu[i**2 + j**2 < 135**2] = 0
+        hu[(i - 60) ** 2 + j**2 < 20**2] = 120
+    elif what == "a head with its sinuses":
+        skull = (i / 75) ** 2 + (j / 95) ** 2
+        for within, value in ((1, 30), (0.92, 900), (0.8, 35)):
+            hu[skull < within] = value
+        hu[i**2 + (j + 70) ** 2 < 15**2] = -1000
+    else:  # two knees
+        for middle in (-70, 70):
+            for radius, value in ((60, -100), (50, 55), (22, 350)):
+                hu[(i - middle) ** 2 + j**2 < radius**2] = value
+    return np.rint(hu + np.random.default_rng(1).normal(0, 8, hu.shape)).astype(np.int16)
+
+
+@pytest.mark.parametrize("what", ["a phantom of water", "a head with its sinuses", "knees"])
+def test_what_is_no_chest_has_no_lungs(what: str) -> None:
+    assert not lung_regions(CT(not_a_chest(what), np.diag([-3.0, -3.0, 5.0, 1.0]))).any()
