@@ -97,7 +97,8 @@ def nodules(data: Path, models: Models) -> list[Tile]:
 
 def draw(tiles: Sequence[Tile], path: Path) -> None:
     down = -(-len(tiles) // _ACROSS)
-    figure, panels = plt.subplots(down, _ACROSS, figsize=(1.7 * _ACROSS, 2.0 * down), squeeze=False)
+    height = 2.0 * down + 0.3
+    figure, panels = plt.subplots(down, _ACROSS, figsize=(1.7 * _ACROSS, height), squeeze=False)
     for axes in panels.ravel():
         axes.set_axis_off()
     for axes, one in zip(panels.ravel(), tiles, strict=False):
@@ -107,7 +108,7 @@ def draw(tiles: Sequence[Tile], path: Path) -> None:
             if mask.any():
                 axes.contour(mask, [0.5], colors=colour, linewidths=0.8)
         axes.set_title(one.text, fontsize=5.5)
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.985, bottom=0.005, wspace=0.05, hspace=0.25)
+    figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.35 / height, bottom=0.005, wspace=0.05, hspace=0.25)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

@@ -27,6 +27,8 @@ _STRAND = 2.5
 _TISSUE_HU, _BESIDE_MM, _BEFORE_SHARE = -500.0, 2.0, 0.4
 # A nodule of the other study this close to a place holds it, mm.
 _HELD_MM = 2.0
+# The field is rarely off by more than some millimetres; a neighbour that looks alike lies farther away.
+_TRUSTED_MM = 12.0
 # Voxels of an outline that are looked at.
 _VOXELS = 400
 
@@ -60,7 +62,7 @@ def places_of(first: Study, nodules: Sequence[Nodule], points: PointMap) -> np.n
     for nodule in nodules:
         centre = np.asarray(nodule.centre_ras)
         hidden = np.linalg.norm(lattice(PATCH_MM), axis=-1) < nodule.long_axis / 2 + 1.5
-        at, match = found_again(points, centre, hidden)
+        at, match = found_again(points, centre, hidden, _TRUSTED_MM)
         places.append(at if match >= FOUND else points.place(centre))
     return np.array(places).reshape(-1, 3)
 

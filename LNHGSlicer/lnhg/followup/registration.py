@@ -295,13 +295,17 @@ def lattice(half_mm: float) -> np.ndarray:
     return np.stack(np.meshgrid(steps, steps, steps, indexing="ij")[::-1], -1)
 
 
-def found_again(points: PointMap, place: np.ndarray, hidden: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+def found_again(
+    points: PointMap, place: np.ndarray, hidden: np.ndarray | None = None, trusted_mm: float = np.inf
+) -> tuple[np.ndarray, float]:
     """Where the surroundings of a point of `fixed` lie in `moving` (RAS mm), and how well they correlate, -1 to 1.
 
     Args:
         points: puts the search around the right place.
         place: RAS mm in `fixed`.
         hidden: of `lattice(PATCH_MM)` at `place`, what is not to be looked at (a nodule that may be gone).
+        trusted_mm: how far from the field's place a perfect match is worth as much as none there: other structures look
+            alike. Infinite: wherever it matches best.
     """
     around = lattice(PATCH_MM)
     template = patch(points.fixed, place + around)
@@ -313,9 +317,10 @@ def found_again(points: PointMap, place: np.ndarray, hidden: np.ndarray | None =
     if template.std() < 1 or image.std() < 1:
         return middle, 0.0
     match = match_template(image, template)
-    best = np.array(np.unravel_index(np.argmax(match), match.shape))
-    offset = (best - (np.array(match.shape) - 1) / 2 + _between(match, best))[::-1] * _PATCH_CELL_MM
-    return middle + offset @ points.turn.T, float(match.max())
+    worth = match - (lattice(_SEARCH_MM) ** 2).sum(-1) / trusted_mm**2
+    best = np.array(np.unravel_index(np.argmax(worth), worth.shape))
+    offset = (best - (np.array(worth.shape) - 1) / 2 + _between(worth, best))[::-1] * _PATCH_CELL_MM
+    return middle + offset @ points.turn.T, float(match[tuple(best)])
 
 
 def _between(match: np.ndarray, best: np.ndarray) -> np.ndarray:
