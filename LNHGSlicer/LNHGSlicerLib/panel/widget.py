@@ -410,6 +410,8 @@ class Panel(VTKObservationMixin):
         """The views show the CT that was selected, not the one before it with its nodules."""
         if ct is None or not has_voxels(ct) or self.install.needed:
             return
+        if ct.GetImageData().GetNumberOfScalarComponents() != 1:
+            return  # no CT, and no view can lay it over or under one
         from ..scene.nodes import show_alone
 
         self.memory().remember()
