@@ -151,3 +151,14 @@ def test_a_meta_image_of_another_modality_is_refused(tmp_path: Path, modality: s
         head.replace(modality, "MET_MOD_CT").encode() + b"ElementDataFile = LOCAL\n" + HU.tobytes()
     )
     assert read_ct(tmp_path / "ct.mha").hu.shape == HU.shape
+
+
+@pytest.mark.parametrize("tag", [b"\x20\x00\x11\x00", b"\x20\x00\x12\x00", b"\x20\x00\x00\x01"])
+@pytest.mark.parametrize("written", [b"\xb2\xb3", b"\xb9 ", b"\xb3\x00"])
+def test_a_number_that_is_written_as_a_power_is_none(tmp_path: Path, tag: bytes, written: bytes) -> None:
+    tags = {"SeriesNumber": 77, "AcquisitionNumber": 77, "TemporalPositionIdentifier": 77}
+    for path in write_series(tmp_path / "ct", *stack(12), **tags):
+        whole = path.read_bytes()
+        assert tag + b"IS\x02\x0077" in whole
+        path.write_bytes(whole.replace(tag + b"IS\x02\x0077", tag + b"IS\x02\x00" + written))
+    assert read_ct(tmp_path / "ct").hu.shape[0] == 12

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from .dicom_headers import APART, SERIES, Slice
-from .files import few
+from .files import few, is_whole_number
 
 # Slices of two scans never share these; patients without an ID differ by their names.
 _OWN = ("PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
@@ -138,11 +138,12 @@ class Scan:
         parts = [description] if description else []
         for name, word in (("AcquisitionNumber", "acquisition"), ("TemporalPositionIdentifier", "time point")):
             number = self.first.texts[name]
-            if number.isdigit() and self.acquisitions == 1:
+            if is_whole_number(number) and self.acquisitions == 1:
                 parts.append(f"{word} {number}")
         count = "1 slice" if len(self.slices) == 1 else f"{len(self.slices)} slices"
         number = self.first.texts["SeriesNumber"]
-        return f"series {number if number.lstrip('-').isdigit() else 'without a number'} ({', '.join([*parts, count])})"
+        told = number if is_whole_number(number.removeprefix("-")) else "without a number"
+        return f"series {told} ({', '.join([*parts, count])})"
 
 
 def scans_of(slices: Iterable[Slice]) -> list[Scan]:
@@ -176,7 +177,7 @@ def _scan(slices: Sequence[Slice]) -> Scan:
 def _in_list(scan: Scan) -> tuple[Any, ...]:
     first = scan.first
     numbers = [first.texts[name] for name in ("SeriesNumber", "AcquisitionNumber", "TemporalPositionIdentifier")]
-    counted = [int(number) if number.isdigit() else -1 for number in numbers]
+    counted = [int(number) if is_whole_number(number) else -1 for number in numbers]
     return (
         *counted,
         first.texts["SeriesInstanceUID"],
@@ -298,7 +299,7 @@ def _fitting(scans: Sequence[Scan], place: Path, series: str, number: int | None
 
 
 def _describes(scan: Scan, wanted: str) -> bool:
-    return not wanted.isdigit() and wanted.lower() in scan.first.texts["SeriesDescription"].lower()
+    return not is_whole_number(wanted) and wanted.lower() in scan.first.texts["SeriesDescription"].lower()
 
 
 def _rank(scans: Sequence[Scan]) -> Callable[[Scan], tuple[Any, ...]]:

@@ -19,6 +19,7 @@ import numpy as np
 from ..core.geometry import corners_apart, voxel_volume_of
 from ..core.lobes import LOBES, LUNGS, LobeMap
 from ..errors import InputError
+from .files import is_whole_number
 from .image_file import ENDINGS, ending_of, read_volume, stem
 from .nrrd import key_values
 from .volume import damaged
@@ -165,12 +166,14 @@ def _names_in(path: Path) -> dict[int, str]:
         return {}
     told = key_values(path)
     numbers = [re.fullmatch(r"(Segment\d+)_LabelValue", key) for key in told]
-    return {int(told[one[0]]): told.get(f"{one[1]}_Name", "") for one in numbers if one and told[one[0]].isdigit()}
+    return {
+        int(told[one[0]]): told.get(f"{one[1]}_Name", "") for one in numbers if one and is_whole_number(told[one[0]])
+    }
 
 
 def _caret_labels(content: object) -> Iterable[tuple[int, str]]:
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)
-    found = re.findall(r"<Label\b[^>]*\bKey=\"(\d+)\"[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]+)", text)
+    found = re.findall(r"<Label\b[^>]*\bKey=\"([0-9]{1,9})\"[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]+)", text)
     return [(int(key), name) for key, name in found]
 
 
