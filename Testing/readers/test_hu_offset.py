@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, signal
 
 from dicom_files import write_series
 from lnhg.core.ct import CT
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
 from lnhg.readers.checks import in_hu
+from lnhg.readers.hu_offset import _peaks
 from lnhg.readers.read_ct import read_ct
 from readers.asked import refused
 
@@ -255,3 +258,18 @@ def test_a_real_scan_is_not_warned_of_and_its_offsets_are(name: str) -> None:
 def test_no_real_cube_or_cut_out_is_warned_of(kind: str) -> None:
     for path in sorted((DATA / kind).glob("*.ct.nrrd"))[::7]:
         assert offset_said(read_ct(path)) == "", path.name
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_peaks_are_those_that_scipy_tells(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    rough = random.random(2000) ** 3 * random.integers(0, 2, 2000)
+    curve = 1000 * ndimage.gaussian_filter1d(rough, random.uniform(5, 40))
+    peaks, found = signal.find_peaks(curve, prominence=0)
+    assert len(peaks) > 3
+    assert _peaks(curve, 0.05).tolist() == peaks[found["prominences"] >= 0.05 * curve[peaks]].tolist()
+
+
+def test_reading_a_ct_does_not_load_what_takes_long_to_be_imported() -> None:
+    program = "import sys; import lnhg.pipeline, lnhg.readers.hu_offset; sys.exit('scipy.signal' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
