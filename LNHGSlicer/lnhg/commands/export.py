@@ -64,9 +64,10 @@ def _export_dicom(arguments: argparse.Namespace) -> None:
     from ..followup.tracking_uids import tracking_in
     from ..readers.read_ct import read_ct
     from ..writers.dicom import remarks, write_dicom
-    from ..writers.read_back import load_result
+    from ..writers.read_back import check_is_result, load_result
 
     ct = read_ct(arguments.source, arguments.series, arguments.scan)
+    check_is_result(arguments.results)
     result = load_result(arguments.results, ct)
     made_from = result.ct.source
     if made_from.get("format") == "dicom" and made_from.get("sha256") != ct.source["sha256"]:

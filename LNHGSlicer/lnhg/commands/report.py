@@ -34,11 +34,12 @@ def _report(arguments: argparse.Namespace) -> None:
     from ..readers.lobes import read_lobes
     from ..readers.read_ct import read_ct
     from ..stages.place import with_lobes
-    from ..writers.read_back import load_result
+    from ..writers.read_back import check_is_result, load_result
     from ..writers.results import save_reading
 
     lobes = None if arguments.lobes is None else read_lobes(arguments.lobes)
     ct = read_ct(arguments.ct, arguments.series, arguments.scan)
+    check_is_result(arguments.results)
     result = load_result(arguments.results, ct)
     if result.ct.source.get("sha256") != ct.source.get("sha256"):
         raise InputError(f"The results were made from another CT than {arguments.ct}; give theirs.")

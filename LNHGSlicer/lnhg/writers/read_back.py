@@ -44,7 +44,6 @@ def load_result(folder: Path, ct: CT) -> Result:
 
     Raises InputError when a file is missing or damaged, or lies on another grid than `ct`.
     """
-    check_is_result(folder)
     files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
     try:
         record = mapping_of(files["record"])
