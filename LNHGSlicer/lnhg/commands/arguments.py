@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.answers import questions
+from ..core.whole_numbers import is_whole_number
 from ..options import Options
 
 
@@ -106,7 +107,7 @@ def numbers(count: int) -> Callable[[str], tuple[float, ...]]:
 
 def _slice_range(text: str) -> tuple[int, int]:
     first, _, last = text.partition("-")
-    if not all(one.isascii() and one.isdigit() and len(one) <= 9 for one in (first, last)):
+    if not all(is_whole_number(one, 9) for one in (first, last)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a range of slices such as 40-80")
     return int(first), int(last)
 

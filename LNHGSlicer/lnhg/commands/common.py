@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.atomic_file import write_atomic
+from ..core.whole_numbers import is_whole_number
 from ..errors import InputError
 from ..progress import Progress
 
@@ -33,7 +34,7 @@ def count(most: int) -> Callable[[str], int]:
     """Reads a whole number from 1 to `most`."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 9 and 1 <= int(text) <= most):
+        if not (is_whole_number(text, 9) and 1 <= int(text) <= most):
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {most}")
         return int(text)
 

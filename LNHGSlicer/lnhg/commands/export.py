@@ -66,8 +66,8 @@ def _export_dicom(arguments: argparse.Namespace) -> None:
     from ..writers.dicom import remarks, write_dicom
     from ..writers.read_back import check_is_result, load_result
 
-    ct = read_ct(arguments.source, arguments.series, arguments.scan)
     check_is_result(arguments.results)
+    ct = read_ct(arguments.source, arguments.series, arguments.scan)
     result = load_result(arguments.results, ct)
     made_from = result.ct.source
     if made_from.get("format") == "dicom" and made_from.get("sha256") != ct.source["sha256"]:

@@ -38,8 +38,8 @@ def _report(arguments: argparse.Namespace) -> None:
     from ..writers.results import save_reading
 
     lobes = None if arguments.lobes is None else read_lobes(arguments.lobes)
-    ct = read_ct(arguments.ct, arguments.series, arguments.scan)
     check_is_result(arguments.results)
+    ct = read_ct(arguments.ct, arguments.series, arguments.scan)
     result = load_result(arguments.results, ct)
     if result.ct.source.get("sha256") != ct.source.get("sha256"):
         raise InputError(f"The results were made from another CT than {arguments.ct}; give theirs.")

@@ -11,6 +11,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import InputError
+from .whole_numbers import is_whole_number
 
 #: The answer to a question that nobody answered.
 NOT_ANSWERED = "not answered"
@@ -148,7 +149,7 @@ def answers_of_words(words: Iterable[str], before: StudyAnswers | None = None) -
     for word in words:
         name, equals, answer = (part.strip() for part in word.partition("="))
         number, dot, own = name.partition(".")
-        if not equals or (dot and not (number.isascii() and number.isdigit() and 0 < len(number) < 6)):
+        if not equals or (dot and not is_whole_number(number, 5)):
             raise InputError(f"{word!r} is no answer; write it as risk=high, or for nodule 2 as 2.airway=no.")
         if answer != NOT_ANSWERED and told.setdefault(name, answer) != answer:
             raise InputError(f"{name} is answered with {told[name]!r} and with {answer!r}; give one answer.")
@@ -165,6 +166,6 @@ def of_no_nodule(answers: StudyAnswers, nodules: Collection[int]) -> str:
 def _years(text: str) -> int | None:
     if text == NOT_ANSWERED:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 3):
+    if not is_whole_number(text, 3):
         raise InputError(f"The age is {text!r}; give whole years from 0 to {OLDEST}.")
     return int(text)

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.whole_numbers import is_whole_number
 from ..errors import InputError
 from .dicom_headers import APART, SERIES, Slice
-from .files import few, is_whole_number
+from .files import few
 
 # Slices of two scans never share these; patients without an ID differ by their names.
 _OWN = ("PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
@@ -33,6 +34,8 @@ _ASTRAY_MM = 1.0
 _AXIAL_COSINE = 0.8
 # A scan of fewer slices, or of fewer places, comes after longer ones, however thin.
 _FEW = 10
+# Most figures of a number in DICOM (IS).
+_FIGURES = 12
 # What begins within so many steps of a scan's end goes on from it.
 _NEXT_STEPS = 2.5
 # So many single slices can be seen to be one stack.
@@ -138,11 +141,11 @@ class Scan:
         parts = [description] if description else []
         for name, word in (("AcquisitionNumber", "acquisition"), ("TemporalPositionIdentifier", "time point")):
             number = self.first.texts[name]
-            if is_whole_number(number) and self.acquisitions == 1:
+            if is_whole_number(number, _FIGURES) and self.acquisitions == 1:
                 parts.append(f"{word} {number}")
         count = "1 slice" if len(self.slices) == 1 else f"{len(self.slices)} slices"
         number = self.first.texts["SeriesNumber"]
-        told = number if is_whole_number(number.removeprefix("-")) else "without a number"
+        told = number if is_whole_number(number.removeprefix("-"), _FIGURES) else "without a number"
         return f"series {told} ({', '.join([*parts, count])})"
 
 
@@ -177,7 +180,7 @@ def _scan(slices: Sequence[Slice]) -> Scan:
 def _in_list(scan: Scan) -> tuple[Any, ...]:
     first = scan.first
     numbers = [first.texts[name] for name in ("SeriesNumber", "AcquisitionNumber", "TemporalPositionIdentifier")]
-    counted = [int(number) if is_whole_number(number) else -1 for number in numbers]
+    counted = [int(number) if is_whole_number(number, _FIGURES) else -1 for number in numbers]
     return (
         *counted,
         first.texts["SeriesInstanceUID"],
@@ -299,7 +302,7 @@ def _fitting(scans: Sequence[Scan], place: Path, series: str, number: int | None
 
 
 def _describes(scan: Scan, wanted: str) -> bool:
-    return not is_whole_number(wanted) and wanted.lower() in scan.first.texts["SeriesDescription"].lower()
+    return not wanted.isdigit() and wanted.lower() in scan.first.texts["SeriesDescription"].lower()
 
 
 def _rank(scans: Sequence[Scan]) -> Callable[[Scan], tuple[Any, ...]]:

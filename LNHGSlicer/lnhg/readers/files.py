@@ -81,13 +81,6 @@ def ending(path: Path) -> str:
     return "" if suffix[1:].isdigit() else suffix
 
 
-def is_whole_number(text: str) -> bool:
-    """Whether a text is a whole number from 0 of at most 12 figures, 0 to 9 (other scripts and powers have figures
-    too).
-    """
-    return text.isascii() and text.isdigit() and len(text) <= 12
-
-
 def few(texts: list[str]) -> str:
     """The first five of many texts, and how many more there are."""
     return ", ".join(texts[:5]) + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")

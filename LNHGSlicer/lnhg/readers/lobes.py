@@ -18,8 +18,8 @@ import numpy as np
 
 from ..core.geometry import corners_apart, voxel_volume_of
 from ..core.lobes import LOBES, LUNGS, LobeMap
+from ..core.whole_numbers import is_whole_number
 from ..errors import InputError
-from .files import is_whole_number
 from .image_file import ENDINGS, ending_of, read_volume, stem
 from .nrrd import key_values
 from .volume import damaged
@@ -166,9 +166,8 @@ def _names_in(path: Path) -> dict[int, str]:
         return {}
     told = key_values(path)
     numbers = [re.fullmatch(r"(Segment\d+)_LabelValue", key) for key in told]
-    return {
-        int(told[one[0]]): told.get(f"{one[1]}_Name", "") for one in numbers if one and is_whole_number(told[one[0]])
-    }
+    named = [one for one in numbers if one and is_whole_number(told[one[0]], 12)]
+    return {int(told[one[0]]): told.get(f"{one[1]}_Name", "") for one in named}
 
 
 def _caret_labels(content: object) -> Iterable[tuple[int, str]]:
