@@ -60,8 +60,8 @@ class ThresholdGroup:
         self._threshold, self._why_not = None, ""
         try:
             folder = weights_folder(Path(weights) if weights else None)
-            read_manifest(folder, "generator")  # which every run needs
             scoring = scored_by(detector_folder(folder), detector_alone=detector_alone)
+            read_manifest(folder, "generator")  # which every run needs
             self._threshold = Threshold.of_manifest(scoring)
         except LNHGError as error:
             self._why_not = str(error)

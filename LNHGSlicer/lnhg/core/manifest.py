@@ -62,10 +62,10 @@ def kinds_in(folder: Path) -> tuple[str, ...]:
 def read_manifest(folder: Path, name: str) -> dict[str, Any]:
     """The manifest of one pair of files, checked for what every manifest must hold."""
     path = folder / f"{name}.json"
-    if not path.is_file():
-        raise WeightsError(f"The manifest {path.name} is missing in {folder}; install the weights again.")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise WeightsError(f"The manifest {path.name} is missing in {folder}; install the weights again.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"The manifest {path.name} is not readable JSON; install the weights again.") from error
     if not _well_formed(manifest):
