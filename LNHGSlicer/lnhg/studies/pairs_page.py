@@ -14,7 +14,7 @@ import numpy as np
 from ..core.ct import CT
 from ..errors import InputError
 from ..evaluation.statistics import wilson_share
-from ..networks.torch_models import load_models
+from ..networks.models import open_models
 from ..readers.read_ct import read_ct
 from .simulated_pairs import PLANTED, PairCounts, followed_pairs
 
@@ -36,7 +36,7 @@ def measure(
     ]
     if not scans:
         raise InputError(f"{data} holds no scan (*_scans/NAME/ct.nrrd); give the data folder.")
-    models = load_models(weights, with_detector=False)
+    models = open_models(weights, with_detector=False)
     made_with = {"generator_sha256": str(models.manifests["generator"]["sha256"]), "planted": PLANTED}
     done = _done(kept, made_with)[:count]
     kept.parent.mkdir(parents=True, exist_ok=True)

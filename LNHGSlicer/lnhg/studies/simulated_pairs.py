@@ -36,6 +36,7 @@ _RADIUS_MM, _DEPTH_MM, _APART_MM, _NEAR_MM = (2.5, 7.5), 6.0, 12.0, 15.0
 _CHANGE, _FOUND, _FALSE = (0.75, 1.6), 0.85, 2
 # The warp: breathing along the body, front to back and sideways; shifts and turns of the patient on the table.
 _BREATH_MM, _SHIFT_MM, _TURN, _NODES = (12.0, 5.0, 3.0), 20.0, 4.0, 5
+_WIDER = 12
 # The field is smooth: it is worked out at every fourth pixel.
 _EVERY = 4
 _OPTIONS = Options(seeds_only=True)
@@ -80,15 +81,17 @@ class Warp:
         self.low, self.high, self.middle = low, high, (low + high) / 2
         nodes = ndimage.gaussian_filter(rng.standard_normal((3, *[_NODES] * 3)), (0, 0.7, 0.7, 0.7))
         amounts = np.array(_BREATH_MM)[[2, 1, 0]] * rng.uniform(0.4, 1.0)
-        self.nodes = nodes / np.abs(nodes).max((1, 2, 3), keepdims=True) * amounts[:, None, None, None]
+        nodes = nodes / np.abs(nodes).max((1, 2, 3), keepdims=True) * amounts[:, None, None, None]
+        # Filtered once for all points; widened first, as map_coordinates does it for the same mode.
+        self.splines = [ndimage.spline_filter(np.pad(one, _WIDER, "edge"), mode="nearest") for one in nodes]
         x, y, z = np.radians(rng.uniform(-_TURN, _TURN, 3))
         turn, _ = np.linalg.qr(np.array([[1, -z, y], [z, 1, -x], [-y, x, 1]]))
         self.turn, self.shift = turn * np.sign(np.diag(turn)), rng.uniform(-_SHIFT_MM, _SHIFT_MM, 3)
 
     def to_earlier(self, ras: np.ndarray) -> np.ndarray:
         """Points `[..., 3]` of the later study."""
-        places = ((ras.reshape(-1, 3) - self.low) / (self.high - self.low) * (_NODES - 1)).T
-        moved = [ndimage.map_coordinates(one, places, order=3, mode="nearest") for one in self.nodes]
+        places = ((ras.reshape(-1, 3) - self.low) / (self.high - self.low) * (_NODES - 1)).T + _WIDER
+        moved = [ndimage.map_coordinates(one, places, mode="nearest", prefilter=False) for one in self.splines]
         breathed = np.stack(moved, -1).reshape(ras.shape)
         return np.asarray((ras - self.middle) @ self.turn.T + self.middle + self.shift + breathed)
 
@@ -225,15 +228,13 @@ def counted(follow_up: FollowUp, planted: Sequence[Planted], warp: Warp) -> dict
     counts: Counter[str] = Counter()
     later = follow_up.studies[1].result.ct
     (step,) = follow_up.interludes
-    taken: set[int] = set()
-    for one in planted:
-        place = warp.to_later(one.centre)
+    places = [warp.to_later(one.centre) for one in planted]
+    for one, place in zip(planted, places, strict=True):
         held = [
             n
             for n, pair in enumerate(step.pairs)
             if _is(pair.earlier, one.centre, one.radius(0)) or _is(pair.later, place, one.radius(1))
         ]
-        taken.update(held)
         states = {step.pairs[n].state for n in held}
         if not _shows(later, place):
             continue
@@ -257,7 +258,10 @@ def counted(follow_up: FollowUp, planted: Sequence[Planted], warp: Warp) -> dict
         expected = warp.to_later(np.asarray(pair.earlier.centre_ras))
         apart = float(np.linalg.norm(np.asarray(pair.later.centre_ras) - expected))
         gone = any(_is(pair.earlier, one.centre, one.radius(0)) and not one.factors[1] for one in planted)
-        came = any(_is(pair.later, warp.to_later(one.centre), one.radius(1)) and not one.factors[0] for one in planted)
+        came = any(
+            _is(pair.later, place, one.radius(1)) and not one.factors[0]
+            for one, place in zip(planted, places, strict=True)
+        )
         counts["wrong matches"] += gone or came or apart > max(5.0, pair.earlier.long_axis / 2)
     return dict(counts)
 
