@@ -28,7 +28,7 @@ from ..stages.lungs import lung_regions
 
 # Planted in a pair: alike in both studies, changed, in the earlier only, in the later only. Making and registering a
 # pair takes most of the time, so each holds many. Radii and depths are mm.
-_SAME, _CHANGED, _LEAVE, _COME = 6, 9, 3, 3
+_SAME, _CHANGED, _LEAVE, _COME = 3, 4, 1, 1
 #: Nodules planted in each pair.
 PLANTED = _SAME + _CHANGED + _LEAVE + _COME
 _RADIUS_MM, _DEPTH_MM, _APART_MM, _NEAR_MM = (2.5, 7.5), 6.0, 12.0, 15.0
