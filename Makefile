@@ -30,7 +30,7 @@ test-light: demo
 	$(LIGHT)/bin/python -m pytest Testing/categories Testing/core
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --max-worker-restart 0
 
 test-application: $(VENV)/ready
 	LNHG_SLICER="$(LNHG_SLICER)" $(BIN)/python Testing/application/run.py --output build/drives $(DRIVES)
