@@ -32,7 +32,8 @@ import vtk  # noqa: E402
 
 from host import qt_double  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
-from LNHGSlicerLib.run.background import BackgroundCall, BackgroundProcess, Command  # noqa: E402
+from host.scenes import put_under_transform  # noqa: E402
+from LNHGSlicerLib.run.background import BackgroundCall, BackgroundProcess, Command, SteppedCall  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and process groups of POSIX")
@@ -218,6 +219,7 @@ def start(host, loop, results):
             lambda *end: told.ends.append(end),
             process=process,
             call=partial(BackgroundCall, timer=loop.timer),
+            stepped=partial(SteppedCall, timer=loop.timer),
             **more,
         )
         run.told = told
@@ -441,6 +443,7 @@ def test_a_program_that_is_not_there_is_told(host, loop):
         lambda *end: ends.append(end),
         process=process,
         call=partial(BackgroundCall, timer=loop.timer),
+        stepped=partial(SteppedCall, timer=loop.timer),
     )
     run.told = SimpleNamespace(ends=ends)
     run.start()
@@ -459,12 +462,12 @@ def test_a_volume_that_is_no_ct_is_told_before_anything_is_written(start):
 
 
 def test_an_error_while_nodes_are_added_is_told_and_noted_in_the_log(start, loop, monkeypatch):
-    def add(node, prepared):
+    def show(nodes, result):
         raise RuntimeError("no legend")
 
     node = ct_node()
     before = node_ids()
-    monkeypatch.setattr("LNHGSlicerLib.run.segmentation_run._add_and_show", add)
+    monkeypatch.setattr("LNHGSlicerLib.run.segmentation_run._shown", show)
     run = start(node, PREPARED)
     loop.until(lambda: run.told.ends)
     assert_failed(run, before, "The run broke off (RuntimeError: no legend)")
@@ -492,6 +495,78 @@ def test_cancel_leaves_the_scene_as_it_was_and_nothing_running_and_a_second_run_
     again = start(node, PREPARED)
     loop.until(lambda: again.told.ends)
     assert again.told.ends[0][1].status == "finished"
+
+
+def test_cancelled_while_its_nodes_come_one_by_one_they_go_again_and_what_others_added_stays(start, loop):
+    node = ct_node()
+    before = node_ids()
+    run = start(node, PREPARED)
+    loop.until(lambda: len(node_ids()) > len(before))
+    assert run.running
+    own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "Note of the reader")
+    for _ in range(2):
+        for tick in list(loop.ticks):
+            tick()
+    run.cancel()
+    ((found, outcome),) = run.told.ends
+    assert (found, outcome.status) == (None, "cancelled")
+    assert node_ids() == before | {own.GetID()}
+    assert not run.running and loop.ticks == []
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_ct_that_is_removed_or_moved_while_nodes_come_gets_none(start, loop, moved):
+    node = ct_node()
+    before = node_ids()
+    run = start(node, PREPARED)
+    loop.until(lambda: len(node_ids()) > len(before))
+    node.SetOrigin(0, 0, 9) if moved else slicer.mrmlScene.RemoveNode(node)
+    loop.until(lambda: run.told.ends)
+    ((found, outcome),) = run.told.ends
+    assert (found, outcome.status) == (None, "failed")
+    assert "nothing was added" in outcome.message
+    left = [one for one in node_ids() if slicer.mrmlScene.GetNodeByID(one).GetAttribute("LNHG.Version")]
+    assert left == [] and not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+
+
+def test_nodes_that_come_follow_a_ct_that_is_put_under_a_transform_meanwhile(start, loop):
+    node = ct_node()
+    before = node_ids()
+    run = start(node, PREPARED)
+    loop.until(lambda: len(node_ids()) > len(before))
+    transform = put_under_transform(node)
+    loop.until(lambda: run.told.ends)
+    found, _ = run.told.ends[0]
+    for one in (found.segmentation, found.heterogeneity, found.nodes.raw_ct):
+        assert one.GetTransformNodeID() == transform.GetID()
+
+
+def test_until_the_last_node_came_there_is_no_result_and_no_map_is_taken_for_a_ct(start, loop):
+    from LNHGSlicerLib.scene.nodes import results_of
+
+    node = ct_node()
+    came = []
+
+    def note(scene, event):
+        came.append(results_of(node))
+        maps = [one for one in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if one is not node]
+        assert all(one.GetAttribute("LNHG.Version") for one in maps)
+
+    slicer.mrmlScene.AddObserver(slicer.mrmlScene.NodeAddedEvent, note)
+    run = start(node, PREPARED)
+    loop.until(lambda: run.told.ends)
+    assert came and not any(came)
+    assert results_of(node).segmentation is run.told.ends[0][0].segmentation
+
+
+def test_closing_the_scene_while_nodes_come_ends_the_run(start, loop):
+    node = ct_node()
+    before = node_ids()
+    run = start(node, PREPARED)
+    loop.until(lambda: len(node_ids()) > len(before))
+    slicer.mrmlScene.Clear()
+    assert run.told.ends[0][1].status == "cancelled"
+    assert loop.ticks == [] and not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
 
 
 def test_closing_the_scene_cancels_the_run(start, loop):

@@ -28,7 +28,7 @@ from lnhg.followup.study import read_study  # noqa: E402
 from lnhg.followup.written import save_follow_up  # noqa: E402
 from lnhg.options import Options  # noqa: E402
 from lnhg.writers.seg_nrrd import id_of_segment  # noqa: E402
-from LNHGSlicerLib.run.background import BackgroundCall, BackgroundProcess  # noqa: E402
+from LNHGSlicerLib.run.background import BackgroundCall, BackgroundProcess, SteppedCall  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and process groups of POSIX")
@@ -84,6 +84,7 @@ def run(scene, tmp_path, followed=None, prior=None, program="", **how):
         lambda *end: told.ends.append(end),
         process=process,
         call=partial(BackgroundCall, timer=loop.timer),
+        stepped=partial(SteppedCall, timer=loop.timer),
     )
     made.start()
     loop.until(lambda: told.ends)

@@ -218,7 +218,7 @@ class Review:
         Its number is new: answers, growth and ratings of a nodule whose segment was removed are kept under its own.
         """
         number = 1 + max((one.id for one in self.nodes.rows), default=0)
-        add_segment(self.nodes.segmentation, number)
+        add_segment(self.nodes.segmentation.GetSegmentation(), number)
         self._outlines[id_of_segment(number)] = None
         return id_of_segment(number)
 

@@ -8,7 +8,7 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,12 +69,12 @@ def end_tree(process: subprocess.Popen[str]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def qt_timer(tick: Callable[[], None]) -> Callable[[], None]:
-    """Call `tick` on the main thread ten times a second; returns what stops that."""
+def qt_timer(tick: Callable[[], None], every_ms: int = _LOOK_MS) -> Callable[[], None]:
+    """Call `tick` on the main thread ten times a second, or as often as is said; returns what stops that."""
     import qt
 
     timer = qt.QTimer()
-    timer.setInterval(_LOOK_MS)
+    timer.setInterval(every_ms)
     timer.timeout.connect(tick)
     timer.start()
 
@@ -83,6 +83,11 @@ def qt_timer(tick: Callable[[], None]) -> Callable[[], None]:
         timer.deleteLater()  # on the main thread, whichever collects the reference
 
     return stop
+
+
+def prompt_timer(tick: Callable[[], None]) -> Callable[[], None]:
+    """Call `tick` on the main thread as soon as the window has done what waits; returns what stops that."""
+    return qt_timer(tick, 0)
 
 
 class BackgroundProcess:
@@ -199,3 +204,42 @@ class BackgroundCall:
         if not self._thread.is_alive():
             self._stop_timer()
             self._on_end(self._value, self._error)
+
+
+class SteppedCall:
+    """Work on the main thread in steps: between two of them the window draws, and answers.
+
+    Args:
+        steps: yields after each step.
+        on_end: called once with what the steps returned and None, or with None and what they raised.
+        timer: calls a function again and again until it is stopped.
+    """
+
+    def __init__(
+        self,
+        steps: Generator[None, None, Any],
+        on_end: Callable[[Any, Exception | None], object],
+        *,
+        timer: Timer = prompt_timer,
+    ) -> None:
+        self._steps, self._on_end, self._timer = steps, on_end, timer
+
+    def start(self) -> None:
+        self._stop_timer = self._timer(self._step)
+
+    def cancel(self) -> None:
+        """Close the steps where they are; `on_end` is not called."""
+        self._stop_timer()
+        self._steps.close()
+
+    def _step(self) -> None:
+        value, error = None, None
+        try:
+            next(self._steps)
+            return
+        except StopIteration as end:
+            value = end.value
+        except Exception as raised:
+            error = raised
+        self._stop_timer()
+        self._on_end(value, error)

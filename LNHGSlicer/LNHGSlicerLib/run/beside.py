@@ -1,4 +1,6 @@
-"""A command of the method in a process beside Slicer: files go out in a thread, the scene changes at the very end."""
+"""A command of the method in a process beside Slicer: files go out in a thread, the scene changes at the very end, in
+steps.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ import lnhg
 from lnhg.errors import LNHGError
 from lnhg.progress import Progress
 
-from .background import BackgroundCall, BackgroundProcess, Command, End
+from .background import BackgroundCall, BackgroundProcess, Command, End, SteppedCall
 
 _ENDED_FROM_OUTSIDE = (-9, 9, 137)  # as Python, a launcher and a shell tell of it
 _NO_SPACE = ("No space left on device", "not enough space on the disk", "File too large", "Disk quota exceeded")
@@ -53,6 +55,7 @@ class RunBeside:
         on_finished: called once, with what was added (None unless finished) and how the run ended.
         process: runs the command.
         call: runs a function in a thread.
+        stepped: takes steps one by one, while the window lives.
     """
 
     def __init__(
@@ -62,11 +65,13 @@ class RunBeside:
         *,
         process: Callable[[Command, Callable[[str], None], Callable[[End], None]], Any] = BackgroundProcess,
         call: Callable[[Callable[[], Any], Callable[[Any, Exception | None], object]], Any] = BackgroundCall,
+        stepped: Callable[[Generator[None, None, Any], Callable[[Any, Exception | None], object]], Any] = SteppedCall,
     ) -> None:
         self._on_progress, self._on_finished = on_progress, on_finished
-        self._make_process, self._make_call = process, call
+        self._make_process, self._make_call, self._make_stepped = process, call, stepped
         self._process: Any = None
         self._call: Any = None
+        self._stepped: Any = None
         self._folder: Path | None = None
         self._log: Path | None = None
         self._error = ""
@@ -89,8 +94,11 @@ class RunBeside:
         """What came of it, ready for the scene; called in a thread."""
         raise NotImplementedError
 
-    def _added(self, loaded: Any) -> tuple[Any, str]:
-        """Change the scene; returns what was added, and a sentence."""
+    def _added(self, loaded: Any) -> Generator[None, None, tuple[Any, str]]:
+        """Change the scene in steps, each short enough that nobody waits; returns what was added, and a sentence.
+
+        After an error, or closed before its end, the scene is as it was.
+        """
         raise NotImplementedError
 
     def _for_reader(self, sentence: str) -> str:
@@ -102,7 +110,8 @@ class RunBeside:
     @property
     def running(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._call is not None or (self._process is not None and self._process.running)
+        busy = self._call is not None or self._stepped is not None
+        return busy or (self._process is not None and self._process.running)
 
     def start(self) -> None:
         """Begin. What prevents it is told to `on_finished`, before this returns or later."""
@@ -123,14 +132,23 @@ class RunBeside:
             self._call.drop(self._remove_folder)  # the thread may still write into it
             self._call = None
             self._finish(None, self._cancelled())
+        elif self._stepped is not None:
+            self._stepped.cancel()
+            self._stepped = None
+            self._finish(None, self._cancelled())
         elif self._process is not None:
             self._process.cancel()
 
     def _do(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
         """Do what needs no scene in a thread, and go on from there; an error ends the run."""
+        self._call = self._make_call(work, self._then(then))
+        self._call.start()
+
+    def _then(self, then: Callable[[Any], object]) -> Callable[[Any, Exception | None], None]:
+        """What goes on when something was done beside, or in steps."""
 
         def end(value: Any, error: Exception | None) -> None:
-            self._call = None
+            self._call = self._stepped = None
             try:
                 if error is not None:
                     raise error
@@ -140,8 +158,7 @@ class RunBeside:
                     raise
                 self._fail(reason)
 
-        self._call = self._make_call(work, end)
-        self._call.start()
+        return end
 
     def _launch(self, words: Sequence[str]) -> None:
         self._check_unchanged()
@@ -178,7 +195,10 @@ class RunBeside:
         return loaded
 
     def _take_over(self, loaded: Any) -> None:
-        added, sentence = self._added(loaded)
+        self._stepped = self._make_stepped(self._added(loaded), self._then(lambda told: self._end(*told)))
+        self._stepped.start()
+
+    def _end(self, added: Any, sentence: str) -> None:
         self._finish(added, self._outcome("finished", sentence))
 
     def _fail(self, error: Exception) -> None:

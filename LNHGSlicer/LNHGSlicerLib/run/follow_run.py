@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,27 +135,36 @@ class FollowRun(RunBeside):
         found = tuple(_beyond(done / name, count) for name, count in zip(_STUDIES[-len(known) :], known, strict=True))
         return _Loaded(record, rows, report, found, _comparisons(done / _STUDIES[1]), prior)
 
-    def _added(self, loaded: _Loaded) -> tuple[FollowUpNodes, str]:
+    def _added(self, loaded: _Loaded) -> Generator[None, None, tuple[FollowUpNodes, str]]:
+        from ..scene.steps import all_or_none
+
+        self._check_there()
+        kept = yield from all_or_none(self._adding(loaded))
+        return kept, _told(kept, [len(one) for one in loaded.found][-1])
+
+    def _adding(self, loaded: _Loaded) -> Generator[None, None, FollowUpNodes]:
         from ..review.answers import set_comparisons
         from ..review.follow_up import keep_follow_up
         from ..review.review import Review
         from ..review.study_out import state_of
 
-        self._check_there()
+        prior = None
+        if loaded.prior is not None:
+            assert isinstance(self._prior, Path)
+            prior = yield from _adding_prior(self._prior, *loaded.prior)
+            yield
+            self._check_there()
         studies, numbers, states = list(self._in_scene), [list(one) for one in self._numbers], list(self._states)
         for place, found in enumerate(loaded.found):
             unchanged = state_of(studies[place]) == states[place]
             numbers[place] += Review(studies[place]).add(found) if found else []
             states[place] = state_of(studies[place]) if unchanged else states[place]
-        if loaded.prior is not None:
-            assert isinstance(self._prior, Path)
-            prior = _add_prior(self._prior, *loaded.prior)
+        if prior is not None:
             studies.insert(0, prior)
             numbers.insert(0, [row.id for row in prior.rows])
             states.insert(0, state_of(prior))
         set_comparisons(self._current, {numbers[-1][n - 1]: one for n, one in loaded.comparisons.items()})
-        kept = keep_follow_up(studies, numbers, states, loaded.record, loaded.rows, loaded.report)
-        return kept, _told(kept, [len(one) for one in loaded.found][-1])
+        return keep_follow_up(studies, numbers, states, loaded.record, loaded.rows, loaded.report)
 
 
 def _told(kept: FollowUpNodes, found: int) -> str:
@@ -207,11 +216,12 @@ def _read_prior(folder: Path) -> tuple[PreparedResult, dict[str, Any]]:
     return prepare(load_result(folder, read_ct(folder / CT_FILE))), identity
 
 
-def _add_prior(place: Path, prepared: PreparedResult, identity: dict[str, Any]) -> SceneNodes:
+def _adding_prior(place: Path, prepared: PreparedResult, identity: dict[str, Any]) -> Generator[None, None, SceneNodes]:
     from ..scene import nodes as scene
     from ..scene.identity import keep_identity
 
     ct = prepared.result.ct
     node = scene.add_ct(ct.hu, ct.ijk_to_ras, place.name)
     keep_identity(node, identity)
-    return scene.add_prepared(node, prepared)
+    yield
+    return (yield from scene.adding(node, prepared))

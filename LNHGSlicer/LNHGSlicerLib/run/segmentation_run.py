@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -55,18 +55,16 @@ class SegmentedNodules:
 
 def add_and_show(volume_node: Any, result: Result) -> SegmentedNodules:
     """Add a result of the CT of `volume_node` to the scene and show it in the slice views, at its first nodule."""
-    from ..scene.nodes import prepare
+    from ..scene.nodes import add_result
 
-    return _add_and_show(volume_node, prepare(result))
+    return _shown(add_result(volume_node, result), result)
 
 
-def _add_and_show(volume_node: Any, prepared: PreparedResult) -> SegmentedNodules:
+def _shown(nodes: SceneNodes, result: Result) -> SegmentedNodules:
     from ..scene import nodes as scene
 
-    nodes = scene.add_prepared(volume_node, prepared)
     scene.show(nodes)
     scene.jump_to_first_nodule(nodes)
-    result = prepared.result
     return SegmentedNodules(nodes, result.nodules, result.warnings, result.provenance)
 
 
@@ -132,13 +130,21 @@ class SegmentationRun(RunBeside):
             import_module(needed)  # by the review that follows; it takes a second
         return prepare(load_result(folder / _RESULTS, self._ct))
 
-    def _added(self, loaded: PreparedResult) -> tuple[SegmentedNodules | None, str]:
+    def _added(self, loaded: PreparedResult) -> Generator[None, None, tuple[SegmentedNodules | None, str]]:
         """The results as nodes of the scene, if they lie on the grid of the CT."""
+        from ..scene.steps import all_or_none
+
         self._check_node()
         if self._options.seeds_only and not loaded.result.nodules:
             return None, _("Nothing that looks like a nodule was found there; nothing was added.")
-        added = _add_and_show(self._node, loaded)
+        added = yield from all_or_none(self._adding(loaded))
         return added, _("Nodules found: {count}").format(count=len(added.rows))
+
+    def _adding(self, loaded: PreparedResult) -> Generator[None, None, SegmentedNodules]:
+        from ..scene.nodes import adding
+
+        nodes = yield from adding(self._node, loaded, self._check_node)
+        return _shown(nodes, loaded.result)
 
     def _check_node(self) -> None:
         """Raise InputError if the CT is no longer where, or what, the run was made from."""

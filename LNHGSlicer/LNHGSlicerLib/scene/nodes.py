@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -36,6 +35,7 @@ from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, seg
 
 from ..translation import _
 from .fingerprints import fingerprint, set_measured_on
+from .steps import Steps, all_or_none, at_once
 from .transforms import point_of_scene
 from .views import centre_on, refresh_legends
 from .volumes import has_voxels
@@ -118,7 +118,7 @@ class SceneNodes:
 
 def add_ct(hu: np.ndarray, ijk_to_ras: np.ndarray, name: str) -> Any:
     """A volume node of `hu` `[slice, row, column]` under `ijk_to_ras` (4 x 4, mm), shown with the lung window."""
-    node = _add_volume(hu, slicer.util.vtkMatrixFromArray(ijk_to_ras), name)
+    node = _add_volume(hu, slicer.util.vtkMatrixFromArray(ijk_to_ras), name, {})
     _set_lung_window(node)
     return node
 
@@ -170,8 +170,8 @@ class PreparedResult:
         heterogeneity: its map on the grid of the CT, in one piece of memory.
         generated: G(x) on the grid of the CT; None if it is not wanted in the scene.
         raw_ct: the raw CT's map, cut to the nodules, and its IJK to RAS.
-        voxels: all labels as `vtkOrientedImageData`.
-        surfaces: the closed surface of each label that has voxels.
+        segmentation: as `vtkSegmentation`: a segment for each nodule, voxels and closed surface.
+        table: the rows as `vtkTable`.
         boxes: the detector's boxes as `vtkPolyData`.
         fingerprints: of the outline of each label that has voxels.
     """
@@ -180,8 +180,8 @@ class PreparedResult:
     heterogeneity: np.ndarray
     generated: np.ndarray | None
     raw_ct: tuple[np.ndarray, np.ndarray]
-    voxels: Any
-    surfaces: Mapping[int, Any]
+    segmentation: Any
+    table: Any
     boxes: Any
     fingerprints: Mapping[int, str]
 
@@ -190,14 +190,13 @@ def prepare(result: Result, *, with_generated: bool = True) -> PreparedResult:
     """The slow part of `add_result`, without the scene."""
     view, grid = axial_order(result.ct), slicer.util.vtkMatrixFromArray(result.ct.ijk_to_ras)
     boxes = label_boxes(result.labels)
-    whole = box_around(boxes.values())
     return PreparedResult(
         result,
         np.ascontiguousarray(result.heterogeneity),
         np.ascontiguousarray(result.image) if with_generated else None,
         _cut_raw_ct(result.ct.ijk_to_ras, view, raw_ct_in_view(result, view)),
-        label_image(result.labels[whole], whole, grid),
-        _surfaces(result.labels, boxes, grid),
+        _segmentation(result.labels, boxes, len(result.nodules), grid),
+        _table(result.nodules),
         _boxes_of(result, view),
         {label: fingerprint(box, result.labels[box] == label) for label, box in boxes.items()},
     )
@@ -215,27 +214,55 @@ def add_result(ct_node: Any, result: Result, *, with_generated: bool = True) -> 
 
 def add_prepared(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
     """`add_result` for what `prepare` made."""
-    with _all_or_none():
-        nodes = _add_nodes(ct_node, prepared)
-        with slicer.util.NodeModify(nodes.table):
-            for nodule in prepared.result.nodules:
-                set_measured_on(nodes, id_of_segment(nodule.id), prepared.fingerprints.get(nodule.id, ""))
-        provenance = _provenance(prepared.result)
-        for node in nodes.added:
-            _place_beside(ct_node, node)
-            with slicer.util.NodeModify(node):  # the views follow once
-                for key, value in provenance.items():
-                    node.SetAttribute(f"LNHG.{key}", value)
-            if node.IsA("vtkMRMLTransformableNode"):
-                node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
+    return at_once(all_or_none(adding(ct_node, prepared)))
+
+
+def adding(ct_node: Any, prepared: PreparedResult, check: Callable[[], object] = lambda: None) -> Steps[SceneNodes]:
+    """`add_prepared` in steps, about a node each, for `all_or_none`. Until the last one it is no result that
+    `results_of` finds.
+
+    `check` raises an error before it where the CT is no longer what it was when the first step was taken.
+    """
+    result, told = prepared.result, _provenance(prepared.result)
+    grid = slicer.util.vtkMatrixFromArray(result.ct.ijk_to_ras)
+
+    def placed(node: Any) -> Any:
+        _place_beside(ct_node, node)
+        if node.IsA("vtkMRMLTransformableNode"):
+            node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
+        return node
+
+    segmentation = placed(_add_segmentation(ct_node, prepared.segmentation, told))
+    yield
+    heterogeneity = placed(_add_map(prepared.heterogeneity, grid, "Heterogeneity", map_title(result.options), told))
+    tell_map(heterogeneity, result.options)
+    yield
+    values, ijk_to_ras = prepared.raw_ct
+    corner = slicer.util.vtkMatrixFromArray(ijk_to_ras)
+    raw_ct = placed(_add_map(values, corner, "Raw CT in the same colours", "Raw CT", told))
+    yield
+    generated = None
+    if prepared.generated is not None:
+        # In the colours of heterogeneity, over the whole of each slice.
+        generated = placed(_add_coloured(prepared.generated, grid, "Generator image", _GENERATED, told))
+        yield
+    table, boxes = placed(_add_table(prepared.table, told)), placed(_add_boxes(prepared.boxes, told))
+    yield
+    nodes = SceneNodes(ct_node, segmentation, heterogeneity, raw_ct, table, boxes, generated)
+    check()
+    move_with_ct(nodes)  # it may have got another parent transform
+    with slicer.util.NodeModify(table):
+        for nodule in result.nodules:
+            set_measured_on(nodes, id_of_segment(nodule.id), prepared.fingerprints.get(nodule.id, ""))
+    with slicer.util.NodeModify(segmentation):
+        segmentation.SetAttribute(_VOXELS_OF_CT, voxels_mark(ct_node))
+        segmentation.SetAttribute(_GRID_OF_CT, json.dumps(grid_of_node(ct_node).tolist()))
+        for key, reading in _reading(result).items():
+            segmentation.SetAttribute(f"LNHG.{key}", json.dumps(reading))
         for role in _roles():
             node = getattr(nodes, role)
             if node is not None:
-                nodes.segmentation.SetNodeReferenceID(f"LNHG.{role}", node.GetID())
-        nodes.segmentation.SetAttribute(_VOXELS_OF_CT, voxels_mark(ct_node))
-        nodes.segmentation.SetAttribute(_GRID_OF_CT, json.dumps(grid_of_node(ct_node).tolist()))
-        for key, told in _reading(prepared.result).items():
-            nodes.segmentation.SetAttribute(f"LNHG.{key}", json.dumps(told))
+                segmentation.SetNodeReferenceID(f"LNHG.{role}", node.GetID())
     return nodes
 
 
@@ -445,50 +472,23 @@ def tell_map(volume_node: Any, options: Options) -> None:
     volume_node.SetAttribute("LNHG.FullScale", full_scale(options))
 
 
-def _add_nodes(ct_node: Any, prepared: PreparedResult) -> SceneNodes:
-    result, options = prepared.result, prepared.result.options
-    heterogeneity = _add_map(ct_node, prepared.heterogeneity, "Heterogeneity", map_title(options))
-    tell_map(heterogeneity, options)
-    return SceneNodes(
-        ct=ct_node,
-        segmentation=_add_segmentation(ct_node, prepared),
-        heterogeneity=heterogeneity,
-        raw_ct=_add_raw_ct(ct_node, prepared),
-        table=_add_table(result.nodules),
-        boxes=_add_boxes(prepared.boxes),
-        generated=None if prepared.generated is None else _add_generated(ct_node, prepared.generated),
-    )
-
-
 def _roles() -> list[str]:
     """Names of the nodes that the segmentation refers to."""
     return [one.name for one in fields(SceneNodes) if one.name != "segmentation"]
 
 
-@contextmanager
-def _all_or_none() -> Iterator[None]:
-    """After an error in the block the scene has no node that it did not have before."""
-    before = {node.GetID() for node in _scene_nodes()}
-    try:
-        yield
-    except BaseException:
-        for node in reversed(_scene_nodes()):
-            if node.GetID() not in before:
-                slicer.mrmlScene.RemoveNode(node)
-        raise
+def _add_node(class_name: str, name: str, told: Mapping[str, str]) -> Any:
+    """A new node of the scene that carries what is `told`; from a second result on its name gets a number."""
+    node = slicer.mrmlScene.CreateNodeByClass(class_name)
+    node.UnRegister(None)  # the reference of the one who asked, which Python does not know of
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+    for key, value in told.items():  # before it comes: what follows the scene takes no map for a CT
+        node.SetAttribute(f"LNHG.{key}", value)
+    return slicer.mrmlScene.AddNode(node)
 
 
-def _scene_nodes() -> list[Any]:
-    return [slicer.mrmlScene.GetNthNode(number) for number in range(slicer.mrmlScene.GetNumberOfNodes())]
-
-
-def _add_node(class_name: str, name: str) -> Any:
-    """A new node of the scene; from a second result on its name gets a number."""
-    return slicer.mrmlScene.AddNewNodeByClass(class_name, slicer.mrmlScene.GenerateUniqueName(name))
-
-
-def _add_volume(array: np.ndarray, ijk_to_ras: Any, name: str) -> Any:
-    node = _add_node("vtkMRMLScalarVolumeNode", name)
+def _add_volume(array: np.ndarray, ijk_to_ras: Any, name: str, told: Mapping[str, str]) -> Any:
+    node = _add_node("vtkMRMLScalarVolumeNode", name, told)
     node.SetIJKToRASMatrix(ijk_to_ras)
     # Before there are voxels: Slicer would look for a window and a threshold in them, for seconds, and neither is
     # wanted.
@@ -516,20 +516,27 @@ def _set_lung_window(ct_node: Any) -> None:
     display.SetWindowLevel(_LUNG_WINDOW, _LUNG_LEVEL)
 
 
-def _add_segmentation(ct_node: Any, prepared: PreparedResult) -> Any:
-    """A segment for each nodule, with a closed surface for 3D."""
-    node = _add_node("vtkMRMLSegmentationNode", "Nodules")
+def _add_segmentation(ct_node: Any, segmentation: Any, told: Mapping[str, str]) -> Any:
+    node = _add_node("vtkMRMLSegmentationNode", "Nodules", told)
+    node.SetAndObserveSegmentation(segmentation)
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
-    # All of them before there are voxels, through which each that is added later would be compared.
-    segments = [add_segment(node, label) for label in range(1, len(prepared.result.nodules) + 1)]
-    for label, segment in enumerate(segments, 1):
-        segment.SetLabelValue(label)
-        segment.AddRepresentation(_VOXELS, prepared.voxels)
-        segment.AddRepresentation(_SURFACE, prepared.surfaces.get(label, vtk.vtkPolyData()))
     node.CreateDefaultDisplayNodes()  # last: views would follow each step
     # Only the outline in the slices: a fill would tint the colours of the heterogeneity map.
     node.GetDisplayNode().Visibility2DFillOff()
     return node
+
+
+def _segmentation(labels: np.ndarray, boxes: Mapping[int, tuple[slice, ...]], count: int, ijk_to_ras: Any) -> Any:
+    """A segment for each of `count` nodules, with its voxels and a closed surface for 3D."""
+    whole, surfaces = box_around(boxes.values()), _surfaces(labels, boxes, ijk_to_ras)
+    voxels, made = label_image(labels[whole], whole, ijk_to_ras), slicer.vtkSegmentation()
+    # All of them before there are voxels, through which each that is added later would be compared.
+    segments = [add_segment(made, label) for label in range(1, count + 1)]
+    for label, segment in enumerate(segments, 1):
+        segment.SetLabelValue(label)
+        segment.AddRepresentation(_VOXELS, voxels)
+        segment.AddRepresentation(_SURFACE, surfaces.get(label, vtk.vtkPolyData()))
+    return made
 
 
 def _surfaces(labels: np.ndarray, boxes: Mapping[int, tuple[slice, ...]], ijk_to_ras: Any) -> dict[int, Any]:
@@ -546,9 +553,8 @@ def _surfaces(labels: np.ndarray, boxes: Mapping[int, tuple[slice, ...]], ijk_to
     return {label: alone.GetSegmentRepresentation(id_of_segment(label), _SURFACE) for label in boxes}
 
 
-def add_segment(segmentation_node: Any, number: int) -> Any:
-    """A segment without voxels for a nodule, with its name, colour and codes."""
-    segmentation = segmentation_node.GetSegmentation()
+def add_segment(segmentation: Any, number: int) -> Any:
+    """A segment without voxels for a nodule, with its name, colour and codes, in a `vtkSegmentation`."""
     segmentation.AddEmptySegment(id_of_segment(number), segment_name(number), segment_color(number))
     segment = segmentation.GetSegment(id_of_segment(number))
     segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY)
@@ -565,9 +571,9 @@ def label_image(labels: np.ndarray, box: tuple[slice, ...], ijk_to_ras: Any) -> 
     return image
 
 
-def _add_map(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
+def _add_map(values: np.ndarray, ijk_to_ras: Any, name: str, title: str, told: Mapping[str, str]) -> Any:
     """A map in the colours of heterogeneity; the lower threshold hides the -1 outside the nodules."""
-    node = _add_coloured(ct_node, values, name, title)
+    node = _add_coloured(values, ijk_to_ras, name, title, told)
     _hide_outside(node)
     return node
 
@@ -578,13 +584,6 @@ def _hide_outside(map_node: Any) -> None:
     display.ApplyThresholdOn()
     # Interpolating with the -1 outside would shrink the map and turn its edge blue.
     display.InterpolateOff()
-
-
-def _add_raw_ct(ct_node: Any, prepared: PreparedResult) -> Any:
-    values, ijk_to_ras = prepared.raw_ct
-    node = _add_map(ct_node, values, "Raw CT in the same colours", "Raw CT")
-    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
-    return node
 
 
 def set_raw_ct(node: Any, ct_node: Any, view: AxialOrder, raw_ct: NoduleMap) -> None:
@@ -617,14 +616,9 @@ def values_in(ct_node: Any, volume_node: Any, box: Box) -> np.ndarray:
     return result
 
 
-def _add_generated(ct_node: Any, image: np.ndarray) -> Any:
-    """G(x) in the colours of heterogeneity, over the whole of each slice."""
-    return _add_coloured(ct_node, image, "Generator image", _GENERATED)
-
-
-def _add_coloured(ct_node: Any, values: np.ndarray, name: str, title: str) -> Any:
-    """A volume on the grid of the CT in the colours of heterogeneity from 0 to 1, with a legend."""
-    node = _add_volume(values, _ijk_to_ras(ct_node), name)
+def _add_coloured(values: np.ndarray, ijk_to_ras: Any, name: str, title: str, told: Mapping[str, str]) -> Any:
+    """A volume in the colours of heterogeneity from 0 to 1, with a legend."""
+    node = _add_volume(values, ijk_to_ras, name, told)
     _colour(node, title)
     return node
 
@@ -654,9 +648,9 @@ def _boxes_of(result: Result, view: AxialOrder) -> Any:
     return _walls(corners - half, corners + half)
 
 
-def _add_boxes(walls: Any) -> Any:
+def _add_boxes(walls: Any, told: Mapping[str, str]) -> Any:
     """The detector's boxes as a hidden wire model."""
-    node = _add_node("vtkMRMLModelNode", "Detector boxes")
+    node = _add_node("vtkMRMLModelNode", "Detector boxes", told)
     node.SetAndObservePolyData(walls)
     _show_wires(node)
     return node
@@ -706,14 +700,19 @@ def _heterogeneity_colors() -> Any:
     return node
 
 
-def _add_table(nodules: Sequence[Nodule]) -> Any:
-    """The nodule table: a row for each nodule, a column for each figure, its unit in the column's name."""
-    node = _add_node("vtkMRMLTableNode", "Nodule table")
+def _add_table(table: Any, told: Mapping[str, str]) -> Any:
+    node = _add_node("vtkMRMLTableNode", "Nodule table", told)
     node.SetLocked(True)  # a cell typed over in a table view would be told as measured
-    rows = [as_row(nodule) for nodule in nodules]
-    for index, name in enumerate(header()):
-        node.AddColumn(table_column(name, [row[index] for row in rows]))
+    node.SetAndObserveTable(table)
     return node
+
+
+def _table(nodules: Sequence[Nodule]) -> Any:
+    """The nodule table: a row for each nodule, a column for each figure, its unit in the column's name."""
+    table, rows = vtk.vtkTable(), [as_row(nodule) for nodule in nodules]
+    for index, name in enumerate(header()):
+        table.AddColumn(table_column(name, [row[index] for row in rows]))
+    return table
 
 
 def table_column(name: str, cells: Sequence[Any]) -> Any:
