@@ -477,19 +477,23 @@ def _roles() -> list[str]:
     return [one.name for one in fields(SceneNodes) if one.name != "segmentation"]
 
 
-def _add_node(class_name: str, name: str, told: Mapping[str, str]) -> Any:
-    """A new node of the scene that carries what is `told`; from a second result on its name gets a number."""
+def _new_node(class_name: str, name: str, told: Mapping[str, str]) -> Any:
+    """A node for the scene that carries what is `told`; from a second result on its name gets a number.
+
+    It is filled before it is added, since views and lists follow each change of a node that is there.
+    """
     node = slicer.mrmlScene.CreateNodeByClass(class_name)
     node.UnRegister(None)  # the reference of the one who asked, which Python does not know of
     node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
-    for key, value in told.items():  # before it comes: what follows the scene takes no map for a CT
+    for key, value in told.items():
         node.SetAttribute(f"LNHG.{key}", value)
-    return slicer.mrmlScene.AddNode(node)
+    return node
 
 
 def _add_volume(array: np.ndarray, ijk_to_ras: Any, name: str, told: Mapping[str, str]) -> Any:
-    node = _add_node("vtkMRMLScalarVolumeNode", name, told)
+    node = _new_node("vtkMRMLScalarVolumeNode", name, told)
     node.SetIJKToRASMatrix(ijk_to_ras)
+    slicer.mrmlScene.AddNode(node)
     # Before there are voxels: Slicer would look for a window and a threshold in them, for seconds, and neither is
     # wanted.
     node.CreateDefaultDisplayNodes()
@@ -517,8 +521,9 @@ def _set_lung_window(ct_node: Any) -> None:
 
 
 def _add_segmentation(ct_node: Any, segmentation: Any, told: Mapping[str, str]) -> Any:
-    node = _add_node("vtkMRMLSegmentationNode", "Nodules", told)
+    node = _new_node("vtkMRMLSegmentationNode", "Nodules", told)
     node.SetAndObserveSegmentation(segmentation)
+    slicer.mrmlScene.AddNode(node)
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
     node.CreateDefaultDisplayNodes()  # last: views would follow each step
     # Only the outline in the slices: a fill would tint the colours of the heterogeneity map.
@@ -650,8 +655,9 @@ def _boxes_of(result: Result, view: AxialOrder) -> Any:
 
 def _add_boxes(walls: Any, told: Mapping[str, str]) -> Any:
     """The detector's boxes as a hidden wire model."""
-    node = _add_node("vtkMRMLModelNode", "Detector boxes", told)
+    node = _new_node("vtkMRMLModelNode", "Detector boxes", told)
     node.SetAndObservePolyData(walls)
+    slicer.mrmlScene.AddNode(node)
     _show_wires(node)
     return node
 
@@ -701,10 +707,10 @@ def _heterogeneity_colors() -> Any:
 
 
 def _add_table(table: Any, told: Mapping[str, str]) -> Any:
-    node = _add_node("vtkMRMLTableNode", "Nodule table", told)
+    node = _new_node("vtkMRMLTableNode", "Nodule table", told)
     node.SetLocked(True)  # a cell typed over in a table view would be told as measured
     node.SetAndObserveTable(table)
-    return node
+    return slicer.mrmlScene.AddNode(node)
 
 
 def _table(nodules: Sequence[Nodule]) -> Any:

@@ -18,7 +18,7 @@ def at_once(steps: Steps[Made]) -> Made:
         try:
             next(steps)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value
 
 
 def all_or_none(steps: Steps[Made]) -> Steps[Made]:
@@ -36,7 +36,7 @@ def all_or_none(steps: Steps[Made]) -> Steps[Made]:
                 added += [node for node in _nodes() if node.GetID() not in before]
             yield
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+        return end.value
     except BaseException:
         for node in reversed(added):
             if slicer.mrmlScene.IsNodePresent(node):
