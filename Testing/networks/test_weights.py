@@ -15,13 +15,16 @@ import pytest
 import torch
 from safetensors.torch import save, save_file
 
+from commanded import refused
 from lnhg.core.manifest import read_manifest
+from lnhg.core.nrrd_file import write_nrrd
 from lnhg.core.seal import sealed
 from lnhg.errors import InputError, WeightsError
 from lnhg.networks.building import load_into, tensors_of
 from lnhg.networks.generator import Generator
 from lnhg.networks.torch_models import load_models
 from lnhg.networks.weights import change_manifest, load_weights, save_weights
+from readers.asked import AXIAL, HU
 
 _MANIFEST = {
     "kind": "generator",
@@ -208,7 +211,7 @@ def test_weights_that_fp16_cannot_hold_are_not_written(folder: Path, generator: 
 def test_a_threshold_that_no_score_can_reach_or_miss_is_refused(folder: Path, tmp_path: Path, value: object) -> None:
     path = folder / "generator.json"
     path.write_text(json.dumps(sealed({**json.loads(path.read_text()), "thresholds": {"g": value}})))
-    assert "as its threshold g, which must be from 0 to 1" in _refusal(folder)
+    assert "as its threshold g; it must be from 0 to 1" in _refusal(folder)
     with pytest.raises(WeightsError, match="from 0 to 1"):
         save_weights(
             tmp_path / "new", "generator", Generator(width=2).state_dict(), {**_MANIFEST, "thresholds": {"g": value}}
@@ -278,3 +281,40 @@ def test_a_manifest_of_any_text_ends_in_a_sentence(folder: Path, content: str) -
     assert _refusal(folder).startswith(
         ("The manifest generator.json is not readable JSON", "generator.json is not a manifest")
     )
+
+
+# ---------------------------------------------------------------- as a run meets them
+
+
+def _nan(folder: Path) -> None:
+    _forge(folder, lambda tensors: tensors["convolutions.0.weight"].fill_(float("nan")))
+
+
+def _infinite(folder: Path) -> None:
+    _forge(folder, lambda tensors: tensors["deconvolutions.0.bias"].fill_(float("-inf")))
+
+
+def _by_hand(folder: Path) -> None:
+    path = folder / "generator.json"
+    path.write_text(path.read_text().replace('"g": 0.5', '"g": 0.4'))
+
+
+_BAD: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "nan": ("hold values that are not finite (in convolutions.0.weight)", _nan),
+    "infinite": ("hold values that are not finite (in deconvolutions.0.bias)", _infinite),
+    "a threshold of nan": ("as its threshold g", lambda folder: _change(folder, thresholds={"g": float("nan")})),
+    "an infinite threshold": ("as its threshold g", lambda folder: _change(folder, thresholds={"g": float("inf")})),
+    "a threshold changed by hand": ("its seal differs", _by_hand),
+}
+
+
+@pytest.mark.parametrize("what", _BAD)
+@pytest.mark.parametrize("command", ["segment", "batch", "weights verify"])
+def test_a_command_refuses_such_weights_before_it_writes(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, command: str
+) -> None:
+    word, spoil = _BAD[what]
+    spoil(folder)
+    write_nrrd(tmp_path / "ct.nrrd", HU, AXIAL)
+    run = [tmp_path / "ct.nrrd", "--output", tmp_path / "out", "--weights", folder]
+    refused([*command.split(), *([folder] if "verify" in command else run)], tmp_path, capfd, word)

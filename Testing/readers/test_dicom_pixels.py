@@ -26,7 +26,7 @@ from pydicom.uid import (
 from dicom_files import write_series, write_slice
 from lnhg.readers import decoding
 from lnhg.readers.read_ct import read_ct
-from readers.asked import AXIAL, HU, refused
+from readers.asked import AXIAL, HU, read_by_segment, refused
 
 COMPRESSED = {"rle": RLELossless, "jpeg-ls": JPEGLSLossless, "jpeg 2000": JPEG2000Lossless}
 ENCODERS = {"jpeg-ls": "jpeg_ls", "jpeg 2000": "openjpeg"}
@@ -205,11 +205,14 @@ def test_slices_one_after_another_in_one_file_are_refused(
 
 @pytest.mark.parametrize("picture", ["MONOCHROME1", "MONOCHROME2"])
 @pytest.mark.parametrize("intercept", [-1024, -1000, -8192])
-def test_monochrome1_is_no_matter_of_hu_in_lossless_jpeg(tmp_path: Path, picture: str, intercept: int) -> None:
+def test_monochrome1_is_no_matter_of_hu_in_lossless_jpeg(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], picture: str, intercept: int
+) -> None:
     tags = {"PixelRepresentation": 0, "PhotometricInterpretation": picture, "RescaleIntercept": intercept}
     for path, hu in zip(series(tmp_path, **tags), HU, strict=True):
         jpeg_lossless(path, hu - intercept)
-    np.testing.assert_array_equal(read_ct(tmp_path).hu, HU)
+    ct = read_by_segment(tmp_path, capfd) if picture == "MONOCHROME1" else read_ct(tmp_path)
+    np.testing.assert_array_equal(ct.hu, HU)
 
 
 @pytest.mark.parametrize("name", [*COMPRESSED, "none"])

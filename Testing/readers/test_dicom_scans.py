@@ -18,7 +18,7 @@ from lnhg.core.ct import CT
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
 from lnhg.readers.read_ct import read_ct
-from readers.asked import AXIAL, HU, moved, refused, stack
+from readers.asked import AXIAL, HU, moved, read_by_segment, refused, stack
 from systems import posix_only
 
 ONE = {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2", "FrameOfReferenceUID": "1.2.9"}
@@ -56,18 +56,22 @@ DIFFERENT = {
 
 @pytest.mark.parametrize("up", [HALF_A_STEP, 0.0], ids=["between one another", "at the same places"])
 @pytest.mark.parametrize("what", DIFFERENT)
-def test_two_scans_of_one_series_are_never_one_ct(tmp_path: Path, what: str, up: float) -> None:
+def test_two_scans_of_one_series_are_never_one_ct(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, up: float
+) -> None:
     one, other = two(tmp_path, up, *DIFFERENT[what])
-    ct = read_ct(tmp_path)
+    ct = read_by_segment(tmp_path, capfd)
     assert any(np.array_equal(ct.hu, hu) for hu in (one, other))
     assert ct.spacing[2] == pytest.approx(2.5)
     assert said(ct, "Of 2 CT scans number", "was taken, series 3", "--series or --scan")
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
-def test_each_of_them_can_be_asked_for_by_its_number(tmp_path: Path, what: str) -> None:
+def test_each_of_them_can_be_asked_for_by_its_number(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str
+) -> None:
     one, other = two(tmp_path, HALF_A_STEP, *DIFFERENT[what])
-    read = [read_ct(tmp_path, scan=number) for number in (1, 2)]
+    read = [read_ct(tmp_path, scan=1), read_by_segment(tmp_path, capfd, scan=2)]
     assert sorted(ct.hu[0, 0, 0] for ct in read) == sorted([one[0, 0, 0], other[0, 0, 0]])
     assert not any(said(ct, "was taken") for ct in read)
 
@@ -99,13 +103,13 @@ def test_the_series_and_the_number_within_it_go_together(tmp_path: Path) -> None
     "first", [lambda k: k + 1, lambda k: 12 - k, lambda k: 2 * k + 500], ids=["up", "down", "gaps"]
 )
 def test_phases_that_only_the_order_of_the_images_tells_apart_are_told_apart(
-    tmp_path: Path, first: Callable[[int], int]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], first: Callable[[int], int]
 ) -> None:
     (early, grid), (late, _) = stack(12, 1), stack(12, 2)
     for k in range(12):
         write_slice(tmp_path / f"a{k}.dcm", early[k], k, grid, **ONE, InstanceNumber=first(k))
         write_slice(tmp_path / f"b{k}.dcm", late[k], k, grid, **ONE, InstanceNumber=first(k) + 25)
-    np.testing.assert_array_equal(read_ct(tmp_path, scan=2).hu, late)
+    np.testing.assert_array_equal(read_by_segment(tmp_path, capfd, scan=2).hu, late)
     ct = read_ct(tmp_path)
     np.testing.assert_array_equal(ct.hu, early)
     assert said(ct, "Of 2 CT scans")
@@ -120,11 +124,13 @@ def test_phases_of_each_place_one_after_another_are_told_apart(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("slices", [3, 4, 6])
-def test_acquisitions_that_stand_one_upon_another_are_one_scan_with_a_note(tmp_path: Path, slices: int) -> None:
+def test_acquisitions_that_stand_one_upon_another_are_one_scan_with_a_note(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], slices: int
+) -> None:
     hu, grid = stack(12)
     for k in range(12):
         write_slice(tmp_path / f"{k}.dcm", hu[k], k, grid, **ONE, AcquisitionNumber=1 + k // slices)
-    ct = read_ct(tmp_path)
+    ct = read_by_segment(tmp_path, capfd)
     np.testing.assert_array_equal(ct.hu, hu)
     assert said(ct, f"{12 // slices} acquisitions, one upon another")
 
@@ -203,13 +209,15 @@ def chest(folder: Path, slices: int = 60, **tags: object) -> np.ndarray:
 
 
 @pytest.mark.parametrize("places", [1, 2, 3], ids=["bolus tracking", "two places", "three places"])
-def test_images_of_one_place_again_and_again_do_not_stand_in_the_way_of_the_chest(tmp_path: Path, places: int) -> None:
+def test_images_of_one_place_again_and_again_do_not_stand_in_the_way_of_the_chest(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], places: int
+) -> None:
     whole = chest(tmp_path)
     hu, grid = stack(20, 4)
     for number in range(20):
         tags = {"SeriesInstanceUID": "1.2.77", "SeriesNumber": 2, "SliceThickness": 1, "InstanceNumber": number + 1}
         write_slice(tmp_path / f"watch{number}.dcm", hu[number], 40 + number % places, grid, **tags)
-    ct = read_ct(tmp_path)
+    ct = read_by_segment(tmp_path, capfd)
     np.testing.assert_array_equal(ct.hu, whole)
     assert said(ct, "CT scans", "series 3 (60 slices)")
 
@@ -227,11 +235,13 @@ def test_batch_passes_over_images_that_watch_one_place(tmp_path: Path, other: di
 
 
 @pytest.mark.parametrize(("thickness", "step"), [(1.0, 10.0), (1.25, 20.0), (0.6, 15.0)])
-def test_thin_slices_with_gaps_come_after_a_scan_without(tmp_path: Path, thickness: float, step: float) -> None:
+def test_thin_slices_with_gaps_come_after_a_scan_without(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], thickness: float, step: float
+) -> None:
     whole = chest(tmp_path)
     hu, grid = stack(int(300 / step), 4, step)
     write_series(tmp_path, hu, grid, SeriesNumber=4, SliceThickness=thickness)
-    ct = read_ct(tmp_path)
+    ct = read_by_segment(tmp_path, capfd)
     np.testing.assert_array_equal(ct.hu, whole)
     assert said(ct, "Of 2 CT scans", "series 3")
     assert read_ct(tmp_path, "4").spacing[2] == pytest.approx(step)
@@ -277,11 +287,11 @@ def test_a_reformat_comes_after_what_it_was_made_from(tmp_path: Path) -> None:
     ("axes", "word"), [([0, 2, 1, 3], "coronal"), ([1, 2, 0, 3], "sagittal"), ([2, 1, 0, 3], "sagittal")]
 )
 def test_slices_that_are_not_axial_are_taken_alone_with_a_note_and_after_axial_ones(
-    tmp_path: Path, axes: list[int], word: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], axes: list[int], word: str
 ) -> None:
     hu, grid = stack(12)
     write_series(tmp_path, hu, grid[:, axes] @ np.diag([1, -1, 1.0, 1]), SeriesNumber=9)
-    assert said(read_ct(tmp_path), f"The slices are {word}, not axial")
+    assert said(read_by_segment(tmp_path, capfd), f"The slices are {word}, not axial")
     whole = chest(tmp_path)
     ct = read_ct(tmp_path)
     np.testing.assert_array_equal(ct.hu, whole)
@@ -297,10 +307,12 @@ def test_localizers_without_that_word_do_no_harm(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["LOCALIZER", "MIP", "DOSE_INFO"])
-def test_a_localizer_in_the_series_is_named_by_its_number(tmp_path: Path, kind: str) -> None:
+def test_a_localizer_in_the_series_is_named_by_its_number(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
     write_series(tmp_path, HU, AXIAL, **ONE)
     write_slice(tmp_path / "scout.dcm", HU[0], 40, AXIAL, **ONE, ImageType=["ORIGINAL", "PRIMARY", kind])
-    ct = read_ct(tmp_path)
+    ct = read_by_segment(tmp_path, capfd)
     assert said(ct, "1 image of the series (image number 41) left out")
     assert f"scout.dcm: its images are {kind.lower()}" in ct.identity["notes"]
 
@@ -317,16 +329,18 @@ def test_what_is_kept_names_numbers_and_what_is_shown_names_descriptions(tmp_pat
 
 
 @pytest.mark.parametrize("unit", ["hu", "Hu", "Hounsfield", "UNSPECIFIED", ""])
-def test_units_that_are_hu_in_other_words_are_read(tmp_path: Path, unit: str) -> None:
+def test_units_that_are_hu_in_other_words_are_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], unit: str
+) -> None:
     write_series(tmp_path, HU, AXIAL, RescaleType=unit)
-    np.testing.assert_array_equal(read_ct(tmp_path).hu, HU)
+    np.testing.assert_array_equal(read_by_segment(tmp_path, capfd).hu, HU)
 
 
 @pytest.mark.parametrize(
     "name", ["PixelSpacing", "ImagePositionPatient", "SliceThickness", "RescaleSlope", "ImageOrientationPatient"]
 )
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
-def test_numbers_with_a_decimal_comma_are_read(tmp_path: Path, name: str) -> None:
+def test_numbers_with_a_decimal_comma_are_read(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
     for path in write_series(
         tmp_path, HU, AXIAL, RescaleSlope="1.0", SliceThickness="2.5", PixelSpacing=["0.80", "0.70"]
     ):
@@ -336,7 +350,7 @@ def test_numbers_with_a_decimal_comma_are_read(tmp_path: Path, name: str) -> Non
         ):
             content = content.replace(text, text.replace(b".", b","))
         path.write_bytes(content)
-    ct = read_ct(tmp_path)
+    ct = read_by_segment(tmp_path, capfd)
     np.testing.assert_array_equal(ct.hu, HU)
     np.testing.assert_allclose(ct.ijk_to_ras, AXIAL, atol=1e-6)
 
@@ -352,17 +366,19 @@ def test_text_that_is_no_number_is_refused_with_the_element(
 
 
 @pytest.mark.parametrize("other", [{}, {"SeriesNumber": 3}, {"StudyInstanceUID": "1.2.5"}])
-def test_slices_without_a_series_uid_are_read_and_found_by_batch(tmp_path: Path, other: dict[str, object]) -> None:
+def test_slices_without_a_series_uid_are_read_and_found_by_batch(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], other: dict[str, object]
+) -> None:
     for k in range(5):
         write_slice(tmp_path / f"{k}.dcm", HU[k], k, AXIAL, **other)
-    np.testing.assert_array_equal(read_ct(tmp_path).hu, HU)
+    np.testing.assert_array_equal(read_by_segment(tmp_path, capfd).hu, HU)
     np.testing.assert_array_equal(find_scans([str(tmp_path)], tmp_path / "out")[0].read().hu, HU)
 
 
 @pytest.mark.parametrize("left_out", [[], ["ImageType"]], ids=["0008", "0016"])
 @pytest.mark.parametrize("explicit", [True, False])
 def test_files_without_preamble_are_read_whatever_they_begin_with(
-    tmp_path: Path, left_out: list[str], explicit: bool
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], left_out: list[str], explicit: bool
 ) -> None:
     for k, path in enumerate(write_series(tmp_path, HU, AXIAL)):
         dataset = pydicom.dcmread(path)
@@ -373,18 +389,20 @@ def test_files_without_preamble_are_read_whatever_they_begin_with(
             bare.is_little_endian, bare.is_implicit_VR = True, not explicit
             pydicom.filewriter.write_dataset(bare, dataset)
         path.unlink()
-    np.testing.assert_array_equal(read_ct(tmp_path).hu, HU)
+    np.testing.assert_array_equal(read_by_segment(tmp_path, capfd).hu, HU)
 
 
 @posix_only
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_a_link_to_a_folder_is_followed_by_segment_as_by_batch(tmp_path: Path, depth: int) -> None:
+def test_a_link_to_a_folder_is_followed_by_segment_as_by_batch(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], depth: int
+) -> None:
     write_series(tmp_path / "real" / "ct", HU, AXIAL)
     view = tmp_path.joinpath("view", *"abc"[: depth - 1])
     view.mkdir(parents=True)
     (view / "series").symlink_to(tmp_path / "real" / "ct", target_is_directory=True)
     (view / "again").symlink_to(tmp_path / "view", target_is_directory=True)
-    np.testing.assert_array_equal(read_ct(tmp_path / "view").hu, HU)
+    np.testing.assert_array_equal(read_by_segment(tmp_path / "view", capfd).hu, HU)
     assert len(find_scans([str(tmp_path / "view")], tmp_path / "out")) == 1
 
 
@@ -392,11 +410,13 @@ def test_a_link_to_a_folder_is_followed_by_segment_as_by_batch(tmp_path: Path, d
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2", RLELossless])
-def test_an_enhanced_ct_gives_the_hu_and_grid_written(tmp_path: Path, syntax: str) -> None:
+def test_an_enhanced_ct_gives_the_hu_and_grid_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], syntax: str
+) -> None:
     hu, grid = stack(12)
     write_enhanced(tmp_path / "ct.dcm", hu, grid, syntax)
     for path in (tmp_path, tmp_path / "ct.dcm"):
-        ct = read_ct(path)
+        ct = read_by_segment(path, capfd)
         np.testing.assert_array_equal(ct.hu, hu)
         np.testing.assert_allclose(ct.ijk_to_ras, grid, atol=1e-6)
 

@@ -17,7 +17,7 @@ from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
 from lnhg.readers.image_file import read_volume
 from lnhg.readers.read_ct import read_ct
-from readers.asked import AXIAL, HU, moved, refused
+from readers.asked import AXIAL, HU, moved, read_by_segment, refused
 
 TURNED = AXIAL.copy()
 TURNED[:3, :3] = Rotation.from_euler("xyz", [12, -7, 20], degrees=True).as_matrix() @ AXIAL[:3, :3]
@@ -83,10 +83,12 @@ def scaled(ijk_to_ras: np.ndarray, factor: float) -> np.ndarray:
 
 @pytest.mark.parametrize(("unit", "factor"), [(0, 1.0), (1, 1e-3), (2, 1.0), (3, 1e3)])
 @pytest.mark.parametrize("which", ["sform", "qform", "both"])
-def test_the_unit_of_a_nifti_file_is_heeded(tmp_path: Path, unit: int, factor: float, which: str) -> None:
+def test_the_unit_of_a_nifti_file_is_heeded(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], unit: int, factor: float, which: str
+) -> None:
     grid = scaled(AXIAL, factor)
     nifti(tmp_path / "ct.nii", grid if which != "qform" else None, grid if which != "sform" else None, unit)
-    np.testing.assert_allclose(read_ct(tmp_path / "ct.nii").ijk_to_ras, AXIAL, atol=1e-3)
+    np.testing.assert_allclose(read_by_segment(tmp_path / "ct.nii", capfd).ijk_to_ras, AXIAL, atol=1e-3)
 
 
 def test_a_unit_that_nifti_does_not_know_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -94,11 +96,13 @@ def test_a_unit_that_nifti_does_not_know_is_refused(tmp_path: Path, capfd: pytes
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 1.0), ("cm", 0.1), ("m", 1e-3), ("um", 1e3), ("", 1.0)])
-def test_the_units_of_a_nrrd_file_are_heeded(tmp_path: Path, unit: str, factor: float) -> None:
+def test_the_units_of_a_nrrd_file_are_heeded(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], unit: str, factor: float
+) -> None:
     directions = f"({0.7 * factor},0,0) (0,{0.8 * factor},0) (0,0,{2.5 * factor})"
     origin = f"({-90 * factor},{-60.5 * factor},{-300 * factor})"
     path = nrrd(tmp_path / "ct.nrrd", f'space units: "{unit}" "{unit}" "{unit}"', directions=directions, origin=origin)
-    np.testing.assert_allclose(read_ct(path).ijk_to_ras, AXIAL, atol=1e-6)
+    np.testing.assert_allclose(read_by_segment(path, capfd).ijk_to_ras, AXIAL, atol=1e-6)
 
 
 @pytest.mark.parametrize("unit", ["inch", "px", "furlong"])
@@ -108,11 +112,15 @@ def test_units_that_are_not_known_are_refused(tmp_path: Path, capfd: pytest.Capt
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 1.0), ("cm", 0.1), ("um", 1e3), ("?", 1.0)])
-def test_the_unit_of_a_meta_image_is_heeded(tmp_path: Path, unit: str, factor: float) -> None:
+def test_the_unit_of_a_meta_image_is_heeded(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], unit: str, factor: float
+) -> None:
     texts = {"Offset": (-90, -60.5, -300), "ElementSpacing": (0.7, 0.8, 2.5)}
     fields = {name: " ".join(str(value * factor) for value in values) for name, values in texts.items()}
     np.testing.assert_allclose(
-        read_ct(meta_image(tmp_path / "ct.mha", DistanceUnits=unit, **fields)).ijk_to_ras, AXIAL, atol=1e-6
+        read_by_segment(meta_image(tmp_path / "ct.mha", DistanceUnits=unit, **fields), capfd).ijk_to_ras,
+        AXIAL,
+        atol=1e-6,
     )
 
 
@@ -160,8 +168,10 @@ def test_a_grid_that_contradicts_the_size_of_the_voxels_is_refused(
 @pytest.mark.parametrize(
     "other", [AXIAL @ np.diag([-1.0, 1, 1, 1]), TURNED, moved(AXIAL, 5.0)], ids=["mirrored", "turned", "moved"]
 )
-def test_two_grids_of_the_same_voxels_at_different_places_are_named(tmp_path: Path, other: np.ndarray) -> None:
-    ct = read_ct(nifti(tmp_path / "ct.nii", AXIAL, other))
+def test_two_grids_of_the_same_voxels_at_different_places_are_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], other: np.ndarray
+) -> None:
+    ct = read_by_segment(nifti(tmp_path / "ct.nii", AXIAL, other), capfd)
     np.testing.assert_allclose(ct.ijk_to_ras, AXIAL, atol=1e-3)
     np.testing.assert_allclose(grid_of(sitk.ReadImage(tmp_path / "ct.nii")), AXIAL, atol=1e-3)
     assert any("in two ways" in warning for warning in ct.warnings)

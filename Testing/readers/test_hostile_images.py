@@ -17,7 +17,7 @@ import pytest
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.readers import read_ct as reading
 from lnhg.readers.read_ct import read_ct
-from readers.asked import AXIAL, HU, refused
+from readers.asked import AXIAL, HU, read_by_segment, refused
 from readers.test_grids import meta_image, nrrd
 from systems import posix_only
 
@@ -222,11 +222,11 @@ def test_pipes_in_a_folder_of_slices_do_no_harm(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz", "CT.NII.GZ"])
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_nifti_file_is_read_whether_or_not_its_name_says_that_it_is_packed(
-    tmp_path: Path, name: str, packed: bool
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, packed: bool
 ) -> None:
     content = nibabel.Nifti1Image(HU.T, AXIAL).to_bytes()
     (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
-    np.testing.assert_array_equal(read_ct(tmp_path / name).hu, HU)
+    np.testing.assert_array_equal(read_by_segment(tmp_path / name, capfd).hu, HU)
 
 
 def test_a_nifti_file_packed_in_several_parts_is_read(tmp_path: Path) -> None:

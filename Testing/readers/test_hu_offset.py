@@ -17,7 +17,7 @@ from lnhg.errors import InputError
 from lnhg.readers.checks import in_hu
 from lnhg.readers.hu_offset import _peaks
 from lnhg.readers.read_ct import read_ct
-from readers.asked import refused
+from readers.asked import read_by_segment, refused
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 GRID = np.array([[-3.0, 0, 0, 150], [0, -3.0, 0, 150], [0, 0, 5.0, -100], [0, 0, 0, 1]])
@@ -70,6 +70,14 @@ def test_smaller_offsets_are_warned_of(tmp_path: Path, what: str, off: int) -> N
     said = offset_said(read_ct(tmp_path / "ct.nrrd"))
     assert ("high" if off > 0 else "low") in said
     assert abs(int(said.split("about ")[1].split()[0]) - abs(off)) < 160
+
+
+@pytest.mark.parametrize("off", [-400, -120, 300])
+def test_an_offset_is_told_by_segment_and_kept_with_the_result(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], off: int
+) -> None:
+    write_nrrd(tmp_path / "ct.nrrd", chest()[:6] + off, GRID)
+    assert offset_said(read_by_segment(tmp_path / "ct.nrrd", capfd))
 
 
 @pytest.mark.parametrize("what", SCANS)

@@ -15,7 +15,7 @@ from dicom_files import write_series
 from lnhg.cohort.scans import find_scans
 from lnhg.errors import InputError
 from lnhg.readers.read_ct import read_ct
-from readers.asked import refused, stack
+from readers.asked import read_by_segment, refused, stack
 
 
 def scan(folder: Path, ending: str) -> list[Path]:
@@ -93,7 +93,7 @@ def test_text_beside_slices_without_endings_does_no_harm(tmp_path: Path) -> None
 @pytest.mark.parametrize("value", [-1024, 0, -2000])
 @pytest.mark.parametrize("which", [[0], [10, 11], [0, 11]], ids=str)
 def test_slices_of_one_value_alone_are_warned_of_with_their_numbers(
-    tmp_path: Path, value: int, which: list[int]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], value: int, which: list[int]
 ) -> None:
     hu, grid = stack(12)
     hu[which] = value
@@ -101,7 +101,7 @@ def test_slices_of_one_value_alone_are_warned_of_with_their_numbers(
     numbers = ", ".join(str(k + 1) for k in which)
     assert any(
         f"{len(which)} slices hold nothing but one value (image number {numbers})" in one
-        for one in read_ct(tmp_path).warnings
+        for one in read_by_segment(tmp_path, capfd).warnings
     )
 
 

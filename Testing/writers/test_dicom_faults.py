@@ -5,38 +5,49 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 
+from commanded import refused
 from dicom_files import write_series
+from lnhg.cli import main
 from lnhg.core.result import Result
-from lnhg.errors import InputError
 from lnhg.readers.read_ct import read_ct
 
 pytest.importorskip("highdicom", reason="needs the dicom extra: pip install 'lnhg[dicom]'")
 
 from host.handmade import GRIDS, handmade_result
-from lnhg.writers.dicom import FILES, remarks, write_dicom
+from lnhg.writers.dicom import FILES, write_dicom
+from lnhg.writers.results import save
 from systems import posix_only
 
 
 @pytest.fixture
 def small(tmp_path: Path):
-    """Writes a CT of four slices with some tags; gives the result that a run on it would."""
+    """Writes a CT of four slices with some tags, and beside it the result that a run on it would; gives both."""
 
     def make(**tags: object) -> tuple[Result, Path]:
         made = handmade_result(GRIDS["axial"])
         source = tmp_path / "ct"
         write_series(source, made.ct.hu, GRIDS["axial"], FrameOfReferenceUID="1.2.3.4", **tags)
-        return replace(made, ct=read_ct(source)), source
+        result = replace(made, ct=read_ct(source))
+        save(result, tmp_path / "results", for_scene=True)
+        return result, source
 
     return make
 
 
-def exported(result: Result, source: Path, output: Path) -> list[pydicom.Dataset]:
-    paths = write_dicom(result, source, output)
+def export(source: Path, output: Path) -> list[object]:
+    """The command that exports the results beside a CT."""
+    return ["export", "dicom", output.parent / "results", "--source", source, "--output", output]
+
+
+def exported(source: Path, output: Path) -> list[pydicom.Dataset]:
+    """What the command writes, segmentation and measurements; it ends with 0."""
+    assert main([str(word) for word in export(source, output)]) == 0
     assert {path.name for path in output.iterdir()} == set(FILES.values())
-    return [pydicom.dcmread(path) for path in paths.values()]
+    return [pydicom.dcmread(output / name) for name in FILES.values()]
 
 
 @pytest.mark.parametrize(
@@ -50,8 +61,8 @@ def exported(result: Result, source: Path, output: Path) -> list[pydicom.Dataset
     ],
 )
 def test_names_in_any_character_set_are_exported_as_they_are(small, tmp_path: Path, charset, name: str) -> None:
-    result, source = small(SpecificCharacterSet=charset, PatientName=name)
-    for dataset in exported(result, source, tmp_path / "out"):
+    _, source = small(SpecificCharacterSet=charset, PatientName=name)
+    for dataset in exported(source, tmp_path / "out"):
         assert str(dataset.PatientName) == name
         assert dataset.SpecificCharacterSet == "ISO_IR 192"
 
@@ -73,8 +84,8 @@ def test_names_in_any_character_set_are_exported_as_they_are(small, tmp_path: Pa
     ids=str,
 )
 def test_odd_values_are_no_hindrance(small, tmp_path: Path, tags: dict[str, object]) -> None:
-    result, source = small(**tags)
-    segmentation, report = exported(result, source, tmp_path / "out")
+    _, source = small(**tags)
+    segmentation, report = exported(source, tmp_path / "out")
     for dataset in (segmentation, report):
         assert dataset.PatientID == "ID-4711"
         assert dataset.get("PatientSex") in (None, "", "M", "F", "O")
@@ -83,44 +94,37 @@ def test_odd_values_are_no_hindrance(small, tmp_path: Path, tags: dict[str, obje
 
 
 @pytest.mark.parametrize("which", [slice(None), slice(0, 1), slice(3, 4)])
-def test_slices_without_a_uid_of_their_own_are_refused(small, tmp_path: Path, which: slice) -> None:
-    result, source = small()
+def test_slices_without_a_uid_of_their_own_are_refused(small, tmp_path: Path, capfd, which: slice) -> None:
+    _, source = small()
     for file in sorted(source.iterdir())[which]:
         dataset = pydicom.dcmread(file)
         del dataset.SOPInstanceUID
         dataset.save_as(file, enforce_file_format=False)
-    with pytest.raises(
-        InputError, match=r"^Slices in ct have no SOPInstanceUID of their own, which DICOM needs; export the CT"
-    ):
-        write_dicom(result, source, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    said = "Slices in ct have no SOPInstanceUID of their own, which DICOM needs; export the CT"
+    refused(export(source, tmp_path / "out"), tmp_path, capfd, said)
 
 
 @pytest.mark.parametrize("name", FILES.values())
-def test_a_foreign_file_is_not_replaced_and_own_ones_are(small, tmp_path: Path, name: str) -> None:
-    result, source = small()
+def test_a_foreign_file_is_not_replaced_and_own_ones_are(small, tmp_path: Path, capfd, name: str) -> None:
+    _, source = small()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text("mine")
-    with pytest.raises(InputError, match=f"^{name} in .* would be replaced, but is not of this program"):
-        write_dicom(result, source, tmp_path / "out")
-    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["mine"]
+    said = "would be replaced, but is not of this program"
+    refused(export(source, tmp_path / "out"), tmp_path, capfd, f"{name} in ", said)
     (tmp_path / "out" / name).unlink()
     for _ in range(2):
-        exported(result, source, tmp_path / "out")
+        exported(source, tmp_path / "out")
 
 
 @pytest.mark.parametrize("error", [ValueError("odd value"), AttributeError("no such"), TypeError("None")])
-def test_whatever_the_library_says_is_one_sentence(small, tmp_path: Path, monkeypatch, error: Exception) -> None:
+def test_whatever_the_library_says_is_one_sentence(small, tmp_path: Path, capfd, monkeypatch, error: Exception) -> None:
     def fails(*_: object) -> None:
         raise error
 
-    result, source = small()
+    _, source = small()
     monkeypatch.setattr("lnhg.writers.dicom.dicom_sr", fails)
-    with pytest.raises(
-        InputError, match=r"^The headers in ct do not allow DICOM objects \(.*\); export the CT again\.$"
-    ):
-        write_dicom(result, source, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    said = "The headers in ct do not allow DICOM objects ("
+    refused(export(source, tmp_path / "out"), tmp_path, capfd, said, "); export the CT again.")
 
 
 def test_what_the_library_thinks_of_odd_values_is_not_shown(small, tmp_path: Path, recwarn) -> None:
@@ -136,21 +140,25 @@ def test_slices_behind_a_link_to_a_folder_are_found_as_when_the_ct_is_read(small
     (tmp_path / "view").mkdir()
     (tmp_path / "view" / "series").symlink_to(source, target_is_directory=True)
     assert read_ct(tmp_path / "view").hu.shape == result.ct.hu.shape
-    exported(result, tmp_path / "view", tmp_path / "out")
+    exported(tmp_path / "view", tmp_path / "out")
 
 
-def test_slices_without_a_series_are_refused_for_that(small, tmp_path: Path) -> None:
-    result, source = small()
+def test_slices_without_a_series_are_refused_for_that(small, tmp_path: Path, capfd) -> None:
+    _, source = small()
     for file in source.iterdir():
         dataset = pydicom.dcmread(file)
         dataset.SeriesInstanceUID = ""
         dataset.save_as(file)
-    result = replace(result, ct=read_ct(source))
-    with pytest.raises(InputError, match="have no SeriesInstanceUID"):
-        write_dicom(result, source, tmp_path / "out")
+    refused(export(source, tmp_path / "out"), tmp_path, capfd, "have no SeriesInstanceUID")
 
 
-@pytest.mark.parametrize(("grid", "told"), [("axial", 0), ("oblique", 0), ("sheared", 1)])
-def test_a_tilted_gantry_is_warned_of(grid: str, told: int) -> None:
-    sentences = remarks(handmade_result(GRIDS[grid]).ct)
-    assert len(sentences) == told and all("cannot load this DICOM SEG" in one for one in sentences)
+@pytest.mark.parametrize("degrees", [17, -8, 25])
+def test_a_tilted_gantry_is_warned_of(tmp_path: Path, capfd, degrees: float) -> None:
+    across = np.tan(np.radians(degrees)) * 2.5
+    for grid, told in ((GRIDS["axial"], False), (GRIDS["axial"] + across * np.outer(np.eye(4)[1], np.eye(4)[2]), True)):
+        folder = tmp_path / ("tilted" if told else "straight")
+        made = handmade_result(grid)
+        write_series(folder / "ct", made.ct.hu, grid, FrameOfReferenceUID="1.2.3.4")
+        save(replace(made, ct=read_ct(folder / "ct")), folder / "results", for_scene=True)
+        exported(folder / "ct", folder / "out")
+        assert ("cannot load this DICOM SEG" in capfd.readouterr().out) is told

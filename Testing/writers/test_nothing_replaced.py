@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from commanded import refused
 from host.handmade import GRIDS, handmade_result
 from lnhg.cli import main
 from lnhg.core.ct import CT
+from lnhg.core.nrrd_file import write_nrrd
 from lnhg.core.result import Result
 from lnhg.errors import InputError
 from lnhg.writers import results
@@ -43,28 +45,27 @@ def contents(folder: Path) -> dict[str, bytes]:
     "name", ["labels.nrrd", "report.html", "nodules.csv", "result.json", "scene.mrb", "generated.nrrd"]
 )
 def test_a_foreign_file_of_the_name_of_a_result_is_named_and_left_alone(
-    tmp_path: Path, result: Result, name: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], result: Result, name: str
 ) -> None:
     (tmp_path / name).write_text("mine")
     (tmp_path / "notes.txt").write_text("mine too")
-    before = contents(tmp_path)
-    for attempt in (lambda: check_folder(tmp_path), lambda: save(result, tmp_path)):
-        with pytest.raises(InputError) as refused:
-            attempt()
-        assert str(refused.value).startswith(f"{name} in {tmp_path} would be replaced") and str(refused.value).endswith(
-            "."
-        )
-        assert contents(tmp_path) == before
+    said = f"{name} in {tmp_path} would be replaced"
+    refused(["segment", tmp_path / "ct.nrrd", "--output", tmp_path], tmp_path, capsys, said)
+    with pytest.raises(InputError, match=f"^{said}"):
+        save(result, tmp_path)
+    assert contents(tmp_path) == {name: b"mine", "notes.txt": b"mine too"}
 
 
 @pytest.mark.parametrize("name", ["labels.nrrd", "nodules.csv", "heterogeneity.nrrd", "report.html"])
-def test_a_result_that_a_person_changed_is_not_replaced(tmp_path: Path, result: Result, name: str) -> None:
+def test_a_result_that_a_person_changed_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], result: Result, name: str
+) -> None:
     save(result, tmp_path)
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\nmy correction")
-    before = contents(tmp_path)
-    with pytest.raises(InputError, match=f"^{name} in "):
+    said = f"{name} in {tmp_path} would be replaced"
+    refused(["segment", tmp_path / "ct.nrrd", "--output", tmp_path], tmp_path, capsys, said)
+    with pytest.raises(InputError, match=f"^{said}"):
         save(result, tmp_path)
-    assert contents(tmp_path) == before
 
 
 def test_a_record_that_a_person_changed_is_not_replaced(tmp_path: Path, result: Result) -> None:
@@ -119,7 +120,9 @@ def test_segment_refuses_before_it_reads_the_ct_even_where_the_ct_itself_would_b
 
 
 @pytest.mark.parametrize("names", [["labels.nrrd"], ["heterogeneity.nrrd"], ["labels.nrrd", "heterogeneity.nrrd"]])
-def test_files_of_two_runs_are_not_read_as_one_result(tmp_path: Path, result: Result, names: list[str]) -> None:
+def test_files_of_two_runs_are_not_read_as_one_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], result: Result, names: list[str]
+) -> None:
     save(result, tmp_path / "one")
     other = replace(
         result, labels=result.labels[:, :, ::-1].copy(), heterogeneity=result.heterogeneity[:, :, ::-1].copy()
@@ -128,10 +131,9 @@ def test_files_of_two_runs_are_not_read_as_one_result(tmp_path: Path, result: Re
     for name in names:
         shutil.copy(tmp_path / "two" / name, tmp_path / "one" / name)
     named = ", ".join(names)
-    with pytest.raises(
-        InputError, match=rf"^{named} in one is not as the run wrote it; run again, or give all files of one run\.$"
-    ):
-        load_result(tmp_path / "one", CT(result.ct.hu, result.ct.ijk_to_ras))
+    said = f"{named} in one is not as the run wrote it; run again, or give all files of one run."
+    write_nrrd(tmp_path / "ct.nrrd", result.ct.hu, result.ct.ijk_to_ras)
+    refused(["report", tmp_path / "one", "--ct", tmp_path / "ct.nrrd"], tmp_path, capsys, said)
 
 
 def test_labels_without_their_nodules_are_noticed_in_results_of_before_too(tmp_path: Path, result: Result) -> None:

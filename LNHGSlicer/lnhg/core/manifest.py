@@ -90,7 +90,7 @@ def check_thresholds(name: str, manifest: Mapping[str, Any]) -> None:
             raise WeightsError(f"{name} names no threshold {needed}; install the weights again.")
     for threshold, value in thresholds.items():
         if type(value) not in (int, float) or not 0 <= value <= 1:  # neither for NaN nor for text
-            raise WeightsError(f"{name} names {value!r} as its threshold {threshold}, which must be from 0 to 1.")
+            raise WeightsError(f"{name} names {value!r} as its threshold {threshold}; it must be from 0 to 1.")
 
 
 def _well_formed(manifest: Any) -> bool:

@@ -1,0 +1,112 @@
+"""What a run could not see, as a user meets it: no lungs, no sides and masses that are cut are told on the screen and
+kept in record and report, and the command ends with 0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from balls_ct import CT_AXIAL
+from commanded import segmented
+from lnhg.core.ct import CT
+from lnhg.core.nrrd_file import write_nrrd
+from pipeline.test_pipeline import abdomen, cube
+from readers.test_hu_offset import GRID, chest
+
+_HU = chest()[5:15]
+_NODULE = 60
+
+
+def written(folder: Path, hu: np.ndarray, grid: np.ndarray = GRID) -> Path:
+    write_nrrd(folder / "ct.nrrd", hu.astype(np.int16), grid)
+    return folder / "ct.nrrd"
+
+
+def with_nodule(left_mm: float) -> np.ndarray:
+    """A chest with a nodule of 16 mm in its fifth slice, so many mm to the left of its middle."""
+    k, j, i = np.mgrid[:10, -50:50, -50:50] * np.array([5, 3, 3])[:, None, None, None]
+    return np.where((k - 20) ** 2 + j**2 + (i - left_mm) ** 2 < 64, _NODULE, _HU)
+
+
+def seed_at(left_mm: float, scale: float = 1.0) -> list[str]:
+    """What asks for the nodule of `with_nodule` alone; all lengths times `scale`."""
+    return ["--seeds-only", "--seed", f"{-left_mm * scale},0,{-80 * scale}"]
+
+
+# ---------------------------------------------------------------- lungs and sides
+
+
+def within(diameter: float) -> np.ndarray:
+    """Pixels of a slice of the chest that lie in a circle around its middle, mm."""
+    return np.hypot(*np.mgrid[-50:50, -50:50] * 3.0) < diameter / 2
+
+
+@pytest.mark.parametrize(
+    ("diameter", "padding", "left_mm", "side"),
+    [(200, -1024, 80, "left"), (220, -2000, -80, "right"), (210, 0, 75, "left")],
+)
+def test_a_nodule_in_a_lung_that_a_round_field_cuts_is_found_with_its_side(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], diameter: float, padding: int, left_mm: float, side: str
+) -> None:
+    told = segmented(written(tmp_path, np.where(within(diameter), with_nodule(left_mm), padding)), capfd)
+    place = (-left_mm, 0, -80)
+    (found,) = [one for one in told.record["nodules"] if np.linalg.norm(np.subtract(centre(one), place)) < 6]
+    assert found["side"] == side and not told.notes("No lungs were found")
+
+
+def centre(nodule: dict[str, float]) -> list[float]:
+    return [nodule[f"centre_{axis}_mm"] for axis in "ras"]
+
+
+@pytest.mark.parametrize("columns", [slice(52, 100), slice(48, 95), slice(56, 90)], ids=str)
+def test_in_a_field_of_mostly_the_left_lung_no_nodule_is_called_right(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], columns: slice
+) -> None:
+    grid = GRID @ np.array([[1, 0, 0, columns.start], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    told = segmented(written(tmp_path, with_nodule(65)[..., columns], grid), capfd, *seed_at(65))
+    (nodule,) = told.record["nodules"]
+    unknown = nodule["side"] == "unknown"
+    assert unknown or nodule["side"] == "left"
+    assert unknown == told.notes("does not show which lung is which")
+
+
+@pytest.mark.parametrize("scale", [0.6, 0.5, 0.45])
+def test_a_nodule_in_a_childs_lung_has_its_side(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], scale: float
+) -> None:
+    grid = np.diag([scale, scale, scale, 1.0]) @ GRID
+    told = segmented(written(tmp_path, with_nodule(65), grid), capfd, *seed_at(65, scale))
+    assert [nodule["side"] for nodule in told.record["nodules"]] == ["left"]
+
+
+@pytest.mark.parametrize("ct", [CT_AXIAL, cube(), abdomen()], ids=["cut-out", "cube", "abdomen"])
+def test_without_lungs_nothing_is_called_a_nodule_unless_asked_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], ct: CT
+) -> None:
+    path = written(tmp_path, ct.hu, ct.ijk_to_ras)
+    told = segmented(path, capfd)
+    assert told.record["nodules"] == told.record["candidates"] == [] and "No nodule found in" in told.screen
+    assert told.notes("No lungs were found in the field of view: sides are unknown and no nodules were looked for")
+    asked = segmented(path, capfd, "--anywhere")
+    assert {nodule["side"] for nodule in asked.record["nodules"]} == {"unknown"}
+    assert asked.notes("sides are unknown, and the whole CT was searched")
+
+
+# ---------------------------------------------------------------- masses
+
+
+@pytest.mark.parametrize(
+    ("place", "seed"), [((0, 30, 30), "-30,-30,0"), ((10, 0, 30), "-30,0,10"), ((10, 30, 59), "-59,-30,10")], ids=str
+)
+def test_a_nodule_that_is_cut_has_lower_bounds_everywhere(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], place: tuple[int, int, int], seed: str
+) -> None:
+    k, j, i = np.ogrid[:20, :60, :60]
+    near = (k - place[0]) ** 2 + (j - place[1]) ** 2 + (i - place[2]) ** 2 <= 16
+    path = written(tmp_path, np.where(near, _NODULE, -850), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    told = segmented(path, capfd, "--seeds-only", "--seed", seed)
+    (nodule,) = told.record["nodules"]
+    assert nodule["cut"] == "yes" and "at least" in told.screen and "at least" in told.report
