@@ -1,7 +1,7 @@
 """Seconds that other people's networks need for a scan, with random weights: only their time is compared.
 
-`python Testing/benchmarks/rivals.py RIVAL CT` prints one line of JSON; `speed.py` runs all of them, each in its own
-process.
+`python Testing/benchmarks/rivals.py RIVAL CT --runtime RUNTIME` prints one line of JSON; `speed.py` runs all of them,
+each in its own process. PyTorch is what they come with; `openvino` computes them as OpenVINO converts them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,8 +19,8 @@ import torch
 from lnhg.core.ct import CT
 from lnhg.readers.read_ct import read_ct
 
-# A scan that would take longer is extrapolated from as many windows.
-_LONGEST_S, _WINDOWS = 600.0, 3
+# A scan that takes longer is extrapolated from the windows run so far, of which there are at least so many.
+_LONGEST_S, _WINDOWS = 12.0, 3
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,14 @@ class Rival:
     Attributes:
         what: its settings and how its time was found, for the page.
         windows: parts of the scan, each as long to compute as one that is timed.
-        window: computes the part of this number.
+        network: what computes one of them.
+        part: the network's input for the part of this number.
     """
 
     what: str
     windows: int
-    window: Callable[[int], object]
+    network: Callable[[torch.Tensor], object]
+    part: Callable[[int], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def nnunet(ct: CT) -> Rival:
         f"weights, "
         f"mirrored along three axes ({mirrored} passes each, the default); resampling not counted",
         len(places) * mirrored,
-        lambda number: network(_patch(ct, patch, number)),
+        network,
+        lambda number: _patch(ct, patch, number),
     )
 
 
@@ -106,7 +109,8 @@ def retinanet(ct: CT) -> Rival:
         f"on pieces of {_by(part[::-1])}, {parts[0] * parts[1] * parts[2]} to a window; resampling and box choice not "
         f"counted",
         len(places) * parts[0] * parts[1] * parts[2],
-        lambda number: network(_patch(ct, part, number).permute(0, 1, 4, 3, 2)),
+        _Flat(network),
+        lambda number: _patch(ct, part, number).permute(0, 1, 4, 3, 2),
     )
 
 
@@ -116,11 +120,34 @@ def faster_rcnn(ct: CT) -> Rival:
 
     network = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=2).eval()
 
-    def slice_(number: int) -> object:
+    def slice_(number: int) -> torch.Tensor:
         k = (len(ct.hu) // 2 + number) % len(ct.hu)  # from the middle on, and round
-        return network([_scaled(ct, (slice(k, k + 1), slice(None), slice(None))).expand(3, -1, -1)])
+        return _scaled(ct, (slice(k, k + 1), slice(None), slice(None))).expand(3, -1, -1)
 
-    return Rival("torchvision's defaults (slices resized to 800 pixels), every slice", len(ct.hu), slice_)
+    what = "torchvision's defaults (slices resized to 800 pixels), every slice"
+    return Rival(what, len(ct.hu), _OfOneImage(network), slice_)
+
+
+class _Flat(torch.nn.Module):
+    """MONAI's network with its maps as a tuple, which can be traced."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(one for maps in self.network(image).values() for one in maps)
+
+
+class _OfOneImage(torch.nn.Module):
+    """Torchvision's detector with one image, whose boxes and scores are a tuple, which can be traced."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(self.network([image])[0].values())
 
 
 RIVALS = {
@@ -130,22 +157,30 @@ RIVALS = {
 }
 
 
+def converted(rival: Rival, threads: int | None) -> Rival:
+    """The rival as OpenVINO computes it, for inputs of this size alone; converting is not timed."""
+    from lnhg.networks.openvino_import import import_openvino
+
+    openvino, example = import_openvino(with_converter=True), rival.part(0).contiguous()
+    model = openvino.tools.ovc.convert_model(rival.network, example_input=example, input=list(example.shape))
+    how = {"INFERENCE_PRECISION_HINT": "f32", **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
+    request = openvino.Core().compile_model(model, "CPU", how).create_infer_request()
+    return replace(rival, network=lambda image: request.infer([image.numpy()], share_inputs=True, share_outputs=True))
+
+
 def timed(rival: Rival) -> Timed:
-    """Run the rival on the whole scan, or on a few windows where the scan would take more than ten minutes."""
+    """Run the rival on the whole scan, or on some windows where the scan takes longer."""
     seconds: list[float] = []
     with torch.inference_mode():
-        rival.window(0)  # the first run sets up
+        rival.network(rival.part(0))  # the first run sets up
         while len(seconds) < rival.windows:
-            if len(seconds) >= _WINDOWS and _mean(seconds) * rival.windows > _LONGEST_S:
+            if len(seconds) >= _WINDOWS and sum(seconds) > _LONGEST_S:
                 break
+            image = rival.part(len(seconds)).contiguous()
             began = time.perf_counter()
-            rival.window(len(seconds))
+            rival.network(image)
             seconds.append(time.perf_counter() - began)
     return Timed(rival.what, tuple(seconds), rival.windows)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _resampled(ct: CT, spacing: tuple[float, float, float]) -> tuple[int, ...]:
@@ -176,11 +211,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rival", choices=sorted(RIVALS))
     parser.add_argument("ct", type=Path)
+    parser.add_argument("--runtime", default="torch", choices=("openvino", "torch"))
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    print(json.dumps(asdict(timed(RIVALS[arguments.rival](read_ct(arguments.ct))))))
+    rival = RIVALS[arguments.rival](read_ct(arguments.ct))
+    if arguments.runtime == "openvino":
+        try:
+            rival = converted(rival, arguments.threads)
+        except Exception as error:  # OpenVINO's errors have no kind in common
+            print(json.dumps({"error": f"OpenVINO does not convert it ({type(error).__name__})"}))
+            print(error, file=sys.stderr)
+            return
+    print(json.dumps(asdict(timed(rival))))
 
 
 if __name__ == "__main__":
