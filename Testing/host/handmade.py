@@ -84,7 +84,7 @@ def _nodule(ct: CT, labels: np.ndarray, heterogeneity: np.ndarray, label: int) -
         status="confirmed" if label == 1 else "detector only",
         score=0.93 if label == 1 else None,
         **dict(zip(("centre_r", "centre_a", "centre_s"), ct.to_ras(np.argwhere(mask).mean(0)[::-1]), strict=True)),
-        slice=BALLS[label - 1][0][0],
+        slice=round(float(np.argwhere(mask)[:, 0].mean())),
         instance_number=None,
         side="left",
         volume=float(mask.sum() * ct.voxel_volume),

@@ -13,8 +13,9 @@ slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install
 
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from host.scenes import added  # noqa: E402
-from LNHGSlicerLib.review.reader_study import ReaderStudy, fleiss_kappa, studies_of, summary  # noqa: E402
+from LNHGSlicerLib.review.reader_study import ReaderStudy, studies_of  # noqa: E402
 from LNHGSlicerLib.review.review import Review  # noqa: E402
+from LNHGSlicerLib.review.study_summary import fleiss_kappa, summary  # noqa: E402
 from LNHGSlicerLib.scene import nodes as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 
@@ -151,13 +152,13 @@ def test_a_study_that_was_saved_before_the_first_rating_can_be_gone_on_with(stud
 
 def test_the_csv_has_a_row_for_each_nodule_and_nothing_of_other_readers(study, nodes, clock, tmp_path):
     ReaderStudy(nodes, "Reader B", clock).rate(ONE, score=1, impression="malignant")
-    study.rate(TWO, score=62.5, impression="benign", comment="round, smooth")
+    study.rate(TWO, score=62.5, impression="benign", comment="round, smooth", kind="inverse")
     study.export_csv(tmp_path / "study.csv")
     with (tmp_path / "study.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert rows[0] == ["reader", "nodule", "score (0 to 100)", "impression", "comment", "time (s)"]
-    assert rows[1] == ["Reader A", "1", "", "", "", "0.0"]
-    assert rows[2] == ["Reader A", "2", "62.5", "benign", "round, smooth", "0.0"]
+    assert rows[0] == ["reader", "nodule", "map", "score (0 to 100)", "impression", "comment", "time (s)"]
+    assert rows[1] == ["Reader A", "1", "", "", "", "", "0.0"]
+    assert rows[2] == ["Reader A", "2", "inverse", "62.5", "benign", "round, smooth", "0.0"]
     assert len(rows) == 3
 
 
@@ -174,8 +175,8 @@ def test_the_summary_gives_mean_and_deviation_of_each_reader_and_their_agreement
     rate(study, (40, "benign"), (60, "malignant"))
     rate(ReaderStudy(nodes, "Reader B", clock), (50, "benign"), (80, "malignant"))
     assert summary(studies_of(nodes)) == [
-        "Reader A: mean score 50.0, standard deviation 14.1 (nodules: 2)",
-        "Reader B: mean score 65.0, standard deviation 21.2 (nodules: 2)",
+        "Reader A: mean score 50.0, standard deviation 14.1, mean time 0.0 s (nodules: 2)",
+        "Reader B: mean score 65.0, standard deviation 21.2, mean time 0.0 s (nodules: 2)",
         "Agreement of scores, ICC(2,1): 0.71 (nodules scored by all 2 readers: 2)",
         "Agreement of impressions, Fleiss' kappa: 1.00 (nodules judged by all: 2)",
     ]
@@ -185,7 +186,7 @@ def test_nodules_that_a_reader_left_out_count_for_the_others_but_not_for_the_agr
     rate(study, (40, "benign"), (60, None))
     rate(ReaderStudy(nodes, "Reader B", clock), (None, "benign"), (80, "malignant"))
     lines = summary(studies_of(nodes))
-    assert lines[1] == "Reader B: mean score 80.0, standard deviation not defined (nodules: 1)"
+    assert lines[1] == "Reader B: mean score 80.0, standard deviation not defined, mean time 0.0 s (nodules: 1)"
     assert lines[2] == "Agreement of scores, ICC(2,1): not defined (nodules scored by all 2 readers: 1)"
     assert lines[3] == "Agreement of impressions, Fleiss' kappa: not defined (nodules judged by all: 1)"
 

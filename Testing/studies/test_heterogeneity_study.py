@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from lnhg.data.cutouts import Cutout
 from lnhg.errors import InputError
-from lnhg.evaluation.agreement import absolute_agreement, consistency
+from lnhg.evaluation.agreement import absolute_agreement, consistency, one_way_agreement
 from lnhg.evaluation.references import CONSENSUS
 from lnhg.stages.heterogeneity_figures import rim_mask
 from lnhg.stages.scan_noise import noise_level
@@ -47,6 +47,25 @@ def test_agreement_and_consistency_are_those_of_the_published_example() -> None:
     assert (round(two.value, 2), round(two.low, 2), round(two.high, 2)) == (0.29, 0.02, 0.76)
     assert (round(three.value, 2), round(three.low, 2), round(three.high, 2)) == (0.71, 0.34, 0.95)
     assert two.subjects == 6
+
+
+def test_agreement_of_other_readers_each_time_is_that_of_the_published_example() -> None:
+    one = one_way_agreement(_PUBLISHED.tolist())
+    assert (round(one.value, 2), round(one.low, 2), round(one.high, 2), one.subjects) == (0.17, -0.13, 0.72, 6)
+
+
+def test_agreement_of_groups_of_unequal_size_by_hand() -> None:
+    # Means 1, 4 and 6 of 2, 2 and 3 values, the whole one 4: between (2*9 + 2*0 + 3*4) / 2 = 15, within (2 + 2 + 2) / 4
+    # = 1.5, repeats (7 - 17 / 7) / 2 = 16 / 7.
+    found = one_way_agreement([[0, 2], [3, 5], [5, 6, 7], [9]])
+    assert found.value == pytest.approx((15 - 1.5) / (15 + (16 / 7 - 1) * 1.5))
+    assert found.subjects == 3
+
+
+def test_agreement_of_other_readers_is_full_or_not_defined_at_its_ends() -> None:
+    assert one_way_agreement([[1, 1], [2, 2, 2]]).value == 1
+    for hopeless in ([], [[1, 2]], [[1], [2], [3]], [[1, 1], [1, 1]]):
+        assert math.isnan(one_way_agreement(hopeless).value)
 
 
 def test_agreement_by_hand() -> None:

@@ -22,6 +22,7 @@ class Column:
         value: of a `review.ReviewRow`: a number or a word to sort by; None and NaN come last.
         text: what is shown.
         left: whether it is words, which begin at the left.
+        tells_map: whether a reader could tell by it which map a nodule has.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Column:
     value: Callable[[Any], Any]
     text: Callable[[Any], str]
     left: bool = False
+    tells_map: bool = False
 
 
 #: Those that fit beside each other in a panel of 400 points.
@@ -40,8 +42,10 @@ def columns() -> tuple[Column, ...]:
     """All columns, from left to right."""
     sides = {"left": _("left"), "right": _("right")}
 
-    def figure(name: str, title: str, tip: str, value: Callable[[Any], float | None], decimals: int) -> Column:
-        return Column(name, title, tip, value, lambda row: number_text(value(row), decimals))
+    def figure(
+        name: str, title: str, tip: str, value: Callable[[Any], float | None], decimals: int, *, tells_map: bool = False
+    ) -> Column:
+        return Column(name, title, tip, value, lambda row: number_text(value(row), decimals), tells_map=tells_map)
 
     def length(name: str, title: str, tip: str, value: Callable[[Any], float], decimals: int = 1) -> Column:
         def text(row: Any) -> str:
@@ -60,7 +64,12 @@ def columns() -> tuple[Column, ...]:
         words("type", _("Type"), _("Solid, part-solid or ground glass"), lambda row: row.type),
         figure("score", _("Prob."), _("Probability that readers would mark a nodule there"), lambda row: row.score, 2),
         figure(
-            "heterogeneity", _("Het."), _("Mean of the heterogeneity map in the core"), lambda row: row.heterogeneity, 2
+            "heterogeneity",
+            _("Het."),
+            _("Mean of the heterogeneity map in the core"),
+            lambda row: row.heterogeneity,
+            2,
+            tells_map=True,
         ),
         words("verdict", _("Verdict"), _("What you said of it"), lambda row: verdict_text(row.verdict)),
         length("volume", _("mm³"), _("Volume, mm³; ≥: at least"), lambda row: row.nodule.volume, 0),
@@ -72,6 +81,7 @@ def columns() -> tuple[Column, ...]:
             _("Mean distance from its typical tissue, weighted by depth, HU"),
             lambda row: row.nodule.unevenness,
             0,
+            tells_map=True,
         ),
         figure("hu", _("HU"), _("Mean HU"), lambda row: row.nodule.hu_mean, 0),
         figure("position", _("S mm"), _("Height of its middle, mm (S of RAS)"), lambda row: row.nodule.centre_s, 0),

@@ -24,6 +24,16 @@ _SLAB_MM = 10.0
 _ZOOM_MM, _ZOOM_DIAMETERS = 50.0, 3.0
 # Outlines that change in a row, as while one is drawn, are looked at once.
 _LOOK_MS = 400
+# What says, or shows by another picture of the same nodule, which map is seen.
+_TELL_MAP = (
+    "layerBox",
+    "layerBoxLabel",
+    "normalisationBox",
+    "normalisationBoxLabel",
+    "heterogeneityBox",
+    "heterogeneityBoxLabel",
+    "valueLabel",
+)
 
 
 class ReviewGroup:
@@ -51,6 +61,7 @@ class ReviewGroup:
         self._layers: Any = None
         self._slab, self._zoom = False, True
         self._open = True
+        self._blind = False
         self._parameters: Any = None
         self._rows: dict[str, Any] = {}
         self._ids: list[str] = []
@@ -92,6 +103,7 @@ class ReviewGroup:
         self._look.stop()
         self._watch_outlines(None)
         self.nodes = self._review = self._layers = None
+        self._tell_map(told=True)
         self._fill([])
         self.ui.reviewGroup.setVisible(False)
         self._on_selected(None)
@@ -108,6 +120,7 @@ class ReviewGroup:
         self._count_time(None)
         restore_displays(nodes)
         self.nodes, self._layers = nodes, Layers(nodes)
+        self._tell_map(told=True)  # till the reader study says that it is blind
         self._review = Review(nodes, self._layers)
         self._parameters, self._sorted_by = parameters, None
         self._watch_outlines(nodes)
@@ -140,12 +153,13 @@ class ReviewGroup:
         self._parameters = parameters
         self._show_columns(parameters.columns)
         state, changes = layers.state, []
+        layer = "final" if self._blind else parameters.layer
         colours = (parameters.normalisation, parameters.heterogeneity)
         reason = ""
-        if parameters.layer != state.layer:
-            reason = layers.why_not(parameters.layer)
+        if layer != state.layer:
+            reason = layers.why_not(layer)
             if not reason:
-                changes.append(lambda: layers.show(parameters.layer))
+                changes.append(lambda: layers.show(layer))
         if colours != (layers.normalisation, layers.kind):
             refused = layers.why_no_map(*colours)
             reason = reason or refused
@@ -174,6 +188,44 @@ class ReviewGroup:
                 change()
             self._draw_histogram()
             self.update_buttons()
+
+    @property
+    def kind(self) -> str:
+        """Of the map of the result that is shown (`Options.map_kind`); empty without one."""
+        return "" if self._layers is None else str(self._layers.map_kind)
+
+    def why_no_map(self, kind: str) -> str:
+        """Why a kind of map is not to be had in its usual range, in one sentence; empty if it is."""
+        return str(self._layers.why_no_map("auto", kind))
+
+    def show_kind(self, kind: str) -> None:
+        """Show the map of a kind, in its usual range."""
+        if kind != self.kind:
+            with slicer.util.NodeModify(self._parameters.parameterNode):
+                self._parameters.normalisation, self._parameters.heterogeneity = "auto", kind
+
+    def set_blind(self, kinds: dict[str, str], at: str | None) -> None:
+        """Show each nodule in the kind of map that is named for its segment, in that order, without a word on which,
+        and go to one of them (None: stay). None named: as before.
+        """
+        if not kinds and self.nodes.study_map is None:
+            return
+        selected, place = self.selected, {one: number for number, one in enumerate(kinds)}
+        self._memory().remember()
+        self._layers.set_blind(kinds)
+        self._tell_map(told=not kinds)
+        self._sorted_by = None
+        self._fill(sorted(self._review.rows(), key=lambda row: place.get(row.segment_id, len(place))))
+        self.apply(self._parameters)
+        self.select(at or selected)
+
+    def _tell_map(self, *, told: bool) -> None:
+        """Show, or hide, what says which map is shown."""
+        self._blind = not told
+        for name in _TELL_MAP:
+            widget = getattr(self.ui, name)
+            widget.setVisible(told)
+            widget.setEnabled(told)
 
     def select(self, segment_id: str | None) -> None:
         """Go to a nodule: its row, its place in the views, its histogram."""
@@ -263,6 +315,7 @@ class ReviewGroup:
         from ..scene.nodes import empty_views, restore_displays
 
         restore_displays(self.nodes)
+        self._layers.complete_study_map()
         if empty_views():
             self._layers.apply()
             self._layers.set_legend(self._parameters.legend)
@@ -385,7 +438,7 @@ class ReviewGroup:
 
     def sort_by(self, index: int) -> None:
         """Sort the rows by a column; a second time, the other way round."""
-        if self._review is None:
+        if self._review is None or self._blind:
             return
         descending = self._sorted_by == (index, False)
         self._sorted_by = index, descending
@@ -401,6 +454,8 @@ class ReviewGroup:
         self._menu = qt.QMenu(self.ui.noduleTable)
         shown = shown_names(self._parameters.columns)
         for column in self._columns:
+            if self._blind and column.tells_map:
+                continue
             action = self._menu.addAction(column.tip)
             action.setCheckable(True)
             action.setChecked(column.name in shown)
@@ -414,7 +469,8 @@ class ReviewGroup:
     def _show_columns(self, kept: str) -> None:
         shown = shown_names(kept)
         for index, column in enumerate(self._columns):
-            self.ui.noduleTable.setColumnHidden(index, column.name not in shown)
+            hidden = column.name not in shown or (self._blind and column.tells_map)
+            self.ui.noduleTable.setColumnHidden(index, hidden)
 
     def update_cells(self) -> None:
         """The cells as they are now, for what hangs on answers; rows, their order and the selection stay."""
@@ -447,7 +503,7 @@ class ReviewGroup:
         self._lines = lines
 
     def _draw_histogram(self) -> None:
-        selected = self.selected
+        selected = None if self._blind else self.selected
         self.ui.histogramTitle.setVisible(selected is not None)
         self.ui.histogramLabel.setVisible(selected is not None)
         if selected is None:

@@ -90,7 +90,7 @@ class Panel(VTKObservationMixin):
         self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines(at_once=True), guard)
         self.threshold = ThresholdGroup(self.ui, guard)
         self.categories = CategoriesGroup(self.ui, self.show_error, lambda: self.review.update_cells(), guard)
-        self.study = StudyGroup(self.ui, lambda: self.review.go_to_next(), self.export.tell, guard)
+        self.study = StudyGroup(self.ui, lambda: self.review, self.export.tell, guard)
         self.follow = FollowGroup(self.ui, self, guard)
         self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, guard)
         self._keys = Keys(self.ui, root, guard)
@@ -381,6 +381,7 @@ class Panel(VTKObservationMixin):
         markups = slicer.vtkMRMLMarkupsNode
         self._region_watch.follow(self._parameters.region, vtk.vtkCommand.ModifiedEvent, markups.PointModifiedEvent)
         self.review.apply(self._parameters)
+        self.study.update()
         self._update()
 
     def _on_image(self) -> None:
@@ -510,7 +511,7 @@ class Panel(VTKObservationMixin):
         self._watch_result(self.review.nodes)
         self.study.show(self.review.nodes, segment_id)
         self.export.show(self.review.nodes)
-        self.categories.show(self.review.nodes, segment_id)
+        self.categories.show(self.review.nodes, self.review.selected)  # a blind study begins at another one
         self.follow.show(self.review.nodes)
 
     def _watch_result(self, nodes: Any) -> None:

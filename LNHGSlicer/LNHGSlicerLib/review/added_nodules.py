@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import slicer
 
 from lnhg.writers.seg_nrrd import id_of_segment
 
-from ..scene.nodes import SceneNodes, set_voxels
+from ..scene.nodes import SceneNodes, remove_node, set_voxels
 from .review import Review, carry_over
 
 
@@ -25,7 +23,7 @@ def move_into(reviewed: SceneNodes, added: SceneNodes) -> list[str]:
     accept_all(added)
     changes = carry_over(added, reviewed)
     for node in added.added:
-        _remove(node)
+        remove_node(node)
     return [id_of_segment(number) for number, _, _ in changes.kept]
 
 
@@ -34,13 +32,3 @@ def accept_all(added: SceneNodes) -> None:
     review = Review(added)
     for row in review.rows():
         review.accept(row.segment_id)
-
-
-def _remove(node: Any) -> None:
-    """Take a node out of the scene, with what shows it."""
-    count = node.GetNumberOfDisplayNodes() if node.IsA("vtkMRMLDisplayableNode") else 0
-    first, *others = [node.GetNthDisplayNode(number) for number in range(count)] or [None]
-    # A volume's colour legend looks for the display node beside it, and the subject hierarchy for that of its node.
-    for one in (*reversed(others), node, first):
-        if one is not None and slicer.mrmlScene.IsNodePresent(one):  # some displays go with their node
-            slicer.mrmlScene.RemoveNode(one)

@@ -1,13 +1,15 @@
 """A reader study as in the paper: how useful each reader finds the map, nodule by nodule, and how far they agree.
 
-Each reader has a table of their own in the scene, hidden from the others, and is shown no one else's ratings.
+Each reader has a table of their own in the scene, hidden from the others, and is shown no one else's ratings. In a
+blind study each nodule has one of two kinds of map, drawn for each reader, and no reader is told which until the end.
 """
 
 from __future__ import annotations
 
 import math
+import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,18 +19,27 @@ import slicer
 import vtk
 
 from lnhg.errors import InputError
-from lnhg.evaluation.agreement import absolute_agreement
 from lnhg.writers.seg_nrrd import number_of_segment
 
 from ..scene.nodes import SceneNodes
 from ..translation import _
 from .export import write_csv
-from .verdicts import REJECTED, verdicts
+from .outlines import Outlines
+from .verdicts import EDITED, REJECTED, verdicts
 
 IMPRESSIONS = ("benign", "malignant", "uncertain")
+#: The kinds of map that a blind study draws from (`Options.heterogeneity`).
+KINDS = ("deviation", "inverse")
 _READER, _SEGMENTATION = "LNHG.Reader", "LNHG.Segmentation"
+# Of a reader's table: `running` or `ended` in a blind study, and which of the scan's readers in such a study it is.
+_BLIND, _NUMBER = "LNHG.Blind", "LNHG.BlindNumber"
+# Of the segmentation: what the draws of its blind study are made from, and the reader who is at it.
+_SEED, _BLIND_READER = "LNHG.BlindSeed", "LNHG.BlindReader"
 # What a table holds of each nodule, and how it is before the reader says anything.
-_COLUMNS: dict[str, str | float] = {"nodule": "", "score": math.nan, "impression": "", "comment": "", "seconds": 0.0}
+_COLUMNS: dict[str, str | float] = {
+    "nodule": "", "score": math.nan, "impression": "", "comment": "", "seconds": 0.0, "map": "",
+}  # fmt: skip
+_HEADER = ("reader", "nodule", "map", "score (0 to 100)", "impression", "comment", "time (s)")
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class ReaderStudy:
 
     @property
     def total(self) -> int:
-        """Number of nodules to rate: those that were not rejected."""
+        """Number of nodules to rate: those that were not rejected; in a blind study those of its draw."""
         return len(self._to_rate())
 
     @property
@@ -72,9 +83,83 @@ class ReaderStudy:
         ratings = [self.rating(segment_id) for segment_id in self._to_rate()]
         return sum(rating is not None and rating.score is not None for rating in ratings)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the reader has said anything of a nodule."""
+        return any(self.rating(row["nodule"]) for row in all_rows(self._table))
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether a blind study of this reader is under way."""
+        return is_under_way(self._table)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the reader has ended a blind study: what was rated stays."""
+        return self._table.GetAttribute(_BLIND) == "ended"
+
+    @property
+    def drawn(self) -> dict[str, str]:
+        """The kind of map that was drawn for each nodule of a blind study, in the order in which they are rated."""
+        if not (self.is_blind or self.has_ended):
+            return {}
+        return {row["nodule"]: row["map"] for row in all_rows(self._table) if row["map"]}
+
+    def begin_blind(self) -> None:
+        """Draw a kind of map for each nodule, and an order. One that was begun goes on as it was drawn.
+
+        Of every two readers each sees a nodule in another kind. Raises InputError where the reader has rated nodules
+        with a map that was named, or a nodule has no h(x).
+        """
+        if self.is_blind or self.has_ended:
+            return
+        if self.has_begun:
+            raise InputError(_("You have rated nodules of this scan whose map was named; rate them all like that."))
+        nodules, table = self._to_rate(), self._table
+        if not nodules:
+            raise InputError(_("There is no nodule to rate."))
+        without = [number_of_segment(one) for one in _without_generator(self.nodes, nodules)]
+        if without:
+            raise InputError(
+                _(
+                    "The generator has not looked where nodule {numbers} was drawn, so there is no h(x); segment the "
+                    "CT again, or reject it."
+                ).format(numbers=", ".join(map(str, without)))
+            )
+        number, mate = _place_in_study(self.nodes, table)
+        kinds = draw_kinds(nodules, mate, (_seed(self.nodes), number))
+        _forget_rows(table)
+        for segment_id, kind in kinds.items():
+            self._write(segment_id, "map", kind)
+        table.SetAttribute(_BLIND, "running")
+
+    def leave_blind(self) -> None:
+        """Be in no blind study, as long as nothing was rated; begun again it has the same draw."""
+        if self.is_blind and not self.has_begun:
+            self.stop()
+            _forget_rows(self._table)
+            self._table.RemoveAttribute(_BLIND)
+
+    def end_blind(self) -> None:
+        """End a blind study: the kinds are told, and what was rated stays. Raises InputError while a nodule has no
+        score.
+        """
+        if self.rated < self.total:
+            raise InputError(_("Rate all nodules first; then the maps are told."))
+        self.stop()
+        self._table.SetAttribute(_BLIND, "ended")
+
+    def why_not_rate(self, segment_id: str) -> str:
+        """Why a nodule cannot be rated, in one sentence; empty if it can."""
+        if self.has_ended:
+            return _("You have ended this blind study; its ratings stay as they are.")
+        if self.is_blind and segment_id not in self.drawn:
+            return _("This nodule came after the blind study began, and is not part of it.")
+        return ""
+
     def begin(self, segment_id: str) -> None:
-        """The reader turns to this nodule: from now on the time is counted for it."""
-        if segment_id != self._at:
+        """The reader turns to this nodule: from now on the time is counted for it, unless a blind study has ended."""
+        if segment_id != self._at and not self.has_ended:
             self.stop()
             self._at, self._since = segment_id, self._clock()
 
@@ -84,10 +169,15 @@ class ReaderStudy:
             self._write(self._at, "seconds", self._seconds(self._at))
         self._at = None
 
-    def rate(self, segment_id: str, *, score: float | None, impression: str | None, comment: str = "") -> None:
-        """Keep a rating in place of an earlier one. Raises InputError for a score or an impression that there is
-        not.
+    def rate(
+        self, segment_id: str, *, score: float | None, impression: str | None, comment: str = "", kind: str = ""
+    ) -> None:
+        """Keep a rating in place of an earlier one; `kind`: of the map that is shown, where none was drawn.
+
+        Raises InputError for a score or an impression that there is not, and for what `why_not_rate` tells.
         """
+        if self.why_not_rate(segment_id):
+            raise InputError(self.why_not_rate(segment_id))
         if score is not None and not 0 <= score <= 100:
             raise InputError(f"The score {score:g} is not from 0 to 100.")
         if impression is not None and impression not in IMPRESSIONS:
@@ -97,6 +187,8 @@ class ReaderStudy:
         # The table's file has a line for each row and does not escape quotation marks.
         self._write(segment_id, "comment", " ".join(comment.split()).replace('"', "'"))
         self._write(segment_id, "seconds", self._seconds(segment_id))
+        if not self.is_blind:
+            self._write(segment_id, "map", kind)
         if segment_id == self._at:
             self._since = self._clock()
 
@@ -111,7 +203,10 @@ class ReaderStudy:
         return Rating(None if math.isnan(score) else score, impression or None, comment, self._seconds(segment_id))
 
     def export_csv(self, path: Path) -> None:
-        """Write this reader's ratings, a row for each nodule, unrated ones empty; the file is whole or as it was."""
+        """Write this reader's ratings, a row for each nodule, unrated ones empty; the file is whole or as it was.
+
+        Which map was rated is `blind` there until the reader has ended a blind study.
+        """
         rows: list[Sequence[Any]] = []
         for segment_id in self._to_rate():
             rating = self.rating(segment_id) or Rating(None, None, "", self._seconds(segment_id))
@@ -120,13 +215,14 @@ class ReaderStudy:
                 [
                     self.reader,
                     number_of_segment(segment_id),
+                    "blind" if self.is_blind else self._kind(segment_id),
                     score,
                     rating.impression or "",
                     rating.comment,
                     f"{rating.seconds:.1f}",
                 ]
             )
-        write_csv(path, [["reader", "nodule", "score (0 to 100)", "impression", "comment", "time (s)"], *rows])
+        write_csv(path, [_HEADER, *rows])
 
     @property
     def _table(self) -> Any:
@@ -136,7 +232,13 @@ class ReaderStudy:
         return self._kept_in
 
     def _to_rate(self) -> list[str]:
-        return [one for one, verdict in verdicts(self.nodes).items() if verdict != REJECTED]
+        left = [one for one, verdict in verdicts(self.nodes).items() if verdict != REJECTED]
+        drawn = self.drawn
+        return [one for one in left if one in drawn] if drawn else left
+
+    def _kind(self, segment_id: str) -> str:
+        row = _row_of(self._table, segment_id)
+        return "" if row is None else str(_cell(self._table, row, "map"))
 
     def _seconds(self, segment_id: str) -> float:
         row = _row_of(self._table, segment_id)
@@ -157,27 +259,113 @@ class ReaderStudy:
 def studies_of(nodes: SceneNodes) -> list[Any]:
     """The table nodes of all readers of a result."""
     tables = slicer.util.getNodesByClass("vtkMRMLTableNode")
-    return [table for table in tables if _reader(table) and table.GetNodeReference(_SEGMENTATION) is nodes.segmentation]
+    return [
+        table for table in tables if reader_of(table) and table.GetNodeReference(_SEGMENTATION) is nodes.segmentation
+    ]
+
+
+def all_rows(table: Any) -> list[dict[str, Any]]:
+    """The rows of a reader's table: what a table of an older version lacks is empty."""
+    columns = {name: table.GetTable().GetColumnByName(name) for name in _COLUMNS}
+    return [
+        {name: _COLUMNS[name] if column is None else column.GetValue(row) for name, column in columns.items()}
+        for row in range(table.GetNumberOfRows())
+    ]
+
+
+def blind_reader(nodes: SceneNodes) -> str:
+    """Who is at a blind study of this result; empty: nobody. A saved scene is opened with it."""
+    return nodes.segmentation.GetAttribute(_BLIND_READER) or ""
+
+
+def set_blind_reader(nodes: SceneNodes, reader: str) -> None:
+    """Keep who is at a blind study of this result; empty: nobody."""
+    if reader != blind_reader(nodes):
+        nodes.segmentation.SetAttribute(_BLIND_READER, reader)
+
+
+def draw_kinds(nodules: Sequence[str], mate: Mapping[str, str], seed: Sequence[int]) -> dict[str, str]:
+    """A kind of map for each nodule, in a random order of them; the same seed draws the same.
+
+    The other kind than the one that the reader's mate has; without a mate each kind for half of them (of an odd number
+    chance says which has one more).
+    """
+    random = np.random.default_rng(list(seed))
+    kinds = {one: KINDS[1 - KINDS.index(mate[one])] for one in nodules if one in mate}
+    rest = [one for one in nodules if one not in kinds]
+    first = int(random.integers(2))
+    halves = random.permutation([(first + number) % 2 for number in range(len(rest))]).tolist()
+    kinds |= {one: KINDS[half] for one, half in zip(rest, halves, strict=True)}
+    return {nodules[place]: kinds[nodules[place]] for place in random.permutation(len(nodules)).tolist()}
+
+
+def _seed(nodes: SceneNodes) -> int:
+    if nodes.segmentation.GetAttribute(_SEED) is None:
+        nodes.segmentation.SetAttribute(_SEED, str(secrets.randbits(32)))
+    return int(nodes.segmentation.GetAttribute(_SEED))
+
+
+def _place_in_study(nodes: SceneNodes, table: Any) -> tuple[int, dict[str, str]]:
+    """Which of the scan's readers in the blind study this is, from 0; and the kinds that the mate has: 0 and 1 are
+    mates, 2 and 3, and so on.
+    """
+    others = {int(one.GetAttribute(_NUMBER)): one for one in studies_of(nodes) if one.GetAttribute(_NUMBER)}
+    if table.GetAttribute(_NUMBER) is None:
+        table.SetAttribute(_NUMBER, str(len(others)))
+    number = int(table.GetAttribute(_NUMBER))
+    mate = others.get(number ^ 1)
+    rows = all_rows(mate) if mate is not None and mate.GetAttribute(_BLIND) else []
+    return number, {row["nodule"]: row["map"] for row in rows if row["map"]}
+
+
+def _without_generator(nodes: SceneNodes, segment_ids: Sequence[str]) -> list[str]:
+    """The nodules that a reader drew where the scene has no G(x)."""
+    edited = {one.id for one in nodes.rows if one.status == EDITED}
+    outlines = Outlines(nodes).of_all([one for one in segment_ids if number_of_segment(one) in edited])
+    image = None if nodes.generated is None else slicer.util.arrayFromVolume(nodes.generated)
+    return [
+        one
+        for one, outline in outlines.items()
+        if outline is not None and (image is None or not image[outline.box][outline.mask].any())
+    ]
 
 
 def _table_of(nodes: SceneNodes, reader: str) -> Any:
     """The reader's table, made if absent and hidden from lists of nodes, so that other readers do not meet it."""
-    known = next((table for table in studies_of(nodes) if _reader(table) == reader), None)
-    if known is not None:
-        return known
-    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", f"Reader study: {reader}")
-    table.SetHideFromEditors(True)
-    table.SetLocked(True)
-    table.SetAttribute(_READER, reader)
-    table.SetNodeReferenceID(_SEGMENTATION, nodes.segmentation.GetID())
+    table = next((table for table in studies_of(nodes) if reader_of(table) == reader), None)
+    if table is None:
+        table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", f"Reader study: {reader}")
+        table.SetHideFromEditors(True)
+        table.SetLocked(True)
+        table.SetAttribute(_READER, reader)
+        table.SetNodeReferenceID(_SEGMENTATION, nodes.segmentation.GetID())
     for name, empty in _COLUMNS.items():
-        column = vtk.vtkStringArray() if empty == "" else vtk.vtkDoubleArray()
-        column.SetName(name)
-        table.AddColumn(column)
+        if table.GetTable().GetColumnByName(name) is None:  # new, or of a version that did not have it
+            column = vtk.vtkStringArray() if empty == "" else vtk.vtkDoubleArray()
+            column.SetName(name)
+            for _row in range(table.GetNumberOfRows()):
+                column.InsertNextValue(empty)
+            table.AddColumn(column)
     return table
 
 
-def _reader(table: Any) -> str:
+def _forget_rows(table: Any) -> None:
+    while table.GetNumberOfRows():
+        table.RemoveRow(0)
+
+
+def is_under_way(table: Any) -> bool:
+    """Whether a reader's blind study is under way."""
+    return bool(table.GetAttribute(_BLIND) == "running")
+
+
+def result_of(table: Any) -> str:
+    """The ID of the segmentation whose nodules a reader's table holds."""
+    return str(table.GetNodeReferenceID(_SEGMENTATION))
+
+
+def reader_of(table: Any) -> str:
+    """Whose table it is; empty for a table that is no reader's."""
     return table.GetAttribute(_READER) or ""
 
 
@@ -187,75 +375,3 @@ def _row_of(table: Any, segment_id: str) -> int | None:
 
 def _cell(table: Any, row: int, name: str) -> Any:
     return table.GetTable().GetColumnByName(name).GetValue(row)
-
-
-# ---------------------------------------------------------------- summary
-
-
-def summary(tables: Sequence[Any]) -> list[str]:
-    """Lines of text: mean and standard deviation of each reader's scores, then how far the readers agree.
-
-    Agreement is taken over the nodules that all readers rated. Tables of several scans can be summed up together.
-    """
-    readers = sorted({_reader(table) for table in tables})
-    scores = [_ratings(tables, reader, "score") for reader in readers]
-    impressions = [_ratings(tables, reader, "impression") for reader in readers]
-    lines = [_of_one(reader, list(given.values())) for reader, given in zip(readers, scores, strict=True)]
-    if len(readers) < 2:
-        return [*lines, _("Agreement needs the ratings of at least two readers.")]
-    icc = absolute_agreement(np.array(_of_all(scores), float).reshape(-1, len(readers))).value
-    kappa = fleiss_kappa(_of_all(impressions))
-    return [
-        *lines,
-        _("Agreement of scores, ICC(2,1): {icc} (nodules scored by all {readers} readers: {nodules})").format(
-            icc=_number(icc), readers=len(readers), nodules=len(_of_all(scores))
-        ),
-        _("Agreement of impressions, Fleiss' kappa: {kappa} (nodules judged by all: {nodules})").format(
-            kappa=_number(kappa), nodules=len(_of_all(impressions))
-        ),
-    ]
-
-
-def _of_one(reader: str, scores: Sequence[float]) -> str:
-    if not scores:
-        return _("{reader}: no score yet").format(reader=reader)
-    deviation = float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan
-    return _("{reader}: mean score {mean:.1f}, standard deviation {deviation} (nodules: {count})").format(
-        reader=reader, mean=np.mean(scores), deviation=_number(deviation, 1), count=len(scores)
-    )
-
-
-def _ratings(tables: Sequence[Any], reader: str, column: str) -> dict[tuple[str, str], Any]:
-    """What a reader gave, by result and nodule; without what is missing."""
-    found = {
-        (table.GetNodeReferenceID(_SEGMENTATION), _cell(table, row, "nodule")): _cell(table, row, column)
-        for table in tables
-        if _reader(table) == reader
-        for row in range(table.GetNumberOfRows())
-    }
-    return {key: value for key, value in found.items() if value != "" and value == value}
-
-
-def _of_all(ratings: Sequence[dict[Any, Any]]) -> list[list[Any]]:
-    """`[nodule][reader]`, of the nodules that every reader rated."""
-    common = set.intersection(*(set(given) for given in ratings))
-    return [[given[key] for given in ratings] for key in sorted(common)]
-
-
-def _number(value: float, digits: int = 2) -> str:
-    return _("not defined") if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def fleiss_kappa(impressions: Sequence[Sequence[str]]) -> float:
-    """Agreement on categories `[nodule][reader]` beyond chance: kappa of Fleiss, Psychological Bulletin 76, 1971.
-
-    NaN for no nodule, under two readers, or if all readers only ever gave one category.
-    """
-    given = np.array(impressions)
-    if given.size == 0 or given.shape[1] < 2:
-        return math.nan
-    readers = given.shape[1]
-    counts = np.stack([(given == category).sum(1) for category in np.unique(given)], -1)
-    agreement = ((counts**2).sum(1) - readers) / (readers * (readers - 1))
-    chance = ((counts.sum(0) / counts.sum()) ** 2).sum()
-    return float((agreement.mean() - chance) / (1 - chance)) if chance < 1 else math.nan

@@ -23,7 +23,7 @@ from lnhg.stages.nodule_map import OUTSIDE, NoduleMap
 
 from ..review.outlines import Outline, Outlines, as_labels
 from ..review.verdicts import REJECTED, verdict_of
-from .nodes import SceneNodes, grid_of_node, set_raw_ct, values_of_node
+from .nodes import SceneNodes, grid_of_node, set_cut_map, values_of_node
 
 # An image of a node and when it was last changed.
 _State = tuple[Any, ...]
@@ -58,19 +58,14 @@ class DrawnMaps:
     def draw(self, asked: Options) -> None:
         """Draw both maps of the kind and range that the options ask for."""
         nodes, view = self._nodes, axial_order_of_node(self._nodes.ct)
-        segment_ids, options = nodes.segment_ids, nodes.options
-        outlines = as_labels(view, self._outlines.of_all(segment_ids).values())
+        outlines = as_labels(view, self._outlines.of_all(nodes.segment_ids).values())
         self._make(view, outlines, asked)
-        shown = [n for n, one in enumerate(segment_ids, 1) if n in outlines and verdict_of(nodes, one) != REJECTED]
+        inside = coloured(nodes, view, outlines)
         whole = tuple(slice(0, size) for size in view.ct.hu.shape)
-        inside = {n: outlines[n].mask for n in shown}
-        if options.hide_rim:
-            rims = {n: _rim(outlines[n], view.ct.hu.shape, view.ct.spacing, options.rim) for n in shown}
-            inside = {n: mask & ~rims[n] for n, mask in inside.items()}
-        self._write("heterogeneity", view, whole, {n: (inside[n], self._parts[n].heterogeneity) for n in shown})
+        self._write("heterogeneity", view, whole, {n: (one, self._parts[n].heterogeneity) for n, one in inside.items()})
         around = box_around(one.box for one in outlines.values())
         self._fit_raw_ct(view, around)
-        self._write("raw_ct", view, around, {n: (outlines[n].mask, self._parts[n].raw_ct) for n in shown})
+        self._write("raw_ct", view, around, {n: (outlines[n].mask, self._parts[n].raw_ct) for n in inside})
 
     def _make(self, view: AxialOrder, outlines: Mapping[int, Outline], asked: Options) -> None:
         """Both maps of each outline. In a range that nodules share, one that has changed changes all."""
@@ -81,8 +76,7 @@ class DrawnMaps:
         if asked.map_range == "scan" and not len(same) == len(known) == len(outlines):
             same = {}
         new = {n: (one.box, one.mask) for n, one in outlines.items() if n not in same}
-        image = None if nodes.generated is None else view.to_axial(slicer.util.arrayFromVolume(nodes.generated))
-        scan = MapInput(view.ct.hu, view.ct.spacing, image)
+        scan = map_input(nodes, view)
         if asked.map_kind == "twin":
             heterogeneity = {n: view.to_axial(self._first_map)[box] for n, (box, _) in new.items()}
         else:
@@ -98,7 +92,7 @@ class DrawnMaps:
         corner = grid_of_node(ct) @ [*(side.start for side in reversed(box)), 1]
         size = tuple(side.stop - side.start for side in reversed(box))
         if node.GetImageData().GetDimensions() != size or not np.allclose(grid_of_node(node)[:, 3], corner):
-            set_raw_ct(node, ct, view, NoduleMap(view.ct.hu.shape, {0: (around, _empty(around))}))
+            set_cut_map(node, ct, view, NoduleMap(view.ct.hu.shape, {0: (around, _empty(around))}))
 
     def _write(
         self, role: str, view: AxialOrder, around: Box, parts: Mapping[int, tuple[np.ndarray, np.ndarray]]
@@ -129,6 +123,25 @@ def _state(node: Any) -> _State:
     """Which image a volume node has, and when it was last changed."""
     image = None if node is None else node.GetImageData()
     return () if image is None else (image, image.GetMTime())
+
+
+def coloured(nodes: SceneNodes, view: AxialOrder, outlines: Mapping[int, Outline]) -> dict[int, np.ndarray]:
+    """Of each nodule that was not rejected the voxels in its box that have a colour, by its place among the segments:
+    all, or where the run hides the rim those inside. Outlines and masks are those in the axial view.
+    """
+    options, inside = nodes.options, dict[int, np.ndarray]()
+    for n, segment_id in enumerate(nodes.segment_ids, 1):
+        if n in outlines and verdict_of(nodes, segment_id) != REJECTED:
+            inside[n] = outlines[n].mask
+            if options.hide_rim:
+                inside[n] = inside[n] & ~_rim(outlines[n], view.ct.hu.shape, view.ct.spacing, options.rim)
+    return inside
+
+
+def map_input(nodes: SceneNodes, view: AxialOrder) -> MapInput:
+    """What maps of a result are made from, without the generator."""
+    image = None if nodes.generated is None else view.to_axial(slicer.util.arrayFromVolume(nodes.generated))
+    return MapInput(view.ct.hu, view.ct.spacing, image)
 
 
 def axial_order_of_node(ct_node: Any) -> AxialOrder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,14 +20,16 @@ from .drawn_maps import DrawnMaps
 from .nodes import (
     SceneNodes,
     legend_views,
+    remove_node,
     show_over_ct,
     tell_map,
     values_in,
 )
+from .study_map import draw_study_map, release_study_map
 from .transforms import point_of_node
 
 # The layers, and the volume each lays over the CT.
-_VOLUMES = {"final": "heterogeneity", "boxes": "heterogeneity", "generated": "generated", "raw": "raw_ct"}
+_VOLUMES = {"final": "shown_map", "boxes": "shown_map", "generated": "generated", "raw": "raw_ct"}
 _NORMALISATIONS = ("auto", "fixed", "scan", "nodule", "slice")
 _BINS = 20
 
@@ -59,8 +61,9 @@ class Layers:
         self.nodes = nodes
         self.outlines = Outlines(nodes)
         self.legend = ""
+        self._blind: Mapping[str, str] = {}
         self.state = view_state or ViewState()
-        self._maps = DrawnMaps(nodes, self.outlines, twin=self._asked.map_kind == "twin")
+        self._maps = DrawnMaps(nodes, self.outlines, twin=self.map_kind == "twin")
 
     def available(self) -> list[str]:
         """The layers that this result has; `why_not` tells of each of the others why it is missing."""
@@ -72,6 +75,8 @@ class Layers:
 
     def why_not(self, layer: str) -> str:
         """Why a layer is not to be had, in one sentence; empty if it is."""
+        if self._blind and layer in ("generated", "raw"):
+            return _("While a blind reader study runs only its map is shown.")
         return self._without_generator(everywhere=True) if layer == "generated" else ""
 
     def why_no_map(self, normalisation: str, kind: str) -> str:
@@ -80,7 +85,7 @@ class Layers:
             wanted = self._as_asked(normalisation, kind)
         except InputError as error:
             return str(error)
-        if wanted.map_kind == "twin" and self._asked.map_kind != "twin":
+        if wanted.map_kind == "twin" and self.map_kind != "twin":
             return _("A map of the kind twin needs the generator; choose it under Advanced and segment the CT again.")
         if wanted.map_kind == "twin" and wanted.map_range != self._asked.map_range:
             return _("A map of the kind twin keeps the range of its run; choose another and segment the CT again.")
@@ -135,6 +140,11 @@ class Layers:
         """The present kind of the map, as it was asked for (`Options.heterogeneity`)."""
         return str(self.nodes.heterogeneity.GetAttribute("LNHG.Kind"))
 
+    @property
+    def map_kind(self) -> str:
+        """The present kind of the map, as it was made (`Options.map_kind`)."""
+        return self._asked.map_kind
+
     def set_normalisation(self, normalisation: str, kind: str) -> None:
         """Make the map and the raw CT's anew: see `lnhg.stages.heterogeneity_maps`.
 
@@ -153,14 +163,37 @@ class Layers:
 
         Raises InputError where that kind cannot be made here.
         """
+        if self._blind:
+            draw_study_map(self.nodes, self.outlines, self._blind)
         _refuse(self.why_no_map(self.normalisation, self.kind))
         self._maps.draw(self._asked)
+
+    def set_blind(self, kinds: Mapping[str, str]) -> None:
+        """Show the map of a blind reader study: each nodule in the kind that is named for its segment, which nothing
+        tells. None named: the result's own map again.
+        """
+        self._blind, former = kinds, None
+        if kinds:
+            draw_study_map(self.nodes, self.outlines, kinds)
+            self.state = replace(self.state, layer="final")
+        else:
+            former = release_study_map(self.nodes)
+        self.apply()
+        if former is not None:
+            remove_node(former)
+        if self.legend:
+            self.set_legend(self.legend)
+
+    def complete_study_map(self) -> None:
+        """Draw the map of a blind reader study again where somebody deleted its volume."""
+        if self._blind and self.nodes.study_map is None:
+            self.set_blind(self._blind)
 
     def set_legend(self, where: str) -> None:
         """Show the legend in `one` slice view, in `all`, or in `none`."""
         self.legend = where
         shown_in = {"one": legend_views()[:1], "all": legend_views(), "none": []}[where]
-        for volume in (self.nodes.heterogeneity, self.nodes.raw_ct, self.nodes.generated):
+        for volume in (self.nodes.heterogeneity, self.nodes.raw_ct, self.nodes.generated, self.nodes.study_map):
             legend = None if volume is None else slicer.modules.colors.logic().GetColorLegendDisplayNode(volume)
             if legend is not None:  # a reader may have deleted it
                 legend.SetVisibility(bool(shown_in))
@@ -177,11 +210,11 @@ class Layers:
             view.SetSlabReconstructionEnabled(mm is not None)
 
     def value_at(self, ras: Sequence[float]) -> float | None:
-        """The layer's value at a point of the scene (mm), 0 to 1; None where it has none."""
+        """The layer's value at a point of the scene (mm), 0 to 1; None where it has none, or must not be told."""
         volume = self._volume()
         i, j, k = _voxel(volume, ras)
         columns, rows, slices = volume.GetImageData().GetDimensions()
-        if not (0 <= i < columns and 0 <= j < rows and 0 <= k < slices):
+        if self._blind or not (0 <= i < columns and 0 <= j < rows and 0 <= k < slices):
             return None
         value = volume.GetImageData().GetScalarComponentAsDouble(i, j, k, 0)
         return None if value < 0 else float(value)

@@ -52,8 +52,12 @@ _FOREGROUND_OPACITY = 0.5
 PRIOR_VIEW = "LNHG.followUp"
 #: The attribute of the segmentation that holds the options of the run, as JSON.
 OPTIONS = "LNHG.Options"
+#: By this role the segmentation refers to the map of a blind reader study, while one runs.
+STUDY_MAP = "LNHG.studyMap"
 _COLORS = "LNHG-Heterogeneity"
 _GENERATED = "Generator image G(x)"
+#: Title of the legend in a blind reader study: the same whatever map a nodule has.
+STUDY_TITLE = "Map"
 _BOX_COLOR = (1.0, 0.85, 0.0)
 # So many voxels along each axis of a CT are looked at to tell it from another one.
 _VOXELS_OF_CT, _MARKED = "LNHG.VoxelsOfCT", 32
@@ -88,6 +92,16 @@ class SceneNodes:
         """Every node but the CT."""
         nodes = (getattr(self, one.name) for one in fields(self) if one.name != "ct")
         return tuple(node for node in nodes if node is not None)
+
+    @property
+    def study_map(self) -> Any | None:
+        """The map of a blind reader study, while one runs; else None."""
+        return self.segmentation.GetNodeReference(STUDY_MAP)
+
+    @property
+    def shown_map(self) -> Any:
+        """The map that readers see: that of a blind reader study while one runs, else that of the result."""
+        return self.study_map or self.heterogeneity
 
     @property
     def rows(self) -> tuple[Nodule, ...]:
@@ -194,7 +208,7 @@ def prepare(result: Result, *, with_generated: bool = True) -> PreparedResult:
         result,
         np.ascontiguousarray(result.heterogeneity),
         np.ascontiguousarray(result.image) if with_generated else None,
-        _cut_raw_ct(result.ct.ijk_to_ras, view, raw_ct_in_view(result, view)),
+        _cut(result.ct.ijk_to_ras, view, raw_ct_in_view(result, view)),
         _segmentation(result.labels, boxes, len(result.nodules), grid),
         _table(result.nodules),
         _boxes_of(result, view),
@@ -332,9 +346,19 @@ def voxels_mark(ct_node: Any) -> str:
 def move_with_ct(nodes: SceneNodes) -> None:
     """Put the nodes of a result under the parent transform of their CT."""
     transform = nodes.ct.GetTransformNodeID()
-    for node in nodes.added:
+    for node in filter(None, (*nodes.added, nodes.study_map)):
         if node.IsA("vtkMRMLTransformableNode") and node.GetTransformNodeID() != transform:
             node.SetAndObserveTransformNodeID(transform)
+
+
+def remove_node(node: Any) -> None:
+    """Take a node out of the scene, with what shows it."""
+    count = node.GetNumberOfDisplayNodes() if node.IsA("vtkMRMLDisplayableNode") else 0
+    first, *others = [node.GetNthDisplayNode(number) for number in range(count)] or [None]
+    # A volume's colour legend looks for the display node beside it, and the subject hierarchy for that of its node.
+    for one in (*reversed(others), node, first):
+        if one is not None and slicer.mrmlScene.IsNodePresent(one):  # some displays go with their node
+            slicer.mrmlScene.RemoveNode(one)
 
 
 def voxels_of(nodes: SceneNodes, segment_ids: Sequence[str]) -> np.ndarray:
@@ -391,7 +415,7 @@ def show(nodes: SceneNodes) -> None:
         if other.boxes.GetDisplayNode() is not None:  # a reader may have deleted it
             other.boxes.GetDisplayNode().SetVisibility(False)
     _set_lung_window(nodes.ct)
-    show_over_ct(nodes.ct, nodes.heterogeneity, _FOREGROUND_OPACITY)
+    show_over_ct(nodes.ct, nodes.shown_map, _FOREGROUND_OPACITY)
 
 
 def show_alone(ct_node: Any) -> None:
@@ -415,10 +439,11 @@ def restore_displays(nodes: SceneNodes) -> None:
         _set_lung_window(nodes.ct)
     if nodes.boxes.GetDisplayNode() is None:
         _show_wires(nodes.boxes)
-    maps = (nodes.heterogeneity, nodes.raw_ct)
+    maps = (nodes.heterogeneity, nodes.raw_ct, nodes.study_map)
     kind, normalisation = (nodes.heterogeneity.GetAttribute(f"LNHG.{name}") for name in ("Kind", "Normalisation"))
     title = map_title(replace(nodes.options, heterogeneity=kind, normalisation=normalisation))
-    for node, text in ((nodes.heterogeneity, title), (nodes.raw_ct, "Raw CT"), (nodes.generated, _GENERATED)):
+    titles = (title, "Raw CT", STUDY_TITLE, _GENERATED)
+    for node, text in zip((*maps, nodes.generated), titles, strict=True):
         if node is None or (node.GetVolumeDisplayNode() is not None and node.GetVolumeDisplayNode().GetColorNode()):
             continue
         for number in reversed(range(node.GetNumberOfDisplayNodes())):  # the legend before what it explains
@@ -591,18 +616,29 @@ def _hide_outside(map_node: Any) -> None:
     display.InterpolateOff()
 
 
-def set_raw_ct(node: Any, ct_node: Any, view: AxialOrder, raw_ct: NoduleMap) -> None:
-    """Put a map of the raw CT, made in the axial view, into its volume: cut to the nodules, since CTs are large."""
-    values, ijk_to_ras = _cut_raw_ct(grid_of_node(ct_node), view, raw_ct)
+def add_study_map(nodes: SceneNodes) -> Any:
+    """An empty volume for the map of a blind reader study, hidden from lists of nodes; `set_cut_map` fills it."""
+    empty, name = np.full((1, 1, 1), OUTSIDE, np.float32), "Map of the reader study"
+    node = _add_map(empty, _ijk_to_ras(nodes.ct), name, STUDY_TITLE, {"Version": __version__})
+    node.SetName(name)  # without a number: the views show it
+    node.SetHideFromEditors(True)
+    node.SetAndObserveTransformNodeID(nodes.ct.GetTransformNodeID())
+    nodes.segmentation.SetNodeReferenceID(STUDY_MAP, node.GetID())
+    return node
+
+
+def set_cut_map(node: Any, ct_node: Any, view: AxialOrder, values: NoduleMap) -> None:
+    """Put a map that was made in the axial view into a volume: cut to the nodules, since CTs are large."""
+    array, ijk_to_ras = _cut(grid_of_node(ct_node), view, values)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
-    set_voxels(node, values)
+    set_voxels(node, array)
 
 
-def _cut_raw_ct(grid: np.ndarray, view: AxialOrder, raw_ct: NoduleMap) -> tuple[np.ndarray, np.ndarray]:
+def _cut(grid: np.ndarray, view: AxialOrder, values: NoduleMap) -> tuple[np.ndarray, np.ndarray]:
     """A map made in the axial view, cut to the nodules, on the CT's `grid`: its values and its IJK to RAS."""
-    k, j, i = view.box_from_axial(raw_ct.box)
+    k, j, i = view.box_from_axial(values.box)
     corner = grid @ [i.start, j.start, k.start, 1]
-    return view.from_axial(raw_ct[raw_ct.box]), np.column_stack([grid[:, :3], corner])
+    return view.from_axial(values[values.box]), np.column_stack([grid[:, :3], corner])
 
 
 def values_in(ct_node: Any, volume_node: Any, box: Box) -> np.ndarray:

@@ -48,7 +48,7 @@ def show_side_by_side(follow_up: FollowUpNodes, pair: ScenePair, opacity: float,
     for nodes, names in ((follow_up.current, _UPPER), (follow_up.prior, _LOWER)):
         for view in _composites(names):
             view.SetBackgroundVolumeID(nodes.ct.GetID())
-            view.SetForegroundVolumeID(nodes.heterogeneity.GetID() if opacity else None)
+            view.SetForegroundVolumeID(nodes.shown_map.GetID() if opacity else None)
             view.SetForegroundOpacity(opacity)
         nodes.segmentation.GetDisplayNode().SetVisibility(True)
     follow_up.prior.ct.GetDisplayNode().SetAutoWindowLevel(False)

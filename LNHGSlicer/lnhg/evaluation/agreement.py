@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,30 @@ def absolute_agreement(measured: np.ndarray, confidence: float = 0.95) -> Intrac
     low = n * (between / below - error) / (rest + n * between / below)
     high = n * (between - error / above) / (rest / above + n * between)
     return Intraclass(float(value), float(low), float(high), n)
+
+
+def one_way_agreement(measured: Sequence[Sequence[float]], confidence: float = 0.95) -> Intraclass:
+    """ICC(1,1): of single values `[subject][repeat]` that must be the same, where the repeats of each subject are
+    another sample and may be more or fewer.
+
+    Subjects with fewer than two values are left out. NaN for under two subjects, or if all values are the same. Value
+    and interval: Shrout and Fleiss, Psychological Bulletin 86, 1979, with the mean number of repeats of an analysis of
+    variance of unequal groups.
+    """
+    groups = [np.asarray(one, float) for one in measured if len(one) > 1]
+    n, total = len(groups), sum(map(len, groups))
+    if n < 2 or np.ptp(np.concatenate(groups)) == 0:
+        return Intraclass(math.nan, math.nan, math.nan, n)
+    mean = float(np.concatenate(groups).mean())
+    between = sum(len(one) * (float(one.mean()) - mean) ** 2 for one in groups) / (n - 1)
+    within = sum(float(((one - one.mean()) ** 2).sum()) for one in groups) / (total - n)
+    repeats = (total - sum(len(one) ** 2 for one in groups) / total) / (n - 1)
+    if within <= 1e-12 * between:
+        return Intraclass(1.0, 1.0, 1.0, n)
+    upper, ratio = (1 + confidence) / 2, between / within
+    low, high = ratio / stats.f.ppf(upper, n - 1, total - n), ratio * stats.f.ppf(upper, total - n, n - 1)
+    value, below, above = (float((f - 1) / (f + repeats - 1)) for f in (ratio, low, high))
+    return Intraclass(value, below, above, n)
 
 
 def consistency(measured: np.ndarray, confidence: float = 0.95) -> Intraclass:

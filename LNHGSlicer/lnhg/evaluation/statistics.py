@@ -55,6 +55,15 @@ def wilcoxon(one: np.ndarray, other: np.ndarray) -> Significance:
     return Significance(float(result.statistic), float(result.pvalue))
 
 
+def mean_interval(values: np.ndarray) -> Estimate:
+    """The mean of independent values and its 95% interval by Student's t; an interval of NaN for a single one."""
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Estimate(mean, float("nan"), float("nan"))
+    reach = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Estimate(mean, mean - reach, mean + reach)
+
+
 def bootstrap_interval(
     values: np.ndarray,
     patients: Sequence[str],
