@@ -11,6 +11,8 @@ import pytest
 
 import lnhg
 from lnhg.cli import _parser
+from lnhg.core.nodule import columns
+from lnhg.followup.written import _TITLES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -95,6 +97,15 @@ def test_each_figure_of_the_readme_stands_on_the_page_of_figures_with_its_comman
     figures = re.findall(r"(?<![\w.-])\d\d?\.\d+(?!\w|\.\d)", re.sub(r"\]\([^)]*\)|`[^`]*`", "", text))
     assert [figure for figure in figures if figure not in listed] == []
     assert figures
+
+
+def test_the_figure_to_compare_over_time_has_one_name_wherever_it_is_told():
+    (title,) = [one.title for one in columns() if one.key == "unevenness_hu"]
+    for page in (README, *(ROOT / "docs" / f"{name}.md" for name in ("measured", "radiologist", "follow_up"))):
+        assert f"`{title}`" in page.read_text(encoding="utf-8"), page.name
+    report = (ROOT / "LNHGSlicer" / "lnhg" / "writers" / "templates" / "report.html").read_text(encoding="utf-8")
+    assert f"<th>{title.capitalize().replace('hu', 'HU')}</th>" in report
+    assert f"change of {title}" in _TITLES
 
 
 def test_the_sizes_to_install_are_those_of_the_list_of_packages():

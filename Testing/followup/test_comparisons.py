@@ -18,8 +18,9 @@ from lnhg.core.interval import Interval
 from lnhg.followup.change import change
 from lnhg.followup.comparisons import with_comparisons
 from lnhg.followup.follow import MATCHED, NEW, OUTSIDE, FollowUp, Interlude, Pair
+from lnhg.followup.read_back import change_of
 from lnhg.followup.study import Study
-from lnhg.followup.written import _TITLES, table
+from lnhg.followup.written import _TITLES, _pair, table
 from lnhg.writers.record import run_record
 
 RESULT = replace(handmade_result(GRIDS["axial"]), answers=answers_of_words(["risk=low"]))
@@ -152,3 +153,14 @@ def test_the_record_keeps_the_comparison():
     result = followed(nodule(6.2), nodule(7.9)).studies[1].result
     kept = json.loads(json.dumps(run_record(result, "", with_identity=False)))["comparisons"]
     assert comparisons_of_record(kept) == result.comparisons
+
+
+def test_the_change_of_the_unevenness_is_told_in_table_and_record_and_read_back():
+    rows = [replace(nodule(8), unevenness=hu) for hu in (12.0, 30.5)]
+    titles, (row,) = list(_TITLES), table(followed(*rows))
+    assert row[titles.index("change of unevenness (HU)")] == 18.5
+    told = _pair(followed(*rows).interludes[0].pairs[0])
+    assert told["unevenness_hu"] == 18.5
+    assert change_of(told, 90).unevenness == 18.5
+    del told["unevenness_hu"]  # as older versions wrote it
+    assert np.isnan(change_of(told, 90).unevenness)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import zipfile
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -53,6 +55,14 @@ def test_results_of_an_older_version_are_read_with_their_ct_and_measured_as_toda
     assert measured_anew(measured_anew(study.result)) is not study.result
 
 
+def test_results_that_lack_the_unevenness_alone_are_measured_anew() -> None:
+    current = measured_anew(read_study(f"{RESULT}={CT}", "study 1", Options()).result)
+    assert measured_anew(current) is current
+    without = replace(current, nodules=tuple(replace(row, unevenness=math.nan) for row in current.nodules))
+    known = [row.unevenness for row in current.nodules]
+    assert [row.unevenness for row in measured_anew(without).nodules] == pytest.approx(known) and min(known) >= 0
+
+
 def test_results_alone_lead_to_the_ct_in_their_scene() -> None:
     study = read_study(RESULT, "study 1", Options())
     assert study.result.ct.hu.shape == read_ct(CT).hu.shape
@@ -89,8 +99,6 @@ def test_a_file_that_is_no_scene_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_record_tells_whose_results_are_where_their_ct_is_an_image_file(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     from lnhg.writers.results import save
 
     study = read_study(f"{RESULT}={CT}", "study 1", Options())

@@ -163,6 +163,15 @@ def test_the_report_measures_each_nodule_and_points_at_its_segment(axial):
     assert report.ContentTemplateSequence[0].TemplateIdentifier == "1500"
 
 
+def test_the_report_tells_the_unevenness_by_which_studies_are_compared(axial, tmp_path):
+    result, source, *_ = axial
+    uneven = replace(result, nodules=tuple(replace(nodule, unevenness=12.5) for nodule in result.nodules))
+    paths = write_dicom(uneven, source, tmp_path / "out")
+    for group in hd.sr.srread(paths["measurements"]).content.get_volumetric_roi_measurement_groups():
+        (told,) = [one for one in group.get_measurements() if one.name.value == "unevenness"]
+        assert (told.value, told.unit.value) == (12.5, "[hnsf'U]")
+
+
 def test_a_nodule_of_unknown_side_has_no_laterality(axial, tmp_path):
     result, source, *_ = axial
     unknown = replace(result, nodules=tuple(replace(nodule, side="unknown") for nodule in result.nodules))

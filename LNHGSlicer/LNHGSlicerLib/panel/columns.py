@@ -78,7 +78,7 @@ def columns() -> tuple[Column, ...]:
         figure(
             "unevenness",
             _("Uneven HU"),
-            _("Mean distance from its typical tissue, weighted by depth, HU"),
+            _("Unevenness, HU: mean distance from its typical tissue, weighted by depth"),
             lambda row: row.nodule.unevenness,
             0,
             tells_map=True,

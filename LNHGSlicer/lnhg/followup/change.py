@@ -21,6 +21,7 @@ class Change:
         density: of the mean density, HU.
         solid_diameter: of the solid part's diameter, mm.
         heterogeneity: of the mean of the heterogeneity map in the core.
+        unevenness: of the unevenness, HU: it repeats better than that mean, and hangs on no kind of map.
         days: between the studies; None where that is not known.
         doubling: the doubling time; None without days.
         beyond: whether the volume changed by more than the uncertainty of both studies.
@@ -34,6 +35,7 @@ class Change:
     density: float
     solid_diameter: float
     heterogeneity: float
+    unevenness: float
     days: float | None
     doubling: DoublingTime | None
     beyond: bool
@@ -78,6 +80,7 @@ def change(earlier: Nodule, later: Nodule, days: float | None, *, same_protocol:
         later.hu_mean - earlier.hu_mean,
         later.solid_diameter - earlier.solid_diameter,
         later.core.mean - earlier.core.mean,
+        later.unevenness - earlier.unevenness,
         days,
         None if days is None else doubling_time(volumes[0], volumes[1], days),
         beyond_uncertainty(volumes[0], volumes[1]),

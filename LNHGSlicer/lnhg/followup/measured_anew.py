@@ -47,7 +47,10 @@ def measured_anew(result: Result) -> Result:
 
 def _is_current(result: Result) -> dict[int, bool]:
     """For each nodule whether its row has what this version measures, of the outline as it is."""
-    current = {row.id: not math.isnan(row.mean_axis_same.low) or bool(row.cut) for row in result.nodules}
+    current = {
+        row.id: (not math.isnan(row.mean_axis_same.low) or bool(row.cut)) and not math.isnan(row.unevenness)
+        for row in result.nodules
+    }
     for number, box in label_boxes(result.labels).items():
         volume = np.count_nonzero(result.labels[box] == number) * result.ct.voxel_volume
         current[number] &= abs(volume - result.nodules[number - 1].volume) < _ROUNDED_MM3 + 1e-6 * volume

@@ -13,14 +13,22 @@ from .growth import DoublingTime
 FILES = {"record": "follow.json", "table": "follow.csv", "report": "follow.html", "scene": "follow.mrb"}
 #: In the folder of a study that is written for a scene.
 CT_FILE = "ct.nrrd"
-_FIGURES = ("volume_mm3", "volume_percent", "diameter_mm", "density_hu", "solid_diameter_mm", "heterogeneity")
+_FIGURES = (
+    "volume_mm3",
+    "volume_percent",
+    "diameter_mm",
+    "density_hu",
+    "solid_diameter_mm",
+    "heterogeneity",
+    "unevenness_hu",
+)
 
 
 def change_of(told: dict[str, Any], days: float | None) -> Change | None:
     """The change in a pair of a record, over the interlude's `days`; None where it has none."""
     if "volume_mm3" not in told:
         return None
-    figure = {name: _of_number(told[name]) for name in _FIGURES}
+    figure = {name: _of_number(told.get(name)) for name in _FIGURES}  # older versions do not tell all
     return Change(
         figure["volume_mm3"],
         figure["volume_percent"],
@@ -29,6 +37,7 @@ def change_of(told: dict[str, Any], days: float | None) -> Change | None:
         figure["density_hu"],
         figure["solid_diameter_mm"],
         figure["heterogeneity"],
+        figure["unevenness_hu"],
         days,
         _doubling_of(told["doubling_days"]),
         told["beyond_uncertainty"],

@@ -75,7 +75,7 @@ def change_texts(change: Change) -> dict[str, Any]:
         "diameter": f"{signed(change.diameter, 1)} mm",
         "density": f"{signed(change.density, 0)} HU",
         "solid": f"{signed(change.solid_diameter, 1)} mm",
-        "heterogeneity": signed(change.heterogeneity, 2),
+        "unevenness": f"{signed(change.unevenness, 0)} HU",
         "doubling": MISSING if change.doubling is None else doubling_text(change.doubling),
         "growth": list(change.growth.values()),
     }

@@ -50,6 +50,7 @@ _TITLES = (
     "change of density (HU)",
     "change of diameter of solid part (mm)",
     "change of heterogeneity, core: mean",
+    "change of unevenness (HU)",
     "doubling time (days)",
     "doubling time, shortest (days)",
     "doubling time, longest (days)",
@@ -180,6 +181,7 @@ def _pair(pair: Pair) -> dict[str, Any]:
         "density_hu": _number(change.density),
         "solid_diameter_mm": _number(change.solid_diameter),
         "heterogeneity": _number(change.heterogeneity),
+        "unevenness_hu": _number(change.unevenness),
         "doubling_days": None
         if doubling is None
         else {"value": _number(doubling.days), "from": _number(doubling.shortest), "to": _number(doubling.longest)},
@@ -222,7 +224,7 @@ def _row(track: int, number: int, one: Interlude, pair: Pair) -> list[Any]:
         if change.doubling is None
         else [_cell(value) for value in (change.doubling.days, change.doubling.shortest, change.doubling.longest)]
     )
-    figures = (change.diameter, change.density, change.solid_diameter, change.heterogeneity)
+    figures = (change.diameter, change.density, change.solid_diameter, change.heterogeneity, change.unevenness)
     return [
         *start,
         days,

@@ -47,12 +47,14 @@ _AI = Code("123110", "DCM", "Artificial Intelligence")
 _CUT = Code("size-lower-bound", OWN_SCHEME, "Cut: the outline ends before the nodule; sizes are at least")
 _YES = Code("373066001", "SCT", "Yes")
 _MM, _MEAN = Code("mm", "UCUM", "mm"), Code("373098007", "SCT", "Mean")
+_HU = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
 # Of the nodule's attribute: name, unit, and how it was derived from many values.
 _MEASUREMENTS = {
     "volume": (Code("118565006", "SCT", "Volume"), Code("mm3", "UCUM", "cubic millimeter"), None),
     "long_axis": (Code("103339001", "SCT", "Long axis"), _MM, None),
     "short_axis": (Code("103340004", "SCT", "Short axis"), _MM, None),
-    "hu_mean": (Code("112031", "DCM", "Attenuation Coefficient"), Code("[hnsf'U]", "UCUM", "Hounsfield unit"), _MEAN),
+    "hu_mean": (Code("112031", "DCM", "Attenuation Coefficient"), _HU, _MEAN),
+    "unevenness": (Code("unevenness", OWN_SCHEME, "Unevenness: distance from typical tissue"), _HU, _MEAN),
     "core.mean": (
         Code("het-core-mean", OWN_SCHEME, "Heterogeneity inside the nodule without its rim"),
         Code("1", "UCUM", "no units"),

@@ -178,7 +178,7 @@ def _glance(nodule: Nodule, lung_rads: str) -> tuple[str, ...]:
         f"{nodule.at_least}{_number(nodule.long_axis, 1)} × {_number(nodule.short_axis, 1)} mm",
         f"{_number(nodule.volume, 0)} mm³",
         lung_rads,
-        _number(nodule.core.mean),
+        _number(nodule.unevenness, 0),
     )
 
 
