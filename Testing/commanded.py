@@ -72,7 +72,7 @@ def segmented(
     before = lying_in(place)
     capture.readouterr()
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        output = Path(folder) / "out"
+        output = Path(folder) / place.name.partition(".")[0]
         patched.setattr("lnhg.pipeline.open_models", lambda *_, **__: standin_models())
         patched.setattr("lnhg.writers.results._write_scene", lambda *_: "not written")
         patched.setattr("lnhg.writers.results.nodule_planes", lambda result: [()] * len(result.nodules))

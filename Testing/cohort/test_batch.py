@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +34,6 @@ from lnhg.networks.detector import build_detector
 from lnhg.networks.generator import Generator
 from lnhg.networks.grid import NetworkGrid
 from lnhg.networks.weights import change_manifest, save_weights
-from lnhg.options import Options
 from systems import posix_only
 
 distributed = pytest.importorskip("distributed", reason="many scans need Dask")
@@ -420,7 +420,7 @@ class _Hashable:
 
 @pytest.mark.parametrize(("with_nanny", "minutes"), [(True, 0.0001), (True, 0.0002), (False, 0.0001)])
 def test_an_endless_scan_is_given_up_and_listed_and_its_worker_starts_anew(
-    weights, scans, tmp_path, monkeypatch, with_nanny, minutes
+    run, scans, tmp_path, monkeypatch, capsys, with_nanny, minutes
 ):
     def never(futures, timeout, return_when):
         raise distributed.TimeoutError
@@ -432,13 +432,41 @@ def test_an_endless_scan_is_given_up_and_listed_and_its_worker_starts_anew(
     client = _Endless()
     if not with_nanny:
         client.restart_workers = no_nanny
-    cohort = batch.Cohort(tmp_path / "out", Options(), "hash")
-    found = list(batch.segment_cohort(client, find_scans([str(scans)], tmp_path / "out"), cohort, limit=minutes))
-    assert [(row.scan, row.status) for row in found] == [("anna_ct", "failed"), ("ben_ct", "failed")]
-    assert found[0].reason.startswith(
-        f"It took longer than {minutes:g} minutes and was given up; give more with --time-limit."
+    monkeypatch.setattr(batch, "client_of", lambda scheduler: nullcontext(client))
+    assert run(scans, more=["--time-limit", minutes]) == 2
+    assert "None of 2 scans could be used" in capsys.readouterr().err
+    listed_as_failed(
+        tmp_path / "out",
+        f"It took longer than {minutes:g} minutes and was given up; give more with --time-limit.",
     )
     assert client.restarted == ([["tcp://a"], ["tcp://a"]] if with_nanny else [])
+
+
+@pytest.mark.parametrize("times", [1, 3, 5])
+def test_a_scan_that_ends_its_workers_is_listed(run, scans, tmp_path, monkeypatch, capsys, times):
+    def ended(futures, timeout, return_when):
+        for future in futures:
+            future.status = "error"
+            future.exception = lambda: distributed.KilledWorker("scan", SimpleNamespace(address="tcp://a"), times)
+        return SimpleNamespace(done=futures)
+
+    monkeypatch.setattr("distributed.wait", ended)
+    monkeypatch.setattr(batch, "client_of", lambda scheduler: nullcontext(_Endless()))
+    assert run(scans) == 2
+    assert "None of 2 scans could be used" in capsys.readouterr().err
+    listed_as_failed(tmp_path / "out", f"It ended {times + 1} workers; give them more memory (2 GiB for 300 slices).")
+
+
+def listed_as_failed(output, reason):
+    """Both scans are in the tables with the reason, and nothing else is left."""
+    assert [(row["scan"], row["status"], row["reason"]) for row in rows(output / "cohort.csv")] == [
+        ("anna_ct", "failed", reason),
+        ("ben_ct", "failed", reason),
+    ]
+    assert rows(output / "nodules.csv") == [] and len(rows(output / "worklist.csv")) == 2
+    assert sorted(path.name for path in output.rglob("*")) == [
+        ".lnhg-lock", "cohort.csv", "nodules.csv", "scans", "worklist.csv",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -543,6 +571,55 @@ def test_a_csv_names_scans_and_series(run, scans, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        "ct;name\r\nscans/anna/ct.nrrd;Jörg\r\n".encode("cp1252"),
+        "ct\tname\nscans/anna/ct.nrrd\tJörg\n\t\n".encode("utf-16"),
+        "ct,name,\nscans\\anna\\ct.nrrd,Jörg,\n,,\n".encode(),
+    ],
+    ids=["semicolons in cp1252", "tabs in UTF-16", "trailing commas and backslashes"],
+)
+def test_a_list_of_any_spreadsheet_is_segmented(run, scans, tmp_path, content):
+    (tmp_path / "list.csv").write_bytes(content)
+    assert run(tmp_path / "list.csv") == 0
+    assert statuses(tmp_path / "out") == {"Jörg": "done"}
+    assert (tmp_path / "out" / "scans" / "Jörg" / "nodules.csv").is_file()
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/escaped", "..\\escaped", "=1+1", "con", "a\x1b[2J"])
+def test_no_name_in_a_list_leads_out_of_the_results_or_is_a_formula(run, scans, tmp_path, name):
+    (tmp_path / "list.csv").write_text(f"ct,name\nscans/anna/ct.nrrd,{name}\n")
+    before = {path.name for path in tmp_path.iterdir()}
+    assert run(tmp_path / "list.csv") == 0
+    assert {path.name for path in tmp_path.iterdir()} == before | {"out"}
+    (folder,) = (tmp_path / "out" / "scans").iterdir()
+    assert statuses(tmp_path / "out") == {folder.name: "done"}
+    assert not folder.name.startswith(("=", ".", "-")) and folder.name.isprintable()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"PatientID": "B", "PatientName": "B"},
+        {"StudyInstanceUID": "1.3"},
+        {"FrameOfReferenceUID": "1.2.10"},
+        {"AcquisitionNumber": 2},
+    ],
+    ids=str,
+)
+def test_two_scans_under_one_series_uid_are_two_of_the_cohort(run, tmp_path, other):
+    one = {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2", "FrameOfReferenceUID": "1.2.9"}
+    between = GRID @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0.5], [0, 0, 0, 1.0]])
+    write_series(tmp_path / "tree" / "a", voxels(), GRID, **one, AcquisitionNumber=1)
+    write_series(tmp_path / "tree" / "b", voxels(70), between, **{**one, "AcquisitionNumber": 1, **other})
+    assert run(tmp_path / "tree") == 0
+    found = statuses(tmp_path / "out")
+    assert len(found) == 2 and set(found.values()) == {"done"}
+    sizes = [sitk.ReadImage(str(tmp_path / "out" / "scans" / name / "labels.nrrd")).GetSize() for name in found]
+    assert sizes == [SHAPE[::-1]] * 2
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("file,name\na.nrrd,a\n", "has no column ct or path (it has file, name)"),
@@ -615,14 +692,6 @@ def test_time_left_is_that_of_the_scans_to_come():
     assert batch.seconds_left([row("done", 30)], 11, 30) == 300
     # Two at a time: 2 * 40 s in 40 s; 8 scans to go, two at a time, 40 s each.
     assert batch.seconds_left([row("done", 40), row("done", 40)], 10, 40) == 160
-
-
-def test_a_scan_that_ends_its_workers_is_failed(tmp_path):
-    error = distributed.KilledWorker("scan", SimpleNamespace(address="tcp://a"), 3)
-    scan = find_scans([str(PACKAGE.parent / "README.md")], tmp_path)[0]
-    row = batch._row(SimpleNamespace(status="error", exception=lambda: error), scan)
-    assert (row.scan, row.status) == ("README.md", "failed")
-    assert row.reason.startswith("It ended 4 workers; give them more memory")
 
 
 def test_a_scheduler_that_does_not_answer_is_named(run, scans, tmp_path, monkeypatch, capsys):

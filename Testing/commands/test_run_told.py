@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from balls_ct import CT_AXIAL
-from commanded import segmented
+from commanded import refused, segmented
 from lnhg.core.ct import CT
 from lnhg.core.nrrd_file import write_nrrd
 from pipeline.test_pipeline import abdomen, cube
 from readers.test_hu_offset import GRID, chest
+from standins import standin_models
+from systems import posix_only
 
 _HU = chest()[5:15]
 _NODULE = 60
@@ -110,3 +112,32 @@ def test_a_nodule_that_is_cut_has_lower_bounds_everywhere(
     told = segmented(path, capfd, "--seeds-only", "--seed", seed)
     (nodule,) = told.record["nodules"]
     assert nodule["cut"] == "yes" and "at least" in told.screen and "at least" in told.report
+
+
+# ---------------------------------------------------------------- disks and names
+
+
+@pytest.mark.parametrize("writer", ["write_nrrd", "write_segmentation", "report_html"])
+def test_a_full_disk_leaves_no_half_of_a_result(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, writer: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lnhg.pipeline.open_models", lambda *_, **__: standin_models())
+    monkeypatch.setattr(f"lnhg.writers.results.{writer}", full)
+    path = written(tmp_path, CT_AXIAL.hu, CT_AXIAL.ijk_to_ras)
+    words = ["segment", path, "--output", tmp_path / "out"]
+    refused(words, tmp_path, capfd, "cannot be written to", "No space left on device", "choose another folder")
+
+
+@pytest.mark.parametrize(
+    "name", ["患者 山田", "Müller & Söhne (2)", "x" * 200, pytest.param("\udcff\udcfe", marks=posix_only)]
+)
+def test_a_ct_and_results_of_any_name_are_read_and_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    write_nrrd(folder / f"{name}.nrrd", CT_AXIAL.hu, CT_AXIAL.ijk_to_ras)
+    segmented(folder / f"{name}.nrrd", capfd)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from commanded import lying_in
 from lnhg.cli import main
 from lnhg.core.ct import CT
 from lnhg.core.nodule import Nodule, as_row, from_row, header
@@ -19,7 +20,6 @@ from lnhg.data.nnunet import write_nnunet
 from lnhg.data.splits import list_of
 from lnhg.errors import InputError
 from lnhg.evaluation.foreign_results import (
-    read_detections,
     read_labels_on,
     read_luna16,
     read_monai_boxes,
@@ -446,7 +446,7 @@ def test_finds_of_nodule_net_are_moved_from_its_lung_crop_to_the_scan(
         ("a.csv", "", "a.csv is not the table expected here; it needs the columns seriesuid, coordX"),
         ("a.csv", "series,x\n1,2\n", "a.csv is not the table expected here"),
         ("a.csv", "scan,x\n1,2\n", "it needs the columns scan, centre R"),
-        ("a.csv", "seriesuid,coordX,coordY,coordZ,probability\n1,2,3,-,0.5\n", r"a row without numbers \(1\)"),
+        ("a.csv", "seriesuid,coordX,coordY,coordZ,probability\n1,2,3,-,0.5\n", "a row without numbers (1)"),
         (
             "a.csv",
             "seriesuid,coordX,coordY,coordZ,probability\n1,2,3\n",
@@ -473,10 +473,13 @@ def test_finds_of_nodule_net_are_moved_from_its_lung_crop_to_the_scan(
         ("a.json", '{"box": []}', "a.json is no result of MONAI"),
     ],
 )
-def test_damaged_files_of_other_systems_are_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
+def test_damaged_files_of_other_systems_are_refused(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str, said: str
+) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match=said):
-        read_detections(tmp_path / name)
+    before = lying_in(tmp_path)
+    assert said in refused(capsys, tmp_path / name, scans, "--output", tmp_path / "scores.csv")
+    assert lying_in(tmp_path) == before
 
 
 # nnU-Net

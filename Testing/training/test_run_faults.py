@@ -4,6 +4,8 @@ disk.
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from commanded import refused
 from lnhg.cli import main
 from lnhg.core.lock import locked
 from lnhg.errors import LNHGError
@@ -22,7 +25,7 @@ from lnhg.training.generator_config import PATCHES, variant
 from lnhg.training.generator_training import GeneratorTraining
 from lnhg.training.monitor import Monitor
 from lnhg.training.record import check_same_patients, record_of
-from training_data import PLACES
+from training_data import BALLS, PLACES, write_data
 
 CONFIG = variant(
     replace(PATCHES, width=2, patch=12, batch=2, steps=2, vgg=0.0, background=0.0, warm_up=1, averaging=0.0), "l-mse"
@@ -55,6 +58,56 @@ def test_a_run_does_not_go_on_with_other_patients(tmp_path: Path, nodules: list[
         a_run(tmp_path, nodules, scans)
     assert (tmp_path / "last.pt").read_bytes() == before
     assert a_run(tmp_path, ["A-2", "A-1"], ["A-1"]).step == 2, "in another order they are the same"
+
+
+_TINY = ("width=2", "patch=12", "batch=2", "steps=2", "background=0.0", "warm_up=1", "averaging=0.0")
+
+
+def train(data: Path, run: Path) -> list[object]:
+    """The command that trains a tiny generator for two steps."""
+    changes = [word for change in _TINY for word in ("--set", change)]
+    return ["train", "generator", "--data", data, "--output", run, "--variant", "l-mse", "--threads", "1", *changes]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `data`, and with `run`, which a training on them left."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_data(folder / "data", BALLS)
+    assert main([str(word) for word in train(folder / "data", folder / "run")]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("left_out", [0, 1, 2])
+def test_the_command_does_not_go_on_with_other_patients(
+    trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], left_out: int
+) -> None:
+    write_data(tmp_path / "data", [*BALLS[:left_out], *BALLS[left_out + 1 :]])
+    shutil.copytree(trained / "run", tmp_path / "run")
+    refused(train(tmp_path / "data", tmp_path / "run"), tmp_path, capfd, "run holds a training on other patients")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("command", ["train", "weights pack"])
+def test_no_command_takes_a_checkpoint_with_a_flipped_byte(
+    trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], command: str, share: float
+) -> None:
+    shutil.copytree(trained / "run", tmp_path / "run")
+    flip_a_byte(tmp_path / "run" / "last.pt", share)
+    pack = ["weights", "pack", tmp_path / "run" / "last.pt", "--output", tmp_path / "models"]
+    words = train(trained / "data", tmp_path / "run") if command == "train" else pack
+    refused(words, tmp_path, capfd, "The checkpoint last.pt cannot be read (the checksum of")
+
+
+def flip_a_byte(checkpoint: Path, share: float) -> None:
+    """Change a byte of the values of one of the tensors, so far through them."""
+    with zipfile.ZipFile(checkpoint) as file:
+        tensors = [one for one in file.infolist() if "/data/" in one.filename and one.file_size > 8]
+    one, content = tensors[int(share * len(tensors))], bytearray(checkpoint.read_bytes())
+    lengths = content[one.header_offset + 26 : one.header_offset + 30]
+    start = one.header_offset + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+    content[start + one.file_size // 2] ^= 1
+    checkpoint.write_bytes(content)
 
 
 def test_a_checkpoint_of_before_patients_were_told_of_is_gone_on_with(tmp_path: Path) -> None:
