@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import vtk
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 pytest.importorskip("PySide6", reason="needs the dev extra: pip install 'lnhg[dev]'")
@@ -284,6 +285,37 @@ def test_a_transform_that_somebody_removed_is_made_anew_with_the_next_pair(follo
     select(followed, 1)
     assert said(followed) == ""
     assert node("Earlier").GetParentTransformNode() is not None
+
+
+def lower_and_upper(panel):
+    return [{one.GetBackgroundVolumeID() for one in views(names)} for names in (LOWER, UPPER)]
+
+
+def test_a_transform_that_is_removed_or_changed_ends_the_comparison_with_a_sentence(followed):
+    for change in (
+        slicer.mrmlScene.RemoveNode,
+        lambda transform: transform.SetMatrixTransformToParent(vtk.vtkMatrix4x4()),
+    ):
+        select(followed, 1)
+        change(node("Earlier").GetParentTransformNode())
+        slicer.app.processEvents()
+        assert "moved while they were side by side" in said(followed)
+        assert node("Earlier").GetParentTransformNode() is None
+        assert lower_and_upper(followed) == [{node("This").GetID()}] * 2
+        assert followed.follow.ui.followTable.selectedItems() == []
+        select(followed, 0)
+        assert said(followed) == "" and lower_and_upper(followed)[0] == {node("Earlier").GetID()}
+
+
+def test_a_study_that_is_put_under_another_transform_stays_there_and_the_comparison_ends(followed):
+    for name in ("This", "Earlier"):
+        select(followed, 0)
+        own = put_under_transform(node(name))
+        slicer.app.processEvents()
+        assert "moved while they were side by side" in said(followed)
+        assert node(name).GetParentTransformNode() is own
+        assert lower_and_upper(followed) == [{node("This").GetID()}] * 2
+    assert node("Earlier").GetTransformNodeID() == results_of(node("Earlier")).segmentation.GetTransformNodeID()
 
 
 def test_a_table_that_somebody_removed_leaves_the_earlier_ct_where_it_was(followed):

@@ -29,7 +29,7 @@ from host.panel_double import RESULT, InstallerDouble, add_ct, click, open_panel
 from host.scenes import put_under_transform  # noqa: E402
 from LNHGSlicerLib.review.reader_study import ReaderStudy  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
-from LNHGSlicerLib.scene.nodes import add_result  # noqa: E402
+from LNHGSlicerLib.scene.nodes import add_result, show  # noqa: E402
 
 #: RAS, mm, of a point in the CT.
 INSIDE = tuple(RESULT.ct.to_ras((15, 20, 6)).tolist())
@@ -962,6 +962,34 @@ def test_outlines_that_another_module_hid_come_back_with_their_control(reviewed)
     assert display.GetVisibility() and display.GetVisibility2D()
 
 
+def test_what_another_module_hid_or_showed_is_what_the_controls_say(reviewed):
+    nodes, ui = reviewed.review.nodes, reviewed.ui
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(nodes.heterogeneity)
+    nodes.segmentation.GetDisplayNode().SetVisibility(False)
+    nodes.boxes.GetDisplayNode().SetVisibility(True)
+    legend.SetVisibility(False)
+    for view in views():
+        view.SetForegroundOpacity(0.3)
+    wait_until(lambda: not ui.outlineBox.isChecked())
+    assert "boxes" in ui.layerBox.property("currentText") and "no view" in ui.legendBox.property("currentText")
+    assert ui.opacitySlider.property("value") == 0.3
+    reviewed.exit()
+    nodes.segmentation.GetDisplayNode().SetVisibility(True)
+    reviewed.enter()
+    assert ui.outlineBox.isChecked() and nodes.segmentation.GetDisplayNode().GetVisibility2D()
+    assert not legend.GetVisibility() and nodes.boxes.GetDisplayNode().GetVisibility()
+
+
+def test_a_later_result_shows_its_outlines_though_those_of_the_earlier_are_hidden(reviewed):
+    reviewed.exit()
+    later = add_result(reviewed.review.nodes.ct, RESULT)
+    show(later)
+    reviewed.enter()
+    wait_until(lambda: reviewed.review.nodes.segmentation is later.segmentation)
+    reviewed.review.take_over_display()
+    assert reviewed.ui.outlineBox.isChecked() and later.segmentation.GetDisplayNode().GetVisibility2D()
+
+
 def test_map_outline_opacity_and_slab_follow_their_controls(reviewed):
     reviewed.ui.opacitySlider.setValue(0.8)
     assert {view.GetForegroundOpacity() for view in views()} == {0.8}
@@ -1372,6 +1400,30 @@ def test_ratings_and_table_are_written_into_the_chosen_folder(reviewed, tmp_path
     click(reviewed.ui.studyExportButton)
     assert "Written" in text(reviewed.ui.exportLabel)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["nodules.csv", "reader-study-Ada.csv"]
+
+
+def test_readers_whose_names_look_alike_in_a_file_name_get_a_file_each(reviewed, tmp_path):
+    reviewed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    for reader in ("A/B", "A B", "A_B", "..", "aux"):
+        name_reader(reviewed, reader)
+        click(reviewed.ui.studyExportButton)
+        assert "Written" in text(reviewed.ui.exportLabel)
+    written = [path.read_text().splitlines()[1].partition(",")[0] for path in tmp_path.iterdir()]
+    assert sorted(written) == ["..", "A B", "A/B", "A_B", "aux"]
+
+
+def test_ratings_of_another_ct_are_not_written_over(reviewed, tmp_path):
+    reviewed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    name_reader(reviewed, "Ada")
+    rate(reviewed, 70, "malignant")
+    click(reviewed.ui.studyExportButton)
+    before = (tmp_path / "reader-study-Ada.csv").read_text()
+    reviewed.ui.ctSelector.setCurrentNode(add_ct("Another"))
+    segment(reviewed)
+    rate(reviewed, 30, "benign")
+    click(reviewed.ui.studyExportButton)
+    assert "is of another CT" in text(reviewed.ui.exportLabel)
+    assert (tmp_path / "reader-study-Ada.csv").read_text() == before
 
 
 def test_a_folder_that_cannot_be_written_is_told(reviewed, tmp_path):

@@ -19,6 +19,7 @@ slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install
 import vtk  # noqa: E402
 
 from host.handmade import GRIDS, handmade_result  # noqa: E402
+from host.scenes import added  # noqa: E402
 from LNHGSlicerLib.review.export import export_csv, export_dicom, export_report  # noqa: E402
 from LNHGSlicerLib.review.review import Review  # noqa: E402
 from LNHGSlicerLib.scene import nodes as lnhg_scene  # noqa: E402
@@ -53,7 +54,9 @@ def test_the_csv_is_the_table_with_the_readers_verdicts(nodes, tmp_path):
 
 def test_a_csv_that_fails_leaves_the_old_one(nodes, tmp_path, monkeypatch):
     path = tmp_path / "nodules.csv"
-    path.write_text("old")
+    export_csv(nodes, path)
+    old = path.read_bytes()
+    Review(nodes).reject(TWO)
 
     def full(*_):
         raise OSError("No space left on device")
@@ -61,7 +64,24 @@ def test_a_csv_that_fails_leaves_the_old_one(nodes, tmp_path, monkeypatch):
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(InputError, match="No space left"):
         export_csv(nodes, path)
-    assert path.read_text() == "old"
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("export", [export_csv, export_report])
+def test_what_was_written_of_another_ct_is_not_replaced_and_what_was_written_of_this_one_is(nodes, tmp_path, export):
+    path = tmp_path / "written"
+    export(nodes, path)
+    first = path.read_bytes()
+    with pytest.raises(InputError, match="written in this folder is of another CT"):
+        export(added(RESULT, "Another"), path)
+    assert path.read_bytes() == first
+    Review(nodes).reject(TWO)
+    export(nodes, path)
+    assert path.read_bytes() != first
+    path.write_text("a reader's own notes")
+    with pytest.raises(InputError, match="or was changed since"):
+        export(nodes, path)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -179,12 +199,21 @@ def test_nodules_drawn_by_hand_are_not_called_automatic(exporter, tmp_path):
 def test_a_failure_of_slicers_exporter_is_told_in_a_sentence_and_cleaned_up(
     nodes, exporter, tmp_path, monkeypatch, error
 ):
-    (tmp_path / "nodules-seg.dcm").write_bytes(b"before")
+    before = export_dicom(nodes, tmp_path).read_bytes()
+    exporter.asked.clear()
     monkeypatch.setattr(exporter, "failure", error)
     with pytest.raises(LNHGError, match=error.args[0]):
         export_dicom(nodes, tmp_path)
     assert exporter.asked == ["cleaned up"]
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
+
+
+def test_a_dicom_segmentation_of_another_ct_is_not_replaced(nodes, exporter, tmp_path):
+    (tmp_path / "nodules-seg.dcm").write_bytes(b"of another CT")
+    with pytest.raises(LNHGError, match="of another CT"):
+        export_dicom(nodes, tmp_path)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"of another CT"]
+    assert exporter.asked == []
 
 
 def test_an_exporter_that_writes_nothing_is_told(nodes, exporter, tmp_path, monkeypatch):

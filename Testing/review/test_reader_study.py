@@ -150,6 +150,17 @@ def test_a_study_that_was_saved_before_the_first_rating_can_be_gone_on_with(stud
         assert (again.rating(ONE).score, again.rating(ONE).comment) == (30, "small")
 
 
+def test_a_reader_who_writes_the_name_in_other_letters_is_the_same_one(study, nodes):
+    rate(study, (10, "benign"), (20, "benign"))
+    again = ReaderStudy(nodes, " reader  a ")
+    assert again.rating(ONE).score == 10 and again.reader == "Reader A"
+    assert len(studies_of(nodes)) == 1
+    other = ReaderStudy(added(RESULT, "Another CT"), "READER A")
+    rate(other, (50, "benign"), (60, "benign"))
+    told = summary([*studies_of(nodes), *studies_of(other.nodes)])
+    assert [line for line in told if "mean score 35.0" in line and "nodules: 4" in line] == told[:1]
+
+
 def test_the_csv_has_a_row_for_each_nodule_and_nothing_of_other_readers(study, nodes, clock, tmp_path):
     ReaderStudy(nodes, "Reader B", clock).rate(ONE, score=1, impression="malignant")
     study.rate(TWO, score=62.5, impression="benign", comment="round, smooth", kind="inverse")

@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 
 from lnhg.followup.growth import RULES
 
+from ..scene.watch import Watch
 from .columns import number_text
 from .guard import Guard
 from .lists import offer_volumes, show_rows
@@ -48,6 +49,13 @@ class FollowGroup:
         self._again.setSingleShot(True)
         self._again.setInterval(0)
         self._again.timeout.connect(guard(self._show_selected))
+        self._look = qt.QTimer(ui.followGroup)
+        self._look.setSingleShot(True)
+        self._look.setInterval(0)
+        self._look.timeout.connect(guard(self._look_at_places))
+        self._places_watch = Watch(guard(self._look.start))
+        self._pair_shown: Any = None
+        self._told_moved = False
         root = slicer.util.loadUI(str(_UI))
         self._group.layout().addWidget(root)
         self.ui = slicer.util.childWidgetVariables(root)
@@ -130,6 +138,7 @@ class FollowGroup:
             if is_side_by_side(self._follow_up):
                 self._host.memory().leave_layout()  # of a scene that was saved like that it would be both rows
             (leave_both_rows if slicer.mrmlScene.IsClosing() else end_side_by_side)(self._follow_up)
+        self._watch_places(None)
         self.ui.followTable.clearSelection()
 
     def _drop(self) -> None:
@@ -262,8 +271,37 @@ class FollowGroup:
         field = self._host.review.field_of(_longest(self._follow_up, pair))
         if show_side_by_side(self._follow_up, pair, opacity, field):
             self._again.start()
+        self._watch_places(pair)
+        if self._told_moved:
+            self._told_moved = False
+            self._host.show_error("", ct=self._follow_up.current.ct)
         self._host.review.update_buttons()
         self.update()
+
+    def _watch_places(self, pair: Any) -> None:
+        """From now on the places of this pair have to lie on each other; None: none."""
+        self._pair_shown = pair
+        moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+        self._places_watch.follow_all(
+            [] if pair is None else [self._follow_up.prior.ct, self._follow_up.current.ct], moved
+        )
+
+    def _look_at_places(self) -> None:
+        """Somebody may have moved one of both studies, or removed or changed the transform between them."""
+        from ..scene.side_by_side import lie_on_each_other
+
+        pair, follow_up = self._pair_shown, self._follow_up
+        if pair is None or not follow_up.is_there or lie_on_each_other(follow_up, pair):
+            return
+        self.end()
+        self.update()
+        if self._misfit():
+            return  # which is told beside the table
+        self._told_moved = True
+        self._host.show_error(
+            _("One of the two studies was moved while they were side by side; choose the row again to compare them."),
+            ct=follow_up.current.ct,
+        )
 
     def _update_report(self) -> None:
         reason = "" if self._export_folder.property("currentPath") else _("Choose a folder under Export first.")
@@ -271,10 +309,10 @@ class FollowGroup:
         self.ui.followReportButton.setToolTip(reason or _("Write the report with pictures of both studies."))
 
     def _write_report(self) -> None:
-        from ..review.export import write_text
+        from ..review.written_files import write_text
 
         path = Path(self._export_folder.property("currentPath")) / "follow.html"
-        write_text(path, self._follow_up.report)
+        write_text(path, self._follow_up.report, self._follow_up.current.ct)
         self._host.tell(_("Written: {path}").format(path=path), self._follow_up.current.ct)
 
 

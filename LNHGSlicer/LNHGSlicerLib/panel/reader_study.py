@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,8 +108,10 @@ class StudyGroup:
 
     def export(self) -> None:
         """Write this reader's ratings as CSV."""
-        reader = re.sub(r"[^\w-]+", "_", self._study.reader)
-        path = Path(self.ui.exportFolderEdit.property("currentPath")) / f"reader-study-{reader}.csv"
+        from lnhg.core.names import own_name
+
+        name = f"reader-study-{own_name(self._study.reader, 'reader')}.csv"
+        path = Path(self.ui.exportFolderEdit.property("currentPath")) / name
         try:
             self._study.export_csv(path)
         except (LNHGError, OSError) as error:
@@ -123,8 +124,10 @@ class StudyGroup:
         return self._display_of()
 
     def _reader_changed(self) -> None:
-        name = " ".join(self.ui.readerEdit.property("text").split())
-        if self._study is None or self._study.reader != name:  # the field tells of its end twice
+        from ..review.reader_study import same_reader
+
+        name = self.ui.readerEdit.property("text")
+        if self._study is None or same_reader(self._study.reader) != same_reader(name):  # the field tells of its end twice
             if self._study is not None:
                 self._study.leave_blind()  # who has rated nothing keeps nobody waiting for the end
             self._open_study()

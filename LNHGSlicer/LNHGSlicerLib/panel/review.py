@@ -9,6 +9,7 @@ from typing import Any
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from ..review.verdicts import add_seconds
@@ -75,6 +76,12 @@ class ReviewGroup:
         self._look.setSingleShot(True)
         self._look.setInterval(_LOOK_MS)
         self._look.timeout.connect(guard(self.look_at_outlines))
+        self._look_at_display = qt.QTimer(ui.reviewGroup)
+        self._look_at_display.setSingleShot(True)
+        self._look_at_display.setInterval(_LOOK_MS)
+        self._look_at_display.timeout.connect(guard(self.take_over_display))
+        self._display_watch = Watch(guard(self._display_changed))
+        self._display_was_changed = False
         self._make_call = call
         self._lungs_call: Any = None
         self._outlines_watch = Watch(guard(self._look.start))
@@ -100,8 +107,8 @@ class ReviewGroup:
     def clear(self) -> None:
         """No result: the group is hidden."""
         self._count_time(None)
-        self._look.stop()
         self._watch_outlines(None)
+        self._watch_display(None)
         self.nodes = self._review = self._layers = None
         self._tell_map(told=True)
         self._fill([])
@@ -142,6 +149,7 @@ class ReviewGroup:
             )
         self._show_columns(parameters.columns)
         self.apply(parameters)
+        self._watch_display(nodes)
         self.select(at or (self._ids[0] if self._ids else None))
         self.look_at_outlines()
 
@@ -269,6 +277,7 @@ class ReviewGroup:
     def enter(self) -> None:
         """The reader opens the module, or is back from another one, where outlines may have been changed."""
         self._open = True
+        self.take_over_display()
         self.look_at_outlines()
         self._count_time(self.selected)
 
@@ -323,6 +332,21 @@ class ReviewGroup:
                 self._layers.set_slab(_SLAB_MM)
             if self.selected is not None:
                 self._centre_on(self.selected)
+
+    def take_over_display(self) -> None:
+        """The controls say what is seen, where another module hid or showed parts of the result."""
+        if not self._display_was_changed or not self._open or self._layers is None:
+            return
+        self._display_was_changed = False
+        layers, parameters = self._layers, self._parameters
+        layers.take_over()
+        with slicer.util.NodeModify(parameters.parameterNode):
+            parameters.layer, parameters.opacity = layers.state.layer, layers.state.opacity
+            parameters.outline_visible, parameters.legend = layers.state.outline_visible, layers.legend
+
+    def _display_changed(self) -> None:
+        self._display_was_changed = True
+        self._look_at_display.start()
 
     def put_views_back(self, parameters: Any) -> None:
         """The views as they were before this module changed them: without the map and the slab."""
@@ -418,6 +442,14 @@ class ReviewGroup:
                 events.SegmentRemoved,
             ),
         )
+
+    def _watch_display(self, nodes: Any) -> None:
+        self._look_at_display.stop()
+        self._display_was_changed = False
+        parts = () if nodes is None else [one for one in nodes.added if one is not nodes.table]
+        views = () if nodes is None else slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        displayed = slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent
+        self._display_watch.follow_all([*parts, *views], displayed, vtk.vtkCommand.ModifiedEvent)
 
     def _set_up_table(self) -> None:
         table, header = self.ui.noduleTable, self.ui.noduleTable.horizontalHeader()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 
-from lnhg.core.csv_text import csv_text
 from lnhg.core.nodule import Nodule, as_row
 from lnhg.core.result import Result
 from lnhg.errors import InputError, LNHGError
@@ -27,6 +24,7 @@ from .answers import answers_of, comparisons_of
 from .outlines import Outlines
 from .review import Review
 from .verdicts import EDITED, REJECTED, seconds_of, verdicts
+from .written_files import replacing, write_csv, write_text
 
 if TYPE_CHECKING:
     from lnhg.writers.pictures import Plane
@@ -52,7 +50,7 @@ def export_csv(nodes: SceneNodes, path: Path) -> None:
         row = rows.get(one.id) or as_row(one)  # nothing is proposed of what was rejected
         row = [*row, *[""] * (len(titles) - len(row))]
         lines.append([*row, known[name], f"{seconds_of(nodes, name):.1f}"])
-    write_csv(path, [[*titles, "verdict", "time (s)"], *lines])
+    write_csv(path, [[*titles, "verdict", "time (s)"], *lines], nodes.ct)
 
 
 def export_report(nodes: SceneNodes, path: Path) -> None:
@@ -64,7 +62,7 @@ def export_report(nodes: SceneNodes, path: Path) -> None:
     Review(nodes).update()
     result = _result(nodes)
     planes = [tuple(_numbered(plane, result.nodules) for plane in views) for views in nodule_planes(result)]
-    write_text(path, report_html(result, planes, run_record(result, "", with_identity=False)))
+    write_text(path, report_html(result, planes, run_record(result, "", with_identity=False)), nodes.ct)
 
 
 def export_dicom(nodes: SceneNodes, folder: Path) -> Path:
@@ -89,13 +87,11 @@ def export_dicom(nodes: SceneNodes, folder: Path) -> Path:
     exporter = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=folder) as unfinished:
+        with replacing(folder / _DICOM_FILE, nodes.ct) as unfinished:
             exporter = DICOMSegmentationExporter(nodes.segmentation)
-            exporter.export(unfinished, _DICOM_FILE, metadata, segment_ids)
-            written = Path(unfinished) / _DICOM_FILE
-            if not written.exists():
+            exporter.export(str(unfinished.parent), _DICOM_FILE, metadata, segment_ids)
+            if not unfinished.exists():
                 raise LNHGError(_("Slicer's exporter wrote no DICOM SEG and did not say why; its log may."))
-            os.replace(written, folder / _DICOM_FILE)
     except LNHGError:
         raise
     except Exception as error:  # an extension of its own: it may raise anything
@@ -116,26 +112,6 @@ def _check_dicom_files(ct_node: Any) -> None:
     database = getattr(slicer, "dicomDatabase", None)
     if database is not None and not all(database.fileForInstance(name) for name in names):
         raise InputError(_("The DICOM files of the CT are not in Slicer's DICOM database; import them there again."))
-
-
-def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table; the file is whole or as it was before."""
-    write_text(path, csv_text(rows, "\r\n"))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file; it is whole or as it was before. Raises InputError when it cannot be written."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=path.absolute().parent) as folder:
-            unfinished = Path(folder) / "unfinished"
-            unfinished.write_text(text, encoding="utf-8", newline="")
-            os.replace(unfinished, path)
-    except OSError as error:
-        raise InputError(
-            _("{path} cannot be written ({error}); choose another place.").format(
-                path=path, error=error.strerror or error
-            )
-        ) from error
 
 
 def _result(nodes: SceneNodes) -> Result:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,9 @@ from lnhg.writers.seg_nrrd import number_of_segment
 
 from ..scene.nodes import SceneNodes
 from ..translation import _
-from .export import write_csv
 from .outlines import Outlines
 from .verdicts import EDITED, REJECTED, verdicts
+from .written_files import write_csv
 
 IMPRESSIONS = ("benign", "malignant", "uncertain")
 #: The kinds of map that a blind study draws from (`Options.heterogeneity`).
@@ -68,6 +69,7 @@ class ReaderStudy:
         if not self.reader:
             raise InputError(_("A reader study needs the reader's name; write it first."))
         self._kept_in = _table_of(nodes, self.reader)
+        self.reader = reader_of(self._kept_in)  # as it was written first
         self._clock = clock
         self._at: str | None = None
         self._since = 0.0
@@ -222,7 +224,7 @@ class ReaderStudy:
                     f"{rating.seconds:.1f}",
                 ]
             )
-        write_csv(path, [_HEADER, *rows])
+        write_csv(path, [_HEADER, *rows], self.nodes.ct)
 
     @property
     def _table(self) -> Any:
@@ -332,7 +334,7 @@ def _without_generator(nodes: SceneNodes, segment_ids: Sequence[str]) -> list[st
 
 def _table_of(nodes: SceneNodes, reader: str) -> Any:
     """The reader's table, made if absent and hidden from lists of nodes, so that other readers do not meet it."""
-    table = next((table for table in studies_of(nodes) if reader_of(table) == reader), None)
+    table = next((table for table in studies_of(nodes) if same_reader(reader_of(table)) == same_reader(reader)), None)
     if table is None:
         table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", f"Reader study: {reader}")
         table.SetHideFromEditors(True)
@@ -367,6 +369,11 @@ def result_of(table: Any) -> str:
 def reader_of(table: Any) -> str:
     """Whose table it is; empty for a table that is no reader's."""
     return table.GetAttribute(_READER) or ""
+
+
+def same_reader(name: str) -> str:
+    """What is the same however a reader writes the name: in small letters, composed in one way, without more space."""
+    return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
 
 
 def _row_of(table: Any, segment_id: str) -> int | None:

@@ -24,6 +24,7 @@ from .nodes import (
     show_over_ct,
     tell_map,
     values_in,
+    views_with,
 )
 from .study_map import draw_study_map, release_study_map
 from .transforms import point_of_node
@@ -115,6 +116,22 @@ class Layers:
         if self.state.outline_visible:  # also where another module hid all of it
             display.SetVisibility(True)
         self.nodes.boxes.GetDisplayNode().SetVisibility(self.state.layer == "boxes")
+
+    def take_over(self) -> None:
+        """State and legend become what is seen, where another module hid or showed outlines, boxes or legend, or made
+        the map more transparent in every view; the scene is left as it is.
+        """
+        outline, boxes = self.nodes.segmentation.GetDisplayNode(), self.nodes.boxes.GetDisplayNode()
+        layer = self.state.layer
+        if boxes is not None and layer in ("final", "boxes"):
+            layer = "boxes" if boxes.GetVisibility() else "final"
+        visible = bool(outline.GetVisibility() and outline.GetVisibility2D())
+        opacities = {view.GetForegroundOpacity() for view in views_with(self.nodes.ct, self._volume())}
+        opacity = opacities.pop() if len(opacities) == 1 else self.state.opacity
+        self.state = replace(self.state, layer=layer, outline_visible=visible, opacity=opacity)
+        legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(self._volume())
+        if legend is not None and bool(legend.GetVisibility()) is (self.legend == "none"):
+            self.legend = "all" if legend.GetVisibility() else "none"  # shown by Slicer it is in every view
 
     def show(self, layer: str) -> None:
         """Show one of the layers `final`, `boxes`, `generated` and `raw`."""

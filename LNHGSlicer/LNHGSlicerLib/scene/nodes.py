@@ -467,6 +467,13 @@ def is_shown(ct_node: Any, *, covered: bool) -> bool:
     return any(view.GetForegroundVolumeID() is not None or not covered for view in on_ct)
 
 
+def views_with(ct_node: Any, volume: Any) -> list[Any]:
+    """The composite nodes of slice views that show a volume over the CT."""
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    shown = ct_node.GetID(), volume.GetID()
+    return [view for view in views if (view.GetBackgroundVolumeID(), view.GetForegroundVolumeID()) == shown]
+
+
 def show_over_ct(ct_node: Any, volume: Any | None, opacity: float) -> None:
     """Every slice view shows the CT, with `volume` (None: nothing) over it; not those that show an earlier study."""
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):

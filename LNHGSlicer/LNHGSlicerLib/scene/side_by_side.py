@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..review.follow_up import FollowUpNodes, ScenePair
 
 _BEFORE, _TRANSFORM, _FORMER = "LNHG.SideBySide", "LNHG.transform", "LNHG.formerTransform"
+_SAME_PLACE_MM = 0.01
 _UPPER, _LOWER = ("Red", "Green", "Yellow"), ("Red+", "Green+", "Yellow+")
 
 
@@ -59,6 +60,18 @@ def show_side_by_side(follow_up: FollowUpNodes, pair: ScenePair, opacity: float,
     return not begun
 
 
+def lie_on_each_other(follow_up: FollowUpNodes, pair: ScenePair) -> bool:
+    """Whether the pair's places in both studies are still one place of the views, and the earlier CT lies by the
+    transform that this module made.
+    """
+    studies = (follow_up.prior, follow_up.current)
+    earlier, later = (
+        point_of_scene(place.tolist(), nodes.ct) for place, nodes in zip(pair.places, studies, strict=True)
+    )
+    own = follow_up.prior.ct.GetTransformNodeID() == follow_up.table.GetNodeReferenceID(_TRANSFORM)
+    return own and bool(np.allclose(earlier, later, atol=_SAME_PLACE_MM))
+
+
 def end_side_by_side(follow_up: FollowUpNodes) -> None:
     """The earlier CT where it was, and all views on this CT in the layout of before; nothing if that is so."""
     if not is_side_by_side(follow_up):
@@ -66,11 +79,12 @@ def end_side_by_side(follow_up: FollowUpNodes) -> None:
     table, prior = follow_up.table, follow_up.prior
     before = json.loads(table.GetAttribute(_BEFORE))
     table.RemoveAttribute(_BEFORE)
-    if is_whole(prior):
-        prior.ct.SetAndObserveTransformNodeID(table.GetNodeReferenceID(_FORMER))
-        move_with_ct(prior)
     # By its ID: somebody may have removed the table, which refers to nodes no more.
     transform = slicer.mrmlScene.GetNodeByID(table.GetNodeReferenceID(_TRANSFORM) or "")
+    if is_whole(prior):
+        if prior.ct.GetParentTransformNode() in (transform, None):  # else the reader put it under another one
+            prior.ct.SetAndObserveTransformNodeID(table.GetNodeReferenceID(_FORMER))
+        move_with_ct(prior)
     if transform is not None:
         slicer.mrmlScene.RemoveNode(transform)
     upper = _composites(_UPPER)[0]
