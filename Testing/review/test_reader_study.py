@@ -155,10 +155,6 @@ def test_a_reader_who_writes_the_name_in_other_letters_is_the_same_one(study, no
     again = ReaderStudy(nodes, " reader  a ")
     assert again.rating(ONE).score == 10 and again.reader == "Reader A"
     assert len(studies_of(nodes)) == 1
-    other = ReaderStudy(added(RESULT, "Another CT"), "READER A")
-    rate(other, (50, "benign"), (60, "benign"))
-    told = summary([*studies_of(nodes), *studies_of(other.nodes)])
-    assert [line for line in told if "mean score 35.0" in line and "nodules: 4" in line] == told[:1]
 
 
 def test_the_csv_has_a_row_for_each_nodule_and_nothing_of_other_readers(study, nodes, clock, tmp_path):

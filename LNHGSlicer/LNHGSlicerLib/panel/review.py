@@ -335,7 +335,7 @@ class ReviewGroup:
 
     def take_over_display(self) -> None:
         """The controls say what is seen, where another module hid or showed parts of the result."""
-        if not self._display_was_changed or not self._open or self._layers is None:
+        if not self._display_was_changed or not self._open or self._layers is None or self._blind:
             return
         self._display_was_changed = False
         layers, parameters = self._layers, self._parameters
