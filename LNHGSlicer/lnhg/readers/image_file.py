@@ -9,18 +9,25 @@ import numpy as np
 
 from ..core.ct import CT, check_grid, fingerprint
 from ..errors import InputError
-from . import meta_image, nifti, nrrd
+from . import meta_image, nrrd
 from .checks import constant_slices, grid_warnings, in_hu
 from .files import check_regular, few
 from .volume import Volume
+
+
+def _nifti(path: Path) -> Volume:
+    from . import nifti  # loads nibabel, which other files do without
+
+    return nifti.read(path)
+
 
 _READERS = {
     ".nrrd": nrrd.read,
     ".nhdr": nrrd.read,
     ".mha": meta_image.read,
     ".mhd": meta_image.read,
-    ".nii": nifti.read,
-    ".nii.gz": nifti.read,
+    ".nii": _nifti,
+    ".nii.gz": _nifti,
 }
 #: Endings of the image files that can be read.
 ENDINGS = tuple(_READERS)

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import nibabel
 import numpy as np
 
 from ..core.geometry import corners_apart, voxel_volume_of
@@ -155,6 +154,8 @@ def _lobes_or_lungs(named: Mapping[_Key, str]) -> dict[_Key, str]:
 def _names_in(path: Path) -> dict[int, str]:
     """Names by label, as Slicer's segmentations and TotalSegmentator's NIfTI files hold them."""
     if (ending_of(path) or "").startswith(".nii"):
+        import nibabel  # which other files do without
+
         try:
             texts = [one.get_content() for one in nibabel.load(path).header.extensions]  # type: ignore[attr-defined]
         except MemoryError:

@@ -6,9 +6,9 @@ Every stage between reading and writing works in this view, so flipped and permu
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from ..core.ct import CT
 
@@ -71,7 +71,7 @@ def axial_order(ct: CT, *, contiguous: bool = True) -> AxialOrder:
     """
     directions = ct.ijk_to_ras[:3, :3] / np.linalg.norm(ct.ijk_to_ras[:3, :3], axis=0)
     cosines = _AXIAL_RAS @ directions  # [axis of the view (i, j, k), axis of the original (i, j, k)]
-    _, source = linear_sum_assignment(-np.abs(cosines))
+    source = max(permutations(range(3)), key=lambda axes: np.abs(cosines[range(3), axes]).sum())
     signs = np.sign(cosines[range(3), source])
 
     view_to_original = np.eye(4)
