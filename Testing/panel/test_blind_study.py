@@ -23,7 +23,15 @@ from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 BALLS = [((4 + 11 * (n // 3), 10 + 18 * (n % 3), 12 + 20 * (n // 3)), 3) for n in range(6)]
 RESULT = handmade_result(GRIDS["axial"], BALLS)
 #: What names a map, in its words and on its keys.
-TELLING = ("layerBox", "normalisationBox", "heterogeneityBox", "histogramTitle", "histogramLabel", "valueLabel")
+TELLING = (
+    "layerBox",
+    "normalisationBox",
+    "heterogeneityBox",
+    "legendLabel",
+    "histogramTitle",
+    "histogramLabel",
+    "valueLabel",
+)
 WORDS = re.compile(r"uneven|h\(x\)|(?<!standard )deviation|inverse|paper|G\(x\)", re.IGNORECASE)
 
 
@@ -182,7 +190,7 @@ def test_the_categories_and_the_time_are_those_of_the_nodule_at_which_the_study_
 
 
 def test_when_all_is_rated_the_reader_ends_and_everything_comes_back(reviewed):
-    reviewed.parameters.layer = "raw"
+    reviewed.parameters.layer = "boxes"
     before = (rows(reviewed), {name: reviewed.ui.__dict__[name].isHidden() for name in TELLING}, foregrounds())
     begin(reviewed, "Ada")
     assert not reviewed.ui.endBlindButton.isEnabled()
@@ -192,7 +200,7 @@ def test_when_all_is_rated_the_reader_ends_and_everything_comes_back(reviewed):
     click(reviewed.ui.endBlindButton)
     after = (rows(reviewed), {name: reviewed.ui.__dict__[name].isHidden() for name in TELLING}, foregrounds())
     assert (sorted(after[0]), *after[1:]) == (sorted(before[0]), *before[1:])
-    assert after[2] == {"Raw CT in the same colours"}
+    assert after[2] == {"Heterogeneity"} and reviewed.parameters.layer == "boxes"
     assert not reviewed.ui.rateButton.isEnabled()
     assert "stay as they are" in text(reviewed.ui.rateButton, "toolTip")
     assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[-1].GetName().startswith("Map of the")

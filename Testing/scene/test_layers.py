@@ -11,7 +11,7 @@ from lnhg.errors import InputError
 from lnhg.options import Options
 from lnhg.stages.axial import axial_order
 from lnhg.stages.heterogeneity_figures import rim_mask
-from lnhg.stages.heterogeneity_legend import full_scale, map_title
+from lnhg.stages.heterogeneity_legend import full_scale, legend_text
 from lnhg.stages.heterogeneity_maps import MapInput, nodule_map, outlines_of, raw_map
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
@@ -232,7 +232,7 @@ def test_both_maps_are_those_that_a_run_with_these_options_makes(host, grid, kin
     raw_ct = view.from_axial(raw_map(scan, outlines, options).whole())
     np.testing.assert_allclose(on_ct_grid(nodes.ct, nodes.raw_ct), raw_ct, atol=1e-6)
     assert (layers.normalisation, layers.kind) == (normalisation, kind)
-    assert legend_of(nodes.heterogeneity).GetTitleText() == map_title(options)
+    assert legend_of(nodes.heterogeneity).GetTitleText().splitlines() == [*legend_text(options)]
     assert nodes.heterogeneity.GetAttribute("LNHG.FullScale") == full_scale(options)
 
 
@@ -280,7 +280,7 @@ def legend_of(volume):
 def test_every_coloured_volume_has_the_same_colours_from_0_to_1_and_a_legend(host):
     nodes = added(result_on(GRIDS["axial"]))
     for volume, title in (
-        (nodes.heterogeneity, "Unevenness (the same range in every scan)"),
+        (nodes.heterogeneity, "\n".join(legend_text(EVERYWHERE))),
         (nodes.raw_ct, "Raw CT"),
         (nodes.generated, "Generator image G(x)"),
     ):

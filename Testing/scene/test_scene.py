@@ -117,7 +117,11 @@ def test_the_raw_ct_in_the_same_colours_is_a_layer_to_compare(opened):
 
 def test_a_legend_says_which_map_the_colours_show(opened):
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(heterogeneity_node())
-    assert legend.GetTitleText() == "Unevenness (the same range in every scan)"
+    assert legend.GetTitleText().splitlines() == [
+        "Unevenness (the same range in every scan)",
+        "0 = as even as a uniform nodule",
+        "1 = strongly uneven: 150 HU and more",
+    ]
     assert legend.GetPrimaryDisplayNode() is heterogeneity_node().GetDisplayNode()
 
 

@@ -18,7 +18,7 @@ from lnhg.options import Options
 from lnhg.stages.axial import axial_order
 from lnhg.stages.heterogeneity_figures import rim_mask
 from lnhg.writers.colours import jet
-from lnhg.writers.pictures import PIXELS, nodule_planes, write_sheet
+from lnhg.writers.pictures import PIXELS, RIM_OPACITY, nodule_planes, write_sheet
 from lnhg.writers.record import run_record
 from lnhg.writers.report import report_html
 
@@ -329,6 +329,41 @@ def test_a_hidden_rim_is_clear_in_the_map_and_leaves_the_core_as_it_was(result, 
         assert plane.heterogeneity[shown].min() >= 0
     text = Page(report_of(hidden, views)).text
     assert "left out of the map" in text and "biology" not in text
+
+
+def test_the_rim_is_paler_than_the_core_in_report_and_picture(result, planes, html, tmp_path):
+    coloured = {int(alpha) for picture in pictures_with_alpha(html) for alpha in np.unique(picture[..., 3])}
+    assert coloured == {0, int(255 * RIM_OPACITY), 255}
+    for plane in planes[1]:
+        assert (plane.heterogeneity[plane.in_core] >= 0).all()
+        in_rim = (plane.heterogeneity >= 0) & ~plane.in_core
+        assert 0 < in_rim.sum() < plane.in_core.sum() * 3
+    flat = replace(result, heterogeneity=np.where(result.labels > 0, np.float32(1), np.float32(-1)))
+    write_sheet(tmp_path / "picture.png", flat, nodule_planes(flat))
+    red, green, blue = np.asarray(Image.open(tmp_path / "picture.png").convert("RGB")).astype(int).transpose(2, 0, 1)
+    full, paler = (red > 110) & (green < 30) & (blue < 30), (red > green + 30) & (green > 40)
+    assert full.sum() > 50 and paler.sum() > 50
+
+
+def pictures_with_alpha(html):
+    found = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
+        for text in re.findall(r"data:image/png;base64,([^\"]+)", html)
+    ]
+    return [one for one in found if one.ndim == 3 and one.shape[2] == 4]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (Options(), "only large differences show"),
+        (Options(fusion="paper"), "do not read it as biology"),
+        (Options(heterogeneity="twin"), "nothing was changed there"),
+    ],
+)
+def test_the_report_says_what_the_rim_of_its_map_shows(result, planes, options, words):
+    text = " ".join(Page(report_of(replace(result, options=options), planes)).text.split())
+    assert "rim of 1 mm: it is paler, since" in text and words in text
 
 
 def test_the_core_line_is_gone_where_the_nodule_is_all_rim(result, planes):

@@ -196,6 +196,8 @@ class ReviewGroup:
                 change()
             self._draw_histogram()
             self.update_buttons()
+        self.ui.legendLabel.setText(layers.meaning)
+        self.ui.legendLabel.setVisible(bool(layers.meaning))
 
     @property
     def kind(self) -> str:

@@ -12,7 +12,7 @@ import vtk
 
 from lnhg.errors import InputError
 from lnhg.options import Options
-from lnhg.stages.heterogeneity_legend import map_title
+from lnhg.stages.heterogeneity_legend import legend_text
 
 from ..review.outlines import Outlines
 from ..translation import _
@@ -162,6 +162,14 @@ class Layers:
         """The present kind of the map, as it was made (`Options.map_kind`)."""
         return self._asked.map_kind
 
+    @property
+    def meaning(self) -> str:
+        """What the values 0 and 1 of the map mean, in the words of its legend; empty where another layer is shown, or
+        it must not be told.
+        """
+        told = self.state.layer in ("final", "boxes") and not self._blind
+        return "; ".join(legend_text(self._asked)[1:]) if told else ""
+
     def set_normalisation(self, normalisation: str, kind: str) -> None:
         """Make the map and the raw CT's anew: see `lnhg.stages.heterogeneity_maps`.
 
@@ -173,7 +181,7 @@ class Layers:
         tell_map(self.nodes.heterogeneity, options)
         legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(self.nodes.heterogeneity)
         if legend is not None:  # a reader may have deleted it
-            legend.SetTitleText(map_title(options))
+            legend.SetTitleText("\n".join(legend_text(options)))
 
     def update_maps(self) -> None:
         """Make both maps anew, of the kind and range that they have, after a nodule was edited or rejected.

@@ -28,7 +28,7 @@ from lnhg.core.resources import resource
 from lnhg.errors import InputError, LNHGError
 from lnhg.options import Options, options_of_record
 from lnhg.stages.axial import AxialOrder, axial_order
-from lnhg.stages.heterogeneity_legend import full_scale, map_title
+from lnhg.stages.heterogeneity_legend import full_scale, legend_text
 from lnhg.stages.heterogeneity_maps import raw_ct_in_view
 from lnhg.stages.nodule_map import OUTSIDE, NoduleMap
 from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, segment_name
@@ -248,7 +248,9 @@ def adding(ct_node: Any, prepared: PreparedResult, check: Callable[[], object] =
 
     segmentation = placed(_add_segmentation(ct_node, prepared.segmentation, told))
     yield
-    heterogeneity = placed(_add_map(prepared.heterogeneity, grid, "Heterogeneity", map_title(result.options), told))
+    heterogeneity = placed(
+        _add_map(prepared.heterogeneity, grid, "Heterogeneity", "\n".join(legend_text(result.options)), told)
+    )
     tell_map(heterogeneity, result.options)
     yield
     values, ijk_to_ras = prepared.raw_ct
@@ -441,7 +443,7 @@ def restore_displays(nodes: SceneNodes) -> None:
         _show_wires(nodes.boxes)
     maps = (nodes.heterogeneity, nodes.raw_ct, nodes.study_map)
     kind, normalisation = (nodes.heterogeneity.GetAttribute(f"LNHG.{name}") for name in ("Kind", "Normalisation"))
-    title = map_title(replace(nodes.options, heterogeneity=kind, normalisation=normalisation))
+    title = "\n".join(legend_text(replace(nodes.options, heterogeneity=kind, normalisation=normalisation)))
     titles = (title, "Raw CT", STUDY_TITLE, _GENERATED)
     for node, text in zip((*maps, nodes.generated), titles, strict=True):
         if node is None or (node.GetVolumeDisplayNode() is not None and node.GetVolumeDisplayNode().GetColorNode()):

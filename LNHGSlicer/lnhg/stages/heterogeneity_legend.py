@@ -37,6 +37,25 @@ def legend_ends(options: Options) -> tuple[str, str]:
     return "as even as a uniform nodule", f"strongly uneven: {strong or end[options.map_range]}"
 
 
+def legend_text(options: Options) -> tuple[str, str, str]:
+    """The legend in words: which map, and what the values 0 and 1 mean."""
+    low, high = legend_ends(options)
+    return map_title(options), f"0 = {low}", f"1 = {high}"
+
+
+def what_the_rim_shows(options: Options) -> str:
+    """What to make of the colours in the outer layer of a nodule."""
+    if options.hide_rim:
+        return "it is left out of the map"
+    if options.map_kind == "deviation":
+        return "it is paler, since an outline is never exact there: only large differences show"
+    if options.map_kind == "twin":
+        return "it is paler, since nothing was changed there for the second image"
+    return (
+        "it is paler, since partial volume and interpolation alone change the values there: do not read it as biology"
+    )
+
+
 def full_scale(options: Options) -> str:
     """What the value 1 of the map means."""
     kind, map_range = options.map_kind, options.map_range

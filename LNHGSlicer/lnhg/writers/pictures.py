@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 WINDOW_HU = (-1350.0, 150.0)
 #: Width and height of every picture, pixels.
 PIXELS = 320
+#: How opaque the colours of the rim are over the CT; those of the core cover it.
+RIM_OPACITY = 0.45
 # The field of view, and the part around the nodule that the map is shown in; wider for a nodule that needs it.
 _FIELD_MM, _FIELD_PER_NODULE = 60.0, 1.5
 _CLOSE_MM, _CLOSE_PER_NODULE = 18.0, 2.0
@@ -68,6 +70,7 @@ class Plane:
         raw_ct: the raw CT in the same colours, likewise.
         outlines: for each label in view its outlines, each `[n, 2]` as (x, y) pixels.
         core: outlines of the cores, without the rim; likewise.
+        in_core: bool, the pixels in a core.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Plane:
     raw_ct: np.ndarray
     outlines: Mapping[int, list[np.ndarray]]
     core: list[np.ndarray]
+    in_core: np.ndarray
 
 
 def nodule_planes(result: Result) -> list[tuple[Plane, ...]]:
@@ -141,7 +145,7 @@ class _Scan:
         step = (np.arange(PIXELS) - (PIXELS - 1) / 2) * pixel_mm
         ras = centre + step[None, :, None] * x + step[:, None, None] * y
         cut = _Cut.around(np.moveaxis(self.ct.to_ijk(ras)[..., ::-1], -1, 0), self.labels.shape)
-        labels = self.labels[cut.box]
+        labels, core = self.labels[cut.box], self.core[cut.box]
         low, high = WINDOW_HU
         grey = ((cut.sample(self.ct.hu[cut.box]) - low) / (high - low) * 255).clip(0, 255)
         return Plane(
@@ -153,7 +157,8 @@ class _Scan:
             cut.sample_map(self.heterogeneity[cut.box]),
             cut.sample_map(self.raw_ct[cut.box]),
             {int(label): cut.outlines(labels == label) for label in np.unique(labels[labels > 0])},
-            cut.outlines(self.core[cut.box]),
+            cut.outlines(core),
+            cut.sample_mask(core) >= 0.5,
         )
 
 
@@ -251,8 +256,9 @@ def _show_pair(pair: np.ndarray, nodule: Nodule, axial: Plane) -> None:
     left.plot(
         *(start - 0.5 + size * np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])).T, color="white", linewidth=0.6
     )
-    shown = axial.heterogeneity[..., None] >= 0
-    right.imshow(np.where(shown, jet(axial.heterogeneity), axial.grey[..., None]))
+    opacity = np.where(axial.heterogeneity < 0, 0, np.where(axial.in_core, 1, RIM_OPACITY))[..., None]
+    colours = opacity * jet(axial.heterogeneity) + (1 - opacity) * axial.grey[..., None]
+    right.imshow(colours.astype(np.uint8))
     right.set_xlim(start - 0.5, start + size - 0.5)
     right.set_ylim(start + size - 0.5, start - 0.5)
 

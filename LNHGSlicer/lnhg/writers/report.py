@@ -24,10 +24,10 @@ from ..core.lobes import NO_LOBES
 from ..core.nodule import NOT_MEASURED, HeterogeneityFigures, Nodule, as_row, header
 from ..core.result import Result
 from ..core.training_told import how_generator_was_trained
-from ..stages.heterogeneity_legend import how_to_read, legend_ends, map_title
+from ..stages.heterogeneity_legend import how_to_read, legend_ends, map_title, what_the_rim_shows
 from .colours import jet
 from .html_templates import MISSING, html_page
-from .pictures import PIXELS, WINDOW_HU, Plane, found_text
+from .pictures import PIXELS, RIM_OPACITY, WINDOW_HU, Plane, found_text
 from .seg_nrrd import segment_color
 
 _TABLE_COLUMNS = 6
@@ -59,6 +59,7 @@ def report_html(result: Result, planes: Sequence[tuple[Plane, ...]], record: Map
         tables=list(_tables(result.nodules)),
         map_title=map_title(options),
         how_to_read=how_to_read(options),
+        what_the_rim_shows=what_the_rim_shows(options),
         window=[_number(end, 0) for end in WINDOW_HU],
         legend_ends=legend_ends(options),
         legend_bar=_image(Image.fromarray(jet(np.linspace(0, 1, 256)[None])), "PNG"),
@@ -261,8 +262,8 @@ def _plane(label: int, plane: Plane) -> dict[str, Any]:
         "close_grey": _grey(plane.grey[close, close]),
         "close_first": close.start,
         "close_pixels": close.stop - close.start,
-        "heterogeneity": _colours(plane.heterogeneity),
-        "raw_ct": _colours(plane.raw_ct),
+        "heterogeneity": _colours(plane.heterogeneity, plane.in_core),
+        "raw_ct": _colours(plane.raw_ct, plane.in_core),
         "strong": _path(_strong(plane.heterogeneity)),
         "raw_strong": _path(_strong(plane.raw_ct)),
         "outlines": [
@@ -282,9 +283,10 @@ def _grey(values: np.ndarray) -> str:
     return _image(Image.fromarray(values), "JPEG", quality=85)
 
 
-def _colours(values: np.ndarray) -> str:
-    clear = np.where(values >= 0, 255, 0).astype(np.uint8)
-    return _image(Image.fromarray(np.dstack([jet(values), clear])), "PNG", optimize=True)
+def _colours(values: np.ndarray, in_core: np.ndarray) -> str:
+    """The colours as a picture that is clear outside the nodules; in the rim the CT behind shines through."""
+    opacity = np.where(values < 0, 0, np.where(in_core, 1, RIM_OPACITY))
+    return _image(Image.fromarray(np.dstack([jet(values), (255 * opacity).astype(np.uint8)])), "PNG", optimize=True)
 
 
 def _image(image: Image.Image, form: str, **how: Any) -> str:
