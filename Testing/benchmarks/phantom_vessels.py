@@ -20,8 +20,15 @@ from lnhg.stages.axial import axial_order
 from lnhg.stages.lungs import lung_regions
 
 SHAPES = ((120, 512, 512), (140, 512, 512), (200, 384, 384), (80, 512, 512), (60, 256, 256))
-# On cells of 1 mm: what is denser is vessel (or a nodule, or wall); calibres are diameters of balls that fit in.
-VESSEL_HU, CALIBRES_MM, NEAR_MM, TUBE_MM = -500, (2, 4, 6, 8, 10, 14), (10, 30), 4
+# On cells of 1 mm: what is denser is vessel (or a nodule, or wall); calibres are diameters of balls that fit in. Wider
+# things are no vessels: the dome of the diaphragm inside the closed lungs, masses.
+VESSEL_HU, CALIBRES_MM, TISSUE_MM, NEAR_MM, TUBE_MM = -500, (2, 4, 6, 8, 10), 12, (10, 30), 4
+
+
+def opened(mask: np.ndarray, calibre: float) -> np.ndarray:
+    """What balls of a diameter (mm, cells of 1 mm) that fit into the mask cover of it."""
+    middles = ndimage.distance_transform_edt(mask) >= calibre / 2
+    return mask & (ndimage.distance_transform_edt(~middles) <= calibre / 2) if middles.any() else middles
 
 
 def figures(ct: CT) -> list[float]:
@@ -36,12 +43,9 @@ def figures(ct: CT) -> list[float]:
     inside = ndimage.zoom(lungs[box].astype(np.float32), spacing, order=1) > 0.5
     depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1, 1:-1]
     vessel = (hu > VESSEL_HU) & (depth > 3)
+    vessel &= ~opened(vessel, TISSUE_MM)
     within = ndimage.distance_transform_edt(vessel)
-    shares = []
-    for calibre in CALIBRES_MM:
-        middles = within >= calibre / 2
-        opened = vessel & (ndimage.distance_transform_edt(~middles) <= calibre / 2) if middles.any() else middles
-        shares.append(100 * opened.sum() / (depth > 3).sum())
+    shares = [100 * opened(vessel, calibre).sum() / (depth > 3).sum() for calibre in CALIBRES_MM]
     near = (depth > NEAR_MM[0]) & (depth < NEAR_MM[1])
     sections = sum(ndimage.label((within[k] >= 1) & near[k])[1] for k in range(len(near)))
     tube = within >= TUBE_MM / 2

@@ -33,10 +33,9 @@ class Nodule:
 
 
 def plan_nodules(chest: Chest, vessels: Vessels, rng: np.random.Generator) -> tuple[Nodule, ...]:
-    """One nodule of each kind in the order of `KINDS`, then up to two small ones; the largest are placed first."""
-    small = rng.permutation(["solid", "juxta-vascular", "juxta-pleural"])[: rng.integers(0, 3)].tolist()
-    diameters = [rng.uniform(*_DIAMETERS[kind]) for kind in KINDS] + [rng.uniform(5.5, 7) for _ in small]
-    kinds = [*KINDS, *small]
+    """One nodule of each kind in the order of `KINDS`, then a small one; the largest are placed first."""
+    kinds = [*KINDS, str(rng.choice(["solid", "juxta-vascular", "juxta-pleural"]))]
+    diameters = [rng.uniform(*_DIAMETERS[kind]) for kind in KINDS] + [rng.uniform(5.5, 7)]
     placed: _Placed = []
     nodules: dict[int, Nodule] = {}
     for number in sorted(range(len(kinds)), key=lambda n: -diameters[n]):

@@ -14,8 +14,8 @@ from .mediastinum import ARTERY_END, BRONCHUS_END, LOWER_VEIN_END, UPPER_VEIN_EN
 from .shapes import cone_distance
 
 _BLOOD = 150.0  # HU
-_TIP_RADIUS_MM, _MURRAY = 0.7, 2.8  # radius of a last branch; r^2.8 of a parent is the sum over its children
-_ARTERY_CELL_MM, _VEIN_CELL_MM = 11.5, 13.5  # one last branch in a cube of this side
+_TIP_RADIUS_MM, _MURRAY = 0.6, 2.8  # radius of a last branch; r^2.8 of a parent is the sum over its children
+_ARTERY_CELL_MM, _VEIN_CELL_MM = 14.5, 17.0  # one last branch in a cube of this side
 _AIRWAY_LEAVES = 8  # an airway is drawn down to branches that feed this many tips
 
 
