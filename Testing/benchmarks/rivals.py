@@ -20,7 +20,7 @@ from lnhg.core.ct import CT
 from lnhg.readers.read_ct import read_ct
 
 # A scan that takes longer is extrapolated from the windows run so far, of which there are at least so many.
-_LONGEST_S, _WINDOWS = 12.0, 3
+_LONGEST_S, _WINDOWS = 6.0, 3
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    rival = RIVALS[arguments.rival](read_ct(arguments.ct))
+    try:
+        rival = RIVALS[arguments.rival](read_ct(arguments.ct))
+    except ModuleNotFoundError as error:
+        print(json.dumps({"error": f"needs the package {error.name}: pip install 'lnhg[bench]'"}))
+        return
     if arguments.runtime == "openvino":
         try:
             rival = converted(rival, arguments.threads)
