@@ -39,6 +39,12 @@ def test_solid_nodules_go_by_volume(volume: float, value: str) -> None:
     assert bts(solid(8.0, volume=volume), Answers()).value == value
 
 
+def test_what_table_record_and_report_ask_for_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = bts(solid(20.0, volume=4200.0), Answers())
+    monkeypatch.setattr("lnhg.categories.bts.ruling", None)
+    assert bts(solid(20.0, volume=4200.0), Answers()) is first
+
+
 @pytest.mark.parametrize(
     ("long_axis", "given", "value"),
     [(9.0, LOW, "CT surveillance"), (9.0, HIGH, "PET-CT"), (30.0, HIGH, "PET-CT")],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 from ..core.answers import NOT_ANSWERED, YES, Answers
 from .brock import brock
@@ -31,6 +32,8 @@ _ASKS = (
 )  # fmt: skip
 
 
+# Thousands of volumes are tried for a large nodule, and table, record and report ask for the same.
+@lru_cache(maxsize=256)
 def bts(facts: Facts, answers: Answers) -> Category:
     """The proposal of BTS 2015 for one nodule, with what would change it."""
     # The risk of a solid nodule hangs on its longest diameter too.
