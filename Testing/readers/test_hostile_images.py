@@ -134,6 +134,39 @@ def test_voxels_beyond_those_of_the_header_are_refused(
     refused(tmp_path / name, capfd, name, "its header asks for 10240 bytes of voxels, it has more")
 
 
+@pytest.mark.parametrize("unread", [8, 77, 300])
+@pytest.mark.parametrize("name", ["ct.mhd", "ct.nhdr", "ct.mha"])
+def test_voxels_behind_a_header_that_is_not_told_of_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, unread: int
+) -> None:
+    voxels = b"x" * unread + HU.astype("<i2").tobytes()
+    if name == "ct.mha":
+        path = meta_image(tmp_path / name)
+        path.write_bytes(path.read_bytes()[: -HU.nbytes] + voxels)
+    else:
+        path = header_of(tmp_path, name, "ct.raw")
+        (tmp_path / "ct.raw").write_bytes(voxels)
+    refused(path, capfd, f"{name} is damaged", "its header asks for 10240 bytes of voxels, it has more")
+
+
+@pytest.mark.parametrize("unread", [8, 77, 300])
+@pytest.mark.parametrize("last", [True, False], ids=["the last", "behind so many"])
+def test_voxels_behind_a_header_that_a_meta_image_tells_of_are_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], last: bool, unread: int
+) -> None:
+    start = len(meta_image(tmp_path / "ct.mha", HeaderSize="0000").read_bytes()) - HU.nbytes
+    path = meta_image(tmp_path / "ct.mha", HeaderSize="  -1" if last else f"{start + unread:04d}")
+    path.write_bytes(path.read_bytes()[: -HU.nbytes] + b"x" * unread + HU.astype("<i2").tobytes())
+    np.testing.assert_array_equal(read_by_segment(path, capfd).hu, HU)
+
+
+@pytest.mark.parametrize("padding", [b"\0" * 200, b"\n", b"\r\n"])
+def test_padding_behind_the_voxels_is_no_matter(tmp_path: Path, padding: bytes) -> None:
+    path = meta_image(tmp_path / "ct.mha")
+    path.write_bytes(path.read_bytes() + padding)
+    np.testing.assert_array_equal(read_ct(path).hu, HU)
+
+
 @pytest.mark.parametrize("name", ["ct.nrrd", "ct.mha", "ct.nii"])
 def test_a_memory_that_is_too_small_is_told_as_such(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str

@@ -14,7 +14,7 @@ from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
 from lnhg.readers.image_file import read_volume
 from lnhg.readers.read_ct import read_ct
-from readers.asked import AXIAL, HU, refused, stack
+from readers.asked import AXIAL, HU, read_by_segment, refused, stack
 
 
 def noted(path: Path, word: str) -> bool:
@@ -33,6 +33,38 @@ def test_slices_that_lie_further_apart_than_they_are_thick_are_noted(
 def test_slices_side_by_side_or_of_unknown_thickness_are_no_news(tmp_path: Path, thickness: object, step: float):
     write_series(tmp_path / "ct", *stack(12, step=step), SliceThickness=thickness)
     assert not noted(tmp_path / "ct", "apart: what lies between")
+
+
+@pytest.mark.parametrize(("thickness", "step"), [(5.0, 0.5), (2.5, 0.25), (10.0, 1.25)])
+def test_slices_closer_than_any_are_made_are_noted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], thickness: float, step: float
+) -> None:
+    """As where places are in cm."""
+    write_series(tmp_path, *stack(12, step=step), SliceThickness=thickness)
+    warnings = read_by_segment(tmp_path, capfd).warnings
+    assert any(f"The slices are {thickness:g} mm thick and only {step:g} mm apart" in one for one in warnings)
+
+
+@pytest.mark.parametrize(("thickness", "step"), [(5.0, 1.0), (2.5, 0.5), (1.25, 0.625), (None, 0.5)])
+def test_slices_that_overlap_as_scanners_make_them_are_no_news(tmp_path: Path, thickness: object, step: float) -> None:
+    write_series(tmp_path / "ct", *stack(12, step=step), SliceThickness=thickness)
+    assert not noted(tmp_path / "ct", "mm apart: their places")
+
+
+@pytest.mark.parametrize("lost", [[11], [9, 10, 11], [0, 1]], ids=str)
+def test_images_that_the_header_counts_and_that_are_not_here_are_noted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lost: list[int]
+) -> None:
+    hu, grid = stack(12)
+    write_series(tmp_path, hu, grid, leave_out=lost, ImagesInAcquisition=12)
+    here = f"The header tells of 12 images in the acquisition, of which {12 - len(lost)} are here"
+    assert any(here in one for one in read_by_segment(tmp_path, capfd).warnings)
+
+
+@pytest.mark.parametrize("count", [12, 6, 0, ""])
+def test_a_count_of_images_that_are_all_here_is_no_news(tmp_path: Path, count: object) -> None:
+    write_series(tmp_path / "ct", *stack(12), ImagesInAcquisition=count)
+    assert not noted(tmp_path / "ct", "The header tells of")
 
 
 def test_every_other_slice_missing_is_noted(tmp_path: Path) -> None:
@@ -153,10 +185,11 @@ def test_a_meta_image_of_another_modality_is_refused(tmp_path: Path, modality: s
     assert read_ct(tmp_path / "ct.mha").hu.shape == HU.shape
 
 
-@pytest.mark.parametrize("tag", [b"\x20\x00\x11\x00", b"\x20\x00\x12\x00", b"\x20\x00\x00\x01"])
+@pytest.mark.parametrize("tag", [b"\x20\x00\x11\x00", b"\x20\x00\x12\x00", b"\x20\x00\x00\x01", b"\x20\x00\x02\x10"])
 @pytest.mark.parametrize("written", [b"\xb2\xb3", b"\xb9 ", b"\xb3\x00"])
 def test_a_number_that_is_written_as_a_power_is_none(tmp_path: Path, tag: bytes, written: bytes) -> None:
-    tags = {"SeriesNumber": 77, "AcquisitionNumber": 77, "TemporalPositionIdentifier": 77}
+    names = ("SeriesNumber", "AcquisitionNumber", "TemporalPositionIdentifier", "ImagesInAcquisition")
+    tags = dict.fromkeys(names, 77)
     for path in write_series(tmp_path / "ct", *stack(12), **tags):
         whole = path.read_bytes()
         assert tag + b"IS\x02\x0077" in whole

@@ -39,7 +39,7 @@ PERSON = (
     "AccessionNumber",
 )
 SERIES = ("SeriesInstanceUID", "SeriesNumber", "SeriesDescription")
-_SCANNER = ("Manufacturer", "ConvolutionKernel", "SliceThickness", "KVP", "ContrastBolusAgent")
+_SCANNER = ("Manufacturer", "ConvolutionKernel", "SliceThickness", "KVP", "ContrastBolusAgent", "ImagesInAcquisition")
 _LOSS = ("LossyImageCompression", "LossyImageCompressionRatio")
 #: Tells the scans of one series apart, where their slices would lie between or upon one another.
 APART = (

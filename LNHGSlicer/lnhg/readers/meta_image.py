@@ -43,13 +43,14 @@ def read(path: Path) -> Volume:
         fields = _header(path, file)
         sizes, kind, matrix = _sizes(path, fields), _type(path, fields), _grid(path, fields)
         packing = "gzip" if _is(fields, "CompressedData") else "raw" if _is(fields, "BinaryData", "True") else "text"
-        name = fields["ElementDataFile"]
+        name, header = fields["ElementDataFile"], whole(path, fields, "HeaderSize", 0)
         if name.upper() == "LOCAL":
-            return Volume(voxels(path, file, kind, sizes, packing), matrix)
+            file.seek(max(header, file.tell()))  # of such a file it counts from the start, as ITK takes it
+            return Volume(voxels(path, file, kind, sizes, packing, min(header, 0)), matrix)
         if name.upper().startswith("LIST") or "%" in name:
             raise InputError(f"The voxels of {path.name} are spread over several files; save it as one file.")
         with beside(path, name).open("rb") as data:
-            return Volume(voxels(path, data, kind, sizes, packing, whole(path, fields, "HeaderSize", 0)), matrix)
+            return Volume(voxels(path, data, kind, sizes, packing, header), matrix)
 
 
 def _header(path: Path, file: BinaryIO) -> dict[str, str]:

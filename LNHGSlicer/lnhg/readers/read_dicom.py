@@ -13,6 +13,7 @@ import pydicom
 from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from ..core.ct import CT, check_grid, fingerprint
+from ..core.whole_numbers import is_whole_number
 from ..errors import InputError
 from .checks import constant_slices, grid_warnings, in_hu
 from .dicom_headers import PERSON, SERIES, Other, Slice, read_slices
@@ -23,12 +24,15 @@ from .files import DICOM_ENDINGS, ending, few, loss
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # Files of slices differ in size by less than this, in bytes, where they are not compressed.
 _SIZE = 64
-# Slices further apart than this many times their thickness have gaps between them.
-_GAP = 1.25
+# Slices further apart than this many times their thickness have gaps between them; none are made as close as this share
+# of it.
+_GAP, _OVERLAP = 1.25, 0.2
 # Thicknesses of one scan differ by less than this share, as they are rounded.
 _SAME_THICKNESS = 1.02
 # Syntaxes that always lose something; JPEG 2000 need not.
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
+# Most figures of a number of images.
+_FIGURES = 6
 # Passes that lie between one another are at most so many, of at least so many slices.
 _MOST_PASSES, _LEAST_SLICES = 4, 4
 _GOES_ON = (
@@ -74,6 +78,7 @@ def read(files: Sequence[Path], place: Path, series: str | None, number: int | N
             *kept,
             *left_out,
             *remarks,
+            *_of_missing(scan, scans),
             *_of_slices(scan, hu),
             *grid_warnings(ijk_to_ras, len(hu), scan.thicknesses[1]),
         ),
@@ -209,6 +214,11 @@ def _of_slices(scan: Scan, hu: np.ndarray) -> tuple[str, ...]:
             f"The slices are {thickest:.3g} mm thick and {apart:.3g} mm apart: what lies between them is not seen, or "
             "slices are missing."
         )
+    if thickest and len(scan.slices) > 1 and apart < _OVERLAP * thickest / _SAME_THICKNESS:
+        remarks.append(
+            f"The slices are {thickest:.3g} mm thick and only {apart:.3g} mm apart: their places may not be in mm, and "
+            "sizes may be wrong."
+        )
     if scan.projected:
         remarks.append(
             "The series is named a projection of slabs (MIP): use the plain axial series where there is one."
@@ -220,6 +230,19 @@ def _of_slices(scan: Scan, hu: np.ndarray) -> tuple[str, ...]:
     if len(scan.slices) == 1 and first.thickness is None:
         remarks.append("The thickness of the only slice is unknown: volumes take it for 1 mm.")
     return tuple(remarks)
+
+
+def _of_missing(scan: Scan, scans: list[Scan]) -> tuple[str, ...]:
+    """Images that the header counts and that are not here."""
+    told = {one.texts["ImagesInAcquisition"] for one in scan.slices}
+    count = int(told.pop()) if len(told) == 1 and is_whole_number(min(told), _FIGURES) else 0
+    of_series = (one for one in scans if one.first.texts["SeriesInstanceUID"] == scan.first.texts["SeriesInstanceUID"])
+    here = sum(len(one.slices) for one in of_series)
+    if here >= count or scan.acquisitions > 1:
+        return ()
+    return (
+        f"The header tells of {count} images in the acquisition, of which {here} are here: the scan may be cut short.",
+    )
 
 
 def _passes(numbers: Sequence[int | None]) -> int:

@@ -19,7 +19,7 @@ from ..errors import InputError
 
 NO_SPACE = "The file does not say how the patient lay: left, right, front and back may be mixed up."
 # What a file may hold beyond its voxels: padding to a block.
-_SLACK = 511
+_SLACK, _PADDING = 511, b"\0 \r\n"
 # The largest CT have some 10^9 voxels.
 _MOST_VOXELS = 1 << 31
 # No CT packs to so small a share; small ones may be all air.
@@ -128,7 +128,8 @@ def voxels(
                 f"{path.name} would unpack to {size >> 20} MB from {left >> 10} KB, as no CT does; leave it out."
             )
         content = _unpacked(path, file.read(), skip + size + _SLACK + 1, packing)[skip:]
-    if not size <= len(content) <= size + _SLACK:
+    # Voxels behind others are those of a header that was not skipped, or of a larger image: all lie at another place.
+    if len(content) < size or bytes(content[size:]).strip(_PADDING) or len(content) > size + _SLACK:
         more = "more" if len(content) > size else f"{len(content)}"
         damaged(path, f"its header asks for {size} bytes of voxels, it has {more}")
     return np.frombuffer(content, kind, size // kind.itemsize).reshape(shape)
