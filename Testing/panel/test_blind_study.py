@@ -313,6 +313,15 @@ def test_without_a_generator_image_the_choice_is_refused_with_the_reason(panel, 
     assert text(panel.ui.studyMapBox, "currentIndex") == 0, "the map that is shown"
 
 
+def test_a_range_that_a_kind_has_not_is_told_without_offering_a_run(reviewed):
+    reviewed.parameters.normalisation = "slice"
+    assert "has no range slice" in text(reviewed.ui.fullRunLabel)
+    assert reviewed.ui.fullRunButton.isHidden()
+    reviewed.parameters.normalisation = "auto"
+    reviewed.parameters.layer = "generated"
+    assert not reviewed.ui.fullRunButton.isHidden(), "that a run can mend"
+
+
 def test_who_has_rated_named_maps_is_told_why_the_study_is_not_blind(reviewed):
     name_reader(reviewed, "Ada")
     rate(reviewed)

@@ -130,6 +130,23 @@ def test_a_range_that_a_kind_has_not_and_a_kind_that_needs_a_run_are_refused_wit
         layers.set_normalisation("auto", "twin")
 
 
+@pytest.mark.parametrize("kind", ["auto", "deviation", "twin", "inverse", "intensity"])
+@pytest.mark.parametrize("normalisation", ["auto", "fixed", "scan", "nodule", "slice"])
+def test_every_kind_and_range_is_shown_or_refused_with_a_sentence(host, kind, normalisation):
+    nodes = added(result_on(GRIDS["axial"]))
+    layers, before = Layers(nodes), array(nodes.heterogeneity).copy()
+    reason = layers.why_no_map(normalisation, kind)
+    if not reason:
+        layers.set_normalisation(normalisation, kind)
+        title = legend_of(nodes.heterogeneity).GetTitleText()
+        assert title.splitlines() == [*legend_text(Options(heterogeneity=kind, normalisation=normalisation))]
+        return
+    assert reason.endswith(".") and (kind in reason or layers.map_kind in reason)
+    with pytest.raises(InputError):
+        layers.set_normalisation(normalisation, kind)
+    np.testing.assert_array_equal(array(nodes.heterogeneity), before)
+
+
 def test_a_map_of_the_kind_twin_is_hidden_and_shown_again_as_its_run_made_it(host):
     result = result_on(GRIDS["axial"], Options(heterogeneity="twin"))
     nodes = added(result)

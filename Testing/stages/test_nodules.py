@@ -294,3 +294,13 @@ def test_the_table_has_a_title_with_unit_for_every_value() -> None:
     assert table["side"] == "unknown"
     assert table["touches pleura"] == table["instance number"] == ""
     assert dict(zip(titles, as_row(replace(row, touches_pleura=True)), strict=True))["touches pleura"] == "yes"
+
+
+def test_a_flat_map_is_strongest_nowhere() -> None:
+    ball = _ellipsoid((8, 8, 8), centre=(2, 3.5, -7))
+    (even,) = _measured(_lung_with(ball), ball)
+    noisy = _lung_with(ball)
+    noisy.hu[ball] = np.random.default_rng(1).integers(-60, 0, np.count_nonzero(ball))
+    (uneven,) = _measured(noisy, ball)
+    assert np.isnan(even.strongest_depth) and np.isnan(even.strongest_hu)
+    assert uneven.strongest_depth >= 0 and -60 <= uneven.strongest_hu < 0

@@ -173,7 +173,7 @@ class ReviewGroup:
             reason = reason or refused
             if not refused:
                 changes.append(lambda: layers.set_normalisation(*colours))
-        self._tell_if_missing(reason)
+        self._tell_if_missing(reason, run_helps=reason != layers.no_such_map(*colours))
         if parameters.opacity != state.opacity:
             changes.append(lambda: layers.set_opacity(parameters.opacity))
         if parameters.map_visible != state.map_visible:
@@ -556,8 +556,9 @@ class ReviewGroup:
         self.ui.undoButton.setEnabled(self._review is not None and self._review.can_undo)
         self.ui.restoreViewsButton.setEnabled(self._memory().can_restore)
 
-    def _tell_if_missing(self, reason: str) -> None:
+    def _tell_if_missing(self, reason: str, *, run_helps: bool) -> None:
         self.ui.fullRunLabel.setText(reason)
+        self.ui.fullRunButton.setVisible(run_helps)
         self.ui.fullRunBox.setVisible(bool(reason))
 
 

@@ -82,15 +82,22 @@ class Layers:
 
     def why_no_map(self, normalisation: str, kind: str) -> str:
         """Why a map of this range and kind is not to be had, in one sentence; empty if it is."""
-        try:
-            wanted = self._as_asked(normalisation, kind)
-        except InputError as error:
-            return str(error)
+        if self.no_such_map(normalisation, kind):
+            return self.no_such_map(normalisation, kind)
+        wanted = self._as_asked(normalisation, kind)
         if wanted.map_kind == "twin" and self.map_kind != "twin":
             return _("A map of the kind twin needs the generator; choose it under Advanced and segment the CT again.")
         if wanted.map_kind == "twin" and wanted.map_range != self._asked.map_range:
             return _("A map of the kind twin keeps the range of its run; choose another and segment the CT again.")
         return self._without_generator(everywhere=wanted.map_range == "slice") if wanted.papers_map else ""
+
+    def no_such_map(self, normalisation: str, kind: str) -> str:
+        """Why a kind has not this range, in one sentence, so that no run helps; empty if it has."""
+        try:
+            self._as_asked(normalisation, kind)
+        except InputError as error:
+            return str(error)
+        return ""
 
     def _without_generator(self, *, everywhere: bool) -> str:
         if self.nodes.generated is None:

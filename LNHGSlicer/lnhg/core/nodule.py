@@ -128,7 +128,7 @@ class Nodule:
         edge_volume_same, ... solid_diameter_other: likewise of these sizes.
         strongest_depth, strongest_hu: where the map is strongest in the core (in the whole nodule where there is no
             core): how deep that voxel's middle lies below the surface, and the mean HU of it and its neighbours in the
-            slice. NaN as above.
+            slice. NaN as above, and where the map is flat.
         unevenness: how far its HU lie from its typical tissue beyond noise and edge, the mean weighted by depth; of the
             CT alone, whatever the map (`heterogeneity_from_ct.unevenness`). NaN as above.
     """

@@ -22,7 +22,8 @@ _RANGES = {
 
 def map_title(options: Options) -> str:
     """Title of the legend: which map, over what range."""
-    return f"{_NAMES[options.map_kind]} ({_RANGES[options.map_range]})"
+    with_rim = ", hidden rim included" if options.hide_rim and options.map_range in ("scan", "nodule") else ""
+    return f"{_NAMES[options.map_kind]} ({_RANGES[options.map_range]}{with_rim})"
 
 
 def legend_ends(options: Options) -> tuple[str, str]:

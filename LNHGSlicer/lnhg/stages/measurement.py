@@ -321,6 +321,9 @@ class _Part:
         return found | self._strongest(heterogeneity, regions["core"] if regions["core"].any() else self.mask)
 
     def _strongest(self, heterogeneity: np.ndarray, region: np.ndarray) -> dict[str, float]:
+        """Where the map is strongest in a region; a flat one is nowhere so."""
+        if np.ptp(heterogeneity[region]) == 0:
+            return {"strongest_depth": math.nan, "strongest_hu": math.nan}
         at = np.unravel_index(np.argmax(np.where(region, heterogeneity, -np.inf)), region.shape)
         k, j, i = (int(one) for one in at)
         near = self.hu[k, max(0, j - 1) : j + 2, max(0, i - 1) : i + 2]
