@@ -12,6 +12,7 @@ from lnhg.core.answers import NOT_ANSWERED, OLDEST, Answers, questions
 from lnhg.errors import LNHGError
 from lnhg.options import SENTENCE
 
+from .colours import set_bold
 from .guard import Guard
 
 _NO_AGE = -1
@@ -29,7 +30,7 @@ class CategoriesGroup:
         column = qt.QVBoxLayout(ui.questionsBox)  # questions stand above their answers: panels are narrow
         for title, nodule in ((_("The patient:"), False), (_("This nodule:"), True)):
             heading = qt.QLabel(title)
-            heading.setStyleSheet("font-weight: bold;")
+            set_bold(heading)
             column.addWidget(heading)
             for question in questions(nodule=nodule):
                 self._add(column, question)

@@ -7,6 +7,8 @@ from typing import Any
 
 import qt
 
+from .colours import text_colour
+
 _WIDTH, _HEIGHT, _AXIS, _MARGIN = 380, 74, 16, 4
 
 
@@ -22,9 +24,8 @@ def histogram_picture(counts: Sequence[int], edges: Sequence[float], color_node:
         left, right = round(_MARGIN + number * step), round(_MARGIN + (number + 1) * step)
         middle = (edges[number] + edges[number + 1]) / 2
         painter.fillRect(left, floor - height, max(right - left - 1, 1), height, _color(color_node, middle))
-    grey = qt.QColor(128, 128, 128)
-    painter.fillRect(_MARGIN, floor, _WIDTH - 2 * _MARGIN, 1, grey)
-    painter.setPen(grey)
+    painter.fillRect(_MARGIN, floor, _WIDTH - 2 * _MARGIN, 1, text_colour())
+    painter.setPen(text_colour())
     baseline = _HEIGHT - _MARGIN
     for position, value in (
         (_MARGIN, edges[0]),

@@ -8,6 +8,8 @@ from typing import Any
 import qt
 import slicer
 
+from .colours import set_selection
+
 
 def show_rows(table: Any) -> None:
     """A table whose rows are selected one at a time, and not edited."""
@@ -16,6 +18,7 @@ def show_rows(table: Any) -> None:
     table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
     table.setAlternatingRowColors(True)
     table.setShowGrid(False)
+    set_selection(table)
     table.verticalHeader().setVisible(False)
     table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
 

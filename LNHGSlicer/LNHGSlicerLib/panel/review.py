@@ -15,6 +15,7 @@ from slicer.i18n import tr as _
 from ..review.verdicts import add_seconds
 from ..run.background import BackgroundCall
 from ..scene.watch import Watch
+from .colours import colour
 from .columns import columns, shown_names, sorted_rows
 from .guard import Guard, NoDoubleClicks
 from .histogram import histogram_picture
@@ -550,6 +551,12 @@ class ReviewGroup:
         colors = self.nodes.heterogeneity.GetDisplayNode().GetColorNode()
         self.ui.histogramLabel.setPixmap(histogram_picture(counts.tolist(), edges.tolist(), colors))
 
+    def colour(self) -> None:
+        """Rows and histogram in the colours of the theme that Slicer has now."""
+        self._lines = []
+        self.update_cells()
+        self._draw_histogram()
+
     def update_buttons(self) -> None:
         for name in ("previous", "next", "accept", "reject", "edit"):
             getattr(self.ui, f"{name}Button").setEnabled(self.selected is not None)
@@ -567,7 +574,7 @@ def _item(text: str, verdict: str, *, centred: bool) -> Any:
     if centred:
         item.setTextAlignment(qt.Qt.AlignCenter)
     if verdict == "rejected":
-        item.setForeground(qt.QBrush(qt.QColor(140, 140, 140)))
+        item.setForeground(qt.QBrush(colour("rejected")))
     return item
 
 

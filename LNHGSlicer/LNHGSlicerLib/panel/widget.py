@@ -21,11 +21,15 @@ from lnhg.errors import InputError, LNHGError
 from lnhg.progress import Progress
 
 from ..review.clicked_point import PointPlacement
-from ..run.parameters import Parameters, choices, connect, has_extent, options_of, words
+from ..review.drawn_region import RegionPlacement
+from ..review.place_mode import PlaceMode
+from ..run.parameters import Parameters, choices, connect, options_of, words
+from ..scene.regions import has_extent
 from ..scene.transforms import point_of_node
 from ..scene.volumes import has_voxels, is_inside
 from ..scene.watch import Watch
 from .categories import CategoriesGroup
+from .colours import ThemeWatch, colour, set_bold
 from .export import ExportGroup
 from .follow import FollowGroup
 from .guard import guard_with
@@ -86,6 +90,7 @@ class Panel(VTKObservationMixin):
         self._cursor_moved = guard(self._on_cursor)
         root.setMRMLScene(slicer.mrmlScene)
         self.place = PointPlacement(guard(self._on_point), guard(self._on_no_point))
+        self.region = RegionPlacement(guard(self._on_region), guard(self._update))
         self.install = InstallGroup(self.ui, installer, self._update, guard)
         self.export = ExportGroup(self.ui, lambda: self.review.look_at_outlines(at_once=True), guard)
         self.threshold = ThresholdGroup(self.ui, guard)
@@ -95,19 +100,21 @@ class Panel(VTKObservationMixin):
         self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, guard)
         self._keys = Keys(self.ui, root, guard)
         self._connect()
+        self._colour()
+        self._theme_watch = ThemeWatch(root, guard(self._colour))
         self.review.clear()
         self._show_running(False)
         self._show_said()
         self._set_parameters(logic.getParameterNode())
 
     def _connect(self) -> None:
-        self.ui.useLabel.setStyleSheet("font-weight: bold; color: #b06000;")
-        self.ui.segmentButton.setStyleSheet("font-weight: bold;")
-        self.ui.errorLabel.setStyleSheet("color: #d03030;")
+        for widget in (self.ui.useLabel, self.ui.segmentButton):
+            set_bold(widget)
         guard = self._guard
         for button, action in (
             (self.ui.segmentButton, self.start),
-            (self.ui.addNoduleButton, self._toggle_place),
+            (self.ui.addNoduleButton, lambda: self._toggle(self.place)),
+            (self.ui.drawRegionButton, lambda: self._toggle(self.region)),
             (self.ui.cancelButton, self.cancel),
             (self.ui.fullRunButton, self._start_full_run),
             (self.ui.restoreViewsButton, self._put_views_back),
@@ -127,6 +134,14 @@ class Panel(VTKObservationMixin):
         ):
             self.addObserver(scene, event, guard(handler))
 
+    def _colour(self) -> None:
+        """The colours of the theme that Slicer has now."""
+        for label, meaning in ((self.ui.useLabel, "caution"), (self.ui.errorLabel, "error")):
+            style = f"color: {colour(meaning).name()};"
+            if label.property("styleSheet") != style:
+                label.setStyleSheet(style)
+        self.review.colour()
+
     # Slicer's life of a module widget
 
     def enter(self) -> None:
@@ -142,7 +157,7 @@ class Panel(VTKObservationMixin):
     def exit(self) -> None:
         """The reader opens another module; a run goes on."""
         self.entered = False
-        self.place.stop()
+        self._stop_placing()
         self.study.stop()
         self.review.exit()
         self._set_parameters(None)
@@ -162,7 +177,7 @@ class Panel(VTKObservationMixin):
 
     def start(self, seeds: list[tuple[float, ...]] | None = None) -> None:
         """Segment the chosen CT; with `seeds` (RAS of the CT, mm) only what lies there."""
-        self.place.stop()
+        self._stop_placing()
         reason, parameters = self.why_not(), self._parameters
         self.show_error(reason)
         if reason:
@@ -315,11 +330,20 @@ class Panel(VTKObservationMixin):
 
     # Nodules added by hand
 
-    def _toggle_place(self) -> None:
-        if self.place.waiting:
-            self.place.stop()
-        else:
-            self.place.start()
+    def _toggle(self, placing: PlaceMode) -> None:
+        waiting = placing.waiting
+        self._stop_placing()
+        if not waiting:
+            placing.start()
+        self._update()
+
+    def _stop_placing(self) -> None:
+        self.place.stop()
+        self.region.stop()
+
+    def _on_region(self, region: Any) -> None:
+        if self._parameters is not None:
+            self._parameters.region = region
         self._update()
 
     def _on_point(self, world: tuple[float, float, float]) -> None:
@@ -442,7 +466,7 @@ class Panel(VTKObservationMixin):
     def _on_scene_start_close(self, *_: Any) -> None:
         self.cancel()
         self._to_show = None
-        self.place.stop()
+        self._stop_placing()
         self._set_parameters(None)
         self._shown_ct = None
         for watch in (self._ct_watch, self._region_watch):
@@ -488,7 +512,8 @@ class Panel(VTKObservationMixin):
     def _look_at_scene(self) -> None:
         """Offer a CT that came, and show the latest result of the selected one."""
         self._looking = False
-        self.place.stop_if_deleted()
+        for placing in (self.place, self.region):
+            placing.stop_if_deleted()
         if slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsClosing() or self._to_show is not None:
             return  # looked at when that is done
         shown = self.review.nodes
@@ -568,6 +593,7 @@ class Panel(VTKObservationMixin):
             or _("Click on a nodule in a slice view: it is segmented even where the detector saw nothing (Shift+D).")
         )
         self.ui.addNoduleButton.setText(_("Click on the nodule...") if self.place.waiting else _("Add nodule here..."))
+        self.ui.drawRegionButton.setText(_("Click two corners...") if self.region.waiting else _("Draw..."))
         self._hide_results_from_selector()
         if self._parameters is not None and not self.install.needed:
             self.threshold.show(self._parameters)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import Field, fields
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -14,7 +13,7 @@ from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrappe
 
 from lnhg.options import WIDEST_RIM_MM, Options
 
-from ..scene.transforms import point_of_node
+from ..scene.regions import box_on_ct
 
 #: Options that no single widget of the panel holds: a path or a box (which have fields of their own), or none at all.
 _APART = ("weights", "roi", "slices", "seeds_only", "false_positives_per_scan")
@@ -163,26 +162,7 @@ def options_of(parameters: Any, *, seeds_only: bool = False) -> Options:
         **chosen,
         weights=Path(parameters.weights) if parameters.weights else None,
         # A nodule that was added by hand is wanted wherever it lies.
-        roi=None if seeds_only or parameters.region is None else _box(parameters.region, parameters.ct),
+        roi=None if seeds_only or parameters.region is None else box_on_ct(parameters.region, parameters.ct),
         slices=(parameters.first_slice, parameters.last_slice) if parameters.limit_slices and not seeds_only else None,
         seeds_only=seeds_only,
     )
-
-
-def has_extent(region: Any) -> bool:
-    """Whether a markups box was placed."""
-    bounds = _bounds(region)
-    return all(low < high for low, high in zip(bounds[::2], bounds[1::2], strict=True))
-
-
-def _box(region: Any, ct: Any) -> tuple[float, ...]:
-    """RAS bounds, on the CT itself, of the smallest straight box around a markups box."""
-    bounds = _bounds(region)
-    corners = [point_of_node(corner, ct) for corner in product(bounds[:2], bounds[2:4], bounds[4:])]
-    return tuple(limit(axis) for axis in zip(*corners, strict=True) for limit in (min, max))
-
-
-def _bounds(region: Any) -> list[float]:
-    bounds = [0.0] * 6
-    region.GetRASBounds(bounds)
-    return bounds
