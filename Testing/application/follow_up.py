@@ -119,6 +119,17 @@ def steps():
     yield 500
     check("the report has pictures of both studies", (OUT / "follow.html").read_text().count("data:image/jpeg") >= 10)
 
+    slicer.mrmlScene.RemoveNode(earlier.ct.GetParentTransformNode())
+    yield from until(lambda: panel.ui.errorBox.visible)
+    said = panel.ui.errorLabel.text
+    check("a transform that is removed ends the comparison", "moved while they were side by side" in said, said)
+    check("the views are on this CT", backgrounds("Red", "Green", "Yellow") == {this.ct.GetID()})
+    check("in the layout of before", slicer.app.layoutManager().layout == layout)
+    click(*cell(table, 0, 2))
+    yield 1500
+    check("the row brings both back", backgrounds("Red+", "Green+", "Yellow+") == {earlier.ct.GetID()})
+    check("and the sentence goes", not panel.ui.errorBox.visible, panel.ui.errorLabel.text)
+
     before = middle("Red")[2]
     view = slice_view("Red")
     move(view)

@@ -55,6 +55,19 @@ def steps():
     slicer.mrmlScene.RemoveNode(other)
     yield 300
 
+    # The eye of the outlines in the Data module.
+    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
+    item = hierarchy.GetItemByDataNode(nodes.segmentation)
+    for visible in (False, True):
+        slicer.util.selectModule("Data")
+        yield 300
+        hierarchy.SetItemDisplayVisibility(item, visible)
+        yield 300
+        slicer.util.selectModule("LNHGSlicer")
+        yield from until(lambda: ui.outlineBox.checked is visible)  # noqa: B023
+        check("the box of the outlines says what the Data module did", ui.outlineBox.checked is visible, visible)
+        check("and they are", bool(nodes.segmentation.GetDisplayNode().GetVisibility2D()) and not ui.errorBox.visible)
+
     # A layout without slice views.
     layouts = slicer.app.layoutManager()
     layouts.layoutLogic().GetLayoutNode().AddLayoutDescription(

@@ -35,6 +35,7 @@ DRIVES = (
     "install",
     "odd_clicks",
     "odd_scenes",
+    "themes",
     "cancel",
     "dicom_database",
     "long_review",

@@ -68,7 +68,7 @@ def steps():
     yield from until(lambda: panel.review.nodes is not None)
     open_all(panel)
     click(ui.rejectButton)
-    yield 500
+    yield from until(lambda: "rejected" in row_texts(panel, "Verdict"))
     ui.noduleTable.clearSelection()
     panel.review.select(panel.review._ids[-1])
     panel.show_error("The run broke off (exit code 1); the log says more.")
@@ -93,12 +93,14 @@ def steps():
         shot(theme.replace(" ", "-"))
 
     window = slicer.util.mainWindow()
-    window.setGeometry(0, 0, 1024, 700)
     for dock in slicer.util.findChildren(window, name="PanelDockWidget"):
         window.resizeDocks([dock], [420], qt.Qt.Horizontal)
     yield 800
-    # Slicer itself, with no more than its own modules, is no narrower than 1070.
+    window.setGeometry(0, 0, 1024, 700)
+    yield 800
     check("the panel asks for no more than 420", panel.root.minimumSizeHint.width() <= 420, panel.root.minimumSizeHint)
+    # With Slicer's own modules alone it is no narrower than 1070.
+    check("the window is about as small as Slicer's", window.width <= 1110 and window.height <= 700, window.size)
     above = panel.root.parent()
     while not above.inherits("QScrollArea"):
         above = above.parent()
