@@ -251,6 +251,31 @@ def test_a_region_and_a_range_of_slices_restrict_the_run(panel):
     assert options.slices == (3, 7)
 
 
+def leave_place_mode():
+    """As a right click does it, and as Slicer does after the last point."""
+    interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+    slicer.app.processEvents()
+
+
+def test_a_region_that_is_drawn_is_chosen_and_one_that_is_given_up_leaves_nothing(panel):
+    add_ct()
+    click(panel.ui.drawRegionButton)
+    leave_place_mode()
+    assert not slicer.util.getNodesByClass("vtkMRMLMarkupsROINode") and panel._parameters.region is None
+    click(panel.ui.drawRegionButton)
+    assert "two corners" in text(panel.ui.drawRegionButton)
+    (region,) = slicer.util.getNodesByClass("vtkMRMLMarkupsROINode")
+    region.SetXYZ(1, 2, 3)
+    region.SetRadiusXYZ(10, 10, 10)
+    leave_place_mode()
+    assert panel._parameters.region is region and text(panel.ui.drawRegionButton) == "Draw..."
+    click(panel.ui.drawRegionButton)
+    click(panel.ui.addNoduleButton)  # one thing is placed at a time
+    assert panel.place.waiting and not panel.region.waiting
+    assert slicer.util.getNodesByClass("vtkMRMLMarkupsROINode") == [region]
+
+
 def test_a_region_over_a_moved_ct_is_taken_where_the_reader_sees_it(panel):
     volume = add_ct()
     put_under_transform(volume)
@@ -1440,6 +1465,9 @@ def sources():
     others = (
         "run/parameters",
         "review/clicked_point",
+        "review/drawn_region",
+        "review/place_mode",
+        "scene/regions",
         "scene/transforms",
         "translation",
         "review/verdicts",
