@@ -4,6 +4,8 @@ short.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +69,49 @@ def test_slices_that_lost_their_content_are_named(
         lose(paths[one])
     said = refused(tmp_path / "ct", capfd, paths[which[0]].name)
     assert LOSSES[lose] in said or "damaged or cut off" in said
+
+
+def gzipped(path: Path) -> str:
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    return f"{path.name}.gz is packed"
+
+
+def bzipped(path: Path) -> str:
+    path.with_name(f"{path.name}.bz2").write_bytes(bz2.compress(path.read_bytes()))
+    path.unlink()
+    return f"{path.name}.bz2 is packed"
+
+
+def half_copied(path: Path) -> str:
+    """As rsync leaves a file when it is stopped."""
+    path.with_name(f".{path.name}.Xa3f9").write_bytes(path.read_bytes()[:2000])
+    path.unlink()
+    return f".{path.name}.Xa3f9 is hidden"
+
+
+@pytest.mark.parametrize("ending", ["", ".dcm", ".IMA"])
+@pytest.mark.parametrize("lose", [gzipped, bzipped, half_copied], ids=lambda lose: lose.__name__)
+@pytest.mark.parametrize("which", [[-1], [-2, -1], [0]], ids=str)
+def test_slices_that_are_packed_or_were_copied_in_part_are_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], ending: str, lose: Callable[[Path], str], which: list[int]
+) -> None:
+    paths = scan(tmp_path / "ct", ending)
+    named = [lose(paths[one]) for one in which]
+    refused(tmp_path / "ct", capfd, *named)
+
+
+@pytest.mark.parametrize("name", ["notes.gz", "._IM_0001", ".DS_Store", "old.zip"])
+def test_packed_and_hidden_files_of_something_else_do_no_harm(tmp_path: Path, name: str) -> None:
+    scan(tmp_path, ".dcm")
+    (tmp_path / name).write_bytes(gzip.compress(b"seen on Tuesday") if name.endswith("gz") else b"\0\5\x16\7Mac")
+    assert read_ct(tmp_path).hu.shape[0] == 12
+
+
+def test_a_slice_that_is_asked_for_by_its_file_is_read_whatever_lies_beside_it(tmp_path: Path) -> None:
+    first, *_, last = scan(tmp_path, ".dcm")
+    half_copied(last)
+    assert read_ct(first).hu.shape[0] == 1
 
 
 def test_batch_lists_such_a_scan_as_failed_with_the_reason(tmp_path: Path) -> None:

@@ -214,6 +214,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a map of iodine": ("maps (iodine), not HU", lambda p: series(p, ImageType=[*DERIVED, "IODINE"])),
     "a map of blood volume": ("maps (pbv), not HU", lambda p: series(p, ImageType=[*DERIVED, "CT_SOM5 PBV"])),
     "atomic numbers": ("maps (eff_atomic_num), not HU", lambda p: series(p, ImageType=[*DERIVED, "EFF_ATOMIC_NUM"])),
+    "a subtraction": ("maps (subtraction), not HU", lambda p: series(p, ImageType=[*DERIVED[:2], "SUBTRACTION"])),
     "values in Z_EFF": ("values are in Z_EFF", lambda p: series(p, RescaleType="Z_EFF")),
     "derived images without a place": (
         "have no place in the patient",

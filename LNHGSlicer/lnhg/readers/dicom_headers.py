@@ -22,7 +22,7 @@ _NOT_SLICES = ("LOCALIZER", "PROJECTION IMAGE", "MIP", "MINIP", "MAX_IP", "MIN_I
 # Image types of maps of a material, a number or a flow, whose values are no HU though they may be told to be.
 _MAPS = (
     *("IODINE", "PBV", "PERFUSION", "MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "MD_"),
-    *("EFF_ATOMIC_NUM", "Z_EFF", "ELECTRON_DENSITY", "UNCERTAINTY"),
+    *("EFF_ATOMIC_NUM", "Z_EFF", "ELECTRON_DENSITY", "UNCERTAINTY", "SUBTRACTION"),
 )
 _COLOURS = ("RGB", "PALETTE", "YBR", "HSV", "ARGB", "CMYK")
 # Units of the values, in capitals, that are HU; US: unspecified, as many scanners write.
@@ -90,6 +90,8 @@ _MOST_PIXELS, _MOST_FRAMES = 4096, 20_000
 # A deflated header could unpack to anything.
 _MOST_INFLATED, _CHUNK = 1 << 30, 1 << 20
 _ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
+#: How many bytes at its start tell a DICOM file.
+START = 132
 # The transfer syntax stands within so many bytes of the start.
 _META = 2048
 # Lengths and angles of the directions of rows and columns may be off by rounding.
@@ -165,7 +167,11 @@ class _NoSlice(ValueError):
 def is_dicom(path: Path) -> bool:
     """Whether a file starts as DICOM files do, with or without preamble; raises OSError where it cannot be read."""
     with path.open("rb") as file:
-        start = file.read(132)
+        return starts_as_dicom(file.read(START))
+
+
+def starts_as_dicom(start: bytes) -> bool:
+    """Whether these are the first `START` bytes of a DICOM file, with or without preamble."""
     return start[128:] == b"DICM" or _is_bare(start)
 
 

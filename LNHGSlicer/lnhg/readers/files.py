@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import os
 import stat
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -56,6 +59,23 @@ def files_below(top: Path) -> list[Path]:
 
 def _dangles(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() and not Path(entry.path).exists()
+
+
+def hidden_in(folder: Path) -> list[Path]:
+    """The hidden files of a folder, but those in which macOS keeps what it knows of others."""
+    return sorted(path for path in folder.glob(".*") if not path.name.startswith("._") and path.is_file())
+
+
+def packed_start(path: Path, count: int) -> bytes:
+    """The first bytes of what a file packs; none where it packs nothing."""
+    packing = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File}.get(path.suffix.lower())
+    if packing is None:
+        return b""
+    try:
+        with packing(path) as file:
+            return bytes(file.read(count))
+    except (OSError, EOFError, zlib.error):
+        return b""
 
 
 def check_regular(path: Path) -> None:

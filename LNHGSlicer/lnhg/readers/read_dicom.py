@@ -16,10 +16,10 @@ from ..core.ct import CT, check_grid, fingerprint
 from ..core.whole_numbers import is_whole_number
 from ..errors import InputError
 from .checks import constant_slices, grid_warnings, in_hu
-from .dicom_headers import PERSON, SERIES, Other, Slice, read_slices
+from .dicom_headers import PERSON, SERIES, START, Other, Slice, is_dicom, read_slices, starts_as_dicom
 from .dicom_pixels import decoded
 from .dicom_scans import Scan, as_list, chosen, goes_on, scans_of, scattered
-from .files import DICOM_ENDINGS, ending, few, loss
+from .files import DICOM_ENDINGS, ending, few, hidden_in, loss, packed_start
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # Files of slices differ in size by less than this, in bytes, where they are not compressed.
@@ -55,7 +55,7 @@ def read(files: Sequence[Path], place: Path, series: str | None, number: int | N
         )
         scan, listed = chosen(scans, place, series, number)
         _check_one_stack(scan, scans, place, number)
-        _check_none_lost(scan, found)
+        _check_none_lost(scan, found, place)
         if scan.problem:
             raise InputError(scan.problem)
         ijk_to_ras = _matrix(scan)
@@ -120,21 +120,24 @@ def _check_one_stack(scan: Scan, scans: list[Scan], place: Path, number: int | N
         )
 
 
-def _check_none_lost(scan: Scan, found: dict[Path, Any]) -> None:
-    """Refuse the scan where files beside its slices, named as they are, lost their content: the lung may be cut
-    short.
+def _check_none_lost(scan: Scan, found: dict[Path, Any], place: Path) -> None:
+    """Refuse the scan where files beside its slices, named as they are, lost their content, or are packed or hidden as
+    a copy leaves them that was broken off: the lung may be cut short.
     """
     endings: dict[Path, set[str]] = {}
     sizes: dict[Path, set[int]] = {}
     for one in scan.slices:
         endings.setdefault(one.file.parent, set(DICOM_ENDINGS)).add(ending(one.file))
         sizes.setdefault(one.file.parent, set()).add(one.file.stat().st_size // _SIZE)
-    beside = [file for file, held in found.items() if not held and ending(file) in endings.get(file.parent, ())]
-    lost = [_lost(file, sizes[file.parent]) for file in beside if file.name.upper() != "DICOMDIR"]
-    if any(lost):
-        named = few([text for text in lost if text])
+    beside = [file for file, held in found.items() if not held and file.parent in endings]
+    named_alike = [file for file in beside if ending(file) in endings[file.parent] and file.name.upper() != "DICOMDIR"]
+    lost = [text for file in named_alike if (text := _lost(file, sizes[file.parent]))]
+    lost += [f"{file.name} is packed" for file in beside if starts_as_dicom(packed_start(file, START))]
+    if place.is_dir():
+        lost += [f"{file.name} is hidden" for folder in endings for file in hidden_in(folder) if is_dicom(file)]
+    if lost:
         raise InputError(
-            f"Beside the slices of the CT {named}; copy the series again, or remove what is no part of it."
+            f"Beside the slices of the CT {few(lost)}; copy the series again, or remove what is no part of it."
         )
 
 
