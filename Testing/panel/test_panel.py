@@ -11,6 +11,7 @@ import time
 import weakref
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -553,6 +554,23 @@ def test_an_outline_that_was_changed_without_the_edit_button_is_measured_too(rev
 def test_an_outline_that_changes_while_the_panel_is_open_is_measured_soon(reviewed):
     half_erased(reviewed.review.nodes, "Nodule_2")
     wait_until(lambda: cells(reviewed, "Verdict") == ["to review", "edited"])
+
+
+def test_while_a_changed_outline_waits_for_the_lungs_the_panel_says_that_it_is_being_measured(reviewed, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        reviewed.review,
+        "_make_call",
+        lambda work, end: calls.append((work, end)) or SimpleNamespace(start=lambda: None),
+    )
+    assert reviewed.ui.measuringLabel.isHidden()
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    reviewed.review.look_at_outlines()
+    assert not reviewed.ui.measuringLabel.isHidden()
+    ((work, end),) = calls
+    end(work(), None)
+    assert reviewed.ui.measuringLabel.isHidden()
+    assert cells(reviewed, "Verdict") == ["to review", "edited"]
 
 
 def test_an_outline_that_was_changed_and_saved_is_measured_when_the_scene_is_opened(reviewed, tmp_path):

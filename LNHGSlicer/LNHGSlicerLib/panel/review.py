@@ -114,6 +114,7 @@ class ReviewGroup:
         self._tell_map(told=True)
         self._fill([])
         self.ui.reviewGroup.setVisible(False)
+        self.ui.measuringLabel.setVisible(False)
         self._on_selected(None)
 
     def show(self, nodes: Any, parameters: Any, *, in_views: bool, at: str | None = None) -> None:
@@ -293,7 +294,9 @@ class ReviewGroup:
         """Measure anew what was changed, by whomever. `at_once`: also if the lungs are still to be found."""
         if not self._open or self._review is None:
             return
-        if not at_once and self._review.needs_scan():
+        waits = not at_once and self._review.needs_scan()
+        self.ui.measuringLabel.setVisible(waits)
+        if waits:
             self._find_lungs()
         elif self._review.update():
             self._refresh(self.selected)
@@ -314,6 +317,7 @@ class ReviewGroup:
             if review is not self._review:
                 self.look_at_outlines()  # of the result that is shown now
             elif error is not None:
+                self.ui.measuringLabel.setVisible(False)
                 raise error
             else:
                 review.scan = scan
