@@ -556,6 +556,18 @@ def test_an_outline_that_changes_while_the_panel_is_open_is_measured_soon(review
     wait_until(lambda: cells(reviewed, "Verdict") == ["to review", "edited"])
 
 
+def test_the_components_of_the_nodules_are_a_layer_with_words_and_without_a_histogram(reviewed):
+    choose(reviewed.ui.layerBox, "ground glass, air, calcium")
+    nodes = reviewed.review.nodes
+    assert {view.GetForegroundVolumeID() for view in views()} == {nodes.components_map.GetID()}
+    assert reviewed.ui.histogramLabel.isHidden() and reviewed.ui.legendLabel.isHidden()
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    crosshair.SetCursorPositionRAS(list(INSIDE))
+    assert text(reviewed.ui.valueLabel) == "Under the pointer: solid"
+    choose(reviewed.ui.layerBox, "Final map")
+    assert not reviewed.ui.histogramLabel.isHidden()
+
+
 def test_while_a_changed_outline_waits_for_the_lungs_the_panel_says_that_it_is_being_measured(reviewed, monkeypatch):
     calls = []
     monkeypatch.setattr(

@@ -106,14 +106,14 @@ def test_layers_start_from_what_the_reader_chose_before(host):
 @pytest.mark.parametrize("options", [EVERYWHERE, Options(fusion="paper")])
 def test_a_run_of_the_generator_on_every_slice_has_all_layers(host, options):
     layers = Layers(added(result_on(GRIDS["axial"], options)))
-    assert layers.available() == ["final", "boxes", "generated", "raw"]
+    assert layers.available() == ["final", "boxes", "generated", "raw", "components"]
     others = ["scan", "nodule", "slice"] if options.fusion == "paper" else ["fixed", "scan", "nodule"]
     assert layers.normalisations() == ["auto", *others]
 
 
 def test_without_the_generator_on_every_slice_its_layer_is_missing_and_the_reason_is_told(host):
     layers = Layers(added(result_on(GRIDS["axial"], Options())))
-    assert layers.available() == ["final", "boxes", "raw"]
+    assert layers.available() == ["final", "boxes", "raw", "components"]
     assert "every slice" in layers.why_not("generated")
     with pytest.raises(InputError, match="every slice"):
         layers.show("generated")
@@ -163,7 +163,7 @@ def test_a_map_of_the_kind_twin_is_hidden_and_shown_again_as_its_run_made_it(hos
 
 def test_without_the_generator_image_the_papers_maps_are_refused_with_the_reason(host):
     layers = Layers(added(result_on(GRIDS["axial"]), with_generated=False))
-    assert layers.available() == ["final", "boxes", "raw"]
+    assert layers.available() == ["final", "boxes", "raw", "components"]
     assert layers.normalisations() == ["auto", "fixed", "scan", "nodule"]  # made from the CT alone
     with pytest.raises(InputError, match="generator image is not in this scene"):
         layers.set_normalisation("nodule", "inverse")

@@ -97,12 +97,12 @@ def test_no_other_layer_and_no_value_is_shown_meanwhile_and_both_are_afterwards(
     _, layers = blind(host, result)
     inside = result.ct.to_ras(np.array((15, 20, 6)))
     assert layers.available() == ["final", "boxes"]
-    for layer in ("raw", "generated"):
+    for layer in ("raw", "generated", "components"):
         with pytest.raises(InputError, match="blind reader study"):
             layers.show(layer)
     assert layers.value_at(inside) is None
     layers.set_blind({})
-    assert layers.available() == ["final", "boxes", "generated", "raw"]
+    assert layers.available() == ["final", "boxes", "generated", "raw", "components"]
     assert layers.value_at(inside) is not None
 
 

@@ -365,9 +365,9 @@ class ReviewGroup:
             parameters.slab = parameters.map_visible = False
         self.update_buttons()
 
-    def value_at(self, ras: Any) -> float | None:
-        """The shown layer's value at a point of the scene, or None."""
-        return None if self._layers is None else self._layers.value_at(ras)
+    def value_text(self, ras: Any) -> str:
+        """The shown layer's value at a point of the scene; a dash where it has none."""
+        return "–" if self._layers is None else str(self._layers.value_text(ras))
 
     def _beside(self, segment_id: str, step: int) -> str | None:
         """The nodule some rows after one, as the table is sorted; after the last comes the first."""
@@ -542,7 +542,7 @@ class ReviewGroup:
         self._lines = lines
 
     def _draw_histogram(self) -> None:
-        selected = None if self._blind else self.selected
+        selected = None if self._blind or self._shows_components() else self.selected
         self.ui.histogramTitle.setVisible(selected is not None)
         self.ui.histogramLabel.setVisible(selected is not None)
         if selected is None:
@@ -560,6 +560,9 @@ class ReviewGroup:
         self._lines = []
         self.update_cells()
         self._draw_histogram()
+
+    def _shows_components(self) -> bool:
+        return self._layers is not None and self._layers.state.layer == "components"
 
     def update_buttons(self) -> None:
         for name in ("previous", "next", "accept", "reject", "edit"):

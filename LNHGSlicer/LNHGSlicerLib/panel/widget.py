@@ -637,10 +637,8 @@ class Panel(VTKObservationMixin):
 
     def _on_cursor(self, crosshair: Any, event: Any) -> None:
         ras = [0.0, 0.0, 0.0]
-        value = self.review.value_at(ras) if crosshair.GetCursorPositionRAS(ras) else None
-        self.ui.valueLabel.setText(
-            _("Under the pointer: {value}").format(value="–" if value is None else f"{value:.2f}")
-        )
+        value = self.review.value_text(ras) if crosshair.GetCursorPositionRAS(ras) else "–"
+        self.ui.valueLabel.setText(_("Under the pointer: {value}").format(value=value))
 
 
 def _nothing(added: Any, outcome: Any) -> None:

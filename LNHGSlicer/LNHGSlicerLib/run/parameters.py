@@ -26,7 +26,7 @@ _LARGEST = {
     "minimum_diameter": 60,
     "rim": WIDEST_RIM_MM,
 }
-_OF_VIEWS = {"layer": ("final", "boxes", "generated", "raw"), "legend": ("one", "all", "none")}
+_OF_VIEWS = {"layer": ("final", "boxes", "generated", "raw", "components"), "legend": ("one", "all", "none")}
 
 
 def offered() -> list[Field[Any]]:
@@ -149,6 +149,7 @@ def words() -> dict[str, dict[str, str]]:
             "boxes": _("Final map and detector boxes"),
             "generated": _("Generator image before fusion"),
             "raw": _("Raw CT in the same colours"),
+            "components": _("Solid, ground glass, air, calcium, fat"),
         },
         "legend": {"one": _("in one view"), "all": _("in every view"), "none": _("in no view")},
     }

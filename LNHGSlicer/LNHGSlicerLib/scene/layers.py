@@ -12,10 +12,12 @@ import vtk
 
 from lnhg.errors import InputError
 from lnhg.options import Options
+from lnhg.stages.components import Component
 from lnhg.stages.heterogeneity_legend import legend_text
 
 from ..review.outlines import Outlines
 from ..translation import _
+from .component_layer import draw_components
 from .drawn_maps import DrawnMaps
 from .nodes import (
     SceneNodes,
@@ -30,7 +32,13 @@ from .study_map import draw_study_map, release_study_map
 from .transforms import point_of_node
 
 # The layers, and the volume each lays over the CT.
-_VOLUMES = {"final": "shown_map", "boxes": "shown_map", "generated": "generated", "raw": "raw_ct"}
+_VOLUMES = {
+    "final": "shown_map",
+    "boxes": "shown_map",
+    "generated": "generated",
+    "raw": "raw_ct",
+    "components": "components_map",
+}
 _NORMALISATIONS = ("auto", "fixed", "scan", "nodule", "slice")
 _BINS = 20
 
@@ -41,7 +49,7 @@ class ViewState:
 
     Attributes:
         layer: `final`: the map; `boxes`: the map and the detector's boxes; `generated`: G(x) before fusion, over whole
-            slices; `raw`: the raw CT as if it were the map.
+            slices; `raw`: the raw CT as if it were the map; `components`: what the nodules consist of.
         opacity: of the coloured volume, 0 to 1.
         map_visible: whether the coloured volume is shown.
         outline_visible: whether the nodules' outlines are shown.
@@ -76,7 +84,7 @@ class Layers:
 
     def why_not(self, layer: str) -> str:
         """Why a layer is not to be had, in one sentence; empty if it is."""
-        if self._blind and layer in ("generated", "raw"):
+        if self._blind and layer in ("generated", "raw", "components"):
             return _("While a blind reader study runs only its map is shown.")
         return self._without_generator(everywhere=True) if layer == "generated" else ""
 
@@ -116,6 +124,10 @@ class Layers:
 
     def apply(self) -> None:
         """Bring the views to the state, as after another result was shown in them."""
+        if self.state.layer == "components" and self.nodes.components_map is None:
+            draw_components(self.nodes, self.outlines)
+            if self.legend:
+                self.set_legend(self.legend)
         show_over_ct(self.nodes.ct, self._volume() if self.state.map_visible else None, self.state.opacity)
         # Outline and fill both off is a state that Slicer refuses: the whole is hidden in the slice views.
         display = self.nodes.segmentation.GetDisplayNode()
@@ -141,7 +153,7 @@ class Layers:
             self.legend = "all" if legend.GetVisibility() else "none"  # shown by Slicer it is in every view
 
     def show(self, layer: str) -> None:
-        """Show one of the layers `final`, `boxes`, `generated` and `raw`."""
+        """Show one of the layers `final`, `boxes`, `generated`, `raw` and `components`."""
         _refuse(self.why_not(layer))
         self._change(layer=layer)
 
@@ -197,6 +209,8 @@ class Layers:
         """
         if self._blind:
             draw_study_map(self.nodes, self.outlines, self._blind)
+        if self.nodes.components_map is not None:
+            draw_components(self.nodes, self.outlines)
         _refuse(self.why_no_map(self.normalisation, self.kind))
         self._maps.draw(self._asked)
 
@@ -225,7 +239,8 @@ class Layers:
         """Show the legend in `one` slice view, in `all`, or in `none`."""
         self.legend = where
         shown_in = {"one": legend_views()[:1], "all": legend_views(), "none": []}[where]
-        for volume in (self.nodes.heterogeneity, self.nodes.raw_ct, self.nodes.generated, self.nodes.study_map):
+        nodes = self.nodes
+        for volume in (nodes.heterogeneity, nodes.raw_ct, nodes.generated, nodes.study_map, nodes.components_map):
             legend = None if volume is None else slicer.modules.colors.logic().GetColorLegendDisplayNode(volume)
             if legend is not None:  # a reader may have deleted it
                 legend.SetVisibility(bool(shown_in))
@@ -242,7 +257,10 @@ class Layers:
             view.SetSlabReconstructionEnabled(mm is not None)
 
     def value_at(self, ras: Sequence[float]) -> float | None:
-        """The layer's value at a point of the scene (mm), 0 to 1; None where it has none, or must not be told."""
+        """The layer's value at a point of the scene (mm); None where it has none, or must not be told.
+
+        0 to 1; of the layer `components` a number of `lnhg.stages.components.Component`.
+        """
         volume = self._volume()
         i, j, k = _voxel(volume, ras)
         columns, rows, slices = volume.GetImageData().GetDimensions()
@@ -250,6 +268,15 @@ class Layers:
             return None
         value = volume.GetImageData().GetScalarComponentAsDouble(i, j, k, 0)
         return None if value < 0 else float(value)
+
+    def value_text(self, ras: Sequence[float]) -> str:
+        """The layer's value at a point of the scene (mm) as text; a dash where it has none."""
+        value = self.value_at(ras)
+        if value is None:
+            return "–"
+        if self.state.layer == "components":
+            return Component(round(value)).name.lower().replace("_", " ")
+        return f"{value:.2f}"
 
     def histogram(self, segment_id: str) -> tuple[np.ndarray, np.ndarray]:
         """How many voxels of a nodule have which value in the layer: counts, and the edges of the bins from 0 to 1."""

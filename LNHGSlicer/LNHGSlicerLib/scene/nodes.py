@@ -28,6 +28,7 @@ from lnhg.core.resources import resource
 from lnhg.errors import InputError, LNHGError
 from lnhg.options import Options, options_of_record
 from lnhg.stages.axial import AxialOrder, axial_order
+from lnhg.stages.components import Component
 from lnhg.stages.heterogeneity_legend import full_scale, legend_text
 from lnhg.stages.heterogeneity_maps import raw_ct_in_view
 from lnhg.stages.nodule_map import OUTSIDE, NoduleMap
@@ -54,7 +55,9 @@ PRIOR_VIEW = "LNHG.followUp"
 OPTIONS = "LNHG.Options"
 #: By this role the segmentation refers to the map of a blind reader study, while one runs.
 STUDY_MAP = "LNHG.studyMap"
-_COLORS = "LNHG-Heterogeneity"
+#: By this role it refers to the volume of what the nodules consist of, once a reader has looked at it.
+COMPONENTS = "LNHG.componentsMap"
+_COLORS, _COMPONENT_COLORS = "LNHG-Heterogeneity", "LNHG-Components"
 _GENERATED = "Generator image G(x)"
 #: Title of the legend in a blind reader study: the same whatever map a nodule has.
 STUDY_TITLE = "Map"
@@ -97,6 +100,11 @@ class SceneNodes:
     def study_map(self) -> Any | None:
         """The map of a blind reader study, while one runs; else None."""
         return self.segmentation.GetNodeReference(STUDY_MAP)
+
+    @property
+    def components_map(self) -> Any | None:
+        """What the nodules consist of (`lnhg.stages.components`), once a reader has looked at it; else None."""
+        return self.segmentation.GetNodeReference(COMPONENTS)
 
     @property
     def shown_map(self) -> Any:
@@ -348,7 +356,7 @@ def voxels_mark(ct_node: Any) -> str:
 def move_with_ct(nodes: SceneNodes) -> None:
     """Put the nodes of a result under the parent transform of their CT."""
     transform = nodes.ct.GetTransformNodeID()
-    for node in filter(None, (*nodes.added, nodes.study_map)):
+    for node in filter(None, (*nodes.added, nodes.study_map, nodes.components_map)):
         if node.IsA("vtkMRMLTransformableNode") and node.GetTransformNodeID() != transform:
             node.SetAndObserveTransformNodeID(transform)
 
@@ -636,6 +644,25 @@ def add_study_map(nodes: SceneNodes) -> Any:
     return node
 
 
+def add_components_map(nodes: SceneNodes) -> Any:
+    """An empty volume for what the nodules consist of, hidden from lists of nodes; `set_cut_map` fills it."""
+    empty, last = np.full((1, 1, 1), OUTSIDE, np.float32), max(Component)
+    node = _add_volume(empty, _ijk_to_ras(nodes.ct), "Components of the nodules", {"Version": __version__})
+    node.SetHideFromEditors(True)
+    node.SetAndObserveTransformNodeID(nodes.ct.GetTransformNodeID())
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(_colors(_COMPONENT_COLORS).GetID())
+    display.SetWindowLevelMinMax(0, last)
+    display.SetThreshold(1, last)
+    display.ApplyThresholdOn()
+    display.InterpolateOff()
+    legend = _add_legend(node, "Components by HU")
+    legend.SetUseColorNamesForLabels(True)
+    legend.SetNumberOfLabels(last + 1)
+    nodes.segmentation.SetNodeReferenceID(COMPONENTS, node.GetID())
+    return node
+
+
 def set_cut_map(node: Any, ct_node: Any, view: AxialOrder, values: NoduleMap) -> None:
     """Put a map that was made in the axial view into a volume: cut to the nodules, since CTs are large."""
     array, ijk_to_ras = _cut(grid_of_node(ct_node), view, values)
@@ -675,16 +702,20 @@ def _add_coloured(values: np.ndarray, ijk_to_ras: Any, name: str, title: str, to
 
 def _colour(node: Any, title: str) -> None:
     display = node.GetDisplayNode()
-    display.SetAndObserveColorNodeID(_heterogeneity_colors().GetID())
+    display.SetAndObserveColorNodeID(_colors(_COLORS).GetID())
     display.SetWindowLevelMinMax(0, 1)
+    _add_legend(node, title).SetLabelFormat("%.2f")
+
+
+def _add_legend(node: Any, title: str) -> Any:
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
     legend.SetTitleText(title)
     # The title is written as large as the labels, which fill the height: at Slicer's own size it leaves the view.
     legend.SetSize(0.09, 0.35)
     legend.SetPosition(0.97, 0.85)
-    legend.SetLabelFormat("%.2f")
     # In one view: in every view it would cover what the reader looks at.
     legend.SetViewNodeIDs(legend_views()[:1])
+    return legend
 
 
 def _boxes_of(result: Result, view: AxialOrder) -> Any:
@@ -735,19 +766,19 @@ def _walls(bottom: np.ndarray, top: np.ndarray) -> Any:
     return model
 
 
-def _heterogeneity_colors() -> Any:
-    """The colour table of the map; one node, however many results a scene holds."""
-    known = slicer.mrmlScene.GetFirstNode(_COLORS, "vtkMRMLColorTableNode")
+def _colors(name: str) -> Any:
+    """A colour table that ships with LNHG; one node, however many results a scene holds."""
+    known = slicer.mrmlScene.GetFirstNode(name, "vtkMRMLColorTableNode")
     if known is not None:
         return known
     storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableStorageNode")
-    storage.SetFileName(str(resource("Colors", f"{_COLORS}.ctbl")))
+    storage.SetFileName(str(resource("Colors", f"{name}.ctbl")))
     storage.SetDefaultWriteFileExtension("ctbl")
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", _COLORS)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
     node.SetTypeToFile()
     node.SetAndObserveStorageNodeID(storage.GetID())
     if not storage.ReadData(node):
-        raise LNHGError(f"The colour table {_COLORS} cannot be read; install LNHG again.")
+        raise LNHGError(f"The colour table {name} cannot be read; install LNHG again.")
     return node
 
 
