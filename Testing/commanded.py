@@ -49,11 +49,12 @@ def lying_in(place: Path) -> dict[str, tuple[int, ...]]:
 
 
 class Told(NamedTuple):
-    """What a run told: its record (`result.json`), what stood on the screen, and the report as HTML."""
+    """What a run told: its record (`result.json`), what stood on the screen, report (HTML) and table (CSV)."""
 
     record: dict[str, Any]
     screen: str
     report: str
+    table: str
 
     def notes(self, words: str) -> bool:
         return any(words in note for note in self.record["warnings"])
@@ -83,7 +84,7 @@ def segmented(
         assert {one.name for one in output.iterdir()} == {*FILES.values()} - {FILES["scene"]}
         kept = {name: (output / FILES[name]).read_text(encoding="utf-8") for name in ("record", "report", "table")}
     assert lying_in(place) == before
-    told = Told(json.loads(kept["record"]), out, kept["report"])
+    told = Told(json.loads(kept["record"]), out, kept["report"], kept["table"])
     for note in told.record["warnings"]:
         assert f"Note: {note}\n" in out and note in html.unescape(told.report)
     for name in (str(one) for one in (names or {}).values()):

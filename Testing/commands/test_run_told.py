@@ -4,6 +4,8 @@ kept in record and report, and the command ends with 0.
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,17 @@ def test_a_nodule_that_is_cut_has_lower_bounds_everywhere(
     assert nodule["cut"] == "yes" and "at least" in told.screen and "at least" in told.report
 
 
+@pytest.mark.parametrize("start", ["=1+1", "+cmd|x!A0", "@SUM(A1)", "-2+3"])
+def test_no_sentence_becomes_a_formula_of_a_spreadsheet(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], start: str
+) -> None:
+    path = written(tmp_path, CT_AXIAL.hu, CT_AXIAL.ijk_to_ras)
+    told = segmented(path, capfd, "--anywhere", f"--sentence={start} {{place}}")
+    cells = [cell for row in csv.reader(io.StringIO(told.table)) for cell in row]
+    assert any(cell.startswith(f"'{start} ") for cell in cells)
+    assert not any(cell.startswith(start) for cell in cells)
+
+
 # ---------------------------------------------------------------- disks and names
 
 
@@ -125,6 +138,8 @@ def test_a_full_disk_leaves_no_half_of_a_result(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("lnhg.pipeline.open_models", lambda *_, **__: standin_models())
+    monkeypatch.setattr("lnhg.writers.results._write_scene", lambda *_: "not written")
+    monkeypatch.setattr("lnhg.writers.results.nodule_planes", lambda result: [])
     monkeypatch.setattr(f"lnhg.writers.results.{writer}", full)
     path = written(tmp_path, CT_AXIAL.hu, CT_AXIAL.ijk_to_ras)
     words = ["segment", path, "--output", tmp_path / "out"]

@@ -96,12 +96,17 @@ def test_results_of_before_records_told_of_their_files_are_replaced(tmp_path: Pa
 
 
 @posix_only
-@pytest.mark.parametrize("target", ["victim", "nowhere"])
-def test_a_link_of_the_name_of_a_result_is_refused(tmp_path: Path, result: Result, target: str) -> None:
+@pytest.mark.parametrize("target", ["victim", "nowhere", "folder"])
+@pytest.mark.parametrize("name", ["labels.nrrd", "result.json"])
+def test_a_link_of_the_name_of_a_result_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], result: Result, name: str, target: str
+) -> None:
     (tmp_path / "victim").write_text("mine")
+    (tmp_path / "folder").mkdir()
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "labels.nrrd").symlink_to(tmp_path / target)
-    with pytest.raises(InputError, match=r"^labels\.nrrd in "):
+    (tmp_path / "out" / name).symlink_to(tmp_path / target)
+    refused(["segment", tmp_path / "ct.nrrd", "--output", tmp_path / "out"], tmp_path, capsys, f"{name} in ")
+    with pytest.raises(InputError, match=rf"^{name} in "):
         save(result, tmp_path / "out")
     assert (tmp_path / "victim").read_text() == "mine" and not (tmp_path / "nowhere").exists()
 
