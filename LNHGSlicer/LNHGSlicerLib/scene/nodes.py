@@ -659,6 +659,7 @@ def add_components_map(nodes: SceneNodes) -> Any:
     legend = _add_legend(node, "Components by HU")
     legend.SetUseColorNamesForLabels(True)
     legend.SetNumberOfLabels(last + 1)
+    legend.SetSize(0.3, 0.4)  # names are wider than numbers, and are made to fit
     nodes.segmentation.SetNodeReferenceID(COMPONENTS, node.GetID())
     return node
 
