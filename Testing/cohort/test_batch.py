@@ -505,6 +505,9 @@ def test_nobody_without_its_certificate_can_talk_to_the_workers_of_this_machine(
         assert address.startswith("tls://127.0.0.1")
         with pytest.raises((OSError, TypeError, ValueError)):
             distributed.Client(address.replace("tls://", "tcp://"), timeout=3)
+        for without_its_own in (None, distributed.security.Security.temporary()):
+            with pytest.raises((OSError, TypeError, ValueError)):
+                distributed.Client(address, security=without_its_own, timeout=3)
         pids = [os.getpid(), *client.run(os.getpid).values()]
         ports = {c.laddr for pid in pids for c in psutil.Process(pid).net_connections("tcp") if c.status == "LISTEN"}
         ports -= before

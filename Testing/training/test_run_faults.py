@@ -195,13 +195,17 @@ def test_a_detector_of_another_configuration_is_told_apart_and_a_longer_training
     assert _lasting(replace(config, minutes=(1.0,), checkpoint_seconds=1.0, features=None)) == _lasting(config)
 
 
-def test_progress_is_told_where_there_is_no_terminal(tmp_path: Path, capsys) -> None:
-    with Monitor(tmp_path, ("step", "mse"), {"mse": "mse"}, 0, 0, 10) as monitor:
+@pytest.mark.parametrize(
+    ("loss", "value", "told_last"),
+    [("mse", 0.25, "mse 0.25"), ("critic", -3.5, "critic -3.5"), ("box_reg", 12.0, "12")],
+)
+def test_progress_is_told_where_there_is_no_terminal(tmp_path: Path, capsys, loss, value, told_last) -> None:
+    with Monitor(tmp_path, ("step", loss), {loss: loss}, 0, 0, 10) as monitor:
         for step in (1, 2, 3):
-            monitor.note(step, step, {"mse": 0.25})
+            monitor.note(step, step, {loss: value})
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1, "a line a minute"
-    assert told[0].startswith("1/10 steps, ") and told[0].endswith(" left, mse 0.25")
+    assert told[0].startswith("1/10 steps, ") and told[0].endswith(told_last)
 
 
 @pytest.mark.parametrize(
