@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_window_outlives_its_test():
+    """A window that Python collects later, maybe in a thread, ends all tests: its timers belong to the main thread."""
+    yield
+    if "host.qt_double" in sys.modules:
+        sys.modules["host.qt_double"].dispose_all()
 
 
 @pytest.fixture

@@ -160,6 +160,12 @@ def dispose(widget: Any) -> None:
     QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
 
 
+def dispose_all() -> None:
+    """Delete all windows that are left."""
+    for window in QtWidgets.QApplication.topLevelWidgets():
+        dispose(window)
+
+
 def child_widget_variables(widget: Any) -> Any:
     named = {child.property("objectName"): child for child in widget.findChildren(QtWidgets.QWidget)}
     return SimpleNamespace(**{name: child for name, child in named.items() if name and not name.startswith("qt_")})
