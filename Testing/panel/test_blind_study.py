@@ -36,14 +36,6 @@ WORDS = re.compile(r"uneven|h\(x\)|(?<!standard )deviation|inverse|paper|G\(x\)"
 
 
 @pytest.fixture
-def panel(monkeypatch):
-    with headless_host() as scene:
-        scene.AddNewNodeByClass("vtkMRMLCrosshairNode")
-        with open_panel(monkeypatch) as panel:
-            yield panel
-
-
-@pytest.fixture
 def reviewed(panel):
     """The panel after a run that found six nodules."""
     add_ct(result=RESULT)

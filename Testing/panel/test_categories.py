@@ -13,18 +13,9 @@ from lnhg.core.comparison import Comparison
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
 pytest.importorskip("PySide6", reason="needs the dev extra: pip install 'lnhg[dev]'")
 
-from host.panel_double import RESULT, add_ct, click, open_panel  # noqa: E402
+from host.panel_double import RESULT, add_ct, click  # noqa: E402
 from LNHGSlicerLib.review.answers import answers_of  # noqa: E402
 from LNHGSlicerLib.review.export import export_csv, export_report  # noqa: E402
-from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
-
-
-@pytest.fixture
-def panel(monkeypatch):
-    with headless_host() as scene:
-        scene.AddNewNodeByClass("vtkMRMLCrosshairNode")
-        with open_panel(monkeypatch) as panel:
-            yield panel
 
 
 @pytest.fixture

@@ -29,7 +29,6 @@ from host.handmade import GRIDS, handmade_result  # noqa: E402
 from host.panel_double import RESULT, InstallerDouble, add_ct, click, open_panel  # noqa: E402
 from host.scenes import put_under_transform  # noqa: E402
 from LNHGSlicerLib.review.reader_study import ReaderStudy  # noqa: E402
-from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 from LNHGSlicerLib.scene.nodes import add_result, show  # noqa: E402
 
 #: RAS, mm, of a point in the CT.
@@ -37,19 +36,6 @@ INSIDE = tuple(RESULT.ct.to_ras((15, 20, 6)).tolist())
 # What the panel writes into its widgets.
 SET_TEXT = re.compile(r"ui\.(\w+)\.setText\(")
 LIBRARY = Path(__file__).resolve().parents[2] / "LNHGSlicer" / "LNHGSlicerLib"
-
-
-@pytest.fixture
-def scene():
-    with headless_host() as scene:
-        scene.AddNewNodeByClass("vtkMRMLCrosshairNode")
-        yield scene
-
-
-@pytest.fixture
-def panel(scene, monkeypatch):
-    with open_panel(monkeypatch) as panel:
-        yield panel
 
 
 @pytest.fixture

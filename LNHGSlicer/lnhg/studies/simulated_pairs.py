@@ -36,6 +36,7 @@ _RADIUS_MM, _DEPTH_MM, _APART_MM, _NEAR_MM = (2.5, 7.5), 6.0, 12.0, 15.0
 _CHANGE, _FOUND, _FALSE = (0.75, 1.6), 0.85, 2
 # The warp: breathing along the body, front to back and sideways; shifts and turns of the patient on the table.
 _BREATH_MM, _SHIFT_MM, _TURN, _NODES = (12.0, 5.0, 3.0), 20.0, 4.0, 5
+# Nodes by which the field is widened at each side, as map_coordinates widens it.
 _WIDER = 12
 # The field is smooth: it is worked out at every fourth pixel.
 _EVERY = 4
@@ -82,7 +83,7 @@ class Warp:
         nodes = ndimage.gaussian_filter(rng.standard_normal((3, *[_NODES] * 3)), (0, 0.7, 0.7, 0.7))
         amounts = np.array(_BREATH_MM)[[2, 1, 0]] * rng.uniform(0.4, 1.0)
         nodes = nodes / np.abs(nodes).max((1, 2, 3), keepdims=True) * amounts[:, None, None, None]
-        # Filtered once for all points; widened first, as map_coordinates does it for the same mode.
+        # Filtered once, for all points.
         self.splines = [ndimage.spline_filter(np.pad(one, _WIDER, "edge"), mode="nearest") for one in nodes]
         x, y, z = np.radians(rng.uniform(-_TURN, _TURN, 3))
         turn, _ = np.linalg.qr(np.array([[1, -z, y], [z, 1, -x], [-y, x, 1]]))
