@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from phantom_vessels import SHAPES
 
 from lnhg.networks.models import open_models
 from lnhg.options import Options
 from lnhg.phantom.sample import chest_phantom
 from lnhg.pipeline import segment
 from lnhg.stages.fusion import CONFIRMED
-
-SHAPES = ((120, 512, 512), (140, 512, 512), (200, 384, 384), (80, 512, 512), (60, 256, 256))
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seeds", type=int, default=2, help="synthetic chests of each shape")

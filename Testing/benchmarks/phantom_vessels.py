@@ -59,14 +59,19 @@ def row(name: str, ct: CT) -> None:
     print("|", " | ".join(cells), "|", flush=True)
 
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--data", type=Path, required=True)
-parser.add_argument("--seeds", type=int, default=1, help="synthetic chests of each shape")
-arguments = parser.parse_args()
-print("| scan |", " | ".join(f">= {one} mm, %" for one in CALIBRES_MM), "| sections in 100 cm2 | HU | scatter |")
-print("|---" * (len(CALIBRES_MM) + 4) + "|")
-for path in sorted(arguments.data.glob("*_scans/*/ct.nrrd")):
-    row(path.parent.name, read_ct(path))
-for shape in SHAPES:
-    for seed in range(arguments.seeds):
-        row(f"synthetic {shape}, {seed}", chest_phantom(seed, shape).ct)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=1, help="synthetic chests of each shape")
+    arguments = parser.parse_args()
+    print("| scan |", " | ".join(f">= {one} mm, %" for one in CALIBRES_MM), "| sections in 100 cm2 | HU | scatter |")
+    print("|---" * (len(CALIBRES_MM) + 4) + "|")
+    for path in sorted(arguments.data.glob("*_scans/*/ct.nrrd")):
+        row(path.parent.name, read_ct(path))
+    for shape in SHAPES:
+        for seed in range(arguments.seeds):
+            row(f"synthetic {shape}, {seed}", chest_phantom(seed, shape).ct)
+
+
+if __name__ == "__main__":
+    main()
