@@ -98,6 +98,10 @@ def steps():
     yield 800
     window.setGeometry(0, 0, 1024, 700)
     yield 800
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(panel.review.nodes.heterogeneity)
+    letter = legend.GetSize()[0] * slice_view().width / 4 / 0.67
+    check("the legend in the small view can be read", letter > 14, (f"{letter:.1f} pixels", legend.GetTitleText()))
+    check("what it has no room for is in the panel", "0 = " in ui.legendLabel.text, ui.legendLabel.text)
     check("the panel asks for no more than 420", panel.root.minimumSizeHint.width() <= 420, panel.root.minimumSizeHint)
     # With Slicer's own modules alone it is no narrower than 1070; this panel had made it 1308.
     check("the window is about as small as Slicer's", window.width <= 1140 and window.height <= 700, window.size)

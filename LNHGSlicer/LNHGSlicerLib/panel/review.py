@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 
 from ..review.verdicts import add_seconds
 from ..run.background import BackgroundCall
+from ..scene.legends import fit_legends
 from ..scene.watch import Watch
 from .colours import colour
 from .columns import columns, shown_names, sorted_rows
@@ -83,6 +84,11 @@ class ReviewGroup:
         self._look_at_display.timeout.connect(guard(self.take_over_display))
         self._display_watch = Watch(guard(self._display_changed))
         self._display_was_changed = False
+        self._fit_legends = qt.QTimer(ui.reviewGroup)
+        self._fit_legends.setSingleShot(True)
+        self._fit_legends.setInterval(_LOOK_MS)
+        self._fit_legends.timeout.connect(guard(fit_legends))
+        self._views_watch = Watch(guard(self._fit_legends.start))
         self._make_call = call
         self._lungs_call: Any = None
         self._outlines_watch = Watch(guard(self._look.start))
@@ -331,6 +337,7 @@ class ReviewGroup:
         from ..scene.nodes import empty_views, restore_displays
 
         restore_displays(self.nodes)
+        self._watch_views(self.nodes)
         self._layers.complete_study_map()
         if empty_views():
             self._layers.apply()
@@ -457,6 +464,15 @@ class ReviewGroup:
         views = () if nodes is None else slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
         displayed = slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent
         self._display_watch.follow_all([*parts, *views], displayed, vtk.vtkCommand.ModifiedEvent)
+        self._watch_views(nodes)
+
+    def _watch_views(self, nodes: Any) -> None:
+        """A view that becomes larger or smaller, or is new, has room for more or less of a legend."""
+        self._fit_legends.stop()
+        views = () if nodes is None else slicer.util.getNodesByClass("vtkMRMLSliceNode")
+        self._views_watch.follow_all(views, vtk.vtkCommand.ModifiedEvent)
+        if nodes is not None:
+            self._fit_legends.start()
 
     def _set_up_table(self) -> None:
         table, header = self.ui.noduleTable, self.ui.noduleTable.horizontalHeader()

@@ -19,9 +19,9 @@ from ..review.outlines import Outlines
 from ..translation import _
 from .component_layer import draw_components
 from .drawn_maps import DrawnMaps
+from .legends import fit_legend, legend_views, set_legend_text
 from .nodes import (
     SceneNodes,
-    legend_views,
     remove_node,
     show_over_ct,
     tell_map,
@@ -200,7 +200,7 @@ class Layers:
         tell_map(self.nodes.heterogeneity, options)
         legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(self.nodes.heterogeneity)
         if legend is not None:  # a reader may have deleted it
-            legend.SetTitleText("\n".join(legend_text(options)))
+            set_legend_text(legend, "\n".join(legend_text(options)))
 
     def update_maps(self) -> None:
         """Make both maps anew, of the kind and range that they have, after a nodule was edited or rejected.
@@ -245,6 +245,7 @@ class Layers:
             if legend is not None:  # a reader may have deleted it
                 legend.SetVisibility(bool(shown_in))
                 legend.SetViewNodeIDs(shown_in)
+                fit_legend(legend)
 
     def set_slab(self, mm: float | None) -> None:
         """Every slice view shows the maximum over a slab this thick around its plane; None: the plane alone."""

@@ -36,6 +36,7 @@ from lnhg.writers.seg_nrrd import TERMINOLOGY, id_of_segment, segment_color, seg
 
 from ..translation import _
 from .fingerprints import fingerprint, set_measured_on
+from .legends import add_legend
 from .steps import Steps, all_or_none, at_once
 from .transforms import point_of_scene
 from .views import centre_on, refresh_legends
@@ -495,12 +496,6 @@ def show_over_ct(ct_node: Any, volume: Any | None, opacity: float) -> None:
     refresh_legends()
 
 
-def legend_views() -> list[str]:
-    """IDs of the slice views in which a legend can be: those of the layout first, as it shows them."""
-    views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
-    return [view.GetID() for view in sorted(views, key=lambda view: not view.IsMappedInLayout())]
-
-
 def jump_to_first_nodule(nodes: SceneNodes) -> None:
     """Centre every view on the first nodule of the table; without nodules they stay where they are."""
     for first in islice(_read_rows(nodes.table), 1):
@@ -656,10 +651,7 @@ def add_components_map(nodes: SceneNodes) -> Any:
     display.SetThreshold(1, last)
     display.ApplyThresholdOn()
     display.InterpolateOff()
-    legend = _add_legend(node, "Components by HU")
-    legend.SetUseColorNamesForLabels(True)
-    legend.SetNumberOfLabels(last + 1)
-    legend.SetSize(0.3, 0.4)  # names are wider than numbers, and are made to fit
+    add_legend(node, "Components by HU", color_names=True)
     nodes.segmentation.SetNodeReferenceID(COMPONENTS, node.GetID())
     return node
 
@@ -705,18 +697,7 @@ def _colour(node: Any, title: str) -> None:
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(_colors(_COLORS).GetID())
     display.SetWindowLevelMinMax(0, 1)
-    _add_legend(node, title).SetLabelFormat("%.2f")
-
-
-def _add_legend(node: Any, title: str) -> Any:
-    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
-    legend.SetTitleText(title)
-    # The title is written as large as the labels, which fill the height: at Slicer's own size it leaves the view.
-    legend.SetSize(0.09, 0.35)
-    legend.SetPosition(0.97, 0.85)
-    # In one view: in every view it would cover what the reader looks at.
-    legend.SetViewNodeIDs(legend_views()[:1])
-    return legend
+    add_legend(node, title)
 
 
 def _boxes_of(result: Result, view: AxialOrder) -> Any:
