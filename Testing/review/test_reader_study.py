@@ -157,6 +157,46 @@ def test_a_reader_who_writes_the_name_in_other_letters_is_the_same_one(study, no
     assert len(studies_of(nodes)) == 1
 
 
+#: One name: in other letters, with blanks around and inside, decomposed, in wide letters, with a letter nobody sees.
+SPELLINGS = ["zoë ada", "  ZOË \t ADA\u00a0", "Zoe\u0308 Ada", "Ｚｏë\u3000Ａｄａ", "\ufeffZoë Ada\u200b"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_reader_is_one_in_the_summary_of_several_scans_however_the_name_is_written(nodes, spelling):
+    rate(ReaderStudy(nodes, "Zoë Ada"), (40, "benign"), (60, "malignant"))
+    elsewhere = added(RESULT)
+    rate(ReaderStudy(elsewhere, spelling), (80, "benign"), (100, "malignant"))
+    rate(ReaderStudy(elsewhere, "Zoe Ada"), (0, "benign"), (0, "benign"))
+    told = summary([*studies_of(nodes), *studies_of(elsewhere)])
+    assert told[0].startswith("Zoe Ada: mean score 0.0") and "(nodules: 2)" in told[0]
+    assert told[1].startswith("Zoë Ada: mean score 70.0") and "(nodules: 4)" in told[1]
+    assert "2 readers" in told[2]
+
+
+def written_apart(nodes, one, other):
+    """Two tables of one reader, as versions kept them that took two spellings for two readers."""
+    first, second = ReaderStudy(nodes, one), ReaderStudy(nodes, "somebody else")
+    studies_of(nodes)[1].SetAttribute("LNHG.Reader", other)
+    return first, second
+
+
+def test_two_spellings_in_a_scene_of_an_older_version_do_not_agree_with_each_other(nodes):
+    first, second = written_apart(nodes, "Ada", "ada")
+    rate(first, (40, "benign"), (None, None))
+    rate(second, (80, "malignant"), (90, "malignant"))
+    told = summary(studies_of(nodes))
+    assert told[0].startswith("Ada: mean score 65.0") and "at least two readers" in told[1]
+
+
+def test_what_such_a_reader_rated_under_either_spelling_is_there_when_the_study_goes_on(nodes):
+    first, second = written_apart(nodes, "Ada", "ada")
+    first.rate(ONE, score=40, impression="benign")
+    rate(second, (80, "malignant"), (90, "malignant"))
+    again = ReaderStudy(nodes, "ADA")
+    assert (again.reader, again.rating(ONE).score, again.rating(TWO).score) == ("Ada", 40, 90)
+    assert again.rated == 2 and len(studies_of(nodes)) == 1
+
+
 def test_the_csv_has_a_row_for_each_nodule_and_nothing_of_other_readers(study, nodes, clock, tmp_path):
     ReaderStudy(nodes, "Reader B", clock).rate(ONE, score=1, impression="malignant")
     study.rate(TWO, score=62.5, impression="benign", comment="round, smooth", kind="inverse")

@@ -127,9 +127,8 @@ class StudyGroup:
         from ..review.reader_study import same_reader
 
         name = self.ui.readerEdit.property("text")
-        if self._study is None or same_reader(self._study.reader) != same_reader(
-            name
-        ):  # the field tells of its end twice
+        # The field tells of its end twice.
+        if self._study is None or same_reader(self._study.reader) != same_reader(name):
             if self._study is not None:
                 self._study.leave_blind()  # who has rated nothing keeps nobody waiting for the end
             self._open_study()

@@ -334,7 +334,8 @@ def _without_generator(nodes: SceneNodes, segment_ids: Sequence[str]) -> list[st
 
 def _table_of(nodes: SceneNodes, reader: str) -> Any:
     """The reader's table, made if absent and hidden from lists of nodes, so that other readers do not meet it."""
-    table = next((table for table in studies_of(nodes) if same_reader(reader_of(table)) == same_reader(reader)), None)
+    tables = [table for table in studies_of(nodes) if same_reader(reader_of(table)) == same_reader(reader)]
+    table = tables[0] if tables else None
     if table is None:
         table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", f"Reader study: {reader}")
         table.SetHideFromEditors(True)
@@ -348,7 +349,26 @@ def _table_of(nodes: SceneNodes, reader: str) -> Any:
             for _row in range(table.GetNumberOfRows()):
                 column.InsertNextValue(empty)
             table.AddColumn(column)
+    for other in tables[1:]:
+        _take_over(table, other)
     return table
+
+
+def _take_over(table: Any, other: Any) -> None:
+    """Join what a reader rated under another spelling of the name, as versions before 0.3.4 kept it; what both tables
+    rate stays as in the first. A blind study is left as it was drawn.
+    """
+    if table.GetAttribute(_BLIND) or other.GetAttribute(_BLIND):
+        return
+    for given in all_rows(other):
+        row = _row_of(table, given["nodule"])
+        if row is not None and says_something(all_rows(table)[row]):
+            continue
+        row = table.AddEmptyRow() if row is None else row
+        for name, value in given.items():
+            table.GetTable().GetColumnByName(name).SetValue(row, value)
+    table.Modified()
+    slicer.mrmlScene.RemoveNode(other)
 
 
 def _forget_rows(table: Any) -> None:
@@ -366,14 +386,22 @@ def result_of(table: Any) -> str:
     return str(table.GetNodeReferenceID(_SEGMENTATION))
 
 
+def says_something(row: Mapping[str, Any]) -> bool:
+    """Whether a row of a reader's table has a score, an impression or a comment."""
+    return bool(not math.isnan(row["score"]) or row["impression"] or row["comment"])
+
+
 def reader_of(table: Any) -> str:
     """Whose table it is; empty for a table that is no reader's."""
     return table.GetAttribute(_READER) or ""
 
 
 def same_reader(name: str) -> str:
-    """What is the same however a reader writes the name: in small letters, composed in one way, without more space."""
-    return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
+    """What is the same however a reader writes the name: in small letters, composed in one way, without more space or
+    characters that cannot be seen.
+    """
+    seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) != "Cf")
+    return unicodedata.normalize("NFKC", " ".join(seen.split()).casefold())
 
 
 def _row_of(table: Any, segment_id: str) -> int | None:

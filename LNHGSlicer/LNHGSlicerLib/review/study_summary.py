@@ -13,7 +13,7 @@ from lnhg.evaluation.agreement import absolute_agreement, one_way_agreement
 from lnhg.evaluation.statistics import mean_interval
 
 from ..translation import _
-from .reader_study import KINDS, all_rows, is_under_way, reader_of, result_of
+from .reader_study import KINDS, all_rows, is_under_way, reader_of, result_of, same_reader
 
 
 def summary(tables: Sequence[Any]) -> list[str]:
@@ -21,9 +21,10 @@ def summary(tables: Sequence[Any]) -> list[str]:
 
     While a blind study is under way nothing is told of the kinds. Tables of several scans can be summed up together.
     """
-    ratings = [one for table in tables for one in _ratings_of(table)]
-    under_way = sorted({reader_of(table) for table in tables if is_under_way(table)})
-    readers = sorted({reader_of(table) for table in tables})
+    names = _names(tables)
+    ratings = _ratings(tables, names)
+    under_way = sorted({names[reader_of(table)] for table in tables if is_under_way(table)})
+    readers = sorted(set(names.values()))
     if under_way:
         told = _(
             "What is told of each map, and how far the readers agree: when every reader has ended ({readers} not)."
@@ -52,20 +53,23 @@ class _Given:
     seconds: float
 
 
-def _ratings_of(table: Any) -> list[_Given]:
-    """The rows of a table in which something was said."""
-    return [
-        _Given(
-            reader_of(table),
-            (result_of(table), one["nodule"]),
-            one["map"],
-            one["score"],
-            one["impression"],
-            one["seconds"],
-        )
-        for one in all_rows(table)
-        if not math.isnan(one["score"]) or one["impression"]
-    ]
+def _names(tables: Sequence[Any]) -> dict[str, str]:
+    """For each name as it was written the one that is told: the first of this reader."""
+    first: dict[str, str] = {}
+    return {name: first.setdefault(same_reader(name), name) for name in map(reader_of, tables)}
+
+
+def _ratings(tables: Sequence[Any], names: Mapping[str, str]) -> list[_Given]:
+    """The rows in which something was said; of two by one reader of a nodule the first."""
+    given: dict[Any, _Given] = {}
+    for table in tables:
+        reader = names[reader_of(table)]
+        for one in all_rows(table):
+            nodule = result_of(table), one["nodule"]
+            if not math.isnan(one["score"]) or one["impression"]:
+                rating = _Given(reader, nodule, one["map"], one["score"], one["impression"], one["seconds"])
+                given.setdefault((reader, nodule), rating)
+    return list(given.values())
 
 
 def _of_readers(readers: Sequence[str], ratings: Sequence[_Given]) -> list[str]:
