@@ -78,6 +78,65 @@ def scaled(ijk_to_ras: np.ndarray, factor: float) -> np.ndarray:
     return np.diag([factor, factor, factor, 1.0]) @ ijk_to_ras
 
 
+# ---------------------------------------------------------------- grids that nobody set
+
+_AT_0, _CUBES = "places the corner of the image at 0, 0, 0", "voxels of exactly 1 x 1 x 1 mm"
+_RIGHT_ANGLES = np.diag([-0.7, -0.8, 2.5, 1.0])
+NOT_SET = {
+    "an array in NIfTI": (lambda p: nifti(p / "ct.nii", np.eye(4), None), (_AT_0, _CUBES)),
+    "an array in NIfTI by its qform": (lambda p: nifti(p / "ct.nii", None, np.eye(4)), (_AT_0, _CUBES)),
+    "an array in MetaImage": (
+        lambda p: meta_image(p / "ct.mha", Offset="0 0 0", ElementSpacing="1 1 1"),
+        (_AT_0, _CUBES),
+    ),
+    "an array in NRRD": (
+        lambda p: nrrd(p / "ct.nrrd", directions="(1,0,0) (0,1,0) (0,0,1)", origin="(0,0,0)"),
+        (_AT_0, _CUBES),
+    ),
+    "an array with its spacing alone": (lambda p: nifti(p / "ct.nii", _RIGHT_ANGLES, None), (_AT_0,)),
+    "neither form, no spacing": (lambda p: nifti(p / "ct.nii", None, None, pixdim=[1, 1, 1, 1.0]), (_CUBES,)),
+    "a scan": (lambda p: nifti(p / "ct.nii", AXIAL, None), ()),
+    "a scan in cubes of 1 mm": (lambda p: nifti(p / "ct.nii", moved(np.eye(4), 50), None), ()),
+    "a turned scan at 0": (
+        lambda p: nrrd(p / "ct.nrrd", directions="(0.6,0.8,0) (-0.8,0.6,0) (0,0,1)", origin="(0,0,0)"),
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NOT_SET)
+def test_a_grid_that_no_program_was_told_is_warned_of(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str
+) -> None:
+    """Libraries write an array without its grid so: cubes of 1 mm from 0, 0, 0."""
+    write, said = NOT_SET[what]
+    warnings = read_by_segment(write(tmp_path), capfd).warnings
+    assert [word for word in (_AT_0, _CUBES) if any(word in one for one in warnings)] == list(said)
+
+
+@pytest.mark.parametrize(
+    ("directions", "named", "told"),
+    [
+        ("1 0 0 0 1 0 0 0 1", "RAS", True),
+        ("1 0 0 0 1 0 0 0 1", "LPI", True),
+        ("", "LAI", True),
+        ("-1 0 0 0 -1 0 0 0 1", "RPI", True),
+        ("1 0 0 0 1 0 0 0 1", "RAI", False),
+        ("1 0 0 0 1 0 0 0 1", "LPS", False),
+        ("-1 0 0 0 -1 0 0 0 1", "LPI", False),
+        ("0 1 0 0 0 1 1 0 0", "AIR", False),
+        ("-1 0 0 0 -1 0 0 0 1", "RAI", False),
+        ("1 0 0 0 1 0 0 0 1", "???", False),
+    ],
+)
+def test_a_meta_image_that_names_another_orientation_than_its_axes_have_is_warned_of(
+    tmp_path: Path, directions: str, named: str, told: bool
+) -> None:
+    path = meta_image(tmp_path / "ct.mha", TransformMatrix=directions, AnatomicalOrientation=named)
+    said = any("in two ways (TransformMatrix and AnatomicalOrientation)" in one for one in read_ct(path).warnings)
+    assert said == told
+
+
 # ---------------------------------------------------------------- units
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLSNearLossless
 
-from dicom_files import write_series
+from dicom_files import write_series, write_slice
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
 from lnhg.readers.image_file import read_volume
@@ -73,6 +74,40 @@ def test_every_other_slice_missing_is_noted(tmp_path: Path) -> None:
     assert noted(
         tmp_path / "ct", "2.5 mm thick and 5 mm apart: what lies between them is not seen, or slices are missing"
     )
+
+
+TORN: dict[str, tuple[object, object]] = {
+    "SeriesDescription": ("Thorax", "Thorax 1.0"),
+    "PatientName": ("Doe^Jane", "DOE^JANE"),
+    "FrameOfReferenceUID": ("1.2.9", "1.2.10"),
+    "ImageType": (["ORIGINAL", "PRIMARY", "AXIAL"], ["ORIGINAL", "PRIMARY", "AXIAL", "CT_SOM5 SPI"]),
+    "ImageOrientationPatient": ([1, 0, 0, 0, 1, 0], [1, 0.002, 0, -0.002, 1, 0]),
+}
+
+
+@pytest.mark.parametrize("what", TORN)
+def test_a_stack_that_is_torn_apart_slice_by_slice_is_noted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str
+) -> None:
+    """As where every other slice has another spelling of the patient: half of the slices are read."""
+    torn(tmp_path, 12, lambda k: {what: TORN[what][k % 2]})
+    warnings = read_by_segment(tmp_path, capfd).warnings
+    assert any("half of the slices may be left out" in one for one in warnings)
+
+
+@pytest.mark.parametrize("name", ["AcquisitionNumber", "TemporalPositionIdentifier", "SeriesInstanceUID"])
+def test_two_passes_that_lie_between_one_another_are_no_torn_stack(tmp_path: Path, name: str) -> None:
+    torn(tmp_path / "ct", 12, lambda k: {name: f"{1 + k % 2}"})
+    assert not noted(tmp_path / "ct", "may be left out")
+
+
+def torn(folder: Path, count: int, change: Callable[[int], dict[str, object]]) -> None:
+    """A series whose slices have elements of their own, and no thickness that shows what is missing."""
+    hu, grid = stack(count)
+    folder.mkdir(exist_ok=True)
+    for k in range(count):
+        one = {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2", "SliceThickness": None, **change(k)}
+        write_slice(folder / f"{k}.dcm", hu[k], k, grid, **one)
 
 
 def numbered(folder: Path, numbers: list[int]) -> Path:

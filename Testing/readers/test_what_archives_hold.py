@@ -161,6 +161,8 @@ AS_WRITTEN: dict[str, Callable[[Path], object]] = {
     "implicit elements under an explicit header": lambda p: under_other_meta(p, True),
     "explicit elements under an implicit header": lambda p: under_other_meta(p, False),
     "a disc": disc,
+    "a class that the meta header alone names": lambda p: each(p, without("SOPClassUID")),
+    "a modality in small letters": lambda p: series(p, Modality="ct"),
     "a folder for each slice": lambda p: slices(p, lambda k: {}),
     "an enhanced CT converted from single slices": lambda p: write_enhanced(
         p / "ct.dcm", HU, AXIAL, SOPClassUID=uid.LegacyConvertedEnhancedCTImageStorage
@@ -206,6 +208,20 @@ def drawn_in_upper_bits(dataset: Dataset) -> None:
     values = dataset.pixel_array.astype(np.uint16)
     values[4:8, 4:8] |= 0x8000
     dataset.PixelData, dataset.BitsStored, dataset.HighBit = values.tobytes(), 12, 11
+
+
+def without_class(place: Path) -> None:
+    for path in series(place):
+        dataset = pydicom.dcmread(path)
+        del dataset.SOPClassUID, dataset.file_meta.MediaStorageSOPClassUID
+        dataset.save_as(path)
+
+
+def apart(place: Path, steps: list[int]) -> None:
+    """Slices at so many times 2.5 mm."""
+    hu, grid = stack(len(steps))
+    for k, step in enumerate(steps):
+        write_slice(place / f"{k}.dcm", hu[k], step, grid, **ONE)
 
 
 REFUSED: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -255,6 +271,24 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object]]] = {
         "pixels are missing",
         lambda p: under_syntax(p, uid.ExplicitVRBigEndian, uid.ExplicitVRLittleEndian),
     ),
+    "slices of no class": ("does not say what it is, by a SOPClassUID", without_class),
+    "slices of no modality": ("its modality is not given", lambda p: series(p, Modality=None)),
+    "two distances of the slices": (
+        "lie 2.50 mm apart, but 10.00 mm from -285.0 to -245.0 mm",
+        lambda p: apart(p, [0, 1, 2, 3, 4, 5, 6, 10, 14, 18, 22]),
+    ),
+    "mostly thick slices": (
+        "lie 10.00 mm apart, but not between -300.0 and -297.5, -297.5 and -295.0 mm",
+        lambda p: apart(p, [0, 1, 2, 6, 10, 14, 18, 22]),
+    ),
+    "thick slices first": (
+        "lie 2.50 mm apart, but 12.50 mm from -300.0 to -262.5 mm",
+        lambda p: apart(p, [0, 5, 10, 15, 16, 17, 18, 19, 20]),
+    ),
+    "slices that are missing in several places": (
+        "are missing between -297.5 and -292.5, -290.0 and -285.0, -282.5 and -277.5 mm",
+        lambda p: apart(p, [0, 1, 3, 4, 6, 7, 9, 10, 11]),
+    ),
     "an MR": ("modality is MR", lambda p: series(p, Modality="MR", SOPClassUID=uid.MRImageStorage)),
     "pictures of a cone beam": ("not CT slices", lambda p: series(p, SOPClassUID="1.2.840.10008.5.1.4.1.1.13.1.3")),
     "pictures fused in colour": (
@@ -291,6 +325,33 @@ def test_phases_and_scans_far_apart_do_not_go_on_from_one_another(tmp_path: Path
     for number, up in enumerate((0.0, 1.25, 200.0)):
         write_series(tmp_path / str(number), hu, moved(grid, up), **ONE, AcquisitionNumber=number, InstanceNumber=None)
     assert not any("go on above or below" in warning for warning in read_ct(tmp_path).warnings)
+
+
+WITHOUT_DICOM: dict[str, tuple[str, tuple[str, ...]]] = {
+    "an image": ("holds no DICOM file but ct.nii.gz; give the path", ("ct.nii.gz", "notes.txt")),
+    "two images": ("holds no DICOM file but a.mha, b.NRRD; give the path", ("a.mha", "b.NRRD")),
+    "a zip": ("holds no DICOM file but study.ZIP; unpack it", ("study.ZIP", "read me.txt")),
+    "packed slices": ("holds no DICOM file but 1.dcm.gz, 2.dcm.gz; unpack it", ("1.dcm.gz", "2.dcm.gz")),
+    "nothing that is known": ("holds no DICOM file; give a folder with a CT series", ("notes.txt",)),
+    "nothing": ("holds no DICOM file; give a folder with a CT series", ()),
+}
+
+
+@pytest.mark.parametrize("what", WITHOUT_DICOM)
+def test_a_folder_without_dicom_is_refused_for_what_it_holds(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str
+) -> None:
+    word, names = WITHOUT_DICOM[what]
+    (tmp_path / "ct").mkdir()
+    for name in names:
+        (tmp_path / "ct" / name).write_bytes(b"PK\3\4 and so on")
+    refused(tmp_path / "ct", capfd, word)
+
+
+def test_the_directory_of_a_disc_is_no_ct(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    disc(tmp_path / "disc")
+    (tmp_path / "disc").rename(tmp_path / "in")
+    refused(tmp_path / "in" / "DICOMDIR", capfd, "DICOMDIR lists images and holds none; give the folder")
 
 
 # ---------------------------------------------------------------- image files

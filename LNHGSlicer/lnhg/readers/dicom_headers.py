@@ -215,8 +215,13 @@ def read_slices(file: Path) -> tuple[Slice | Other, ...]:
 
 def _is_of_another_class(header: pydicom.Dataset) -> bool:
     """Whether a header without a modality is that of a protocol, raw data or the like: its class is read to the end."""
-    of_class = header.get("SOPClassUID") if "SOPInstanceUID" in header else None
-    return bool(of_class) and of_class not in (_CT_CLASS, *_ENHANCED_CLASSES)
+    of_class = _class_of(header) if "SOPInstanceUID" in header else ""
+    return of_class not in ("", _CT_CLASS, *_ENHANCED_CLASSES)
+
+
+def _class_of(header: Any) -> str:
+    """The SOP class; where the elements do not tell it, as the meta header before them does."""
+    return _text(header, "SOPClassUID") or _text(getattr(header, "file_meta", None) or {}, "MediaStorageSOPClassUID")
 
 
 def _damaged(file: Path, why: str, cause: BaseException | None = None) -> NoReturn:
@@ -251,7 +256,7 @@ def slices_of(header: pydicom.Dataset, file: Path) -> tuple[Slice | Other, ...]:
 
 
 def _views(header: pydicom.Dataset) -> Iterator[tuple[int | None, Any]]:
-    if header.get("SOPClassUID") not in _ENHANCED_CLASSES:
+    if _class_of(header) not in _ENHANCED_CLASSES:
         yield None, header
         return
     shared, frames = header.get(_FOR_ALL) or [pydicom.Dataset()], header.get(_PER_FRAME) or []
@@ -290,10 +295,12 @@ def _described(header: Any, file: Path, frame: int | None) -> Slice | Other:
 
 
 def _check_kind(header: Any) -> None:
-    modality, of_class = _text(header, "Modality"), _text(header, "SOPClassUID")
-    if modality != "CT":
-        why = f"its modality is {modality or 'not given'}, not CT"
+    modality, of_class = _text(header, "Modality"), _class_of(header)
+    if modality.upper() != "CT":
+        why = f"its modality is {modality}, not CT" if modality else "its modality is not given"
         raise _Defect(why) if of_class == _CT_CLASS else _NoSlice(why)
+    if not of_class:
+        raise _Defect("it does not say what it is, by a SOPClassUID")
     if of_class not in (_CT_CLASS, *_ENHANCED_CLASSES):
         raise _NoSlice("it is a secondary capture or other derived object, not CT slices")
     if of_class == _CT_CLASS and (_whole(header, "NumberOfFrames") or 1) > 1:

@@ -28,6 +28,8 @@ _SAME_PLANE = 1e-3
 _SAME_MM = 0.01
 # Slice distances may stray by this share, and by the rounding of positions to a tenth of a millimetre.
 _UNEVEN, _ROUNDING_MM = 0.1, 0.11
+# So many wide steps in a row, all alike, are another distance of the slices and not slices that are missing.
+_LEAST_GAPS = 3
 # A slice's corner may lie this far from the straight stack.
 _ASTRAY_MM = 1.0
 # Slices are axial when their normal lies this close to head-foot (cosine).
@@ -285,6 +287,21 @@ def goes_on(scan: Scan, other: Scan) -> bool:
     return bool(_SAME_MM < between < _NEXT_STEPS * step)
 
 
+def lies_between(scan: Scan, other: Scan) -> bool:
+    """Whether another scan of the same series and acquisition lies half-way between the slices of this one, so that
+    both together make one even stack.
+    """
+    names = ("SeriesInstanceUID", "AcquisitionNumber", "TemporalPositionIdentifier", "TemporalPositionIndex")
+    of_one = all(scan.first.texts[name] == other.first.texts[name] for name in names)
+    sizes = {(one.first.rows, one.first.columns) for one in (scan, other)}
+    if other is scan or not of_one or len(sizes) > 1 or abs(scan.upward @ other.upward) < _AXIAL_COSINE:
+        return False
+    whole = _scan([*scan.slices, *other.slices])
+    own = set(map(id, scan.slices))
+    turns = [id(one) in own for one in whole.slices]
+    return not whole.problem and len(turns) > 2 and all(a != b for a, b in itertools.pairwise(turns))
+
+
 def as_list(scans: Sequence[Scan]) -> str:
     """The scans with their numbers and descriptions, for the screen."""
     return "; ".join(f"{number}: {scan.name}" for number, scan in enumerate(scans, 1))
@@ -339,10 +356,18 @@ def _uneven(positions: np.ndarray) -> str:
         return f"The CT has more than one slice at {same} mm; remove the duplicates or choose a series."
     usual = float(np.quantile(gaps, 0.5, method="lower"))
     spans = [f"{a:.1f} and {b:.1f}" for a, b in itertools.pairwise(positions)]
-    wide = [span for span, gap in zip(spans, gaps, strict=True) if gap > 1.5 * usual]
-    if wide:
-        return f"Slices of the CT are missing between {few(wide)} mm; export the whole series again."
     allowed = max(_UNEVEN * usual, _ROUNDING_MM)
+    wide = np.flatnonzero(gaps > 1.5 * usual)
+    if len(wide) >= _LEAST_GAPS and (np.diff(wide) == 1).all() and np.ptp(gaps[wide]) <= allowed:
+        start, end = positions[wide[0]], positions[wide[-1] + 1]
+        return (
+            f"The CT's slices lie {usual:.2f} mm apart, but {gaps[wide].mean():.2f} mm from {start:.1f} to {end:.1f} "
+            "mm; export them evenly spaced, or each part as a series of its own."
+        )
+    if len(wide):
+        return (
+            f"Slices of the CT are missing between {few([spans[k] for k in wide])} mm; export the whole series again."
+        )
     uneven = [span for span, gap in zip(spans, gaps, strict=True) if abs(gap - usual) > allowed]
     if uneven:
         return f"The CT's slices lie {usual:.2f} mm apart, but not between {few(uneven)} mm; export them evenly spaced."

@@ -12,7 +12,7 @@ from ..errors import InputError
 from . import meta_image, nrrd
 from .checks import constant_slices, grid_warnings, in_hu
 from .files import check_regular, few
-from .volume import Volume
+from .volume import NO_SPACE, Volume
 
 
 def _nifti(path: Path) -> Volume:
@@ -31,8 +31,15 @@ _READERS = {
 }
 #: Endings of the image files that can be read.
 ENDINGS = tuple(_READERS)
-# Endings of files that hold files, or one in a packing that is not read here.
-_PACKED = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar", ".zst", ".xz", ".bz2")
+#: Endings of files that hold files, or one in a packing that is not read here.
+PACKED = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar", ".zst", ".xz", ".bz2")
+_NO_PLACE = (
+    "The file places the corner of the image at 0, 0, 0, as programs do that do not know where the patient lay: left, "
+    "right, front, back, head and feet may be mixed up."
+)
+_NO_SIZE = (
+    "The file names voxels of exactly 1 x 1 x 1 mm, as programs do that do not know their size: all sizes may be wrong."
+)
 _NO_CONTRAST = "Whether contrast was given is unknown: the file does not say."
 
 
@@ -54,7 +61,7 @@ def read_volume(path: Path) -> Volume:
     numbers.
     """
     ending = ending_of(path)
-    if ending is None and path.name.lower().endswith(_PACKED):
+    if ending is None and path.name.lower().endswith(PACKED):
         raise InputError(f"{path.name} is packed; unpack it and give what was in it.")
     if ending is None:
         raise InputError(f"{path.name} is no CT that can be read; give a DICOM folder, NRRD, MHA or NIfTI.")
@@ -88,8 +95,25 @@ def read(path: Path) -> CT:
         "sha256": fingerprint(hu, volume.ijk_to_ras),
     }
     ct = CT(hu, volume.ijk_to_ras, source=source, identity={"path": str(path.absolute())})
-    remarks = (*volume.remarks, *warnings, *_of_blank(hu), *grid_warnings(volume.ijk_to_ras, len(hu)), _NO_CONTRAST)
+    remarks = (
+        *volume.remarks,
+        *_of_no_grid(volume),
+        *warnings,
+        *_of_blank(hu),
+        *grid_warnings(volume.ijk_to_ras, len(hu)),
+        _NO_CONTRAST,
+    )
     return replace(ct, warnings=remarks)
+
+
+def _of_no_grid(volume: Volume) -> tuple[str, ...]:
+    """Sentences on the grid that most libraries write where they were told none; no real scan begins there."""
+    unknown = NO_SPACE in volume.remarks
+    directions = np.abs(volume.ijk_to_ras[:3, :3])
+    if not unknown and (volume.ijk_to_ras[:3, 3].any() or np.count_nonzero(directions) > 3):
+        return ()
+    of_size = (_NO_SIZE,) if np.array_equal(np.sort(directions.ravel()), [0] * 6 + [1] * 3) else ()
+    return of_size if unknown else (_NO_PLACE, *of_size)
 
 
 def _of_blank(hu: np.ndarray) -> tuple[str, ...]:

@@ -32,6 +32,12 @@ _MODALITIES = ("", "CT", "OTHER", "UNKNOWN")
 _UNIT = 0.01
 # What two fields say of one thing may differ by rounding.
 _SAME_MM = 1e-3
+# Where an axis of the patient begins that runs along one of LPS, or against it.
+_BEGINNINGS = ("RL", "AP", "IS")
+_TWO_WAYS = (
+    "The file places the patient in two ways (TransformMatrix and AnatomicalOrientation): that of the TransformMatrix "
+    "was taken."
+)
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -41,16 +47,16 @@ def read(path: Path) -> Volume:
     """
     with path.open("rb") as file:
         fields = _header(path, file)
-        sizes, kind, matrix = _sizes(path, fields), _type(path, fields), _grid(path, fields)
+        sizes, kind, (matrix, remarks) = _sizes(path, fields), _type(path, fields), _grid(path, fields)
         packing = "gzip" if _is(fields, "CompressedData") else "raw" if _is(fields, "BinaryData", "True") else "text"
         name, header = fields["ElementDataFile"], whole(path, fields, "HeaderSize", 0)
         if name.upper() == "LOCAL":
             file.seek(max(header, file.tell()))  # of such a file it counts from the start, as ITK takes it
-            return Volume(voxels(path, file, kind, sizes, packing, min(header, 0)), matrix)
+            return Volume(voxels(path, file, kind, sizes, packing, min(header, 0)), matrix, remarks)
         if name.upper().startswith("LIST") or "%" in name:
             raise InputError(f"The voxels of {path.name} are spread over several files; save it as one file.")
         with beside(path, name).open("rb") as data:
-            return Volume(voxels(path, data, kind, sizes, packing, header), matrix)
+            return Volume(voxels(path, data, kind, sizes, packing, header), matrix, remarks)
 
 
 def _header(path: Path, file: BinaryIO) -> dict[str, str]:
@@ -99,8 +105,8 @@ def _type(path: Path, fields: Mapping[str, str]) -> np.dtype:
     return np.dtype(_TYPES[name]).newbyteorder(">" if big else "<")
 
 
-def _grid(path: Path, fields: Mapping[str, str]) -> np.ndarray:
-    """Voxel to RAS mm."""
+def _grid(path: Path, fields: Mapping[str, str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Voxel to RAS mm, and what a reader should know of it."""
     spacing = _first(path, fields, ("ElementSpacing", "ElementSize"), 3)
     if spacing is None:
         raise InputError(f"{path.name} does not say how large its voxels are; export it again with its ElementSpacing.")
@@ -119,7 +125,18 @@ def _grid(path: Path, fields: Mapping[str, str]) -> np.ndarray:
     lps = np.eye(4)
     lps[:3, :3], lps[:3, 3] = directions * spacing, origin
     lps[:3] *= _MM[unit]
-    return _LPS_TO_RAS @ lps
+    return _LPS_TO_RAS @ lps, (_TWO_WAYS,) if _contradicts(fields, directions) else ()
+
+
+def _contradicts(fields: Mapping[str, str], directions: np.ndarray) -> bool:
+    """Whether AnatomicalOrientation names other ends of the patient, where the axes begin, than the directions do.
+
+    RAI and LPS, as they name the space, stand in files of any direction.
+    """
+    named = fields.get("AnatomicalOrientation", "").upper()
+    axes = np.abs(directions).argmax(0)
+    begins = [_BEGINNINGS[axis][int(directions[axis, n] < 0)] for n, axis in enumerate(axes)]
+    return named not in ("", "???", "RAI", "LPS", "".join(begins))
 
 
 def _first(path: Path, fields: Mapping[str, str], names: tuple[str, ...], count: int) -> tuple[float, ...] | None:

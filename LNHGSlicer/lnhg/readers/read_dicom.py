@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pydicom
@@ -18,8 +18,9 @@ from ..errors import InputError
 from .checks import constant_slices, grid_warnings, in_hu
 from .dicom_headers import PERSON, SERIES, START, Other, Slice, is_dicom, read_slices, starts_as_dicom
 from .dicom_pixels import decoded
-from .dicom_scans import Scan, as_list, chosen, goes_on, scans_of, scattered
+from .dicom_scans import Scan, as_list, chosen, goes_on, lies_between, scans_of, scattered
 from .files import DICOM_ENDINGS, ending, few, hidden_in, loss, packed_start
+from .image_file import ENDINGS, PACKED
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # Files of slices differ in size by less than this, in bytes, where they are not compressed.
@@ -38,6 +39,10 @@ _MOST_PASSES, _LEAST_SLICES = 4, 4
 _GOES_ON = (
     "Slices of the same series go on above or below the scan that was taken, on another grid or in another "
     "acquisition: the lungs may be cut short."
+)
+_BETWEEN = (
+    "Slices of the same series lie half-way between those of the scan that was taken, and their headers differ: half "
+    "of the slices may be left out."
 )
 _PLANES = ("sagittal", "coronal", "axial")
 
@@ -100,12 +105,25 @@ def _whole_scans(slices: list[Slice], others: list[Other], place: Path, found: d
         lost = [file for file in found if _is_lost(file) and ending(file) in ("", *DICOM_ENDINGS)]
         if lost:
             raise InputError(f"{few([_lost(file) for file in lost])}; copy the series again.")
-        raise InputError(f"{place.name} holds no DICOM file; give a folder with a CT series, or an image file.")
+        _refuse_without_dicom(place, list(found))
     series = {one.texts["SeriesInstanceUID"] for one in slices}
     for one in others:
         if one.defective and one.series in series:
             raise InputError(f"{one.file.name} is damaged or cut off ({one.reason}); copy the series again.")
     return scans_of(slices)
+
+
+def _refuse_without_dicom(place: Path, files: Sequence[Path]) -> NoReturn:
+    """Raise InputError for a place without a DICOM image: what it holds in their place, as far as names tell."""
+    if files == [place]:
+        raise InputError(f"{place.name} lists images and holds none; give the folder that it lies in.")
+    images = [file.name for file in files if file.name.lower().endswith(ENDINGS)]
+    packed = [file.name for file in files if file.name.lower().endswith((*PACKED, ".gz"))]
+    if images:
+        raise InputError(f"{place.name} holds no DICOM file but {few(images)}; give the path of the image file.")
+    if packed:
+        raise InputError(f"{place.name} holds no DICOM file but {few(packed)}; unpack it and give what was in it.")
+    raise InputError(f"{place.name} holds no DICOM file; give a folder with a CT series, or an image file.")
 
 
 def _check_one_stack(scan: Scan, scans: list[Scan], place: Path, number: int | None) -> None:
@@ -162,6 +180,7 @@ def _of_choice(
     patients = len({(one.first.texts["PatientID"], one.first.texts["PatientName"]) for one in scans})
     people = f"; they are of {patients} patients" if patients > 1 and len(listed) == len(scans) else ""
     parts = (_GOES_ON,) if any(goes_on(scan, other) for other in listed) else ()
+    parts += (_BETWEEN,) if any(lies_between(scan, other) for other in listed) else ()
     return (
         (f"{kept}{people}; choose another with --series or --scan.", *parts),
         (f"The CT scans are {as_list(listed)}.",),
