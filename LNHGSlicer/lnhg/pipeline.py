@@ -31,7 +31,7 @@ from .stages.generation import NoduleImage, Wanted, generate
 from .stages.heterogeneity_figures import rim_mask
 from .stages.heterogeneity_from_twin import twin_differences
 from .stages.heterogeneity_maps import MapInput, Outlines, nodule_map, outlines_of, raw_map
-from .stages.lungs import UNSIDED, lung_regions
+from .stages.lungs import MOST_LITRES, UNSIDED, lung_regions
 from .stages.mass_candidates import ended_by_limits, with_masses
 from .stages.mass_images import Generate, image_with_masses, wanted_at
 from .stages.measurement import measure_nodules
@@ -149,6 +149,12 @@ class _Run:
             )
         if not lungs.any():
             self.warnings.append(f"No lungs were found in the field of view: sides are unknown{self._without_lungs()}.")
+        litres = np.count_nonzero(lungs) * self.ct.voxel_volume / 1e6
+        if litres > MOST_LITRES:
+            self.warnings.append(
+                f"What was taken for lungs holds {litres:.0f} litres, more than the lungs of any patient: "
+                "the CT's sizes may be wrong, or air around the body was taken for lung."
+            )
         return lungs
 
     def _without_lungs(self) -> str:

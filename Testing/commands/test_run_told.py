@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,32 @@ def test_without_lungs_nothing_is_called_a_nodule_unless_asked_for(
     asked = segmented(path, capfd, "--anywhere")
     assert {nodule["side"] for nodule in asked.record["nodules"]} == {"unknown"}
     assert asked.notes("sides are unknown, and the whole CT was searched")
+
+
+_AS_LARGE_AS_NOBODY = "litres, more than the lungs of any patient"
+
+
+@pytest.mark.parametrize(
+    ("scale", "change"),
+    [
+        pytest.param(2.0, lambda hu: hu, id="sizes twice too large"),
+        pytest.param(2.4, lambda hu: hu, id="more than twice"),
+        pytest.param(1.5, lambda hu: np.maximum(hu, -600), id="all air cut off at -600"),
+        pytest.param(1.5, lambda hu: hu // 2, id="half of all values"),
+    ],
+)
+def test_lungs_as_large_as_nobody_has_are_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], scale: float, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    grid = np.diag([scale, scale, scale, 1.0]) @ GRID
+    path = written(tmp_path, change(np.maximum(chest(), -1024)), grid)
+    assert segmented(path, capfd, "--seeds-only", "--seed", f"0,0,{-50 * scale}").notes(_AS_LARGE_AS_NOBODY)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.2])
+def test_lungs_of_any_patient_are_no_news(tmp_path: Path, capfd: pytest.CaptureFixture[str], scale: float) -> None:
+    path = written(tmp_path, np.maximum(chest(), -1024), np.diag([scale, scale, scale, 1.0]) @ GRID)
+    assert not segmented(path, capfd, "--seeds-only", "--seed", f"0,0,{-50 * scale}").notes(_AS_LARGE_AS_NOBODY)
 
 
 # ---------------------------------------------------------------- masses

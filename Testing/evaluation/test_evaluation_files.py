@@ -99,6 +99,8 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         other.CopyInformation(image)
         sitk.WriteImage(other, str(tmp_path / "system" / f"{name}.nii.gz"))
     (tmp_path / "system" / "plans.json").write_text("{}")
+    for hidden in ("system/._A.nii.gz", "system/._B.nii.gz", "reference/._B.nrrd"):
+        (tmp_path / hidden).write_bytes(b"\0\5\x16\7 of macOS")
     return tmp_path / "system", tmp_path / "reference"
 
 

@@ -132,6 +132,53 @@ def test_exchanged_head_and_feet_are_refused(tmp_path):
         read_lobes(nifti(tmp_path / "s.nii.gz", lobe_blocks(TOTALSEGMENTATOR)[::-1], names))
 
 
+@pytest.mark.parametrize(
+    ("turned", "said"),
+    [
+        ((slice(None), slice(None), slice(None, None, -1)), "but the right side lies left of the left one"),
+        ((slice(None, None, -1),), "but the right upper lobe lies below the right lower lobe"),
+        ((slice(None), slice(None, None, -1), slice(None, None, -1)), "but the right side lies left of the left one"),
+    ],
+)
+@pytest.mark.parametrize("numbers", [TOTALSEGMENTATOR, dict(zip(LOBES, (3, 4, 5, 1, 2), strict=True))])
+def test_numbers_without_names_that_are_turned_are_refused_for_that(tmp_path, numbers, turned, said):
+    path = nifti(tmp_path / "s.nii.gz", lobe_blocks(numbers)[turned])
+    with pytest.raises(InputError, match=said):
+        read_lobes(path)
+
+
+def masks(folder, change):
+    """A folder of masks, each of them changed by its name."""
+    labels = lobe_blocks(TOTALSEGMENTATOR)
+    for name, number in TOTALSEGMENTATOR.items():
+        side, part, _ = name.split()
+        write_nrrd(folder / f"lung_{part}_lobe_{side}.nrrd", change(name, (labels == number).astype(np.float32)), GRID)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda _, mask: mask * 0, "are empty"),
+        (lambda _, mask: mask * 0 + 1, "lies in that of another"),
+        (lambda name, mask: mask * 0 + 1 if name.startswith("left lower") else mask, "lies in that of another"),
+        (lambda _, mask: np.where(mask, 0.9, 0.1).astype(np.float32), "is no mask"),
+        (lambda _, mask: np.where(mask, -3, 5).astype(np.float32), "is no mask"),
+        (lambda _, mask: np.where(mask, 1, np.nan).astype(np.float32), "is no mask"),
+    ],
+)
+def test_a_folder_of_what_are_no_masks_is_refused(tmp_path, change, said):
+    with pytest.raises(InputError, match=said):
+        read_lobes(masks(tmp_path, change))
+
+
+@pytest.mark.parametrize("value", [1, 255, 0.9])
+def test_masks_of_any_value_are_read(tmp_path, value):
+    (tmp_path / "._lung_upper_lobe_left.nrrd").write_bytes(b"\0\5\x16\7 of macOS")
+    found = read_lobes(masks(tmp_path, lambda _, mask: mask * np.float32(value)))
+    assert sorted(found.names.values()) == sorted(LOBES)
+
+
 @pytest.mark.parametrize("labels", [np.zeros((30, 20, 30)), np.ones((30, 20, 30)), lobe_blocks() * 20])
 def test_numbers_that_mean_nothing_are_refused(tmp_path, labels):
     with pytest.raises(InputError, match="no lobes or lungs"):

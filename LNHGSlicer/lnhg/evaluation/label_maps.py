@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from ..core.geometry import corners_apart, spacing_of, voxel_volume_of
 from ..errors import InputError
+from ..readers.files import entries_of
 from ..readers.image_file import read_beside, stem
 
 # How far the corners of two grids may lie apart, mm: far below a voxel, far above what a file rounds.
@@ -68,7 +69,7 @@ def components(labels: np.ndarray) -> np.ndarray:
 
 def label_files(folder: Path) -> dict[str, Path]:
     """The label maps of a folder by their names without ending. Raises InputError where there is none."""
-    found = {name: path for path in sorted(folder.iterdir()) if path.is_file() and (name := stem(path))}
+    found = {name: path for path in entries_of(folder) if (name := stem(path))}
     if not found:
         raise InputError(
             f"{folder} holds no label map; put NRRD, MHA or NIfTI files there, named alike in both folders."

@@ -19,6 +19,7 @@ from ..core.geometry import corners_apart, voxel_volume_of
 from ..core.lobes import LOBES, LUNGS, LobeMap
 from ..core.whole_numbers import is_whole_number
 from ..errors import InputError
+from .files import entries_of
 from .image_file import ENDINGS, ending_of, read_volume, stem
 from .nrrd import key_values
 from .volume import damaged
@@ -53,6 +54,8 @@ _OF_LUNGS = {
 }
 # A lobe is at least this large, mm3; smaller specks do not tell where it lies. Masks of one folder lie this close, mm.
 _LEAST_MM3, _SAME_MM = 5e3, 0.01
+# Masks of two regions share at most this share of one of them, at the fissure.
+_OVERLAP = 0.2
 _NO_LOBES = "holds no lobes or lungs that are known by name or number; name them as right upper lobe, left lung"
 
 
@@ -97,19 +100,35 @@ def region_of(name: str) -> str | None:
 
 
 def _of_folder(folder: Path) -> LobeMap:
-    files = {file: region_of(stem(file) or "") for file in sorted(folder.iterdir()) if ending_of(file) in ENDINGS}
+    files = {file: region_of(stem(file) or "") for file in entries_of(folder) if ending_of(file) in ENDINGS}
     wanted = _lobes_or_lungs({file: name for file, name in files.items() if name})
     if not wanted:
         raise InputError(f"The folder {folder.name} {_NO_LOBES}.")
     regions = list(dict.fromkeys(wanted.values()))
     first, *others = (read_volume(file) for file in wanted)
     labels = np.zeros(first.values.shape, np.uint8)
-    for mask, name in zip((first, *others), wanted.values(), strict=True):  # two of one region are its parts
+    whole = dict.fromkeys(regions, 0)
+    for mask, (file, name) in zip((first, *others), wanted.items(), strict=True):  # two of one region are its parts
         apart = corners_apart(mask.ijk_to_ras, first.ijk_to_ras, labels.shape)
         if mask.values.shape != labels.shape or apart > _SAME_MM:
             raise InputError(f"The masks in {folder.name} lie on different grids; give those of one segmentation.")
-        labels[mask.values > 0] = regions.index(name) + 1
+        inside = _inside(mask.values, file)
+        whole[name] += np.count_nonzero(inside & (labels != regions.index(name) + 1))
+        labels[inside] = regions.index(name) + 1
+    if not labels.any():
+        raise InputError(f"The masks in {folder.name} are empty; give those of this CT.")
+    for number, name in enumerate(regions, 1):
+        if np.count_nonzero(labels == number) < (1 - _OVERLAP) * whole[name]:
+            raise InputError(f"In {folder.name} the mask of the {name} lies in that of another; give a mask for each.")
     return LobeMap(labels, first.ijk_to_ras, dict(enumerate(regions, 1)))
+
+
+def _inside(values: np.ndarray, file: Path) -> np.ndarray:
+    """Where a mask is set. Raises InputError for a probability, a distance or an image, of which nobody knows."""
+    of_one = ((values == 0) | (values == values.max())).all()
+    if not (values >= 0).all() or not (of_one or np.array_equal(values, np.rint(values))):
+        raise InputError(f"{file.name} is no mask: it holds more than 0 and a number; give 0 outside and 1 inside.")
+    return np.asarray(values > 0)
 
 
 def _of_file(path: Path) -> LobeMap:
@@ -132,11 +151,16 @@ def _of_labels(labels: np.ndarray, ijk_to_ras: np.ndarray, names: Mapping[int, s
     named = {label: region for label in there if (region := region_of(names.get(label, ""))) is not None}
     if named:
         return _map(labels, ijk_to_ras, _lobes_or_lungs(named))
-    for _, numbers in _SCHEMES:
+    wrong = ""
+    for scheme, numbers in _SCHEMES:
         if numbers.keys() <= there and (max(numbers) > 5 or there <= numbers.keys()):
             found = _map(labels, ijk_to_ras, numbers)
-            if not _contradiction(found):
+            contradiction = _contradiction(found)
+            if not contradiction:
                 return found
+            wrong = wrong or f"{called} holds the numbers of {scheme}, but {contradiction}, as in no patient"
+    if wrong:
+        raise InputError(f"{wrong}; name its labels, or turn it as the CT is turned.")
     raise InputError(f"{called} {_NO_LOBES}.")
 
 

@@ -12,6 +12,8 @@ from ..core.ct import AIR_HU, CT
 
 #: Labels of the mask. A lung has no side where the scan does not show which it is.
 RIGHT, LEFT, UNSIDED = 1, 2, 3
+#: No lungs hold more, both together, however tall and emphysematous the patient.
+MOST_LITRES = 13.0
 
 # Cell of the coarse grid that all shapes are found on, mm.
 _CELL_MM = 2.2
