@@ -91,6 +91,29 @@ def test_a_ct_with_itself_has_each_nodule_matched_and_unchanged():
         assert set(pair.change.growth.values()) == {"not grown"}
 
 
+def elsewhere(one):
+    """The same voxels, placed 40 mm further to the head."""
+    grid = one.result.ct.ijk_to_ras.copy()
+    grid[2, 3] += 40
+    return replace(one, name="study 2", result=replace(one.result, ct=replace(one.result.ct, ijk_to_ras=grid)))
+
+
+def test_studies_that_are_the_same_ct_are_told():
+    one, other = study({RIGHT: 8.0}), study({RIGHT: 8.0}, noise=1)
+    twice = [replace(one, name=f"study {number}") for number in (1, 2)]
+    back = [replace(one, name="study 1"), replace(other, name="study 2"), replace(one, name="study 3")]
+    for studies, told in (
+        (twice, ["Study 1 and study 2"]),
+        ([twice[0], elsewhere(one)], ["Study 1 and study 2"]),
+        (back, ["Study 1 and study 3"]),
+        (back[:2], []),
+    ):
+        notes = follow(*studies, days=[100] * (len(studies) - 1), models=MODELS).notes
+        assert [
+            note.partition(" are the same CT, voxel for voxel")[0] for note in notes if "voxel for voxel" in note
+        ] == told
+
+
 def test_nodules_that_grow_come_and_go_are_told(tmp_path):
     earlier = study({RIGHT: 7.0, LEFT: 7.0})
     later = study({RIGHT: 10.5, (20, 45, 75): 7.0}, noise=1, move=6.0)

@@ -10,10 +10,12 @@ from itertools import groupby
 
 import pytest
 
+from commanded import refused
 from host.handmade import GRIDS, handmade_result
 from lnhg import cli
 from lnhg.core.answers import answers_of_words
 from lnhg.writers.record import run_record
+from lnhg.writers.results import save
 
 ANSWERS = answers_of_words(["age=64", "risk=high", "2.cyst=multilocular"])
 REDCAP_COLUMNS = [
@@ -34,6 +36,41 @@ def exported(tmp_path):
     words = ["export", "redcap", str(tmp_path / "A"), str(tmp_path / "B"), "--output", str(tmp_path / "out")]
     assert cli.main(words) == 0
     return tmp_path
+
+
+@pytest.mark.parametrize("folders", [("A/results", "B/results"), ("A", "A"), ("A/results", "B/x/../results")])
+def test_two_studies_of_one_name_are_refused(tmp_path, capfd, folders):
+    """REDCap would take the nodules of both for those of one study."""
+    for folder in folders:
+        (tmp_path / folder.replace("/x/..", "")).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "B" / "x").mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "result.json").write_text(json.dumps(run_record(RESULT, "", with_identity=False)))
+    words = ["export", "redcap", *(tmp_path / folder for folder in folders), "--output", tmp_path / "out"]
+    refused(words, tmp_path, capfd, "Two of the folders are named", "a name of its own")
+
+
+def test_the_folder_one_is_in_has_its_name(exported, monkeypatch):
+    monkeypatch.chdir(exported / "A")
+    assert cli.main(["export", "redcap", ".", "--output", str(exported / "here")]) == 0
+    assert {row["record_id"] for row in rows(exported / "here" / "records.csv")} == {"A"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["nodules"][0].update(volume_mm3=1.0),
+        lambda record: record["nodules"].pop(),
+        lambda record: record["answers"].update(risk="high"),
+    ],
+    ids=["a volume", "a nodule less", "an answer"],
+)
+def test_a_record_that_was_changed_by_hand_is_refused(tmp_path, capfd, change):
+    save(RESULT, tmp_path / "A", for_scene=True)
+    record = json.loads((tmp_path / "A" / "result.json").read_text())
+    change(record)
+    (tmp_path / "A" / "result.json").write_text(json.dumps(record))
+    words = ["export", "redcap", tmp_path / "A", "--output", tmp_path / "out"]
+    refused(words, tmp_path, capfd, "is not as the run wrote it")
 
 
 def rows(path):

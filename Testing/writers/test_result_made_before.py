@@ -65,6 +65,28 @@ def test_a_result_folder_of_the_first_version_is_read(folder):
     assert [round(float(one["score"]), 2) for one in result.candidates] == [0.93]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda record: record.update(provenance=None),
+        lambda record: record["provenance"].update(seconds={"detect": "long"}),
+        lambda record: record["provenance"].update(seconds=[1, 2]),
+        lambda record: record["provenance"].update(weights={"generator": None}),
+        lambda record: record["provenance"].update(weights=-1.0),
+    ],
+)
+def test_a_damaged_record_of_how_a_run_was_made_is_refused(folder: Path, damage: Callable[[dict[str, Any]], object]):
+    change(folder, damage)
+    with pytest.raises(InputError, match=r"result\.json of the run cannot be read; run again"):
+        read(folder)
+
+
+@pytest.mark.parametrize("value", [-1, 1e300, True, ["solid"]])
+def test_numbers_where_text_is_due_are_shown_as_they_are(folder: Path, value: object) -> None:
+    change(folder, lambda record: record["nodules"][0].update(type=value))
+    assert read(folder).nodules[0].type == str(value)
+
+
 def test_an_old_result_written_anew_is_in_the_format_of_today_and_reads_the_same(folder, tmp_path):
     old = read(folder)
     save(old, tmp_path / "new", for_scene=True)

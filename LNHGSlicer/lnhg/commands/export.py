@@ -84,7 +84,18 @@ def _export_redcap(arguments: argparse.Namespace) -> None:
     from ..writers.read_back import load_reading
     from ..writers.redcap import record_rows, write_redcap
 
-    rows = [row for folder in arguments.results for row in record_rows(folder.name, *load_reading(folder))]
+    names = [folder.resolve().name for folder in arguments.results]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"Two of the folders are named {twice}, which REDCap would take for one study; give each study's folder a "
+            "name of its own."
+        )
+    rows = [
+        row
+        for name, folder in zip(names, arguments.results, strict=True)
+        for row in record_rows(name, *load_reading(folder))
+    ]
     print_files(write_redcap(arguments.output, rows))
 
 

@@ -298,7 +298,7 @@ def _value(column: Column, cells: Mapping[str, Any]) -> Any:
     """The value of a column in its own type."""
     name = column.title if column.title in cells else column.key
     if column.kind is str:
-        return cells.get(name) or NOT_MEASURED
+        return str(cells.get(name) or NOT_MEASURED)
     cell = cells.get(name)
     if cell in (None, "", "nan") or cell != cell:
         if column.kind in (int, bool):

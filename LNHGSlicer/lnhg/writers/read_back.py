@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +58,7 @@ def load_result(folder: Path, ct: CT) -> Result:
         source = {key: value for key, value in record["input"].items() if key not in (*_GRID, *_GRID_1)}
         answers = answers_of_record(record.get("answers", {}))
         comparisons = comparisons_of_record(record.get("comparisons", {}))
-        provenance, warnings = record["provenance"], (*record["warnings"], *filter(None, notes))
+        provenance, warnings = _provenance(record), (*record["warnings"], *filter(None, notes))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"The record {files['record'].name} of the run cannot be read; run again.") from error
     labels = _volume(files["labels"], ct).astype(np.uint16)
@@ -94,6 +97,11 @@ def load_reading(folder: Path) -> tuple[tuple[Proposal, ...], str]:
     Raises InputError when the record is missing, damaged or of a later format.
     """
     check_is_result(folder)
+    if foreign_files(folder, [FILES_FOR_SCENE["record"]]):
+        raise InputError(
+            f"The record {FILES_FOR_SCENE['record']} in {folder.name} is not as the run wrote it; run again, or give "
+            "the record of the run."
+        )
     try:
         record = mapping_of(folder / FILES_FOR_SCENE["record"])
         _check_format(record["format"])
@@ -116,6 +124,15 @@ def check_is_result(folder: Path) -> None:
         raise InputError(f"{folder} {what}; give a folder that segment wrote.")
     if not (folder / record).exists():
         raise InputError(f"{folder} holds no result of a run ({record}); give a folder that segment wrote.")
+
+
+def _provenance(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How a run was made, with what is read of it as it must be; raises ValueError or TypeError otherwise."""
+    provenance: Mapping[str, Any] = dict(record["provenance"])
+    math.fsum(dict(provenance.get("seconds", {})).values())
+    for told in dict(provenance.get("weights", {})).values():
+        dict(told.get("loss", {}))
+    return provenance
 
 
 def _check_format(found: object) -> None:
