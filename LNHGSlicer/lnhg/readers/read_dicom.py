@@ -179,7 +179,7 @@ def _of_choice(
     kept = f"Of {len(listed)} CT scans number {listed.index(scan) + 1} was taken, {scan.label}"
     patients = len({(one.first.texts["PatientID"], one.first.texts["PatientName"]) for one in scans})
     people = f"; they are of {patients} patients" if patients > 1 and len(listed) == len(scans) else ""
-    parts = (_GOES_ON,) if any(goes_on(scan, other) for other in listed) else ()
+    parts: tuple[str, ...] = (_GOES_ON,) if any(goes_on(scan, other) for other in listed) else ()
     parts += (_BETWEEN,) if any(lies_between(scan, other) for other in listed) else ()
     return (
         (f"{kept}{people}; choose another with --series or --scan.", *parts),
