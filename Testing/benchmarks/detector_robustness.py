@@ -49,7 +49,8 @@ def nodule_rows(cutouts: list[Cutout], plain: np.ndarray | None = None) -> None:
     print(f"{len(cutouts)} nodules of {len(set(patients))} patients, at a score of {threshold:g}:\n")
     print("| change | found | less than as it is |\n|---|---|---|")
     for change in CHANGES:
-        found = np.array([cutout_score(change.apply(one), detector, grid) >= threshold for one in cutouts], float)
+        scores = [cutout_score(change.apply(one), detector, grid, lowest=threshold) for one in cutouts]
+        found = (np.array(scores) >= threshold).astype(float)
         plain = found if plain is None else plain
         lost = bootstrap_interval(plain - found, patients)
         print(f"| {change.name} | {bootstrap_interval(found, patients).told()} | {lost.told()} |", flush=True)

@@ -31,10 +31,14 @@ def candidates_on_scan(ct: CT, detector: SliceDetector, grid: NetworkGrid) -> tu
     return detect(ct, detector, grid, lungs=lung_regions(ct), score_threshold=LOWEST_SCORE)
 
 
-def candidates_on_cutout(cutout: MirroredCutout, detector: SliceDetector, grid: NetworkGrid) -> tuple[Candidate, ...]:
-    """What the detector finds anywhere on a cut-out, best first; it shows too little to tell the lungs."""
+def candidates_on_cutout(
+    cutout: MirroredCutout, detector: SliceDetector, grid: NetworkGrid, lowest: float = LOWEST_SCORE
+) -> tuple[Candidate, ...]:
+    """What the detector finds anywhere on a cut-out from a score on, best first; it shows too little to tell the
+    lungs.
+    """
     anywhere = np.ones(cutout.ct.hu.shape, np.uint8)
-    return detect(cutout.ct, detector, grid, lungs=anywhere, score_threshold=LOWEST_SCORE)
+    return detect(cutout.ct, detector, grid, lungs=anywhere, score_threshold=lowest)
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,14 @@ def sensitivity_on_cutouts(
     return sensitivity_at([cutout_score(cutout, detector, grid) for cutout in cutouts], false, len(scans))
 
 
-def cutout_score(cutout: Cutout, detector: Detector, grid: NetworkGrid, again: Again = as_detected) -> float:
-    """The best score of a detection that hits the cut-out's nodule in its true surroundings; 0 if none does."""
+def cutout_score(
+    cutout: Cutout, detector: Detector, grid: NetworkGrid, again: Again = as_detected, lowest: float = LOWEST_SCORE
+) -> float:
+    """The best score of a detection that hits the cut-out's nodule in its true surroundings; 0 if none does from
+    `lowest` on. The higher that is, the less the detector has to look at.
+    """
     wide = mirrored(cutout)
-    best = best_hit(again(wide.ct, candidates_on_cutout(wide, detector, grid)), wide)
+    best = best_hit(again(wide.ct, candidates_on_cutout(wide, detector, grid, lowest)), wide)
     return best.score if best else 0.0
 
 
