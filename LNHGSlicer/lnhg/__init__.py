@@ -16,6 +16,7 @@ _EXPORTS = {
     "read_ct": "readers.read_ct",
     "Options": "options",
     "Result": "core.result",
+    "prepare_ct": "stages.prepared",
     "segment": "pipeline",
     "follow": "followup.follow",
     "save_follow_up": "followup.written",
@@ -23,7 +24,18 @@ _EXPORTS = {
     "LNHGError": "errors",
 }
 
-__all__ = ["CT", "LNHGError", "Options", "Result", "follow", "read_ct", "save", "save_follow_up", "segment"]
+__all__ = [
+    "CT",
+    "LNHGError",
+    "Options",
+    "Result",
+    "follow",
+    "prepare_ct",
+    "read_ct",
+    "save",
+    "save_follow_up",
+    "segment",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -36,7 +36,8 @@ from .stages.mass_candidates import ended_by_limits, with_masses
 from .stages.mass_images import Generate, image_with_masses, wanted_at
 from .stages.measurement import measure_nodules
 from .stages.nodule_map import OUTSIDE, Indexed
-from .stages.place import check_overlap
+from .stages.place import LungShape, check_overlap
+from .stages.prepared import PreparedCT
 from .stages.provenance import provenance
 from .stages.regions import holds, only_in, wanted_region
 from .stages.seeds import point_text, seed_candidate
@@ -49,7 +50,7 @@ _SLICES_A_TIME = 8
 
 
 def segment(
-    ct: CT,
+    ct: CT | PreparedCT,
     options: Options | None = None,
     seeds: Sequence[Sequence[float]] | None = None,
     progress: ProgressCallback | None = None,
@@ -60,7 +61,7 @@ def segment(
     """Find and segment the nodules of a chest CT and map their heterogeneity.
 
     Args:
-        ct: the CT, in any orientation.
+        ct: the CT, in any orientation; from `prepare_ct` where several runs are made on it.
         options: what to do; None: the defaults.
         seeds: RAS points (mm) at which a nodule is to be segmented, whatever the detector says.
         progress: called with each step's `Progress`; returning False cancels the run, which raises `Cancelled`.
@@ -75,11 +76,11 @@ def segment(
     run = _Run(ct, options, models, progress)
     region, seeded = run.region(), run.seeded(seeds or ())
     if lobes is not None:
-        check_overlap(lobes, ct)
+        check_overlap(lobes, run.original)
     with run.timed("lungs"):
         lungs = run.lungs()
     with run.timed("detect"):
-        candidates = with_masses(run.ct, [*run.detected(lungs, region), *seeded], lungs)
+        candidates = with_masses(run.ct, [*run.detected(lungs.labels, region), *seeded], lungs.labels)
     with run.timed("generate"):
         image = run.image(candidates)
     with run.timed("fuse"):
@@ -99,18 +100,21 @@ def segment(
 class _Run:
     """One run: the CT in the axial view, what it is computed with, and what is recorded on the way."""
 
-    def __init__(self, ct: CT, options: Options, models: Models | None, progress: ProgressCallback | None) -> None:
-        self.original, self.options = ct, options
+    def __init__(
+        self, ct: CT | PreparedCT, options: Options, models: Models | None, progress: ProgressCallback | None
+    ) -> None:
+        self._prepared = ct if isinstance(ct, PreparedCT) else None
+        self.original, self.options = ct.ct if isinstance(ct, PreparedCT) else ct, options
         self.models = models or open_models(
             options.weights, options.runtime, options.device, with_detector=not options.seeds_only
         )
         if options.runtime not in ("auto", self.models.runtime):
             raise InputError(f"Runtime {options.runtime} was asked for, but the models are {self.models.runtime}'s.")
-        self.view: AxialOrder = axial_order(ct)
+        self.view: AxialOrder = self._prepared.view if self._prepared else axial_order(self.original)
         self.ct = self.view.ct
         self.runtime = self.models.start(options.device, options.threads, options.batch_size)
         self.report = ProgressReporter(_SHARES, progress)
-        self.warnings = list(ct.warnings)
+        self.warnings = list(self.original.warnings)
         self.seconds: dict[str, float] = {}
         self.points: dict[tuple[int, int, int], np.ndarray] = {}  # the seeds as given (RAS) by their voxel
         threshold = self.models.threshold("generator", options.generator_threshold)
@@ -141,13 +145,13 @@ class _Run:
             candidates.append(candidate)
         return candidates
 
-    def lungs(self) -> np.ndarray:
-        lungs = lung_regions(self.ct)
-        if (lungs == UNSIDED).any():
+    def lungs(self) -> LungShape:
+        lungs = self._prepared.lungs if self._prepared else LungShape(self.ct, lung_regions(self.ct))
+        if (lungs.labels == UNSIDED).any():
             self.warnings.append(
                 "The field of view does not show which lung is which: sides of nodules can be unknown."
             )
-        if not lungs.any():
+        if not lungs.in_view:
             self.warnings.append(f"No lungs were found in the field of view: sides are unknown{self._without_lungs()}.")
         litres = np.count_nonzero(lungs) * self.ct.voxel_volume / 1e6
         if litres > MOST_LITRES:
@@ -269,7 +273,7 @@ class _Run:
         candidates: Sequence[Candidate],
         heterogeneity: np.ndarray,
         raw_ct: Indexed,
-        lungs: np.ndarray,
+        lungs: LungShape,
         lobes: LobeMap | None,
     ) -> tuple[Nodule, ...]:
         options = self.options

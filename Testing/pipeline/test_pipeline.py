@@ -26,6 +26,7 @@ from lnhg.pipeline import segment
 from lnhg.progress import ProgressReporter
 from lnhg.readers.read_ct import read_ct
 from lnhg.stages.fusion import CONFIRMED, DETECTOR_ONLY, GENERATOR_ONLY, SEEDED
+from lnhg.stages.prepared import prepare_ct
 from standins import StandInDetector, StandInGenerator, standin_models
 
 
@@ -192,6 +193,22 @@ def test_seeds_only_never_touches_the_detector():
     assert [nodule.status for nodule in result.nodules] == [SEEDED]
     without = segment(CT_AXIAL, Options(seeds_only=True), [SEED], models=replace(standin_models(), detector=None))
     np.testing.assert_array_equal(without.labels, result.labels)
+
+
+def test_a_click_on_a_ct_that_was_prepared_gives_what_a_run_on_the_ct_gives_and_looks_for_no_lungs(monkeypatch):
+    stored = CT(*reordered((2, 1, 0), (0, 1)))
+    prepared = prepare_ct(stored)
+    for options, seeds in ((ANYWHERE, []), (Options(seeds_only=True), [SEED])):
+        plain = segment(stored, options, seeds, models=standin_models())
+        with monkeypatch.context() as patch:
+            patch.setattr(pipeline, "lung_regions", lambda ct: pytest.fail("looked for the lungs again"))
+            again = segment(prepared, options, seeds, models=standin_models())
+        assert len(again.nodules) > 0
+        assert again.ct is stored
+        assert [as_row(one) for one in again.nodules] == [as_row(one) for one in plain.nodules]
+        assert again.warnings == plain.warnings
+        np.testing.assert_array_equal(again.labels, plain.labels)
+        np.testing.assert_array_equal(again.heterogeneity, plain.heterogeneity)
 
 
 def test_a_seed_at_nothing_is_said_as_the_person_gave_it():

@@ -15,6 +15,7 @@ from lnhg.options import Options
 from lnhg.pipeline import segment
 from lnhg.stages.mass_candidates import with_masses
 from lnhg.stages.measurement import measure_nodules
+from lnhg.stages.place import LungShape
 from lnhg.writers.pictures import nodule_planes
 from lnhg.writers.record import run_record
 from lnhg.writers.report import report_html
@@ -146,9 +147,9 @@ def test_a_nodule_that_the_generator_sees_whole_has_no_ball(diameter: float) -> 
 
 def _is_cut(ct: CT, drawn: np.ndarray, lungs: np.ndarray | None = None) -> bool | None:
     even, none = np.zeros(ct.hu.shape, np.float32), np.zeros(ct.hu.shape, np.uint8)
-    lungs = none if lungs is None else lungs.astype(np.uint8)
+    shape = LungShape(ct, none if lungs is None else lungs.astype(np.uint8))
     (row,) = measure_nodules(
-        ct, drawn.astype(np.uint16), even, even, lungs, statuses=["confirmed"], scores=[0.9], rim_mm=1.0
+        ct, drawn.astype(np.uint16), even, even, shape, statuses=["confirmed"], scores=[0.9], rim_mm=1.0
     )
     return row.cut
 

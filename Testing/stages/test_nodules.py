@@ -12,6 +12,7 @@ from lnhg.core.ct import CT
 from lnhg.core.nodule import Nodule, as_row, header
 from lnhg.stages.heterogeneity_from_generator import heterogeneity_map, raw_ct_in_same_colours
 from lnhg.stages.measurement import axes, measure_nodules, nodule_type, sphericity
+from lnhg.stages.place import LungShape
 
 _SPACING = (0.7, 0.7, 1.0)
 _SHAPE = (60, 90, 90)
@@ -52,7 +53,7 @@ def _measured(ct: CT, labels: np.ndarray, lungs: np.ndarray | None = None) -> tu
         labels,
         heterogeneity_map(image, labels),
         raw_ct_in_same_colours(ct.hu, labels),
-        lungs,
+        LungShape(ct, lungs),
         statuses=["confirmed"] * labels.max(),
         scores=[0.75] * labels.max(),
         rim_mm=1.0,

@@ -309,7 +309,8 @@ class ReviewGroup:
 
     def _find_lungs(self) -> None:
         """Find the lungs of the CT in a thread, then look at the outlines."""
-        from ..review.review import scan_of
+        from lnhg.stages.prepared import prepare_ct
+
         from ..scene.nodes import ct_of_values, grid_of_node, values_of_node
 
         review = self._review
@@ -329,7 +330,7 @@ class ReviewGroup:
                 review.scan = scan
                 self.look_at_outlines()
 
-        self._lungs_call = self._make_call(lambda: scan_of(ct_of_values(name, values, grid)), self._guard(end))
+        self._lungs_call = self._make_call(lambda: prepare_ct(ct_of_values(name, values, grid)), self._guard(end))
         self._lungs_call.start()
 
     def complete_views(self) -> None:

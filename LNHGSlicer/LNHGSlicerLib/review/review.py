@@ -16,15 +16,14 @@ import vtk
 from lnhg.categories.proposals import benign_hints
 from lnhg.core.answers import StudyAnswers
 from lnhg.core.comparison import Comparison
-from lnhg.core.ct import CT
 from lnhg.core.nodule import FORMER_COLUMNS, NOT_MEASURED, Nodule, as_row, header
 from lnhg.errors import InputError
-from lnhg.stages.axial import AxialOrder, axial_order
+from lnhg.stages.axial import AxialOrder
 from lnhg.stages.heterogeneity_figures import figures
 from lnhg.stages.heterogeneity_maps import MapInput, nodule_map, raw_map
-from lnhg.stages.lungs import lung_regions
 from lnhg.stages.measurement import measure_outlines
 from lnhg.stages.place import LungShape
+from lnhg.stages.prepared import PreparedCT, prepare_ct
 from lnhg.writers.seg_nrrd import id_of_segment, number_of_segment
 
 from ..scene.drawn_maps import axial_order_of_node
@@ -87,32 +86,18 @@ class _Before:
     outline: Outline | None
 
 
-@dataclass(frozen=True, eq=False)
-class Scan:
-    """The CT in the axial view, and its lungs."""
-
-    view: AxialOrder
-    lungs: LungShape
-
-
-def scan_of(ct: CT) -> Scan:
-    """What changed outlines are measured in; finding the lungs of a large CT takes seconds."""
-    view = axial_order(ct)
-    return Scan(view, LungShape(view.ct, lung_regions(view.ct)).prepare())
-
-
 class Review:
     """The review of one result. Undo reaches back to when this object was made.
 
     `layers` are those of the same result that are shown, if they are; the outlines are then read once for both.
 
     Attributes:
-        scan: from `scan_of`, made in a thread where a reader would wait; None: made when it is needed.
+        scan: from `prepare_ct`, made in a thread where a reader would wait; None: made when it is needed.
     """
 
     def __init__(self, nodes: SceneNodes, layers: Layers | None = None) -> None:
         self.nodes = nodes
-        self.scan: Scan | None = None
+        self.scan: PreparedCT | None = None
         self._layers = layers or Layers(nodes)
         self._steps: list[tuple[_Before, ...]] = []
         self._outlines = self._layers.outlines.of_all(nodes.segment_ids)
@@ -340,7 +325,7 @@ class Review:
 
     def _measured_anew(self, segment_id: str, former: Nodule | None) -> Nodule:
         """The row of a segment that a reader drew or changed."""
-        self.scan = self.scan or scan_of(ct_of_node(self.nodes.ct))
+        self.scan = self.scan or prepare_ct(ct_of_node(self.nodes.ct))
         return self._measured(segment_id, EDITED, former, self.scan.view, self.scan.lungs)
 
     def _measured(

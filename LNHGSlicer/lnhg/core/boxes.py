@@ -52,3 +52,8 @@ def grown_box(box: Box, margin: Sequence[int]) -> Box:
 def moved_box(box: Box, around: Box) -> Box:
     """A box of the CT as an index of an array that holds the box `around`."""
     return tuple(slice(one.start - other.start, one.stop - other.start) for one, other in zip(box, around, strict=True))
+
+
+def outer_box(box: Box, around: Box) -> Box:
+    """A box of an array that holds the box `around`, as an index of the CT: the way back of `moved_box`."""
+    return tuple(slice(one.start + other.start, one.stop + other.start) for one, other in zip(box, around, strict=True))

@@ -9,11 +9,10 @@ import numpy as np
 
 from ..core.boxes import label_boxes
 from ..core.result import Result
-from ..stages.axial import axial_order
 from ..stages.heterogeneity_figures import figures
 from ..stages.heterogeneity_maps import raw_ct_in_view
-from ..stages.lungs import lung_regions
 from ..stages.measurement import measure_nodules
+from ..stages.prepared import prepare_ct
 
 # A volume in a table may be rounded by this, mm3.
 _ROUNDED_MM3 = 0.01
@@ -23,13 +22,14 @@ def measured_anew(result: Result) -> Result:
     """The result with all rows as this version measures them; the same one where they are."""
     if all(_is_current(result).values()):
         return result
-    view, rows = axial_order(result.ct), result.nodules
+    prepared, rows = prepare_ct(result.ct), result.nodules
+    view = prepared.view
     measured = measure_nodules(
         view.ct,
         view.to_axial(result.labels),
         view.to_axial(result.heterogeneity),
         raw_ct_in_view(result, view),
-        lung_regions(view.ct),
+        prepared.lungs,
         statuses=[row.status for row in rows],
         scores=[row.score for row in rows],
         rim_mm=result.options.rim,

@@ -15,7 +15,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
-from ..core.boxes import box_around
+from ..core.boxes import box_around, label_boxes, outer_box
 from ..core.candidate import Candidate
 from ..core.ct import CT, Region
 from ..core.geometry import equivalent_diameter
@@ -104,8 +104,11 @@ class _Components:
 
     @classmethod
     def of(cls, mask: np.ndarray) -> _Components:
-        labels, _ = ndimage.label(mask, _FACES)
-        boxes = ndimage.find_objects(labels)
+        labels = np.zeros(mask.shape, np.int32)
+        # Only the box of all of them is looked at: most of a CT is far from any nodule.
+        whole = box_around(label_boxes(mask.view(np.uint8)).values())
+        labels[whole], _ = ndimage.label(mask[whole], _FACES)
+        boxes = [outer_box(box, whole) for box in ndimage.find_objects(labels[whole])]
         # Box by box: a count over all voxels at once would need them as 64-bit integers.
         sizes = [int(np.count_nonzero(labels[box] == number)) for number, box in enumerate(boxes, 1)]
         return cls(labels, [(), *boxes], np.array([0, *sizes]))

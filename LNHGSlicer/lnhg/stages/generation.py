@@ -195,12 +195,13 @@ def _up(value: int, multiple: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Edges:
-    """For each pixel the value of G(x) at which components end, infinite where they are not followed.
+    """For each pixel whether components are `followed` there, and the value of G(x) at which they end.
 
-    `boxes` hold all finite values; those that are neighbours lie in one box.
+    `boxes` hold all pixels where they are; those that are neighbours lie in one box.
     """
 
     values: np.ndarray
+    followed: np.ndarray
     boxes: list[tuple[slice, ...]]
 
 
@@ -211,7 +212,7 @@ def _reached(values: np.ndarray, wanted: np.ndarray, edges: _Edges) -> np.ndarra
     """
     reached = np.zeros(values.shape, bool)
     for box in edges.boxes:
-        followed = np.isfinite(edges.values[box])
+        followed = edges.followed[box]
         joined = _dilated(values[box] > edges.values[box], (1, 2)) & followed
         labels, count = ndimage.label(joined, np.ones((3, 3, 3)))
         touched = np.zeros(count + 1, bool)
@@ -314,16 +315,17 @@ class _Work:
         """For each pixel the lowest edge of the places in whose limits it lies."""
         image = self.image()
         levels = [(place.edge(image) - _ROUNDING, place.limit) for place in places]
-        edges = np.full(self.values.shape, np.inf, np.float32)
+        edges, followed = np.zeros(self.values.shape, np.float32), np.zeros(self.values.shape, bool)
         for level, limit in sorted(levels, key=lambda pair: -pair[0]):
-            edges[on_grid(limit, self.steps, self.shape)] = level
-        parts, _ = ndimage.label(self._by_cell(np.isfinite(edges)), np.ones((3, 3, 3)))
+            region = on_grid(limit, self.steps, self.shape)
+            edges[region], followed[region] = level, math.isfinite(level)
+        parts, _ = ndimage.label(self._by_cell(followed), np.ones((3, 3, 3)))
         scale = 1, self.cell, self.cell
         boxes = [
             tuple(slice(part.start * step, part.stop * step) for part, step in zip(box, scale, strict=True))
             for box in ndimage.find_objects(parts)
         ]
-        return _Edges(edges, boxes)
+        return _Edges(edges, followed, boxes)
 
     def _by_cell(self, mask: np.ndarray) -> np.ndarray:
         """Cells `[slice, y, x]` that hold a pixel of `mask`."""
@@ -396,10 +398,14 @@ class _Work:
         self.values[:, :, self.shape[2] :] = 0
 
     def image(self) -> NoduleImage:
-        cells = np.stack([self.done[self._units_of(k)].all(0) for k in range(self.shape[0])])
-        known = cells.repeat(self.cell, 1).repeat(self.cell, 2)
+        values, known = np.zeros(self.values.shape, np.float32), np.zeros(self.values.shape, bool)
+        for k in range(self.shape[0]):
+            cells = self.done[self._units_of(k)].all(0)
+            if cells.any():
+                known[k] = cells.repeat(self.cell, 0).repeat(self.cell, 1)
+                values[k] = np.where(known[k], self.values[k], 0)
         inside = np.s_[:, : self.shape[1], : self.shape[2]]
-        return NoduleImage(np.where(known, self.values, 0)[inside], known[inside], self.steps, self.ct.hu.shape)
+        return NoduleImage(values[inside], known[inside], self.steps, self.ct.hu.shape)
 
     def _input(self, tile: _Tile) -> np.ndarray:
         """Three slices of one tile with the margin around, `[3, y, x]`."""

@@ -63,7 +63,7 @@ def measure_nodules(
     labels: np.ndarray,
     heterogeneity: Indexed,
     raw_ct: Indexed,
-    lungs: np.ndarray,
+    lungs: LungShape,
     *,
     statuses: Sequence[str],
     scores: Sequence[float | None],
@@ -78,7 +78,7 @@ def measure_nodules(
         labels: integer, 0 and 1..N without gaps.
         heterogeneity: the map, from `heterogeneity_map`.
         raw_ct: the raw CT as such a map, from `raw_ct_in_same_colours` with the same options.
-        lungs: from `lung_regions`.
+        lungs: with the labels of `lung_regions`.
         statuses, scores: of nodules 1..N.
         rim_mm: thickness of the rim, mm.
         cut: of nodules 1..N, whether the method stopped outlining them (`ended_by_limits`); None: of none.
@@ -92,7 +92,7 @@ def measure_nodules(
         outlines,
         heterogeneity,
         raw_ct,
-        LungShape(ct, lungs),
+        lungs,
         statuses=statuses,
         scores=scores,
         rim_mm=rim_mm,

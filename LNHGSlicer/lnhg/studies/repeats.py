@@ -30,6 +30,7 @@ from ..phantom.simulated_nodules import SimulatedNodule, simulate
 from ..phantom.vessels import Vessels, draw_vessels, grow_vessels
 from ..pipeline import segment
 from ..stages.measurement import measure_nodules
+from ..stages.place import LungShape
 from ..stages.size_intervals import PROTOCOLS, SIZES, Conditions, SizeUncertainty
 
 KINDS = ("solid", "juxta-vascular", "juxta-pleural", "ground glass")
@@ -239,7 +240,7 @@ def _measured(
         unknown = Conditions(np.nan, ct.spacing[2], np.nan, subsolid=False)
         nothing = dict.fromkeys((*SIZES, "soft_volume"), np.nan)
         return Repeat(number, nodule.kind, protocol.name, nodule.truth, unknown, nothing)
-    flat, lungs = np.zeros(outline.shape, np.float32), np.ones(outline.shape, np.uint8)
+    flat, lungs = np.zeros(outline.shape, np.float32), LungShape(ct, np.ones(outline.shape, np.uint8))
     (row,) = measure_nodules(
         ct, outline.astype(np.uint8), flat, flat, lungs, statuses=["seeded"], scores=[None], rim_mm=1.0
     )
