@@ -153,7 +153,7 @@ class _Run:
             )
         if not lungs.in_view:
             self.warnings.append(f"No lungs were found in the field of view: sides are unknown{self._without_lungs()}.")
-        litres = np.count_nonzero(lungs) * self.ct.voxel_volume / 1e6
+        litres = np.count_nonzero(lungs.labels) * self.ct.voxel_volume / 1e6
         if litres > MOST_LITRES:
             self.warnings.append(
                 f"What was taken for lungs holds {litres:.0f} litres, more than the lungs of any patient: "
