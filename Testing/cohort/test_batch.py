@@ -552,6 +552,19 @@ def test_results_and_hidden_files_in_the_folder_are_no_scans(scans):
 
 
 @posix_only
+@pytest.mark.parametrize("packed", ["ct.zip", "study.TAR.GZ", "1.dcm.gz", "export.7z"])
+def test_a_folder_with_packed_files_alone_is_listed_with_its_reason(run, scans, tmp_path, packed):
+    """Nobody misses a patient of a cohort whose export was never unpacked; a zip beside or above scans is no scan."""
+    (scans / "late").mkdir()
+    (scans / "late" / packed).write_bytes(b"PK\3\4 and so on")
+    (scans / "viewer.zip").write_bytes(b"PK\3\4 and so on")
+    assert run(scans) == 3
+    assert statuses(tmp_path / "out") == {"anna_ct": "done", "ben_ct": "done", "late": "failed"}
+    late = next(row for row in rows(tmp_path / "out" / "cohort.csv") if row["scan"] == "late")
+    assert "unpack it and give what was in it" in late["reason"]
+    assert sorted(one.name for one in (tmp_path / "out" / "scans").iterdir()) == ["anna_ct", "ben_ct"]
+
+
 def test_linked_folders_are_followed_but_not_in_a_circle(scans, tmp_path):
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "carl").symlink_to(scans / "anna")

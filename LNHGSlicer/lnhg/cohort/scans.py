@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..readers.dicom_headers import Slice, read_slices
 from ..readers.dicom_scans import Scan as Stack
 from ..readers.dicom_scans import scans_of, scattered
-from ..readers.files import entries_of, folders_below
+from ..readers.files import PACKED, entries_of, folders_below
 from ..readers.image_file import ENDINGS, stem
 from ..readers.read_ct import read_files
 
@@ -172,8 +172,9 @@ def _of_folder(top: Path, root: Path, leave_out: Path, report: Callable[[float],
     images: list[Scan] = []
     series: dict[str, list[Slice]] = {}
     damaged: list[Path] = []
+    packed: list[Path] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        for done, (folder, (files, slices, whole)) in enumerate(
+        for done, (folder, (files, slices, whole, holds_packed)) in enumerate(
             zip(folders, pool.map(_look_into, folders), strict=True), 1
         ):
             images += [Scan("", file, root=root) for file in files]
@@ -181,6 +182,8 @@ def _of_folder(top: Path, root: Path, leave_out: Path, report: Callable[[float],
                 series.setdefault(one.texts["SeriesInstanceUID"], []).append(one)
             if not whole and not slices:
                 damaged.append(folder)
+            elif holds_packed and not files and not slices:
+                packed.append(folder)
             report(done / len(folders))
     stacks = {uid: scans_of(slices) for uid, slices in series.items()}
     patients = {_patient(stack) for of_series in stacks.values() for stack in of_series if not _watches(stack)}
@@ -189,6 +192,13 @@ def _of_folder(top: Path, root: Path, leave_out: Path, report: Callable[[float],
         *images,
         *(scan for uid, of_series in stacks.items() for scan in _of_series(uid, of_series, patients, root)),
         *(Scan("", folder, folders=(folder,), root=root) for folder in broken),
+    ]
+    # A zip with nothing else is a scan that cannot be read; beside or above scans it is something of theirs.
+    places = [scan.place for scan in found]
+    found += [
+        Scan("", folder, folders=(folder,), root=root)
+        for folder in packed
+        if not any(place.is_relative_to(folder) for place in places)
     ]
     return sorted(found, key=lambda scan: (scan.place, scan.number or 0))
 
@@ -227,15 +237,17 @@ def _common(folders: Iterable[Path]) -> Path:
     return Path(os.path.commonpath(list(folders)))
 
 
-def _look_into(folder: Path) -> tuple[list[Path], list[Slice], bool]:
-    """The image files of a folder, the CT slices in it, and whether every DICOM file of it is whole."""
+def _look_into(folder: Path) -> tuple[list[Path], list[Slice], bool, bool]:
+    """The image files of a folder, the CT slices in it, whether every DICOM file of it is whole, and whether it holds
+    packed files.
+    """
     images: list[Path] = []
     slices: list[Slice] = []
     whole = True
     try:
         files = entries_of(folder)
     except OSError:
-        return [], [], False
+        return [], [], False, False
     for file in files:
         if file.name.lower().endswith(ENDINGS):
             images.append(file)
@@ -246,7 +258,8 @@ def _look_into(folder: Path) -> tuple[list[Path], list[Slice], bool]:
             whole = False
             continue
         slices += [one for one in held if isinstance(one, Slice)]
-    return images, slices, whole
+    packed = any(file.name.lower().endswith(PACKED) for file in files if file not in images)
+    return images, slices, whole, packed
 
 
 # ---------------------------------------------------------------- names

@@ -14,6 +14,8 @@ from ..errors import InputError
 
 # Endings that name a DICOM file; files without any ending are slices as often.
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
+#: Endings of files that hold files, or one in a packing that is not read where an image or slices are wanted.
+PACKED = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar", ".zst", ".xz", ".bz2", ".gz")
 # So many bytes at the start of a file are zeros in none but damaged ones.
 _START = 512
 

@@ -11,7 +11,7 @@ from ..core.ct import CT, check_grid, fingerprint
 from ..errors import InputError
 from . import meta_image, nrrd
 from .checks import constant_slices, grid_warnings, in_hu
-from .files import check_regular, few
+from .files import PACKED, check_regular, few
 from .volume import NO_SPACE, Volume
 
 
@@ -31,8 +31,6 @@ _READERS = {
 }
 #: Endings of the image files that can be read.
 ENDINGS = tuple(_READERS)
-#: Endings of files that hold files, or one in a packing that is not read here.
-PACKED = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar", ".zst", ".xz", ".bz2")
 _NO_PLACE = (
     "The file places the corner of the image at 0, 0, 0, as programs do that do not know where the patient lay: left, "
     "right, front, back, head and feet may be mixed up."

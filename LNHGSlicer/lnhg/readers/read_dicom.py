@@ -19,8 +19,8 @@ from .checks import constant_slices, grid_warnings, in_hu
 from .dicom_headers import PERSON, SERIES, START, Other, Slice, is_dicom, read_slices, starts_as_dicom
 from .dicom_pixels import decoded
 from .dicom_scans import Scan, as_list, chosen, goes_on, lies_between, scans_of, scattered
-from .files import DICOM_ENDINGS, ending, few, hidden_in, loss, packed_start
-from .image_file import ENDINGS, PACKED
+from .files import DICOM_ENDINGS, PACKED, ending, few, hidden_in, loss, packed_start
+from .image_file import ENDINGS
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # Files of slices differ in size by less than this, in bytes, where they are not compressed.
@@ -118,7 +118,7 @@ def _refuse_without_dicom(place: Path, files: Sequence[Path]) -> NoReturn:
     if files == [place]:
         raise InputError(f"{place.name} lists images and holds none; give the folder that it lies in.")
     images = [file.name for file in files if file.name.lower().endswith(ENDINGS)]
-    packed = [file.name for file in files if file.name.lower().endswith((*PACKED, ".gz"))]
+    packed = [file.name for file in files if file.name.lower().endswith(PACKED)]
     if images:
         raise InputError(f"{place.name} holds no DICOM file but {few(images)}; give the path of the image file.")
     if packed:
