@@ -95,6 +95,32 @@ def test_a_stack_that_is_torn_apart_slice_by_slice_is_noted(
     assert any("half of the slices may be left out" in one for one in warnings)
 
 
+@pytest.mark.parametrize(
+    ("diameter", "spacing"),
+    [
+        (11.2, 1.4),  # made half as large, the spacing left as it was
+        (112.0, 0.7),  # in cm, or cut out
+        (14.0, 0.7),
+        (5.6, 0.7),
+        ("22.4", 0.7),
+    ],
+)
+def test_pixels_that_make_another_field_than_was_reconstructed_are_noted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], diameter: object, spacing: float
+) -> None:
+    write_series(tmp_path, *stack(12), ReconstructionDiameter=diameter, PixelSpacing=[spacing, spacing])
+    warnings = read_by_segment(tmp_path, capfd).warnings
+    said = f"names a field of {float(str(diameter)):.4g} mm, but 16 pixels of {spacing:.3g} mm make one of"
+    assert any(said in one for one in warnings)
+
+
+@pytest.mark.parametrize("diameter", [11.2, 11.4, 10.9, "11.2", 0, -11.2, "", None, [11.2, 50.0]])
+def test_a_field_that_fits_or_that_nobody_knows_is_no_news(tmp_path: Path, diameter: object) -> None:
+    of_field = {} if diameter is None else {"ReconstructionDiameter": diameter}
+    write_series(tmp_path / "ct", *stack(12), PixelSpacing=[0.7, 0.7], **of_field)
+    assert not noted(tmp_path / "ct", "names a field of")
+
+
 @pytest.mark.parametrize("name", ["AcquisitionNumber", "TemporalPositionIdentifier", "SeriesInstanceUID"])
 def test_two_passes_that_lie_between_one_another_are_no_torn_stack(tmp_path: Path, name: str) -> None:
     torn(tmp_path / "ct", 12, lambda k: {name: f"{1 + k % 2}"})

@@ -30,6 +30,8 @@ _SIZE = 64
 _GAP, _OVERLAP = 1.25, 0.2
 # Thicknesses of one scan differ by less than this share, as they are rounded.
 _SAME_THICKNESS = 1.02
+# Scanners' fields of view and what their pixels make differ by less than this share.
+_SAME_FIELD = 0.1
 # Syntaxes that always lose something; JPEG 2000 need not.
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 # Most figures of a number of images.
@@ -241,6 +243,7 @@ def _of_slices(scan: Scan, hu: np.ndarray) -> tuple[str, ...]:
             f"The slices are {thickest:.3g} mm thick and only {apart:.3g} mm apart: their places may not be in mm, and "
             "sizes may be wrong."
         )
+    remarks += _of_field(scan)
     if scan.projected:
         remarks.append(
             "The series is named a projection of slabs (MIP): use the plain axial series where there is one."
@@ -252,6 +255,26 @@ def _of_slices(scan: Scan, hu: np.ndarray) -> tuple[str, ...]:
     if len(scan.slices) == 1 and first.thickness is None:
         remarks.append("The thickness of the only slice is unknown: volumes take it for 1 mm.")
     return tuple(remarks)
+
+
+def _of_field(scan: Scan) -> tuple[str, ...]:
+    """Pixels that make another field than the scanner reconstructed, as where an image was made smaller and its
+    PixelSpacing left, or lengths are in cm.
+    """
+    first = scan.first
+    try:
+        told = float(first.texts["ReconstructionDiameter"])
+    except ValueError:  # absent, or something that nobody knows
+        return ()
+    field = first.columns * first.spacing[1]
+    if not 0 < told < np.inf or scan.reformatted or not scan.axial or first.rows != first.columns:
+        return ()
+    if abs(field - told) <= _SAME_FIELD * told:
+        return ()
+    return (
+        f"The header names a field of {told:.4g} mm, but {first.columns} pixels of {first.spacing[1]:.3g} mm make one "
+        f"of {field:.4g} mm: the image was cut out, or all sizes are wrong.",
+    )
 
 
 def _of_missing(scan: Scan, scans: list[Scan]) -> tuple[str, ...]:
