@@ -94,6 +94,24 @@ def test_a_spot_in_ground_glass_stands_out_too():
     assert _map(hu, labels)[spot].mean() > 0.9
 
 
+@pytest.mark.parametrize("slice_mm", [1.25, 5.0])
+def test_of_a_part_solid_nodule_the_smaller_part_is_red_and_the_larger_blue(slice_mm):
+    spacing = (0.7, 0.7, slice_mm)
+    distance = _distance(spacing=spacing)
+    labels = (distance < 10).astype(np.uint8)
+    for solid_mm in (4.0, 8.5):
+        clean = np.select([distance < solid_mm, distance < 10], [30.0, -600.0], -860.0)
+        blurred = ndimage.gaussian_filter(clean, [0.5 / step for step in spacing[::-1]])
+        hu = np.rint(blurred + np.random.default_rng(4).normal(0, 25, clean.shape)).astype(np.int16)
+        h = _map(hu, labels, spacing=spacing)
+        middle, ground_glass = distance < solid_mm - 2, (distance > solid_mm + 0.7) & (distance < 9)
+        if solid_mm == 4.0:
+            assert h[middle].mean() > 0.9, "a small solid part in ground glass"
+            assert h[ground_glass].mean() < 0.2
+        else:
+            assert h[middle].mean() < 0.1, "a solid nodule with a thin halo"
+
+
 def test_slices_of_5_mm_make_no_even_nodule_red():
     spacing = (0.7, 0.7, 5.0)
     hu, labels, _ = _nodule(9.0, spacing=spacing)
