@@ -13,6 +13,7 @@ import numpy as np
 from .core.answers import StudyAnswers, of_no_nodule
 from .core.candidate import Candidate
 from .core.ct import CT
+from .core.geometry import equivalent_diameter
 from .core.lobes import LobeMap
 from .core.memory import give_memory_back
 from .core.nodule import Nodule
@@ -21,12 +22,12 @@ from .errors import InputError
 from .networks.grid import NetworkGrid
 from .networks.models import Models, open_models
 from .networks.rescoring import rescore
-from .networks.runtime import TileGenerator
+from .networks.runtime import Scores, TileGenerator
 from .options import Options
-from .progress import ProgressCallback, ProgressReporter
+from .progress import Found, ProgressCallback, ProgressReporter
 from .stages.axial import AxialOrder, axial_order
 from .stages.detection import detect
-from .stages.fusion import FusionRule, Nodules, fuse_paper, fuse_scan
+from .stages.fusion import FusionRule, Nodules, fuse_paper, fuse_scan, grown_in_boxes
 from .stages.generation import NoduleImage, Wanted, generate
 from .stages.heterogeneity_figures import rim_mask
 from .stages.heterogeneity_from_twin import twin_differences
@@ -57,6 +58,8 @@ def segment(
     models: Models | None = None,
     answers: StudyAnswers | None = None,
     lobes: LobeMap | None = None,
+    *,
+    tell_found: bool = False,
 ) -> Result:
     """Find and segment the nodules of a chest CT and map their heterogeneity.
 
@@ -68,6 +71,9 @@ def segment(
         models: networks loaded before, for many scans, with what computes them; None: loaded as the options say.
         answers: what the reader says that the CT cannot say, for the categories; None: nothing is answered.
         lobes: lobes or lungs of a segmentation (`read_lobes`), for the places of nodules; None: none is given.
+        tell_found: also tell `progress` of each nodule as soon as the detector has found it (`Progress.found`),
+            outlined in the detector's boxes by the CT's HU alone; masses, regions and the paper's rule are no
+            exception. The generator outlines nodules later, so those of the result differ. Seeds are not told of.
 
     Raises InputError for a seed outside the CT, an unusable region, or a run of seeds alone without any; WeightsError
     for bad weights.
@@ -80,7 +86,8 @@ def segment(
     with run.timed("lungs"):
         lungs = run.lungs()
     with run.timed("detect"):
-        candidates = with_masses(run.ct, [*run.detected(lungs.labels, region), *seeded], lungs.labels)
+        detected = run.detected(lungs.labels, region, tell_found=tell_found)
+        candidates = with_masses(run.ct, [*detected, *seeded], lungs.labels)
     with run.timed("generate"):
         image = run.image(candidates)
     with run.timed("fuse"):
@@ -168,29 +175,51 @@ class _Run:
             return ", and the whole CT was searched"
         return " and no nodules were looked for; set a seed, or choose to look anywhere (--anywhere)"
 
-    def detected(self, lungs: np.ndarray, region: np.ndarray | None) -> tuple[Candidate, ...]:
+    def detected(self, lungs: np.ndarray, region: np.ndarray | None, *, tell_found: bool) -> tuple[Candidate, ...]:
         if self.options.seeds_only or "detector" not in self.models.manifests:
             return ()
         searched = np.ones_like(lungs) if self.options.anywhere else lungs
         if region is not None:
             searched = np.where(np.any(region, axis=(1, 2))[:, None, None], searched, 0)
         again = self._scored_by() == "rescorer"
-        score = self._score_threshold()
+
+        def tell(candidate: Candidate) -> None:
+            for one in self._kept([candidate], region):
+                self.report.tell_found(self._found(one))
+
         found = detect(
             self.ct,
             self.runtime.detector(),
             self.models.grid("detector"),
             lungs=searched,
             batch_size=_SLICES_A_TIME,
-            score_threshold=self.models.lowest_rescored if again else score,
+            score_threshold=self.models.lowest_rescored if again else self._score_threshold(),
             report=lambda fraction: self.report("detect", fraction),
+            on_candidate=tell if tell_found else None,
         )
-        if again:
-            found = rescore(self.ct, found, self.runtime.rescorer())
-            found = tuple(candidate for candidate in found if candidate.score >= score)
+        return self._kept(found, region)
+
+    def _kept(self, found: Sequence[Candidate], region: np.ndarray | None) -> tuple[Candidate, ...]:
+        """Those of the detector's candidates that are wanted, with probabilities as scores."""
+        if self._scored_by() == "rescorer":
+            score = self._score_threshold()
+            found = [one for one in rescore(self.ct, found, self._rescorer) if one.score >= score]
         inside = (c for c in found if region is None or holds(region, c.centre_ijk[::-1]))
         probability = self.models.calibration(self._scored_by()).probability
         return tuple(replace(candidate, score=probability(candidate.score)) for candidate in inside)
+
+    def _found(self, candidate: Candidate) -> Found:
+        """A candidate as it is told before the generator has seen it."""
+        box, mask = grown_in_boxes(self.ct, candidate)
+        middle = np.argwhere(mask).mean(0) + [side.start for side in box]
+        r, a, s = self.ct.to_ras(middle[::-1]).tolist()
+        k, j, i = (side.start for side in self.view.box_from_axial(box))
+        diameter = equivalent_diameter(np.count_nonzero(mask) * self.ct.voxel_volume)
+        return Found((k, j, i), self.view.from_axial(mask), candidate.score, diameter, (r, a, s))
+
+    @cached_property
+    def _rescorer(self) -> Scores:
+        return self.runtime.rescorer()
 
     def _scored_by(self) -> str:
         """The rescorer where there is one, unless the detector's scores were asked for, as in the paper."""

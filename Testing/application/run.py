@@ -37,6 +37,7 @@ DRIVES = (
     "odd_scenes",
     "themes",
     "cancel",
+    "early_nodules",
     "dicom_database",
     "long_review",
 )

@@ -20,7 +20,8 @@ LONGEST_S = 900
 
 
 def run_of(ct: Path, options: Sequence[str] = (), code: Path | None = None) -> dict[str, Any]:
-    """One run: `clock` and its `parts` in seconds, `nodule`: when the outlines were there, `peak_gib` of memory, number
+    """One run: `clock` and its `parts` in seconds, `found`: when the first nodule was told (with
+    `--for-scene`; else None), `nodule`: when the outlines were there, `peak_gib` of memory, number
     of `candidates` and `nodules`, `device`; or `error`.
 
     Args:
@@ -53,6 +54,7 @@ def run_of(ct: Path, options: Sequence[str] = (), code: Path | None = None) -> d
     return {
         "clock": seconds,
         "parts": parts,
+        "found": next((at for at, line in told if "found" in line), None),
         "nodule": sum(took for part, took in parts.items() if part not in ("measure", "write")),
         "peak_gib": used.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20),
         "candidates": len(record["candidates"]),

@@ -90,6 +90,70 @@ def test_the_record_names_versions_weights_rules_and_seconds(plain):
     assert "CPU" in made["device"]
 
 
+def told_while_running(ct=CT_AXIAL, options=ANYWHERE, **more):
+    """The result of a run, and the nodules that it told of on its way, with the stage in which it did."""
+    steps = Steps()
+    result = segment(ct, options, progress=steps, models=standin_models(), tell_found=True, **more)
+    return result, [(step.stage, step.found) for step in steps if step.found is not None]
+
+
+def test_who_asks_is_told_of_each_nodule_when_it_is_found_and_the_result_is_the_same(plain):
+    result, told = told_while_running()
+    for name in ("labels", "heterogeneity", "image"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(plain, name))
+    assert [as_row(nodule) for nodule in result.nodules] == [as_row(nodule) for nodule in plain.nodules]
+    assert [stage for stage, _ in told] == ["detect", "detect"]
+    for (_, found), (centre, radius, _) in zip(told, (BRIGHT, DARK), strict=True):
+        drawn = np.zeros(SHAPE, bool)
+        drawn[tuple(slice(at, at + size) for at, size in zip(found.corner, found.mask.shape, strict=True))] = found.mask
+        assert dice(drawn, ball(centre, radius)) > 0.85
+        np.testing.assert_allclose(found.centre_ras, CT_AXIAL.to_ras(np.array(centre[::-1])), atol=0.8)
+        assert found.diameter == pytest.approx(2 * radius, abs=1)
+    assert [found.probability for _, found in told] == [nodule.score for nodule in plain.nodules]
+
+
+def test_nobody_else_is_told_and_a_nodule_may_be_told_to_nobody(plain):
+    steps = Steps()
+    segment(CT_AXIAL, ANYWHERE, progress=steps, models=standin_models())
+    assert not any(step.found for step in steps)
+    result = segment(CT_AXIAL, ANYWHERE, models=standin_models(), tell_found=True)
+    np.testing.assert_array_equal(result.labels, plain.labels)
+
+
+def test_a_nodule_that_is_told_lies_in_the_ct_as_it_is_stored(tmp_path):
+    hu, matrix = reordered((1, 2, 0), (0, 2))
+    write_nrrd(tmp_path / "ct.nrrd", hu, matrix)
+    ct = read_ct(tmp_path / "ct.nrrd")
+    result, told = told_while_running(ct)
+    for label, (_, found) in enumerate(told, 1):
+        box = tuple(slice(at, at + size) for at, size in zip(found.corner, found.mask.shape, strict=True))
+        assert dice(found.mask, result.labels[box] == label) > 0.85
+        np.testing.assert_allclose(found.centre_ras, result.nodules[label - 1].centre_ras, atol=0.8)
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ({"fusion": "paper"}, 2),
+        ({"full_generator": True}, 2),
+        ({"score_threshold": 0.72}, 1),
+        ({"roi": "DARK"}, 1),
+        ({"seeds_only": True}, 0),
+    ],
+)
+def test_as_many_are_told_as_the_detector_finds_of_what_is_wanted(options, count):
+    if "roi" in options:
+        options = {"roi": box_around(DARK[0])}
+    seeds = [CT_AXIAL.to_ras(SEED_VOXEL)]
+    _, told = told_while_running(options=replace(ANYWHERE, **options), seeds=seeds)
+    assert len(told) == count
+
+
+def test_a_run_can_be_cancelled_when_a_nodule_is_told():
+    with pytest.raises(Cancelled):
+        segment(CT_AXIAL, ANYWHERE, progress=lambda step: step.found is None, models=standin_models(), tell_found=True)
+
+
 def test_candidates_are_given_in_ras_and_with_corners_around_the_nodule(plain):
     assert [one["origin"] for one in plain.candidates] == ["detector", "detector"]
     for candidate, (centre, radius, _) in zip(plain.candidates, (BRIGHT, DARK), strict=True):

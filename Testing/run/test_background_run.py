@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import json
 import os
 import shutil
 import signal
@@ -20,9 +21,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lnhg.core.found_record import as_record
 from lnhg.core.nodule import as_row
 from lnhg.options import Options
-from lnhg.progress import Progress
+from lnhg.progress import Found, Progress
 from lnhg.writers.results import save
 
 slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install 'lnhg[host]'")
@@ -270,6 +272,18 @@ def test_the_result_files_become_nodes_when_the_process_has_ended(start, loop):
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(found.heterogeneity), RESULT.heterogeneity)
     assert found.table.GetNumberOfRows() == 2
     assert found.segmentation.GetSegmentation().GetNumberOfSegments() == 2
+
+
+def test_nodules_found_on_the_way_are_told_with_the_progress(start, loop):
+    mask = np.ones((2, 3, 4), bool)
+    line = {"stage": "detect", "fraction": 0.5, "seconds_left": 3}
+    told = json.dumps({**line, "found": as_record(Found((1, 2, 3), mask, 0.9, 7.0, (1.0, 2.0, 3.0)))})
+    run = start(ct_node(), f"print({told!r}); {PREPARED}")
+    loop.until(lambda: run.told.ends)
+    (progress,) = run.told.progress
+    assert (progress.stage, progress.fraction) == ("detect", 0.5)
+    assert (progress.found.corner, progress.found.probability) == ((1, 2, 3), 0.9)
+    np.testing.assert_array_equal(progress.found.mask, mask)
 
 
 def test_a_result_that_lies_beside_the_ct_is_refused(start, loop):

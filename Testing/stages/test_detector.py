@@ -8,6 +8,7 @@ import torch
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou
 
+from lnhg.core.candidate import Candidate
 from lnhg.core.ct import CT
 from lnhg.data.cutouts import Cutout
 from lnhg.data.scans import LabelledScan
@@ -269,6 +270,35 @@ def test_slices_beside_a_candidate_are_looked_at_in_full_and_it_is_as_long_as_if
     (found,) = detect(ct, Hasty(), DETECTOR_GRID, **arguments)
     assert (found.boxes, found.score) == (whole.boxes, whole.score)
     assert len(found.boxes) > 10 and asked.count(0.85) == 31 and 8 < asked.count(0.0) < 20
+    told: list[Candidate] = []
+    detect(ct, Hasty(), DETECTOR_GRID, **arguments, on_candidate=told.append)
+    assert [one.score for one in told] == [whole.score], "also where there is nothing in the slices searched first"
+    assert told[0].boxes.items() < whole.boxes.items()
+
+
+def test_each_candidate_is_told_once_as_soon_as_the_slices_around_it_are_searched() -> None:
+    # One that spans two batches in the middle, and one at either end.
+    ct = CT(np.full((40, 100, 100), -1000, np.int16), np.diag([-0.7, -0.7, 2.5, 1.0]))
+    for number, slices in enumerate((slice(1, 4), slice(18, 27), slice(37, 39))):
+        at = 20 + 20 * number
+        ct.hu[slices, at : at + 10, at : at + 10] = 300
+    events: list[object] = []
+    found = detect(
+        ct,
+        StandInDetector(),
+        DETECTOR_GRID,
+        lungs=np.ones_like(ct.hu),
+        score_threshold=0.5,
+        batch_size=8,
+        report=events.append,
+        on_candidate=events.append,
+    )
+    told = [one for one in events if not isinstance(one, float)]
+    assert [sorted(one.boxes) for one in told] == [list(range(18, 27)), [1, 2, 3], [37, 38]]
+    assert events.index(told[0]) == 2, "after three of five batches, of which the middle ones come first"
+    assert {(*one.boxes, one.score) for one in told} == {(*one.boxes, one.score) for one in found}
+    everywhere = detect(ct, StandInDetector(), DETECTOR_GRID, lungs=np.ones_like(ct.hu), score_threshold=0.5)
+    assert [(one.boxes, one.score) for one in everywhere] == [(one.boxes, one.score) for one in found]
 
 
 def test_candidates_outside_the_lungs_are_dropped_and_slices_without_lung_skipped() -> None:

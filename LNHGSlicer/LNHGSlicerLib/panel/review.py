@@ -419,7 +419,7 @@ class ReviewGroup:
 
     def field_of(self, long_axis: float) -> float | None:
         """What the views show across around a nodule, mm; None: as much as before, where the reader wants that."""
-        return max(_ZOOM_MM, _ZOOM_DIAMETERS * long_axis) if self._zoom else None
+        return field_around(long_axis) if self._zoom else None
 
     def _centre_on(self, segment_id: str) -> None:
         from ..scene.views import centre_on
@@ -591,6 +591,11 @@ class ReviewGroup:
         self.ui.fullRunLabel.setText(reason)
         self.ui.fullRunButton.setVisible(run_helps)
         self.ui.fullRunBox.setVisible(bool(reason))
+
+
+def field_around(long_axis: float) -> float:
+    """What the views show across around a nodule so long, zoomed to it, mm."""
+    return max(_ZOOM_MM, _ZOOM_DIAMETERS * long_axis)
 
 
 def _item(text: str, verdict: str, *, centred: bool) -> Any:

@@ -32,13 +32,14 @@ from .categories import CategoriesGroup
 from .colours import ThemeWatch, colour, set_bold
 from .export import ExportGroup
 from .follow import FollowGroup
+from .found import FoundGroup
 from .guard import guard_with
 from .install import InstallGroup
 from .keys import Keys
 from .lists import offer_volumes
 from .paths import on_path
 from .reader_study import StudyGroup
-from .review import ReviewGroup, open_segment_editor
+from .review import ReviewGroup, field_around, open_segment_editor
 from .threshold import ThresholdGroup
 
 _LOG_CHARACTERS = 20_000
@@ -97,6 +98,7 @@ class Panel(VTKObservationMixin):
         self.categories = CategoriesGroup(self.ui, self.show_error, lambda: self.review.update_cells(), guard)
         self.study = StudyGroup(self.ui, lambda: self.review, self.export.tell, guard)
         self.follow = FollowGroup(self.ui, self, guard)
+        self.found = FoundGroup(self.ui, self._field_of_found, guard)
         self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, guard)
         self._keys = Keys(self.ui, root, guard)
         self._connect()
@@ -219,6 +221,7 @@ class Panel(VTKObservationMixin):
         self._first_change = not self.memory().can_restore
         self.memory().remember()
         self.running = True
+        self.found.begin(ct)
         self._show_running(True)
         try:
             run = make(self._guard(self._on_progress), self._guard(self._on_finished))
@@ -253,11 +256,15 @@ class Panel(VTKObservationMixin):
     def _on_progress(self, progress: Progress) -> None:
         self.ui.progressBar.setValue(round(100 * progress.fraction))
         self.ui.stageLabel.setText(f"{_stage(progress.stage)} {_time_left(progress.seconds_left)}".strip())
+        if progress.found is not None:
+            self.found.add(progress.found)
+            if self._parameters is not None:
+                self.found.show(self._parameters.ct)
 
     def _on_finished(self, segmented: Any, outcome: Any) -> None:
         ct, done = self._run_ct, self._done
         self._end_run()
-        if segmented is None and self._first_change and self.review.nodes is None:
+        if segmented is None and self._first_change and self.review.nodes is None and not self.found.moved_views:
             self.memory().forget()  # nothing was changed in the views, where there was nothing to look at
         if outcome.status == "cancelled":
             self.tell(_("Cancelled. The scene is as it was."), ct)
@@ -277,6 +284,7 @@ class Panel(VTKObservationMixin):
 
     def _end_run(self) -> None:
         self.running, self.run, self._run_ct, self._done = False, None, None, _nothing
+        self.found.end()
         self._show_running(False)
         self._update()
 
@@ -401,6 +409,7 @@ class Panel(VTKObservationMixin):
             if switched and self.review.nodes is None:
                 self._show_alone(ct)
             self._show_said()
+        self.found.show(ct)
         self._offer_all_slices()
         markups = slicer.vtkMRMLMarkupsNode
         self._region_watch.follow(self._parameters.region, vtk.vtkCommand.ModifiedEvent, markups.PointModifiedEvent)
@@ -565,6 +574,9 @@ class Panel(VTKObservationMixin):
     def parameters(self) -> Any:
         """What the reader chose; None while another module is open."""
         return self._parameters
+
+    def _field_of_found(self, diameter: float) -> float | None:
+        return field_around(diameter) if self._parameters is None or self._parameters.zoom else None
 
     def _selected_ct(self) -> Any:
         return None if self._parameters is None else self._parameters.ct

@@ -12,9 +12,9 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,7 @@ class RunBeside:
         except ValueError:
             return
         if isinstance(told, dict) and "stage" in told:
-            self._on_progress(Progress(told["stage"], told["fraction"], told["seconds_left"]))
+            self._on_progress(_progress_of(told))
         elif isinstance(told, dict) and "error" in told:
             self._error = self._for_reader(told["error"])
 
@@ -237,6 +237,15 @@ class RunBeside:
             return self._log.read_text(encoding="utf-8", errors="replace")[-_END_OF_LOG:]
         except OSError as error:  # somebody tidied up the folder for temporary files
             return str(error)
+
+
+def _progress_of(told: Mapping[str, Any]) -> Progress:
+    progress = Progress(told["stage"], told["fraction"], told["seconds_left"])
+    if "found" not in told:
+        return progress
+    from lnhg.core.found_record import found_of_record
+
+    return replace(progress, found=found_of_record(told["found"]))
 
 
 def kept_log(text: str) -> Path:

@@ -62,7 +62,8 @@ _COLORS, _COMPONENT_COLORS = "LNHG-Heterogeneity", "LNHG-Components"
 _GENERATED = "Generator image G(x)"
 #: Title of the legend in a blind reader study: the same whatever map a nodule has.
 STUDY_TITLE = "Map"
-_BOX_COLOR = (1.0, 0.85, 0.0)
+#: Of the detector's boxes.
+BOX_COLOR = (1.0, 0.85, 0.0)
 # So many voxels along each axis of a CT are looked at to tell it from another one.
 _VOXELS_OF_CT, _MARKED = "LNHG.VoxelsOfCT", 32
 # IJK to RAS of the CT when its nodules were segmented: the table tells places on that grid.
@@ -723,7 +724,7 @@ def _add_boxes(walls: Any, told: Mapping[str, str]) -> Any:
 def _show_wires(model: Any) -> None:
     model.CreateDefaultDisplayNodes()
     display = model.GetDisplayNode()
-    display.SetColor(*_BOX_COLOR)
+    display.SetColor(*BOX_COLOR)
     display.SetRepresentation(slicer.vtkMRMLDisplayNode.WireframeRepresentation)
     display.SetLineWidth(2)
     display.LightingOff()

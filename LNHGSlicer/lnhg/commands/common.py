@@ -112,9 +112,7 @@ class shown:  # noqa: N801 - read as a verb where it is used
 
     def __enter__(self) -> Callable[[Progress], None]:
         if self._as_json:
-            return lambda p: print_json(
-                {"stage": p.stage, "fraction": round(p.fraction, 4), "seconds_left": p.seconds_left}
-            )
+            return _print_progress
         from tqdm import tqdm
 
         self._bar = tqdm(
@@ -132,6 +130,19 @@ class shown:  # noqa: N801 - read as a verb where it is used
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def _print_progress(progress: Progress) -> None:
+    values: dict[str, object] = {
+        "stage": progress.stage,
+        "fraction": round(progress.fraction, 4),
+        "seconds_left": progress.seconds_left,
+    }
+    if progress.found is not None:
+        from ..core.found_record import as_record
+
+        values["found"] = as_record(progress.found)
+    print_json(values)
 
 
 def print_files(paths: Mapping[str, Path], *, as_json: bool = False) -> None:

@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
         "--for-scene",
         action="store_true",
         help="write only what the Slicer module shows: labels, map, record and, in place of report, pictures and "
-        "scene, G(x)",
+        "scene, G(x); with --json-progress each nodule is told as soon as it is found",
     )
     add_options(parser)
 
@@ -67,7 +67,15 @@ def _segment(arguments: argparse.Namespace) -> None:
         ct = read_ct(arguments.ct, arguments.series, arguments.scan)
         from ..pipeline import segment  # loads torch: not before the CT is known to be good
 
-        result = segment(ct, options, arguments.seed, progress, answers=answers, lobes=lobes)
+        result = segment(
+            ct,
+            options,
+            arguments.seed,
+            progress,
+            answers=answers,
+            lobes=lobes,
+            tell_found=arguments.for_scene and arguments.json_progress,
+        )
     paths = save(
         result,
         arguments.output,

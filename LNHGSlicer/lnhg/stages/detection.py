@@ -36,6 +36,7 @@ def detect(
     score_threshold: float,
     batch_size: int = 4,
     report: Callable[[float], None] = lambda fraction: None,
+    on_candidate: Callable[[Candidate], object] | None = None,
 ) -> tuple[Candidate, ...]:
     """Candidates of a CT in the axial view, best first; the score is the best of a candidate's slices.
 
@@ -44,14 +45,53 @@ def detect(
             skipped, candidates whose centre lies more than 5 mm outside are dropped, but for masses at the wall.
         score_threshold: lowest score of a candidate.
         report: called with the share done, 0 to 1.
+        on_candidate: called with each candidate as soon as the slices around it are searched. It has fewer boxes then
+            than among those returned, where a candidate also has the boxes that are too unsure to begin one.
     """
+    early = None if on_candidate is None else _Early(ct, lungs, score_threshold, on_candidate)
     boxes = slice_boxes(
-        ct, detector, grid, lungs=lungs, batch_size=batch_size, score_threshold=score_threshold, report=report
+        ct,
+        detector,
+        grid,
+        lungs=lungs,
+        batch_size=batch_size,
+        score_threshold=score_threshold,
+        report=report,
+        searched=None if early is None else early.look,
     )
     linked = link_boxes(boxes, ct.spacing[2], min(LOWEST_LINKED, score_threshold))
     step = searched_step(ct.spacing[2])
     candidates = (_between(one, step) for one in linked if one.score >= score_threshold)
     return tuple(sorted((one for one in candidates if _in_lungs(one, ct, lungs)), key=lambda one: -one.score))
+
+
+class _Early:
+    """Tells of candidates while the slices are searched, of each once."""
+
+    def __init__(
+        self, ct: CT, lungs: np.ndarray, score_threshold: float, on_candidate: Callable[[Candidate], object]
+    ) -> None:
+        self._ct, self._lungs, self._on_candidate = ct, lungs, on_candidate
+        self._threshold = score_threshold
+        self._told: set[tuple[int, ScoredBox]] = set()
+
+    def look(self, found: Mapping[int, Sequence[ScoredBox]], unsearched: np.ndarray) -> None:
+        """Tell of candidates that none of the slices not searched yet can reach, given the boxes in the others."""
+        slice_mm = self._ct.spacing[2]
+        reach, step = linked_over(slice_mm), searched_step(slice_mm)
+        boxes = [found.get(k, ()) for k in range(max(found, default=-1) + 1)]
+        for chain in chains(boxes, slice_mm, min(LOWEST_LINKED, self._threshold)):
+            first, last = min(chain.boxes) - reach, chain.last + reach
+            if (
+                chain.best < self._threshold
+                or ((first <= unsearched) & (unsearched <= last)).any()
+                or not self._told.isdisjoint(chain.boxes.items())
+            ):
+                continue
+            self._told.update(chain.boxes.items())
+            candidate = _between(chain.candidate(), step)
+            if _in_lungs(candidate, self._ct, self._lungs):
+                self._on_candidate(candidate)
 
 
 def searched_step(slice_mm: float) -> int:
@@ -80,18 +120,26 @@ def slice_boxes(
     batch_size: int = 4,
     score_threshold: float = 0.0,
     report: Callable[[float], None] = lambda fraction: None,
+    searched: Callable[[Mapping[int, Sequence[ScoredBox]], np.ndarray], object] | None = None,
 ) -> list[list[ScoredBox]]:
     """For each slice of the CT the detector's boxes in CT pixels, none on slices left out; arguments as of `detect`.
 
     Only as many as candidates from `score_threshold` on need: a slice in which no box can score so much is looked at
     in full only where it lies at such a candidate.
+
+    `searched` is called after each batch of slices with the boxes found so far by their slice, and the slices that are
+    still to be searched.
     """
     wanted = np.flatnonzero(lungs.any((1, 2)))[:: searched_step(ct.spacing[2])]
     batches = [wanted[begin : begin + batch_size] for begin in range(0, len(wanted), batch_size)]
+    # From the middle outwards, where the lungs are widest: the first candidates are found sooner.
+    batches.sort(key=lambda batch: abs(int(batch[len(batch) // 2] - wanted[len(wanted) // 2])))
     look = partial(_boxes_in, ct, detector, grid, lungs)
     found: dict[int, list[ScoredBox]] = {}
     for number, batch in enumerate(batches):
         found |= look(batch, batch, score_threshold)
+        if searched is not None:
+            searched(found, np.setdiff1d(wanted, np.concatenate(batches[: number + 1])))
         report((number + 1) / len(batches))
     while unseen := _unseen_at_candidates(found, wanted, ct.spacing[2], score_threshold):
         for batch in batches:

@@ -148,7 +148,7 @@ def fuse_scan(
         elif candidate.seed is not None:
             not_found.append(candidate.seed)
         else:
-            regions.append(_grown(ct, candidate))
+            regions.append(_Outlined(*grown_in_boxes(ct, candidate), DETECTOR_ONLY, candidate.score))
     groups = _groups(owned)
     found = [part for members, numbers in groups for part in _parted(components, members, numbers, ct, rule)]
     taken = np.zeros(len(components.sizes), bool)
@@ -403,9 +403,9 @@ def _merge_without_neck(
     return merged
 
 
-def _grown(ct: CT, candidate: Candidate) -> _Outlined:
-    """A region inside a candidate's boxes: the brighter part by Otsu's threshold, nearest the middle; all where HU are
-    even.
+def grown_in_boxes(ct: CT, candidate: Candidate) -> tuple[tuple[slice, slice, slice], np.ndarray]:
+    """A region inside a candidate's boxes, as a mask within the box of the CT around them: the brighter part by Otsu's
+    threshold, nearest the middle; all where HU are even.
     """
     box = around(candidate, ct)
     inside, hu = _boxes([candidate], ct)[box], ct.hu[box]
@@ -414,7 +414,7 @@ def _grown(ct: CT, candidate: Candidate) -> _Outlined:
     middle = candidate.centre_ijk[::-1] - [part.start for part in box]
     voxels = np.argwhere(bright)
     nearest = voxels[np.argmin((((voxels - middle) * ct.spacing[::-1]) ** 2).sum(1))]
-    return _Outlined(box, parts == parts[tuple(nearest)], DETECTOR_ONLY, candidate.score)
+    return box, parts == parts[tuple(nearest)]
 
 
 def _status(holders: Sequence[Candidate]) -> str:
