@@ -1483,6 +1483,7 @@ def sources():
         "review/clicked_point",
         "review/drawn_region",
         "review/place_mode",
+        "scene/legends",
         "scene/regions",
         "scene/transforms",
         "translation",
