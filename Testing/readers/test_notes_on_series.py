@@ -15,7 +15,7 @@ from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
 from lnhg.readers.image_file import read_volume
 from lnhg.readers.read_ct import read_ct
-from readers.asked import AXIAL, HU, read_by_segment, refused, stack
+from readers.asked import AXIAL, HU, moved, read_by_segment, refused, stack
 
 
 def noted(path: Path, word: str) -> bool:
@@ -119,6 +119,27 @@ def test_a_field_that_fits_or_that_nobody_knows_is_no_news(tmp_path: Path, diame
     of_field = {} if diameter is None else {"ReconstructionDiameter": diameter}
     write_series(tmp_path / "ct", *stack(12), PixelSpacing=[0.7, 0.7], **of_field)
     assert not noted(tmp_path / "ct", "names a field of")
+
+
+@pytest.mark.parametrize("cut", [(0, 4), (9, 12)], ids=str)
+@pytest.mark.parametrize("what", ["PatientName", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID"])
+def test_the_end_of_a_stack_with_other_names_or_uids_is_told_to_be_missing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, cut: tuple[int, int]
+) -> None:
+    torn(tmp_path, 12, lambda k: {what: "1.2.99"} if cut[0] <= k < cut[1] else {})
+    warnings = read_by_segment(tmp_path, capfd).warnings
+    assert any("go on above or below" in one and "the lungs may be cut short" in one for one in warnings)
+
+
+@pytest.mark.parametrize("away", [30.0, 31.0, 100.0])
+def test_another_patients_scan_elsewhere_in_a_series_is_no_rest_of_a_stack(tmp_path: Path, away: float) -> None:
+    """30 mm away is where the next slice but one would lie."""
+    torn(tmp_path / "ct", 11, lambda _: {})
+    hu, grid = stack(11, seed=2)
+    for k in range(11):
+        other = {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2", "PatientName": "Roe^Max"}
+        write_slice(tmp_path / "ct" / f"other-{k}.dcm", hu[k], k, moved(grid, away), **other)
+    assert not noted(tmp_path / "ct", "go on above or below")
 
 
 @pytest.mark.parametrize("name", ["AcquisitionNumber", "TemporalPositionIdentifier", "SeriesInstanceUID"])

@@ -275,16 +275,22 @@ def scattered(scan: Scan, scans: Sequence[Scan]) -> tuple[str, ...]:
 
 
 def goes_on(scan: Scan, other: Scan) -> bool:
-    """Whether another scan of the same series and patient shows what lies next to this one, above or below, and nothing
-    of what this one shows.
+    """Whether another scan of the same series shows what lies next to this one, above or below, and nothing of what
+    this one shows. One of another patient, study or frame of reference does where both are one stack: an anonymiser or
+    a correction of names left them so.
     """
-    of_one = all(scan.first.texts[name] == other.first.texts[name] for name in _OWN)
-    if other is scan or not of_one or abs(scan.upward @ other.upward) < _AXIAL_COSINE:
+    if other is scan or scan.first.texts["SeriesInstanceUID"] != other.first.texts["SeriesInstanceUID"]:
+        return False
+    if abs(scan.upward @ other.upward) < _AXIAL_COSINE:
         return False
     ends = [np.sort((one.corners @ scan.upward)[[0, -1]]) for one in (scan, other)]
     step = float(abs(scan.step @ scan.upward))
     between = max(ends[1][0] - ends[0][1], ends[0][0] - ends[1][1])
-    return bool(_SAME_MM < between < _NEXT_STEPS * step)
+    if all(scan.first.texts[name] == other.first.texts[name] for name in _OWN):
+        return bool(_SAME_MM < between < _NEXT_STEPS * step)
+    sizes = {(one.first.rows, one.first.columns) for one in (scan, other)}
+    alike = len(sizes) == 1 and _same_plane(scan.first, other.first)
+    return alike and between > _SAME_MM and not _scan([*scan.slices, *other.slices]).problem
 
 
 def lies_between(scan: Scan, other: Scan) -> bool:

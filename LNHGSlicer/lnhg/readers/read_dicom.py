@@ -39,8 +39,8 @@ _FIGURES = 6
 # Passes that lie between one another are at most so many, of at least so many slices.
 _MOST_PASSES, _LEAST_SLICES = 4, 4
 _GOES_ON = (
-    "Slices of the same series go on above or below the scan that was taken, on another grid or in another "
-    "acquisition: the lungs may be cut short."
+    "Slices of the same series go on above or below the scan that was taken, on another grid, in another acquisition, "
+    "or of another patient, study or frame of reference by their headers: the lungs may be cut short."
 )
 _BETWEEN = (
     "Slices of the same series lie half-way between those of the scan that was taken, and their headers differ: half "
