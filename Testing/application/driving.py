@@ -430,6 +430,18 @@ def row_texts(panel: Any, title: str) -> list[str]:
     return [table.item(row, titles.index(title)).text() for row in range(table.rowCount)]
 
 
+def overlapping(panel: Any) -> list[str]:
+    """Widgets of the panel that lie over their neighbours."""
+    groups = slicer.util.findChildren(panel.root, className="ctkCollapsibleButton")
+    found = []
+    for group in (panel.root, *groups):
+        there = [one for one in group.children() if one.isWidgetType() and one.visible and not one.isWindow()]
+        for number, one in enumerate(there):
+            over = [other.objectName for other in there[number + 1 :] if one.geometry.intersects(other.geometry)]
+            found += [f"{one.objectName} and {name}" for name in over]
+    return found
+
+
 def phantom_ct() -> Any:
     """The small chest CT that drives share."""
     from lnhg import read_ct

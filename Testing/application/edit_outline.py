@@ -98,7 +98,9 @@ def steps():
     slicer.util.updateSegmentBinaryLabelmapFromArray(half, nodes.segmentation, "Nodule_2", node)
     panel.ui.exportFolderEdit.setCurrentPath(str(OUT))
     panel.ui.exportGroup.collapsed = False
-    yield 100
+    panel.tell("A sentence that takes more than one line of the panel. " * 4, node)
+    yield 700
+    check("nothing in the panel lies over the other after another module was open", not overlapping(panel))
     click(panel.ui.exportTableButton)
     yield from until(lambda: (OUT / "nodules.csv").exists())
     with (OUT / "nodules.csv").open(encoding="utf-8", newline="") as file:

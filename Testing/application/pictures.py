@@ -67,6 +67,7 @@ def steps():
     key("shift+r")
     yield 1000
     take(panel, "review")
+    key("shift+n")
     yield 1000
     shot("zoomed")
     save_views(OUT / "zoomed.png", FOLDER / "zoomed.png")

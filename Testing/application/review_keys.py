@@ -80,6 +80,11 @@ def steps():
     yield 300
     check("a column is added", not panel.ui.noduleTable.isColumnHidden(titles.index("mm³")))
 
+    panel.ui.noduleTable.setFocus()
+    key("Tab")
+    yield 200
+    at = slicer.app.focusWidget()
+    check("Tab goes on from the table", at is not None and at.objectName != "noduleTable", at and at.objectName)
     panel.ui.noduleTable.clearSelection()
     yield 200
     before = verdicts()

@@ -45,6 +45,7 @@ class CategoriesGroup:
             self.ui.lobesLabel.setText("")
             if nodes is not None:
                 self.ui.sentenceEdit.setText(nodes.options.sentence)
+                self.ui.sentenceEdit.setCursorPosition(0)  # it is longer than the field
         self._nodes, self._segment_id = nodes, segment_id
         self.ui.categoriesGroup.setVisible(nodes is not None)
         self.update()

@@ -18,6 +18,7 @@ def show_rows(table: Any) -> None:
     table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
     table.setAlternatingRowColors(True)
     table.setShowGrid(False)
+    table.setTabKeyNavigation(False)  # whose cells are read only: Tab goes on to the next widget
     set_selection(table)
     table.verticalHeader().setVisible(False)
     table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)

@@ -34,6 +34,7 @@ from .export import ExportGroup
 from .follow import FollowGroup
 from .found import FoundGroup
 from .guard import guard_with
+from .height import OwnHeight
 from .install import InstallGroup
 from .keys import Keys
 from .lists import offer_volumes
@@ -104,6 +105,7 @@ class Panel(VTKObservationMixin):
         self._connect()
         self._colour()
         self._theme_watch = ThemeWatch(root, guard(self._colour))
+        self._own_height = OwnHeight(root, guard)
         self.review.clear()
         self._show_running(False)
         self._show_said()
