@@ -24,7 +24,6 @@ def steps():
     key("Return")
     yield from until(lambda: ui.rateButton.enabled)
     check("a digit in a text field is written there", ui.readerEdit.text == "Ada A7", ui.readerEdit.text)
-    ui.noduleTable.setFocus()
     for number in range(count):
         selected = panel.review.selected
         for one in (str(number + 6), ("shift+b", "shift+m", "shift+i")[number % 3], "shift+Return"):

@@ -571,6 +571,24 @@ def test_while_a_changed_outline_waits_for_the_lungs_the_panel_says_that_it_is_b
     assert cells(reviewed, "Verdict") == ["to review", "edited"]
 
 
+def test_undo_waits_for_an_outline_that_is_being_measured_and_takes_that_back_first(reviewed, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        reviewed.review,
+        "_make_call",
+        lambda work, end: calls.append((work, end)) or SimpleNamespace(start=lambda: None),
+    )
+    reviewed.review.accept()
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    reviewed.review.look_at_outlines()
+    assert not reviewed.ui.undoButton.isEnabled()
+    ((work, end),) = calls
+    end(work(), None)
+    assert cells(reviewed, "Verdict") == ["accepted", "edited"]
+    reviewed.ui.undoButton.click()
+    assert cells(reviewed, "Verdict") == ["accepted", "to review"]
+
+
 def test_an_outline_that_was_changed_and_saved_is_measured_when_the_scene_is_opened(reviewed, tmp_path):
     reviewed.exit()
     half_erased(reviewed.review.nodes, "Nodule_2")

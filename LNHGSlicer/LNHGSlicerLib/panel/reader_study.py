@@ -60,6 +60,8 @@ class StudyGroup:
         ui.summaryText.setVisible(False)
         ui.studyGroup.setVisible(False)
         ui.readerEdit.editingFinished.connect(guard(self._reader_changed))
+        for edit in (ui.readerEdit, ui.commentEdit):  # else the digits of a score would be written into it
+            edit.returnPressed.connect(guard(lambda *_: ui.noduleTable.setFocus()))
         ui.studyMapBox.currentIndexChanged.connect(guard(lambda *_: self._choose_map()))
         ui.endBlindButton.clicked.connect(guard(lambda *_: self.end_blind()))
         ui.rateButton.clicked.connect(guard(lambda *_: self.rate()))

@@ -302,6 +302,7 @@ class ReviewGroup:
             return
         waits = not at_once and self._review.needs_scan()
         self.ui.measuringLabel.setVisible(waits)
+        self.update_buttons()
         if waits:
             self._find_lungs()
         elif self._review.update():
@@ -325,6 +326,7 @@ class ReviewGroup:
                 self.look_at_outlines()  # of the result that is shown now
             elif error is not None:
                 self.ui.measuringLabel.setVisible(False)
+                self.update_buttons()
                 raise error
             else:
                 review.scan = scan
@@ -584,7 +586,9 @@ class ReviewGroup:
     def update_buttons(self) -> None:
         for name in ("previous", "next", "accept", "reject", "edit"):
             getattr(self.ui, f"{name}Button").setEnabled(self.selected is not None)
-        self.ui.undoButton.setEnabled(self._review is not None and self._review.can_undo)
+        # The change that is still to be measured comes before the last verdict.
+        measured = self.ui.measuringLabel.isHidden()
+        self.ui.undoButton.setEnabled(measured and self._review is not None and self._review.can_undo)
         self.ui.restoreViewsButton.setEnabled(self._memory().can_restore)
 
     def _tell_if_missing(self, reason: str, *, run_helps: bool) -> None:
