@@ -95,12 +95,13 @@ def steps():
     yield 500
     check("undo brings it back", np.isclose(volumes()[1], before[1], rtol=1e-3), volumes()[1])
 
-    slicer.util.updateSegmentBinaryLabelmapFromArray(half, nodes.segmentation, "Nodule_2", node)
     panel.ui.exportFolderEdit.setCurrentPath(str(OUT))
     panel.ui.exportGroup.collapsed = False
     panel.tell("A sentence that takes more than one line of the panel. " * 4, node)
     yield 700
     check("nothing in the panel lies over the other after another module was open", not overlapping(panel))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(half, nodes.segmentation, "Nodule_2", node)
+    yield 100
     click(panel.ui.exportTableButton)
     yield from until(lambda: (OUT / "nodules.csv").exists())
     with (OUT / "nodules.csv").open(encoding="utf-8", newline="") as file:

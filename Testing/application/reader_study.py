@@ -47,7 +47,7 @@ def steps():
     click(ui.studyExportButton)
     yield from until(lambda: list(OUT.glob("reader-study-*.csv")))
     click(ui.summaryButton)
-    yield 300
+    yield from until(lambda: "Grace" in ui.summaryText.plainText)
     check(
         "the summary knows both",
         all(name in ui.summaryText.plainText for name in ("Ada", "Grace")),
@@ -105,7 +105,7 @@ def blind(panel):
     yield from until(lambda: maps_written() != {"blind"})
     check("the file tells which map was rated", maps_written() == {"deviation", "inverse"}, maps_written())
     click(ui.summaryButton)
-    yield 300
+    yield from until(lambda: "Map inverse:" in ui.summaryText.plainText)
     check("the summary tells each map", "Map inverse:" in ui.summaryText.plainText, ui.summaryText.plainText)
     shot("ended")
 
