@@ -19,7 +19,9 @@ from lnhg.evaluation.references import CONSENSUS
 from lnhg.stages.heterogeneity_figures import rim_mask
 from lnhg.stages.scan_noise import noise_level
 from lnhg.studies.heterogeneity_indices import OWN, Measured, indices, measured
+from lnhg.studies.heterogeneity_tables import correlation_table
 from lnhg.studies.meaning import (
+    RankCorrelation,
     area,
     areas,
     column,
@@ -419,3 +421,11 @@ def test_a_nodule_that_was_not_found_has_no_indices_of_its_own(cutout: Cutout) -
     run = NoduleRun(np.zeros(cutout.ct.hu.shape, np.float32), np.zeros(cutout.ct.hu.shape, bool))
     assert all(math.isnan(value) for value in measured(cutout, run, OWN).indices.values())
     assert measured(cutout, run, CONSENSUS).indices["CT whole mean"] > -200
+
+
+def test_a_rating_that_all_nodules_share_leaves_its_cell_of_the_correlations_empty() -> None:
+    rows = [
+        RankCorrelation("h mean", "consensus", rating, 9, rho, 0.01, rho)
+        for rating, rho in (("malignancy", 0.4), ("texture", math.nan))
+    ]
+    assert correlation_table(rows, ["h mean"], "consensus").rows == (("h mean", "9", "+0.40* (+0.40)", ""),)

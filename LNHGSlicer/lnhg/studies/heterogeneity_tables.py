@@ -176,6 +176,8 @@ def _signed(one: Estimate) -> str:
 
 
 def _correlation(one: RankCorrelation) -> str:
+    if math.isnan(one.rho):
+        return ""  # all nodules have one rating
     beside = "" if math.isnan(one.rho_beside_size) else f" ({one.rho_beside_size:+.2f})"
     return f"{one.rho:+.2f}{'*' if one.p < 0.05 else ''}{beside}"
 
