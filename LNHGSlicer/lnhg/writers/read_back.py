@@ -97,11 +97,6 @@ def load_reading(folder: Path) -> tuple[tuple[Proposal, ...], str]:
     Raises InputError when the record is missing, damaged or of a later format.
     """
     check_is_result(folder)
-    if foreign_files(folder, [FILES_FOR_SCENE["record"]]):
-        raise InputError(
-            f"The record {FILES_FOR_SCENE['record']} in {folder.name} is not as the run wrote it; run again, or give "
-            "the record of the run."
-        )
     try:
         record = mapping_of(folder / FILES_FOR_SCENE["record"])
         _check_format(record["format"])
@@ -109,11 +104,17 @@ def load_reading(folder: Path) -> tuple[tuple[Proposal, ...], str]:
         options, _ = options_of_record(record["options"])
         answers = answers_of_record(record.get("answers", {}))
         comparisons = comparisons_of_record(record.get("comparisons", {}))
-        return proposals(nodules, answers, comparisons), options.sentence
+        read = proposals(nodules, answers, comparisons), options.sentence
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{folder} holds no record of a run that can be read; give a folder that segment wrote."
         ) from error
+    if foreign_files(folder, [FILES_FOR_SCENE["record"]]):
+        raise InputError(
+            f"The record {FILES_FOR_SCENE['record']} in {folder.name} is not as the run wrote it; run again, or give "
+            "the record of the run."
+        )
+    return read
 
 
 def check_is_result(folder: Path) -> None:
