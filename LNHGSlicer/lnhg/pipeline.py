@@ -25,14 +25,14 @@ from .networks.rescoring import rescore
 from .networks.runtime import Scores, TileGenerator
 from .options import Options
 from .progress import Found, ProgressCallback, ProgressReporter
-from .stages.axial import AxialOrder, axial_order
+from .stages.axial import AxialOrder
 from .stages.detection import detect
 from .stages.fusion import FusionRule, Nodules, fuse_paper, fuse_scan, grown_in_boxes
 from .stages.generation import NoduleImage, Wanted, generate
 from .stages.heterogeneity_figures import rim_mask
 from .stages.heterogeneity_from_twin import twin_differences
 from .stages.heterogeneity_maps import MapInput, Outlines, nodule_map, outlines_of, raw_map
-from .stages.lungs import MOST_LITRES, UNSIDED, lung_regions
+from .stages.lungs import MOST_LITRES, UNSIDED
 from .stages.mass_candidates import ended_by_limits, with_masses
 from .stages.mass_images import Generate, image_with_masses, wanted_at
 from .stages.measurement import measure_nodules
@@ -110,14 +110,14 @@ class _Run:
     def __init__(
         self, ct: CT | PreparedCT, options: Options, models: Models | None, progress: ProgressCallback | None
     ) -> None:
-        self._prepared = ct if isinstance(ct, PreparedCT) else None
-        self.original, self.options = ct.ct if isinstance(ct, PreparedCT) else ct, options
+        self._prepared = ct if isinstance(ct, PreparedCT) else PreparedCT(ct)
+        self.original, self.options = self._prepared.ct, options
         self.models = models or open_models(
             options.weights, options.runtime, options.device, with_detector=not options.seeds_only
         )
         if options.runtime not in ("auto", self.models.runtime):
             raise InputError(f"Runtime {options.runtime} was asked for, but the models are {self.models.runtime}'s.")
-        self.view: AxialOrder = self._prepared.view if self._prepared else axial_order(self.original)
+        self.view: AxialOrder = self._prepared.view
         self.ct = self.view.ct
         self.runtime = self.models.start(options.device, options.threads, options.batch_size)
         self.report = ProgressReporter(_SHARES, progress)
@@ -153,7 +153,7 @@ class _Run:
         return candidates
 
     def lungs(self) -> LungShape:
-        lungs = self._prepared.lungs if self._prepared else LungShape(self.ct, lung_regions(self.ct))
+        lungs = self._prepared.lungs
         if (lungs.labels == UNSIDED).any():
             self.warnings.append(
                 "The field of view does not show which lung is which: sides of nodules can be unknown."

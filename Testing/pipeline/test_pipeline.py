@@ -265,7 +265,7 @@ def test_a_click_on_a_ct_that_was_prepared_gives_what_a_run_on_the_ct_gives_and_
     for options, seeds in ((ANYWHERE, []), (Options(seeds_only=True), [SEED])):
         plain = segment(stored, options, seeds, models=standin_models())
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline, "lung_regions", lambda ct: pytest.fail("looked for the lungs again"))
+            patch.setattr("lnhg.stages.prepared.lung_regions", lambda ct: pytest.fail("looked for the lungs again"))
             again = segment(prepared, options, seeds, models=standin_models())
         assert len(again.nodules) > 0
         assert again.ct is stored

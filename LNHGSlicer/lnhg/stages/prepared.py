@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..core.ct import CT
 from .axial import AxialOrder, axial_order
@@ -12,11 +13,17 @@ from .place import LungShape
 
 @dataclass(frozen=True, eq=False)
 class PreparedCT:
-    """A CT, its axial view, and its lungs there."""
+    """A CT, its axial view, and its lungs there; both are found when they are first asked for, and kept."""
 
     ct: CT
-    view: AxialOrder
-    lungs: LungShape
+
+    @cached_property
+    def view(self) -> AxialOrder:
+        return axial_order(self.ct)
+
+    @cached_property
+    def lungs(self) -> LungShape:
+        return LungShape(self.view.ct, lung_regions(self.view.ct))
 
 
 def prepare_ct(ct: CT) -> PreparedCT:
@@ -24,5 +31,6 @@ def prepare_ct(ct: CT) -> PreparedCT:
 
     It takes seconds, and a byte of memory a voxel more.
     """
-    view = axial_order(ct)
-    return PreparedCT(ct, view, LungShape(view.ct, lung_regions(view.ct)).prepare())
+    prepared = PreparedCT(ct)
+    prepared.lungs.prepare()
+    return prepared
