@@ -147,7 +147,7 @@ class Options:
             or not all(-math.inf < a < b < math.inf for a, b in zip(self.roi[::2], self.roi[1::2], strict=True))
         ):
             raise InputError("The region needs six RAS bounds R0,R1,A0,A1,S0,S1 in mm, finite and each pair rising.")
-        if self.slices is not None and not 0 <= self.slices[0] <= self.slices[1]:
+        if self.slices is not None and (len(self.slices) != 2 or not 0 <= self.slices[0] <= self.slices[1]):
             raise InputError("The slice range needs two numbers A-B with 0 <= A <= B.")
         if self.normalisation in ("slice", "fixed") and (self.normalisation == "slice") != self.papers_map:
             raise InputError(
@@ -204,9 +204,15 @@ def options_of_record(values: Mapping[str, Any]) -> tuple[Options, str]:
 
     An option or a choice that is not known is left out, one that is missing gets its default; the sentence names them,
     but not a missing one whose default is None: nobody can have chosen it; nor one that says where networks run.
+    Raises InputError for a value that is of no kind its option has.
     """
     values = {_FORMER_NAMES.get(name, name): value for name, value in values.items()}
     known = {option.name: option for option in fields(Options)}
+    wrong = next(
+        (name for name, value in values.items() if name in known and not _is_of_kind(known[name], value)), None
+    )
+    if wrong:
+        raise InputError(f"The options of the run hold {str(values[wrong])[:20]!r} as {wrong}; run again.")
     lost = {name: value for name, value in values.items() if name not in known or not _is_choice(known[name], value)}
     read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     read = {key: value for key, value in read.items() if key not in lost}
@@ -222,6 +228,20 @@ def options_of_record(values: Mapping[str, Any]) -> tuple[Options, str]:
     told += [f"not recorded then, taken at their defaults: {', '.join(absent)}"] if absent else []
     note = f"The options of the run were written by another version of LNHG ({'; '.join(told)})." if told else ""
     return Options(**read), note
+
+
+def _is_of_kind(option: Field[Any], value: Any) -> bool:
+    """Whether a value of JSON is a number, a list, a truth or text, as its option's are."""
+    if value is None:
+        return option.default is None
+    if isinstance(option.default, bool):
+        return isinstance(value, bool)
+    if option.metadata["minimum"] is not None:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    count = {"roi": 6, "slices": 2}.get(option.name)
+    if count:
+        return isinstance(value, (list, tuple)) and [isinstance(one, (int, float)) for one in value] == [True] * count
+    return isinstance(value, str)
 
 
 def _is_choice(option: Field[Any], value: Any) -> bool:

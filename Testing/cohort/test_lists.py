@@ -10,6 +10,7 @@ from commanded import refused
 from dicom_files import write_series
 from lnhg.cohort.scans import find_scans
 from lnhg.core.nrrd_file import write_nrrd
+from lnhg.errors import InputError
 from readers.asked import AXIAL, HU
 
 
@@ -100,3 +101,40 @@ def test_a_list_names_series_and_scan(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("ct;series;scan;name\nct;1.2.3;2;late\nct;;1;early\nct;3;;chosen\n")
     late, early, chosen = find_scans([str(tmp_path / "list.csv")], tmp_path / "out")
     assert (late.read().hu == -HU).all() and (early.read().hu == HU).all() and (chosen.read().hu == HU).all()
+
+
+def described(folder: Path) -> dict[str, str]:
+    """The scans of a folder by their files: what is read, or why it is refused."""
+    told = {}
+    for scan in find_scans([str(folder)], folder / "out"):
+        try:
+            told[scan.place.name] = f"{len(scan.read().hu)} slices"
+        except InputError as error:
+            told[scan.place.name] = str(error)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("z.hdr", "z.img"), "z.hdr is of a pair of files (.hdr and .img)"),
+        (("z.HDR", "z.IMG"), "z.HDR is of a pair of files (.hdr and .img)"),
+        (("z.nii.bz2",), "z.nii.bz2 is packed; unpack it"),
+        (("z.nrrd.gz",), "z.nrrd.gz is packed; unpack it"),
+        (("z.mha.zip",), "z.mha.zip is packed; unpack it"),
+    ],
+)
+def test_an_image_that_is_not_read_is_listed_beside_others_and_refused_alike_by_itself(
+    folder: Path, capfd: pytest.CaptureFixture[str], names: tuple[str, ...], said: str
+) -> None:
+    for name in names:
+        (folder / name).write_bytes(bytes(400))
+    assert described(folder).pop(names[0]).startswith(said)
+    assert described(folder)["a.nrrd"] == f"{len(HU)} slices"
+    refused(["segment", folder / names[0], "--output", folder / "out"], folder, capfd, said)
+
+
+@pytest.mark.parametrize("name", ["z.hdr", "z.img", "notes.zip"])
+def test_a_half_of_a_pair_and_a_zip_beside_images_are_passed_over(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(bytes(400))
+    assert sorted(described(folder)) == ["a.nrrd", "b,1.nrrd", "c.nrrd"]

@@ -4,6 +4,7 @@ overruled.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -540,3 +541,58 @@ def test_objects_without_pixels_and_modality_do_not_stand_in_the_way(tmp_path: P
     other.SOPClassUID = other.file_meta.MediaStorageSOPClassUID = of_class
     other.save_as(tmp_path / "protocol.dcm")
     np.testing.assert_array_equal(read_ct(tmp_path).hu, hu)
+
+
+def copied(folder: Path, name: str, slices: slice) -> int:
+    """Copies some of the slices of a series under other names; how many."""
+    files = sorted(folder.glob("*.dcm"))[slices]
+    for number, file in enumerate(files):
+        place = folder / name.format(number)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, place)
+    return len(files)
+
+
+COPIES = [("copy {}.dcm", slice(1)), ("again/{}.dcm", slice(None)), ("IM{}", slice(1, 12, 3))]
+
+
+@pytest.mark.parametrize(("name", "slices"), COPIES)
+def test_files_that_were_copied_twice_are_read_once_with_a_note(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, slices: slice
+) -> None:
+    hu, grid = stack(12)
+    write_series(tmp_path / "ct", hu, grid, **ONE)
+    count = copied(tmp_path / "ct", name, slices)
+    ct = read_by_segment(tmp_path / "ct", capfd)
+    np.testing.assert_array_equal(ct.hu, hu)
+    assert said(ct, "1 file is a copy" if count == 1 else f"{count} files are copies", "each image was read once")
+    (scan,) = find_scans([str(tmp_path)], tmp_path / "out")
+    np.testing.assert_array_equal(scan.read().hu, hu)
+
+
+@pytest.mark.parametrize(("name", "slices"), COPIES)
+def test_copies_of_two_acquisitions_leave_their_numbers_as_they_are(tmp_path: Path, name: str, slices: slice) -> None:
+    one, other = two(tmp_path, HALF_A_STEP, {"AcquisitionNumber": 1}, {"AcquisitionNumber": 2})
+    copied(tmp_path / "b", name, slices)
+    np.testing.assert_array_equal(read_ct(tmp_path, scan=1).hu, one)
+    np.testing.assert_array_equal(read_ct(tmp_path, scan=2).hu, other)
+    assert [len(scan.read().hu) for scan in find_scans([str(tmp_path)], tmp_path / "out")] == [12, 12]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda slice_: setattr(slice_, "PixelData", slice_.PixelData[::-1]),
+        lambda slice_: setattr(slice_, "RescaleIntercept", -1000),
+        lambda slice_: setattr(slice_, "InstanceNumber", 77),
+    ],
+)
+def test_a_slice_twice_that_is_no_copy_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], change: Callable[[pydicom.Dataset], object]
+) -> None:
+    (tmp_path / "in").mkdir()
+    files = write_series(tmp_path / "in", *stack(12), **ONE)
+    again = pydicom.dcmread(files[3])
+    change(again)
+    again.save_as(tmp_path / "in" / "again.dcm")
+    refused(tmp_path / "in", capfd, "more than one slice at")

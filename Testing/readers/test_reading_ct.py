@@ -372,7 +372,7 @@ def test_duplicate_slices_are_refused_with_their_positions(tmp_path: Path) -> No
     refusal(tmp_path, "more than one slice at -295.0 mm")
 
 
-def test_a_series_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+def test_a_series_that_was_exported_twice_is_refused(tmp_path: Path) -> None:
     write_series(tmp_path / "a", HU, AXIAL, SeriesInstanceUID="1.2.3", StudyInstanceUID="1.2")
     write_series(tmp_path / "b", HU, AXIAL, SeriesInstanceUID="1.2.3", StudyInstanceUID="1.2")
     refusal(tmp_path, "more than one slice at -300.0, -297.5, -295.0, -292.5, -290.0 mm")

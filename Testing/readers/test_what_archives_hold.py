@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import shutil
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -180,9 +179,10 @@ def test_dicom_that_archives_hold_is_read_as_written(tmp_path: Path, what: str) 
     np.testing.assert_allclose(ct.ijk_to_ras, AXIAL, atol=1e-6)
 
 
-def twice(place: Path) -> None:
+def exported_anew(place: Path) -> None:
+    """The same slices once more, under UIDs of their own."""
     series(place / "a")
-    shutil.copytree(place / "a", place / "b")
+    series(place / "b")
 
 
 def under_syntax(place: Path, written: str, named: str) -> None:
@@ -237,7 +237,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object]]] = {
         lambda p: series(p, ImagePositionPatient=None, ImageOrientationPatient=None, ImageType=DERIVED),
     ),
     "a minimum of slabs": ("minip, not slices", lambda p: series(p, ImageType=[*DERIVED, "MINIP"])),
-    "each slice twice": ("more than one slice at", twice),
+    "each slice twice, exported anew": ("more than one slice at", exported_anew),
     "all slices at one place": (
         "more than one slice at -300.0 mm",
         lambda p: slices(p, lambda k: {"ImagePositionPatient": [-90, -60.5, -300]}),
@@ -566,7 +566,8 @@ NO_CT: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "a page of the web": ("does not start as NIfTI", lambda p: named(p, "ct.nii.gz", b"<!DOCTYPE html>" + bytes(900))),
     "a picture": ("no CT that can be read", lambda p: named(p, "ct.jpg", b"\xff\xd8\xff")),
     "an array": ("no CT that can be read", lambda p: named(p, "ct.npy", b"\x93NUMPY")),
-    "a header of Analyze": ("no CT that can be read", lambda p: named(p, "ct.hdr", bytes(348))),
+    "a header of Analyze": ("of a pair of files", lambda p: named(p, "ct.hdr", bytes(348))),
+    "voxels of Analyze": ("of a pair of files", lambda p: named(p, "ct.img", bytes(348))),
     "nothing": ("does not start as NRRD", lambda p: named(p, "ct.nrrd", b"")),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -166,9 +167,9 @@ def _with_size(facts: Facts, measure: Measure, size: float) -> Facts:
 def _at_boundary(rule: Rule, facts: Facts, answers: Answers, ruling: Ruling, measure: Measure) -> list[str]:
     """The nearest other category below and above, inside the interval of a size."""
     interval = getattr(facts, f"{measure.field}_interval")
-    if interval is None or facts.kind == CALCIFIED:
+    size, sentences = getattr(facts, measure.field), list[str]()
+    if interval is None or math.isnan(size) or facts.kind == CALCIFIED:
         return []
-    size, sentences = getattr(facts, measure.field), []
     for end, word in ((interval[0], "less"), (interval[1], "more")):
         if facts.cut and word == "less":
             continue  # it is at least as large as measured

@@ -17,11 +17,12 @@ from ..core.csv_text import read_csv
 from ..core.ct import CT
 from ..core.names import safe_name, short_hash
 from ..errors import InputError
+from ..readers.copies import without_copies
 from ..readers.dicom_headers import Slice, read_slices
 from ..readers.dicom_scans import Scan as Stack
 from ..readers.dicom_scans import scans_of, scattered
 from ..readers.files import PACKED, entries_of, folders_below
-from ..readers.image_file import ENDINGS, stem
+from ..readers.image_file import is_image, stem
 from ..readers.read_ct import read_files
 
 # A number of a scan, from 1.
@@ -185,7 +186,7 @@ def _of_folder(top: Path, root: Path, leave_out: Path, report: Callable[[float],
             elif holds_packed and not files and not slices:
                 packed.append(folder)
             report(done / len(folders))
-    stacks = {uid: scans_of(slices) for uid, slices in series.items()}
+    stacks = {uid: scans_of(without_copies(slices)) for uid, slices in series.items()}
     patients = {_patient(stack) for of_series in stacks.values() for stack in of_series if not _watches(stack)}
     broken = [*damaged, *(Path(error.filename) for error in unreadable)]
     found = [
@@ -249,7 +250,7 @@ def _look_into(folder: Path) -> tuple[list[Path], list[Slice], bool, bool]:
     except OSError:
         return [], [], False, False
     for file in files:
-        if file.name.lower().endswith(ENDINGS):
+        if is_image(file):
             images.append(file)
             continue
         try:

@@ -69,6 +69,8 @@ def _column(header: str, unit: str = "", **more: Any) -> dict[str, Any]:
     return {"header": header, "unit": unit, **more}
 
 
+# No figure of a nodule is as large, not that of the volume (mm3) of a whole lung.
+_MOST = 1e7
 _TO_EDGE = "volume to the edge of the CT"
 
 
@@ -269,14 +271,25 @@ def from_row(cells: Mapping[str, Any]) -> Nodule:
 
     A missing value may be empty, None or NaN there, a number text. A column that is missing was not measured: NaN,
     None, or `NOT_MEASURED` in place of text. Columns that are not known are left out (`note_on_columns` names both).
-    Raises InputError when a whole number that every nodule has (its id, its slice) is missing.
+    Raises InputError when a whole number that every nodule has (its id, its slice) is missing, and for a value that its
+    column cannot hold, such as an infinite one.
     """
     values = iter([_value(column, cells) for column in columns()])
     read: dict[str, Any] = {}
     for one in fields(Nodule):
         group = one.metadata.get("columns")
         read[one.name] = next(values) if group is None else group(*[next(values) for _ in fields(group)])
+        if isinstance(read[one.name], Interval) and not _is_range(read[one.name]):
+            raise InputError(
+                f"The nodule table holds a range of {one.name.replace('_', ' ')} that is none; segment the CT again."
+            )
     return Nodule(**read)
+
+
+def _is_range(interval: Interval) -> bool:
+    """Whether a size can lie in it, or it was not measured."""
+    unknown = math.isnan(interval.low) and math.isnan(interval.high)
+    return unknown or interval.low <= interval.high
 
 
 def note_on_columns(names: Iterable[str]) -> str:
@@ -306,9 +319,21 @@ def _value(column: Column, cells: Mapping[str, Any]) -> Any:
                 f"The nodule table lacks the column {column.title} or a value in it; segment the CT again."
             )
         return math.nan if column.kind is float else None
-    if column.kind in (bool, bool | None):
-        return cell == "yes"
-    return int(float(cell)) if column.kind in (int, int | None) else float(cell)
+    try:
+        if column.kind in (bool, bool | None):
+            return {"yes": True, "no": False}[cell]
+        return int(float(cell)) if column.kind in (int, int | None) else _figure(cell)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise InputError(
+            f"The nodule table holds {str(cell)[:20]!r} in its column {column.title}; segment the CT again."
+        ) from error
+
+
+def _figure(cell: Any) -> float:
+    number = float(cell)
+    if not abs(number) <= _MOST:
+        raise ValueError(cell)
+    return number
 
 
 @dataclass(frozen=True)

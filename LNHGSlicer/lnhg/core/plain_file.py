@@ -5,6 +5,7 @@ holds.
 from __future__ import annotations
 
 import json
+import math
 import stat
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,20 @@ def content_of(path: Path) -> bytes:
 
 
 def mapping_of(path: Path) -> dict[str, Any]:
-    """What a file of JSON holds by its keys. Raises ValueError for anything else, and as `content_of` does."""
+    """What a file of JSON holds by its keys. Raises ValueError for anything else, such as NaN and numbers without end,
+    which JSON does not have, and as `content_of` does.
+    """
     try:
-        values = json.loads(content_of(path))
+        values = json.loads(content_of(path), parse_constant=_finite, parse_float=_finite)
     except RecursionError as error:
         raise ValueError(f"{path.name} is nested without end.") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path.name} holds no keys.")
     return values
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number of JSON.")
+    return number

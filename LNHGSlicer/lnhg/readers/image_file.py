@@ -31,6 +31,8 @@ _READERS = {
 }
 #: Endings of the image files that can be read.
 ENDINGS = tuple(_READERS)
+# A header of Analyze, or of NIfTI in two files, and its voxels.
+_HEADER, _VOXELS = ".hdr", ".img"
 _NO_PLACE = (
     "The file places the corner of the image at 0, 0, 0, as programs do that do not know where the patient lay: left, "
     "right, front, back, head and feet may be mixed up."
@@ -54,6 +56,17 @@ def stem(path: Path) -> str | None:
     return None if ending is None else path.name[: -len(ending)]
 
 
+def is_image(path: Path) -> bool:
+    """Whether a file's name says that it holds an image, one that can be read or one that must be converted or unpacked
+    first: a header of Analyze with its voxels beside it, or an image in a packing.
+    """
+    name = path.name.lower()
+    packed = [name.removesuffix(packing) for packing in PACKED if name.endswith(packing)]
+    if any(one.endswith(ENDINGS) for one in (name, *packed)):
+        return True
+    return name.endswith(_HEADER) and any(path.with_suffix(one).exists() for one in (_VOXELS, _VOXELS.upper()))
+
+
 def read_volume(path: Path) -> Volume:
     """Voxels and grid of one image file. Raises InputError for a file that holds no single 3D image of plain
     numbers.
@@ -61,6 +74,11 @@ def read_volume(path: Path) -> Volume:
     ending = ending_of(path)
     if ending is None and path.name.lower().endswith(PACKED):
         raise InputError(f"{path.name} is packed; unpack it and give what was in it.")
+    if path.suffix.lower() in (_HEADER, _VOXELS):
+        raise InputError(
+            f"{path.name} is of a pair of files ({_HEADER} and {_VOXELS}), which does not tell left from right; "
+            "convert it to one NIfTI file with the program that wrote it."
+        )
     if ending is None:
         raise InputError(f"{path.name} is no CT that can be read; give a DICOM folder, NRRD, MHA or NIfTI.")
     check_regular(path)

@@ -16,6 +16,7 @@ from ..core.ct import CT, check_grid, fingerprint
 from ..core.whole_numbers import is_whole_number
 from ..errors import InputError
 from .checks import constant_slices, grid_warnings, in_hu
+from .copies import without_copies
 from .dicom_headers import PERSON, SERIES, START, Other, Slice, is_dicom, read_slices, starts_as_dicom
 from .dicom_pixels import decoded
 from .dicom_scans import Scan, as_list, chosen, goes_on, lies_between, scans_of, scattered
@@ -57,9 +58,9 @@ def read(files: Sequence[Path], place: Path, series: str | None, number: int | N
         warnings.simplefilter("ignore")
         found = {file: () if _is_lost(file) else read_slices(file) for file in files}
         others = [one for held in found.values() for one in held if isinstance(one, Other)]
-        scans = _whole_scans(
-            [one for held in found.values() for one in held if isinstance(one, Slice)], others, place, found
-        )
+        all_slices = [one for held in found.values() for one in held if isinstance(one, Slice)]
+        slices = without_copies(all_slices)
+        scans = _whole_scans(slices, others, place, found)
         scan, listed = chosen(scans, place, series, number)
         _check_one_stack(scan, scans, place, number)
         _check_none_lost(scan, found, place)
@@ -83,6 +84,7 @@ def read(files: Sequence[Path], place: Path, series: str | None, number: int | N
         ct,
         warnings=(
             *kept,
+            *_of_copies(scan, all_slices, slices),
             *left_out,
             *remarks,
             *_of_missing(scan, scans),
@@ -187,6 +189,16 @@ def _of_choice(
         (f"{kept}{people}; choose another with --series or --scan.", *parts),
         (f"The CT scans are {as_list(listed)}.",),
     )
+
+
+def _of_copies(scan: Scan, all_slices: list[Slice], slices: list[Slice]) -> tuple[str, ...]:
+    """Files of the same series that are copies of others."""
+    uid = scan.first.texts["SeriesInstanceUID"]
+    here, own = ({one.file for one in some if one.texts["SeriesInstanceUID"] == uid} for some in (all_slices, slices))
+    if len(here) == len(own):
+        return ()
+    count = "1 file is a copy" if len(here) - len(own) == 1 else f"{len(here) - len(own)} files are copies"
+    return (f"{count} of others of the series, byte for byte: each image was read once.",)
 
 
 def _left_out(scan: Scan, others: list[Other]) -> tuple[tuple[str, ...], tuple[str, ...]]:

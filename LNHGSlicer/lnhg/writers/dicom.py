@@ -27,6 +27,7 @@ from ..core.ct import CT
 from ..core.nodule import Nodule, Tracking
 from ..core.result import Result
 from ..errors import InputError, LNHGError
+from ..readers.copies import without_copies
 from ..readers.dicom_headers import Slice, is_dicom, slices_of
 from ..readers.dicom_scans import Scan, scans_of
 from ..readers.files import files_below
@@ -181,7 +182,7 @@ def source_slices(ct: CT, folder: Path) -> list[Dataset]:
         raise InputError("The CT of these results was not read from DICOM; give results of a DICOM series.")
     files = files_below(folder) if folder.is_dir() else [folder]
     held = dict(pair for file in files if (pair := _slice_of(file, wanted, ct)) is not None)
-    scan = _scan_of(ct, scans_of(held), folder)
+    scan = _scan_of(ct, scans_of(without_copies(held)), folder)
     slices = [held[one] for one in scan.slices]
     missing = [name for name in _NEEDED if not slices[0].get(name)]
     if missing:

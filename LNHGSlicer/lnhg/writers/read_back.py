@@ -52,7 +52,7 @@ def load_result(folder: Path, ct: CT) -> Result:
         record = mapping_of(files["record"])
         _check_format(record["format"])
         nodules = tuple(from_row(row) for row in record["nodules"])
-        candidates = tuple(record["candidates"])
+        candidates = _candidates(record)
         options, note = options_of_record(record["options"])
         notes = (note_on_columns(record["nodules"][0]) if nodules else "", note)
         source = {key: value for key, value in record["input"].items() if key not in (*_GRID, *_GRID_1)}
@@ -130,10 +130,19 @@ def check_is_result(folder: Path) -> None:
 def _provenance(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """How a run was made, with what is read of it as it must be; raises ValueError or TypeError otherwise."""
     provenance: Mapping[str, Any] = dict(record["provenance"])
-    math.fsum(dict(provenance.get("seconds", {})).values())
-    for told in dict(provenance.get("weights", {})).values():
+    math.fsum(provenance.get("seconds", {}).values())
+    for told in provenance.get("weights", {}).values():
         dict(told.get("loss", {}))
     return provenance
+
+
+def _candidates(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The candidates; raises ValueError, KeyError or TypeError where a score or a corner of a box is no number."""
+    candidates: tuple[Mapping[str, Any], ...] = tuple(record["candidates"])
+    for one in candidates:
+        float(one["score"])
+        np.array(one["boxes_ras"], float).reshape(-1, 4, 3)
+    return candidates
 
 
 def _check_format(found: object) -> None:

@@ -109,7 +109,7 @@ def save_reading(result: Result, folder: Path, *, extras: Collection[str] = ()) 
         with _temporary_folder(folder) as temporary:
             made = Path(temporary) / "results"
             made.mkdir()
-            record = run_record(result, former["scene"], "identity" in former and bool(result.ct.identity))
+            record = run_record(result, former.get("scene", ""), "identity" in former and bool(result.ct.identity))
             _write_reading(result, made, record, extras, nodule_planes(result))
             outdated = [file for name, file in EXTRAS.items() if name not in extras]
             gone = {*outdated, *(file.name for file in made.iterdir())}
