@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lnhg.progress import Progress
     from LNHGSlicerLib.review.follow_up import FollowUpNodes
     from LNHGSlicerLib.run.beside import Outcome
+    from LNHGSlicerLib.run.clicks import ClickedNodules, ClickRun
     from LNHGSlicerLib.run.follow_run import FollowRun
     from LNHGSlicerLib.run.segmentation_run import SegmentationRun, SegmentedNodules
     from LNHGSlicerLib.scene.nodes import SceneNodes
@@ -90,6 +91,10 @@ class LNHGSlicerWidget(ScriptedLoadableModuleWidget):
 class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
     """The method on nodes of the scene; for the panel and for the Python console."""
 
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._clicks = None
+
     def segmentNodules(
         self,
         volumeNode: slicer.vtkMRMLScalarVolumeNode,
@@ -142,6 +147,53 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
         )
         run.start()
         return run
+
+    def startClick(
+        self,
+        volumeNode: slicer.vtkMRMLScalarVolumeNode,
+        seeds: Sequence[Sequence[float]],
+        onProgress: Callable[[Progress], object] | None = None,
+        onFinished: Callable[[SegmentedNodules | ClickedNodules | None, Outcome], object] | None = None,
+        options: Options | None = None,
+    ) -> ClickRun:
+        """Segment what lies at some points, as a run with these seeds and nothing else does, in a process that keeps
+        the CT ready for the next ones; returns the run.
+
+        :param onFinished: called as by `startSegmentNodules`; where the CT has a result, with `ClickedNodules`, which
+            `LNHGSlicerLib.review.added_nodules.add_clicked` adds to its review.
+        """
+        import lnhg
+        from LNHGSlicerLib.run.clicks import ClickRun
+
+        run = ClickRun(
+            self._kept(),
+            volumeNode,
+            options or lnhg.Options(seeds_only=True),
+            seeds,
+            onProgress or (lambda progress: None),
+            onFinished or (lambda found, outcome: print(outcome.message)),
+        )
+        run.start()
+        return run
+
+    def prepareClicks(self, volumeNode: slicer.vtkMRMLScalarVolumeNode, options: Options) -> None:
+        """Keep a CT ready for `startClick`, with the networks of these options; another one no more.
+
+        :raises lnhg.LNHGError: the volume cannot be used.
+        :raises OSError: there is no place for its files.
+        """
+        self._kept().prepare(volumeNode, options)
+
+    def endClicks(self) -> None:
+        """Keep no CT ready; a click that waits is cancelled."""
+        if self._clicks is not None:
+            self._clicks.end()
+
+    def _kept(self):
+        from LNHGSlicerLib.run.clicks import Clicks
+
+        self._clicks = self._clicks or Clicks()
+        return self._clicks
 
     def startFollowUp(
         self,

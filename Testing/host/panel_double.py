@@ -56,10 +56,20 @@ def logic_double() -> Any:
 
     class LNHGSlicerLogic(qt_double.ScriptedLoadableModuleLogic):
         runs: list[RunDouble] = []  # noqa: RUF012
+        ready: list[Any] = []  # noqa: RUF012
 
         def startSegmentNodules(self, node, onProgress=None, onFinished=None, options=None, seeds=None):  # noqa: N802, N803
             self.runs.append(RunDouble(node, onProgress, onFinished, options, seeds))
             return self.runs[-1]
+
+        def startClick(self, node, seeds, onProgress=None, onFinished=None, options=None):  # noqa: N802, N803
+            return self.startSegmentNodules(node, onProgress, onFinished, options, seeds)
+
+        def prepareClicks(self, node, options):  # noqa: N802
+            self.ready.append(node)
+
+        def endClicks(self):  # noqa: N802
+            self.ready.append(None)
 
     return LNHGSlicerLogic()
 
@@ -84,6 +94,18 @@ class RunDouble:
         found = add_and_show(self.node, own)
         self._on_finished(found, SimpleNamespace(status="finished", message="", log=None))
         slicer.app.processEvents()  # it is shown a moment later
+
+    def answer(self, result: Any) -> None:
+        """End as a click on a CT that has a result ends, with what a run with seeds found."""
+        from LNHGSlicerLib.run.click_answer import Answer
+        from LNHGSlicerLib.run.clicks import ClickedNodules
+        from LNHGSlicerLib.scene.nodes import results_of
+
+        answer = Answer.of(replace(result, options=self.options))
+        self._on_finished(
+            ClickedNodules(results_of(self.node), answer), SimpleNamespace(status="finished", message="", log=None)
+        )
+        slicer.app.processEvents()
 
     def fail(self, message: str, log: Path | None) -> None:
         self._on_finished(None, SimpleNamespace(status="failed", message=message, log=log))

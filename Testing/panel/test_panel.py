@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lnhg.core.nodule import as_row
 from lnhg.options import Options
 from lnhg.progress import Progress
 
@@ -1193,6 +1194,111 @@ def test_a_nodule_is_added_where_the_reader_clicks(panel):
     assert panel.review.selected == "Nodule_2"
     assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 1
     assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+
+
+ONE_BALL = handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 4),))
+OTHER_BALL = handmade_result(GRIDS["oblique"], balls=(((13, 40, 33), 5),))
+
+
+def click_on_other_ball(panel):
+    click(panel.ui.addNoduleButton)
+    place(panel, INSIDE)
+    panel.logic.runs[-1].answer(OTHER_BALL)
+
+
+def test_a_click_that_is_answered_at_once_adds_to_the_review_and_undo_takes_it_back(panel):
+    add_ct()
+    segment(panel, ONE_BALL)
+    segmentation, nodes = panel.review.nodes.segmentation, slicer.mrmlScene.GetNumberOfNodes()
+    click(panel.ui.rejectButton)
+    click_on_other_ball(panel)
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+    assert panel.review.nodes.segmentation is segmentation
+    assert cells(panel, "Verdict") == ["rejected", "accepted"]
+    assert panel.review.selected == "Nodule_2"
+    assert "Nodules found: 1. Ran on: cpu. Slices are thick." in text(panel.ui.statusLabel)
+    heterogeneity = slicer.util.arrayFromVolume(panel.review.nodes.heterogeneity)
+    assert (heterogeneity[OTHER_BALL.labels > 0] >= 0).all()
+    row = panel.review.nodes.rows[-1]
+    assert as_row(replace(row, id=1)) == as_row(OTHER_BALL.nodules[0])
+    click(panel.ui.undoButton)
+    assert cells(panel, "Verdict") == ["rejected"]
+    assert list(segmentation.GetSegmentation().GetSegmentIDs()) == ["Nodule_1"]
+    assert (heterogeneity[OTHER_BALL.labels > 0] < 0).all()
+    click(panel.ui.undoButton)
+    assert cells(panel, "Verdict") == ["to review"]
+    assert not panel.ui.undoButton.isEnabled()
+
+
+def test_a_nodule_added_after_one_that_was_taken_back_does_not_get_its_number(panel):
+    """What was answered and rated of the one taken back is kept under its number."""
+    add_ct()
+    segment(panel, ONE_BALL)
+    click_on_other_ball(panel)
+    click(panel.ui.undoButton)
+    click_on_other_ball(panel)
+    assert cells(panel, "No.") == ["1", "3"]
+
+
+def test_a_click_on_a_nodule_that_is_outlined_gives_it_the_new_outline_and_undo_the_former(panel):
+    add_ct()
+    segment(panel, ONE_BALL)
+    volume = panel.review.nodes.rows[0].volume
+    click(panel.ui.addNoduleButton)
+    place(panel, INSIDE)
+    panel.logic.runs[-1].answer(handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 5),)))
+    assert cells(panel, "Verdict") == ["accepted"]
+    assert panel.review.nodes.rows[0].volume > volume
+    click(panel.ui.undoButton)
+    assert cells(panel, "Verdict") == ["to review"]
+    assert panel.review.nodes.rows[0].volume == pytest.approx(volume, abs=1e-3)
+
+
+def test_sizes_of_a_mass_that_was_clicked_on_stay_lower_bounds(panel):
+    """Where the method stopped outlining only the run knows: the row is the run's own."""
+    add_ct()
+    segment(panel, ONE_BALL)
+    (mass,) = OTHER_BALL.nodules
+    click(panel.ui.addNoduleButton)
+    place(panel, INSIDE)
+    panel.logic.runs[-1].answer(replace(OTHER_BALL, nodules=(replace(mass, cut=True),)))
+    assert panel.review.nodes.rows[-1].cut is True
+
+
+def test_a_ct_is_kept_ready_for_clicks_after_its_run_and_from_the_first_wish_on(panel):
+    node = add_ct()
+    panel.enter()
+    click(panel.ui.addNoduleButton)
+    assert panel.logic.ready == [node]
+    segment(panel, ONE_BALL)
+    assert panel.logic.ready == [node, node]
+    panel.close()
+    assert panel.logic.ready[-1] is None
+
+
+def test_a_click_that_is_answered_while_another_ct_is_selected_goes_to_its_own(panel):
+    first = add_ct()
+    segment(panel, ONE_BALL)
+    click(panel.ui.addNoduleButton)
+    place(panel, INSIDE)
+    panel.parameters.ct = add_ct("Another")
+    panel.logic.runs[-1].answer(OTHER_BALL)
+    assert panel.review.nodes is None
+    panel.parameters.ct = first
+    assert cells(panel, "Verdict") == ["to review", "accepted"]
+
+
+def test_an_answer_whose_result_was_removed_in_that_moment_is_told(panel):
+    add_ct()
+    segment(panel, ONE_BALL)
+    click(panel.ui.addNoduleButton)
+    place(panel, INSIDE)
+    run, nodes = panel.logic.runs[-1], panel.review.nodes
+    show, panel._show_added = panel._show_added, lambda: None
+    run.answer(OTHER_BALL)
+    slicer.mrmlScene.RemoveNode(nodes.table)
+    show()
+    assert "click on the nodule again" in text(panel.ui.errorLabel)
 
 
 @pytest.mark.parametrize("part", ["segmentation", "table", "heterogeneity"])

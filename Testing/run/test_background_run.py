@@ -413,8 +413,8 @@ def test_a_process_ends_when_slicer_was_killed(tmp_path):
     """Two processes in the places of Slicer and of its run."""
     package = str(ROOT / "LNHGSlicer")
     run = (
-        "import os, sys, time, threading; from LNHGSlicerLib.run.under_slicer import _end_with\n"
-        "threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start(); time.sleep(600)"
+        "import sys, time; from LNHGSlicerLib.run.under_slicer import end_with\n"
+        "end_with(int(sys.argv[1])); time.sleep(600)"
     )
     slicer_code = (
         f"import os, subprocess, sys, time; sys.path.insert(0, {package!r})\n"

@@ -278,6 +278,13 @@ class ReviewGroup:
         if self._review is not None:
             self._change(self._review.undo)
 
+    def add_clicked(self, answer: Any) -> None:
+        """Add what was found at a click of the reader, and show it."""
+        from ..review.added_nodules import add_clicked
+
+        self._memory().remember()
+        self._refresh(add_clicked(self._review, answer)[-1])
+
     def edit(self) -> None:
         """Open the editor on the selected nodule; the outlines are looked at when the reader is back."""
         if self.selected:

@@ -170,6 +170,7 @@ class Panel(VTKObservationMixin):
     def close(self) -> None:
         """Slicer ends, or the module is loaded anew."""
         self.cancel()
+        self.logic.endClicks()
         self.exit()
         self.review.clear()
         self.removeObservers()
@@ -191,25 +192,42 @@ class Panel(VTKObservationMixin):
         except InputError as error:
             self.show_error(str(error))
             return
-        self._segment(parameters.ct, options, seeds, lambda: None)
+        if seeds:
+            self._click(parameters.ct, options, seeds)
+        else:
+            self._segment(parameters.ct, options, self._keep_ready)
 
     def segment(self, ct: Any, options: Any, then: Callable[[], object]) -> None:
         """Segment any CT of the scene, the whole of it; `then` is called when its nodules are there."""
-        self._segment(ct, replace(options, roi=None, slices=None), None, then)
+        self._segment(ct, replace(options, roi=None, slices=None), then)
 
-    def _segment(self, ct: Any, options: Any, seeds: Any, then: Callable[[], object]) -> None:
+    def _segment(self, ct: Any, options: Any, then: Callable[[], object]) -> None:
         def make(on_progress: Callable[[Any], object], on_finished: Callable[[Any, Any], object]) -> Any:
-            return self.logic.startSegmentNodules(
-                ct, onProgress=on_progress, onFinished=on_finished, options=options, seeds=seeds
-            )
+            return self.logic.startSegmentNodules(ct, onProgress=on_progress, onFinished=on_finished, options=options)
 
         def done(segmented: Any, outcome: Any) -> None:
-            self._show_result(segmented)
-            if self._parameters is not None and ct is not self._parameters.ct:
-                self.show_results(self._parameters.ct)  # the views stay with the selected CT
+            self._show_segmented(ct, segmented)
             then()
 
         self.begin(ct, make, done)
+
+    def _click(self, ct: Any, options: Any, seeds: list[tuple[float, ...]]) -> None:
+        def make(on_progress: Callable[[Any], object], on_finished: Callable[[Any, Any], object]) -> Any:
+            return self.logic.startClick(ct, seeds, onProgress=on_progress, onFinished=on_finished, options=options)
+
+        def done(found: Any, outcome: Any) -> None:
+            if hasattr(found, "answer"):
+                self._show_clicked(found)
+            else:
+                self._show_segmented(ct, found)
+
+        self.begin(ct, make, done)
+
+    def _keep_ready(self) -> None:
+        """Have the next click in the selected CT answered at once; what prevents it a click tells."""
+        if self._parameters is not None and not self.why_not():
+            with suppress(LNHGError, OSError):
+                self.logic.prepareClicks(self._parameters.ct, options_of(self._parameters, seeds_only=True))
 
     def begin(self, ct: Any, make: Callable[..., Any], done: Callable[[Any, Any], object]) -> None:
         """Run something beside Slicer: progress and Cancel are those of the panel.
@@ -305,6 +323,33 @@ class Panel(VTKObservationMixin):
         did_not_work = _("That did not work ({kind}: {error}); the log says more.").format(kind=kind, error=error)
         self.show_error(sentence or did_not_work, log)
 
+    def _show_segmented(self, ct: Any, segmented: Any) -> None:
+        self._show_result(segmented)
+        if self._parameters is not None and ct is not self._parameters.ct:
+            self.show_results(self._parameters.ct)  # the views stay with the selected CT
+
+    def _show_clicked(self, clicked: Any) -> None:
+        """Add what was found at a click to the result of its CT, which is mostly the one under review."""
+        from ..review.added_nodules import add_clicked
+        from ..review.review import Review
+        from ..scene.nodes import is_whole
+
+        nodes = clicked.into
+        if not is_whole(nodes):
+            self.show_error(_("The result was removed in that moment; click on the nodule again."), ct=nodes.ct)
+            return
+        shown = self.review.nodes
+        if shown is not None and shown.segmentation is nodes.segmentation:
+            self.review.add_clicked(clicked.answer)
+        else:  # the reader is at another CT
+            add_clicked(Review(nodes), clicked.answer)
+        self._tell_run(clicked, nodes.ct)
+
+    def _tell_run(self, done: Any, ct: Any, *more: str) -> None:
+        found = _("Nodules found: {count}.").format(count=len(done.rows))
+        where = _("Ran on: {device}.").format(device=done.provenance.get("device", "?"))
+        self.tell(" ".join([found, where, *more, *done.warnings]), ct)
+
     def _show_result(self, segmented: Any) -> None:
         from ..review.added_nodules import accept_all, move_into
         from ..review.review import carry_over
@@ -314,17 +359,14 @@ class Panel(VTKObservationMixin):
         if not is_whole(nodes):
             return  # removed in that moment
         earlier = result_before(nodes)  # asked now: much may have happened during the run
-        sentences = [
-            _("Nodules found: {count}.").format(count=len(segmented.rows)),
-            _("Ran on: {device}.").format(device=segmented.provenance.get("device", "?")),
-        ]
+        changes = []
         if earlier is not None and nodes.options.seeds_only:
             nodes, added = earlier, move_into(earlier, nodes)
         elif nodes.options.seeds_only:
             accept_all(nodes)
         elif earlier is not None:
-            sentences.append(str(carry_over(earlier, nodes)))
-        self.tell(" ".join([*sentences, *segmented.warnings]), nodes.ct)
+            changes.append(str(carry_over(earlier, nodes)))
+        self._tell_run(segmented, nodes.ct, *changes)
         if self._parameters is None:
             self._shown_ct = None  # the reader is in another module; shown on return
         elif nodes.ct is self._parameters.ct:
@@ -345,6 +387,8 @@ class Panel(VTKObservationMixin):
         self._stop_placing()
         if not waiting:
             placing.start()
+            if placing is self.place:
+                self._keep_ready()
         self._update()
 
     def _stop_placing(self) -> None:

@@ -18,6 +18,7 @@ from lnhg.core.answers import StudyAnswers
 from lnhg.core.comparison import Comparison
 from lnhg.core.nodule import FORMER_COLUMNS, NOT_MEASURED, Nodule, as_row, header
 from lnhg.errors import InputError
+from lnhg.options import Options
 from lnhg.stages.axial import AxialOrder
 from lnhg.stages.heterogeneity_figures import figures
 from lnhg.stages.heterogeneity_maps import MapInput, nodule_map, raw_map
@@ -39,6 +40,8 @@ from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, add_seconds, seconds_of,
 _LARGEST_MM = 100.0
 # What a row tells of where in the lungs a nodule lies.
 _PLACES = ("side", "third", "pleura_distance", "touches_pleura", "touches_vessel")
+# What a row tells of the map, and what hangs on its kind and range.
+_OF_MAP = ("whole", "core", "rim", "raw_whole", "raw_core", "raw_rim", "strongest_depth", "strongest_hu")
 # Two outlines are the same nodule if they share this part of the smaller one.
 _SAME_SHARE = 0.5
 
@@ -78,11 +81,11 @@ class ReviewRow:
 
 @dataclass(frozen=True, eq=False)
 class _Before:
-    """A nodule before a step of the review."""
+    """A nodule before a step of the review; without a row for one that was not there."""
 
     segment_id: str
     verdict: str
-    nodule: Nodule
+    nodule: Nodule | None
     outline: Outline | None
 
 
@@ -223,11 +226,17 @@ class Review:
         return bool(self._steps)
 
     def undo(self) -> None:
-        """Take the last accept, reject or edit back: verdict, outline and measurements; nothing if there is none."""
+        """Take the last accept, reject, edit or added nodule back: verdict, outline and measurements; nothing if there
+        is none.
+        """
         step = self._steps.pop() if self._steps else ()
         there = self._nodules()  # without segments that were removed since
         redraw = False
         for before in (one for one in step if one.segment_id in there):
+            if before.nodule is None:
+                self._remove_segment(before.segment_id)
+                redraw = True
+                continue
             redraw |= REJECTED in (before.verdict, verdict_of(self.nodes, before.segment_id))
             if not _same(before.outline, self._outlines[before.segment_id]):
                 self._set_outline(before.segment_id, before.outline)
@@ -267,6 +276,53 @@ class Review:
         if found:
             self._draw_maps()
         return numbers
+
+    def add_pointed_at(self, found: Sequence[tuple[Outline, Nodule]], options: Options) -> list[str]:
+        """Nodules that a run with these options found where a reader pointed, measured as they are outlined; returns
+        their segment IDs.
+
+        They are accepted, and together are one step for undo. Where one is outlined already its outline becomes the
+        new one.
+        """
+        ids, outlines = list(self._outlines), list(self._outlines.values())
+        partners = _partners([outline for outline, _nodule in found], outlines)
+        known = [ids[partners[index]] if index in partners else None for index in range(len(found))]
+        step = {one: self._before(one) for one in known if one is not None}
+        added = []
+        for segment_id, (outline, nodule) in zip(known, found, strict=True):
+            if segment_id is None:
+                added.append(self._add_segment())
+                step[added[-1]] = _Before(added[-1], OPEN, None, None)
+            else:
+                added.append(segment_id)
+                former = step[segment_id].nodule
+                assert former is not None
+                told = {name: getattr(former, name) for name in ("status", "score", "lobe", "perifissural")}
+                nodule = replace(nodule, **told)
+            self._set_outline(added[-1], outline)
+            write_row(self.nodes.table, self._on_own_map(added[-1], nodule, options))
+            set_verdict(self.nodes, added[-1], ACCEPTED)
+        if found:
+            self._steps.append(tuple(step.values()))
+            self._draw_maps()
+        return added
+
+    def _on_own_map(self, segment_id: str, nodule: Nodule, options: Options) -> Nodule:
+        """The row that a run with these options gave a nodule; where the map of this result has another kind or range,
+        or one that all nodules share, with the figures of that one.
+        """
+        nodule, own = replace(nodule, id=number_of_segment(segment_id)), self.nodes.options
+        same = all(getattr(own, name) == getattr(options, name) for name in ("map_kind", "map_range", "rim"))
+        if same and own.map_range != "scan":
+            return nodule
+        view = axial_order_of_node(self.nodes.ct)
+        measured = self._measured(segment_id, nodule.status, nodule, view, LungShape.unknown(view.ct))
+        return replace(nodule, **{name: getattr(measured, name) for name in _OF_MAP})
+
+    def _remove_segment(self, segment_id: str) -> None:
+        """Take a nodule out of the review; its row stays, and with it its number, which no other nodule gets."""
+        self.nodes.segmentation.GetSegmentation().RemoveSegment(segment_id)
+        del self._outlines[segment_id]
 
     def _nodules(self) -> dict[str, Nodule]:
         """The table's rows by segment ID."""

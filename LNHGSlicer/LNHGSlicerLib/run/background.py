@@ -25,12 +25,15 @@ Timer = Callable[[Callable[[], None]], Callable[[], None]]
 
 @dataclass(frozen=True)
 class Command:
-    """What to run: its words, the folder it runs in, a file for its stderr, and what is added to its environment."""
+    """What to run: its words, the folder it runs in, a file for its stderr, what is added to its environment, and
+    whether it reads lines that are sent to it.
+    """
 
     words: Sequence[str]
     folder: Path
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    reads: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def launch_in_slicer(command: Command) -> subprocess.Popen[str]:
             list(command.words),
             cwd=command.folder,
             env={**os.environ, **command.environment},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if command.reads else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
             encoding="utf-8",
@@ -129,6 +132,13 @@ class BackgroundProcess:
         self._reader.start()
         self._stop_timer = self._timer(self._look)
 
+    def send(self, line: str) -> None:
+        """Send a line to a process that reads them; nothing where it has just ended, which `on_end` tells."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+
     def cancel(self) -> None:
         """End the process and all that it started, at once; does nothing when it has ended before."""
         if self._running:
@@ -161,6 +171,9 @@ class BackgroundProcess:
         self._stop_timer()
         code = self._process.wait()
         self._reader.join(_LAST_LINES_S)
+        if self._process.stdin is not None:
+            with suppress(OSError):  # what it did not read
+                self._process.stdin.close()
         atexit.unregister(self._end_tree)
         self._on_end(End(code, cancelled))
 

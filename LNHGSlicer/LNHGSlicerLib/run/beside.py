@@ -117,13 +117,12 @@ class RunBeside:
         """Begin. What prevents it is told to `on_finished`, before this returns or later."""
         try:
             write = self._gathered()
-            self._log = _new_log()
-            self._folder = folder = Path(tempfile.mkdtemp(prefix="LNHG-", dir=_temporary()))
+            self._log = new_log()
+            self._folder = folder = Path(tempfile.mkdtemp(prefix="LNHG-", dir=temporary()))
         except Exception as error:
             self._fail(error)
             return
-        scene = slicer.mrmlScene
-        self._closing = scene, scene.AddObserver(scene.StartCloseEvent, lambda caller, event: self.cancel())
+        self._observe_closing()
         self._do(lambda: write(folder), self._launch)
 
     def cancel(self) -> None:
@@ -138,6 +137,10 @@ class RunBeside:
             self._finish(None, self._cancelled())
         elif self._process is not None:
             self._process.cancel()
+
+    def _observe_closing(self) -> None:
+        scene = slicer.mrmlScene
+        self._closing = scene, scene.AddObserver(scene.StartCloseEvent, lambda caller, event: self.cancel())
 
     def _do(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
         """Do what needs no scene in a thread, and go on from there; an error ends the run."""
@@ -163,8 +166,8 @@ class RunBeside:
     def _launch(self, words: Sequence[str]) -> None:
         self._check_unchanged()
         assert self._folder is not None and self._log is not None
-        program = [_python(), "-m", "LNHGSlicerLib.run.under_slicer", str(os.getpid())]
-        command = Command([*program, *words], self._folder, self._log, _environment())
+        program = [python(), "-m", "LNHGSlicerLib.run.under_slicer", str(os.getpid())]
+        command = Command([*program, *words], self._folder, self._log, environment())
         self._process = self._make_process(command, self._read, self._ended)
         self._process.start()
 
@@ -205,7 +208,7 @@ class RunBeside:
         """End with a sentence; what nobody thought of leaves its place in the log."""
         if not isinstance(error, LNHGError):
             with suppress(OSError):
-                self._log = self._log or _new_log()
+                self._log = self._log or new_log()
                 with self._log.open("a", encoding="utf-8") as log:
                     log.write("".join(traceback.format_exception(error)))
         self._finish(None, self._outcome("failed", sentence_of(error)))
@@ -232,7 +235,8 @@ class RunBeside:
         return Outcome(status, message, self._log)
 
     def _end_of_log(self) -> str:
-        assert self._log is not None
+        if self._log is None:
+            return ""
         try:
             return self._log.read_text(encoding="utf-8", errors="replace")[-_END_OF_LOG:]
         except OSError as error:  # somebody tidied up the folder for temporary files
@@ -250,30 +254,30 @@ def _progress_of(told: Mapping[str, Any]) -> Progress:
 
 def kept_log(text: str) -> Path:
     """A new log file with this text."""
-    log = _new_log()
+    log = new_log()
     log.write_text(text, encoding="utf-8")
     return log
 
 
-def _new_log() -> Path:
-    handle, log = tempfile.mkstemp(prefix="LNHG-", suffix=".log", dir=_temporary())
+def new_log() -> Path:
+    handle, log = tempfile.mkstemp(prefix="LNHG-", suffix=".log", dir=temporary())
     os.close(handle)
     return Path(log)
 
 
-def _temporary() -> str | None:
+def temporary() -> str | None:
     """Slicer's folder for temporary files, as chosen in its settings."""
     return getattr(getattr(slicer, "app", None), "temporaryPath", None)
 
 
-def _python() -> str:
+def python() -> str:
     """The Python of Slicer as a program: PythonSlicer is on the path of Slicer, its own `sys.executable` may be
     Slicer.
     """
     return shutil.which("PythonSlicer") or sys.executable
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Lets the process find the method beside this file, and leave the place of a crash in its log."""
     package = str(Path(lnhg.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))

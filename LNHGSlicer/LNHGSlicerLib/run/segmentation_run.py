@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
-from lnhg.errors import InputError
 from lnhg.options import Options
 from lnhg.progress import Progress
 
 from .beside import Outcome, RunBeside
 from .option_words import option_words
+from .taken_ct import TakenCT
 
 if TYPE_CHECKING:
     from lnhg.core.ct import CT
@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from ..scene.nodes import PreparedResult, SceneNodes
 
 # Names inside the run's own folder, where the process works: plain whatever the folder is called.
-_CT, _RESULTS = "ct.nrrd", "results"
+CT_FILE, _RESULTS = "ct.nrrd", "results"
+
+
+def nodules_found(count: int) -> str:
+    """What is told of a run that has added nodules."""
+    return _("Nodules found: {count}").format(count=count)
+
+
+def nothing_there() -> str:
+    """What is told where a run at given points found nothing."""
+    return _("Nothing that looks like a nodule was found there; nothing was added.")
 
 
 @dataclass(frozen=True)
@@ -90,34 +100,29 @@ class SegmentationRun(RunBeside):
     ) -> None:
         super().__init__(on_progress, on_finished, **how)
         self._node, self._options, self._seeds = volume_node, options, seeds
+        self._taken: TakenCT | None = None
         self._ct: CT | None = None
-        self._read_at, self._mark = 0, ""
 
     def _gathered(self) -> Callable[[Path], Sequence[str]]:
-        from ..scene.nodes import grid_of_node, values_of_node, voxels_mark
-
-        name, values, grid = self._node.GetName(), values_of_node(self._node), grid_of_node(self._node)
-        self._mark, self._read_at = voxels_mark(self._node), self._node.GetImageData().GetMTime()
+        self._taken = TakenCT(self._node)
+        read = self._taken.reader()
 
         def write(folder: Path) -> Sequence[str]:
             from lnhg.core.nrrd_file import write_nrrd
 
-            from ..scene.nodes import ct_of_values
-
-            self._ct = ct_of_values(name, values, grid)
-            write_nrrd(folder / _CT, self._ct.hu, self._ct.ijk_to_ras, packed=False)
-            words = ["segment", _CT, "--output", _RESULTS, "--json-progress", "--for-scene"]
+            self._ct = read()
+            write_nrrd(folder / CT_FILE, self._ct.hu, self._ct.ijk_to_ras, packed=False)
+            words = ["segment", CT_FILE, "--output", _RESULTS, "--json-progress", "--for-scene"]
             return [*words, *option_words(self._options, self._seeds)]
 
         return write
 
     def _check_unchanged(self) -> None:
-        image = self._node.GetImageData()
-        if image is None or image.GetMTime() != self._read_at:  # its voxels were read where they are, in the thread
-            raise InputError(_("The CT was changed while the run began; run again."))
+        assert self._taken is not None
+        self._taken.check_unchanged()
 
     def _for_reader(self, sentence: str) -> str:
-        return sentence.replace(_CT, self._node.GetName() or _CT)  # the reader knows no such file
+        return sentence.replace(CT_FILE, self._node.GetName() or CT_FILE)  # the reader knows no such file
 
     def _loaded(self, folder: Path) -> PreparedResult:
         """The results, ready for the scene."""
@@ -134,35 +139,19 @@ class SegmentationRun(RunBeside):
         """The results as nodes of the scene, if they lie on the grid of the CT."""
         from ..scene.steps import all_or_none
 
-        self._check_node()
+        assert self._taken is not None
+        self._taken.check()
         if self._options.seeds_only and not loaded.result.nodules:
-            return None, _("Nothing that looks like a nodule was found there; nothing was added.")
+            return None, nothing_there()
         added = yield from all_or_none(self._adding(loaded))
-        return added, _("Nodules found: {count}").format(count=len(added.rows))
+        return added, nodules_found(len(added.rows))
 
     def _adding(self, loaded: PreparedResult) -> Generator[None, None, SegmentedNodules]:
         from ..scene.nodes import adding
 
-        nodes = yield from adding(self._node, loaded, self._check_node)
+        assert self._taken is not None
+        nodes = yield from adding(self._node, loaded, self._taken.check)
         return _shown(nodes, loaded.result)
-
-    def _check_node(self) -> None:
-        """Raise InputError if the CT is no longer where, or what, the run was made from."""
-        from lnhg.writers.read_back import check_grid
-
-        from ..scene.nodes import grid_of_node, voxels_mark
-        from ..scene.volumes import has_voxels
-
-        assert self._ct is not None
-        if self._node.GetScene() is None or not has_voxels(self._node):
-            raise InputError(_("The CT was removed from the scene during the run; nothing was added."))
-        shape = self._node.GetImageData().GetDimensions()[::-1]
-        try:
-            check_grid(self._node.GetName(), shape, grid_of_node(self._node), self._ct)
-        except InputError as error:
-            raise InputError(_("The CT was moved or cut during the run; nothing was added, run again.")) from error
-        if voxels_mark(self._node) != self._mark:
-            raise InputError(_("The CT got other voxels during the run; nothing was added, run again."))
 
     def _finish(self, added: Any, outcome: Outcome) -> None:
         self._ct = None  # large

@@ -20,10 +20,15 @@ _LOOK_S = 1.0
 def main() -> int:
     """Run `lnhg` with all words but the first, the process ID of Slicer."""
     slicer_id, words = int(sys.argv[1]), sys.argv[2:]
-    threading.Thread(target=_end_with, args=(slicer_id,), daemon=True).start()
+    end_with(slicer_id)
     from lnhg.cli import main as lnhg
 
     return lnhg(words)
+
+
+def end_with(process_id: int) -> None:
+    """When a process has ended, so does this one, with all that it started."""
+    threading.Thread(target=_end_with, args=(process_id,), daemon=True).start()
 
 
 def _end_with(process_id: int) -> None:

@@ -320,6 +320,12 @@ def results_of(ct_node: Any) -> SceneNodes | None:
     return next((nodes for nodes in reversed(all_results()) if nodes.ct is ct_node), None)
 
 
+def result_on(ct_node: Any) -> SceneNodes | None:
+    """The latest result of this CT in the scene if it still lies on it, or None."""
+    nodes = results_of(ct_node)
+    return None if nodes is None or why_not_on_ct(nodes) else nodes
+
+
 def result_before(nodes: SceneNodes) -> SceneNodes | None:
     """The latest other result of the same CT that still lies on it, or None."""
     others = [one for one in all_results() if one.ct is nodes.ct and one.segmentation is not nodes.segmentation]

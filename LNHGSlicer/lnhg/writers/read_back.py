@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..core.answers import answers_of_record
 from ..core.comparison import comparisons_of_record
 from ..core.ct import CT
 from ..core.geometry import corners_apart
-from ..core.nodule import from_row, note_on_columns
+from ..core.nodule import Nodule, from_row, note_on_columns
 from ..core.plain_file import mapping_of
 from ..core.result import Result
 from ..errors import InputError
@@ -49,16 +49,7 @@ def load_result(folder: Path, ct: CT) -> Result:
     """
     files = {name: folder / file for name, file in FILES_FOR_SCENE.items()}
     try:
-        record = mapping_of(files["record"])
-        _check_format(record["format"])
-        nodules = tuple(from_row(row) for row in record["nodules"])
-        candidates = _candidates(record)
-        options, note = options_of_record(record["options"])
-        notes = (note_on_columns(record["nodules"][0]) if nodules else "", note)
-        source = {key: value for key, value in record["input"].items() if key not in (*_GRID, *_GRID_1)}
-        answers = answers_of_record(record.get("answers", {}))
-        comparisons = comparisons_of_record(record.get("comparisons", {}))
-        provenance, warnings = _provenance(record), (*record["warnings"], *filter(None, notes))
+        told = _told(mapping_of(files["record"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"The record {files['record'].name} of the run cannot be read; run again.") from error
     labels = _volume(files["labels"], ct).astype(np.uint16)
@@ -71,24 +62,61 @@ def load_result(folder: Path, ct: CT) -> Result:
             f"{', '.join(changed)} in {folder.name} is not as the run wrote it; run again, or give all files of one "
             f"run."
         )
-    if set(np.unique(labels)) - {0} != {nodule.id for nodule in nodules}:
+    if set(np.unique(labels)) - {0} != {nodule.id for nodule in told.nodules}:
         raise InputError(
             f"{files['labels'].name} holds other nodules than {files['record'].name}; give all files of one run."
         )
-    return Result(
-        replace(ct, source=source),
-        labels,
-        heterogeneity,
-        lambda: image,
-        unconfirmed,
-        nodules,
-        candidates,
-        options,
-        provenance=provenance,
-        warnings=warnings,
-        answers=answers,
-        comparisons=comparisons,
-    )
+    return told.result(ct, labels, heterogeneity, image, unconfirmed)
+
+
+def result_of_record(
+    record: Mapping[str, Any], ct: CT, labels: np.ndarray, heterogeneity: np.ndarray, image: np.ndarray
+) -> Result:
+    """The result of which `run_record` made this record, with its volumes as `Result` has them; what is unconfirmed is
+    0.
+
+    Raises KeyError, TypeError, ValueError or InputError for what is no such record.
+    """
+    return _told(record).result(ct, labels, heterogeneity, image, np.broadcast_to(np.uint16(0), labels.shape))
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a record says of a run; `source` is that of its CT."""
+
+    source: Mapping[str, Any]
+    nodules: tuple[Nodule, ...]
+    others: Mapping[str, Any]
+
+    def result(
+        self, ct: CT, labels: np.ndarray, heterogeneity: np.ndarray, image: np.ndarray, unconfirmed: np.ndarray
+    ) -> Result:
+        return Result(
+            replace(ct, source=self.source),
+            labels,
+            heterogeneity,
+            lambda: image,
+            unconfirmed,
+            self.nodules,
+            **self.others,
+        )
+
+
+def _told(record: Mapping[str, Any]) -> _Told:
+    _check_format(record["format"])
+    nodules = tuple(from_row(row) for row in record["nodules"])
+    options, note = options_of_record(record["options"])
+    notes = (note_on_columns(record["nodules"][0]) if nodules else "", note)
+    source = {key: value for key, value in record["input"].items() if key not in (*_GRID, *_GRID_1)}
+    others = {
+        "candidates": _candidates(record),
+        "options": options,
+        "provenance": _provenance(record),
+        "warnings": (*record["warnings"], *filter(None, notes)),
+        "answers": answers_of_record(record.get("answers", {})),
+        "comparisons": comparisons_of_record(record.get("comparisons", {})),
+    }
+    return _Told(source, nodules, others)
 
 
 def load_reading(folder: Path) -> tuple[tuple[Proposal, ...], str]:
