@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
 
 from .core.answers import StudyAnswers, of_no_nodule
+from .core.boxes import Box, box_around, filled_box
 from .core.candidate import Candidate
 from .core.ct import CT
 from .core.geometry import equivalent_diameter
@@ -32,7 +33,7 @@ from .stages.generation import NoduleImage, Wanted, generate
 from .stages.heterogeneity_figures import rim_mask
 from .stages.heterogeneity_from_twin import twin_differences
 from .stages.heterogeneity_maps import MapInput, Outlines, nodule_map, outlines_of, raw_map
-from .stages.lungs import MOST_LITRES, UNSIDED
+from .stages.lungs import MOST_LITRES
 from .stages.mass_candidates import ended_by_limits, with_masses
 from .stages.mass_images import Generate, image_with_masses, wanted_at
 from .stages.measurement import measure_nodules
@@ -78,30 +79,43 @@ def segment(
     Raises InputError for a seed outside the CT, an unusable region, or a run of seeds alone without any; WeightsError
     for bad weights.
     """
-    options = options or Options()
-    run = _Run(ct, options, models, progress)
-    region, seeded = run.region(), run.seeded(seeds or ())
-    if lobes is not None:
-        check_overlap(lobes, run.original)
-    with run.timed("lungs"):
-        lungs = run.lungs()
-    with run.timed("detect"):
-        detected = run.detected(lungs.labels, region, tell_found=tell_found)
-        candidates = with_masses(run.ct, [*detected, *seeded], lungs.labels)
-    with run.timed("generate"):
-        image = run.image(candidates)
-    with run.timed("fuse"):
-        nodules = run.fused(image, candidates, region)
-    with run.timed("measure"):
-        scan, outlines = run.scan(image), outlines_of(nodules.labels)
-        heterogeneity = nodule_map(scan, outlines, options).whole()
-        rows = run.measured(nodules, candidates, heterogeneity, raw_map(scan, outlines, options), lungs, lobes)
-        unknown = of_no_nodule(answers or StudyAnswers(), [nodule.id for nodule in rows])
-        if unknown:
-            run.warnings.append(f"Answers were given for nodule {unknown}, which is not there.")
-        if options.hide_rim:
-            heterogeneity[rim_mask(nodules.labels, run.ct.spacing, options.rim)] = OUTSIDE
-    return replace(run.result(nodules, image, heterogeneity, rows, candidates), answers=answers or StudyAnswers())
+    run = _Run(ct, options or Options(), models, progress)
+    found = run.segmented(seeds or (), answers or StudyAnswers(), lobes, tell_found=tell_found)
+    return run.result(found, tuple(slice(0, size) for size in run.ct.hu.shape), found.image.on_ct_grid)
+
+
+def segment_part(
+    ct: CT | PreparedCT,
+    options: Options | None = None,
+    seeds: Sequence[Sequence[float]] | None = None,
+    progress: ProgressCallback | None = None,
+    models: Models | None = None,
+) -> tuple[Box, Result]:
+    """`segment` for one who waits: nothing as large as the CT is made.
+
+    Returns the box of the CT `[slice, row, column]` around the nodules and G(x), and the result, whose volumes are
+    those that `segment` gives in that box.
+    """
+    run = _Run(ct, options or Options(), models, progress)
+    found = run.segmented(seeds or (), StudyAnswers(), None, tell_found=False)
+    k, y, x = box = box_around(filter(None, (filled_box(found.labels), found.image.box)))
+    return run.view.box_from_axial(box), run.result(found, box, lambda: found.image[k, y, x])
+
+
+@dataclass(frozen=True, eq=False)
+class _Segmented:
+    """What a run found, in the axial view."""
+
+    nodules: Nodules
+    image: NoduleImage
+    heterogeneity: Indexed
+    rows: tuple[Nodule, ...]
+    candidates: Sequence[Candidate]
+    answers: StudyAnswers
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.nodules.labels
 
 
 class _Run:
@@ -126,6 +140,31 @@ class _Run:
         self.points: dict[tuple[int, int, int], np.ndarray] = {}  # the seeds as given (RAS) by their voxel
         threshold = self.models.threshold("generator", options.generator_threshold)
         self.rule = FusionRule(threshold, options.minimum_diameter, options.edge)
+
+    def segmented(
+        self, seeds: Sequence[Sequence[float]], answers: StudyAnswers, lobes: LobeMap | None, *, tell_found: bool
+    ) -> _Segmented:
+        region, seeded = self.region(), self.seeded(seeds)
+        if lobes is not None:
+            check_overlap(lobes, self.original)
+        with self.timed("lungs"):
+            lungs = self.lungs()
+        with self.timed("detect"):
+            detected = self.detected(lungs.labels, region, tell_found=tell_found)
+            candidates = with_masses(self.ct, [*detected, *seeded], lungs.labels)
+        with self.timed("generate"):
+            image = self.image(candidates)
+        with self.timed("fuse"):
+            nodules = self.fused(image, candidates, region)
+        with self.timed("measure"):
+            scan, outlines = self.scan(image), outlines_of(nodules.labels)
+            heterogeneity: Indexed = nodule_map(scan, outlines, self.options)
+            raw_ct = raw_map(scan, outlines, self.options)
+            rows = self.measured(nodules, candidates, heterogeneity, raw_ct, lungs, lobes)
+            unknown = of_no_nodule(answers, [nodule.id for nodule in rows])
+            if unknown:
+                self.warnings.append(f"Answers were given for nodule {unknown}, which is not there.")
+        return _Segmented(nodules, image, heterogeneity, rows, candidates, answers)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -154,16 +193,15 @@ class _Run:
 
     def lungs(self) -> LungShape:
         lungs = self._prepared.lungs
-        if (lungs.labels == UNSIDED).any():
+        if not lungs.sides_known:
             self.warnings.append(
                 "The field of view does not show which lung is which: sides of nodules can be unknown."
             )
         if not lungs.in_view:
             self.warnings.append(f"No lungs were found in the field of view: sides are unknown{self._without_lungs()}.")
-        litres = np.count_nonzero(lungs.labels) * self.ct.voxel_volume / 1e6
-        if litres > MOST_LITRES:
+        if lungs.litres > MOST_LITRES:
             self.warnings.append(
-                f"What was taken for lungs holds {litres:.0f} litres, more than the lungs of any patient: "
+                f"What was taken for lungs holds {lungs.litres:.0f} litres, more than the lungs of any patient: "
                 "the CT's sizes may be wrong, or air around the body was taken for lung."
             )
         return lungs
@@ -300,7 +338,7 @@ class _Run:
         self,
         nodules: Nodules,
         candidates: Sequence[Candidate],
-        heterogeneity: np.ndarray,
+        heterogeneity: Indexed,
         raw_ct: Indexed,
         lungs: LungShape,
         lobes: LobeMap | None,
@@ -320,24 +358,22 @@ class _Run:
         )
         return tuple(replace(row, slice=self.view.stored_slice(row.slice)) for row in rows)
 
-    def result(
-        self,
-        nodules: Nodules,
-        image: NoduleImage,
-        heterogeneity: np.ndarray,
-        rows: tuple[Nodule, ...],
-        candidates: Sequence[Candidate],
-    ) -> Result:
+    def result(self, found: _Segmented, box: Box, generated: Callable[[], np.ndarray]) -> Result:
+        """The result with its volumes in a box of the axial view; `generated` makes G(x) there."""
         back = self.view.from_axial
+        heterogeneity = found.heterogeneity[box]
+        if self.options.hide_rim:
+            heterogeneity[rim_mask(found.labels, self.ct.spacing, self.options.rim)[box]] = OUTSIDE
         return Result(
             ct=self.original,
-            labels=back(nodules.labels),
+            labels=back(found.labels[box]),
             heterogeneity=back(heterogeneity),
-            generated=lambda: back(image.on_ct_grid()),
-            unconfirmed=back(nodules.unconfirmed),
-            nodules=rows,
-            candidates=tuple(candidate.as_record(self.ct) for candidate in candidates),
+            generated=lambda: back(generated()),
+            unconfirmed=back(found.nodules.unconfirmed[box]),
+            nodules=found.rows,
+            candidates=tuple(candidate.as_record(self.ct) for candidate in found.candidates),
             options=self.options,
             provenance=provenance(self.models, self.runtime, self.rule, self._lowest_probability(), self.seconds),
             warnings=(*self.warnings, *self.runtime.notes),
+            answers=found.answers,
         )

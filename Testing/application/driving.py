@@ -465,6 +465,19 @@ def add_ct(name: str = "Chest") -> Any:
     return node
 
 
+def add_chosen_ct() -> Any:
+    """The CT that LNHG_CT names, else the shared one, as a volume of the scene, in the views."""
+    path = os.environ.get("LNHG_CT")
+    if not path:
+        return add_ct()
+    from lnhg import read_ct
+
+    ct = read_ct(path)
+    node = slicer.util.addVolumeFromArray(ct.hu, ct.ijk_to_ras, Path(path).resolve().parent.name)
+    slicer.util.setSliceViewerLayers(background=node, fit=True)
+    return node
+
+
 def add_result(node: Any) -> Any:
     """The result of the method on the shared CT, added to the scene as a run does it; the first drive runs the
     method.

@@ -9,15 +9,6 @@ import time
 from driving import *
 
 
-def add_chosen_ct():
-    path = os.environ.get("LNHG_CT")
-    if not path:
-        return add_ct()
-    node = slicer.util.loadVolume(path)
-    slicer.util.setSliceViewerLayers(background=node, fit=True)
-    return node
-
-
 def drawn():
     """The nodes of nodules found so far."""
     return [node for node in nodes_of("vtkMRMLModelNode") if "provisional" in node.GetName()]

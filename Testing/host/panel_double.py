@@ -101,7 +101,8 @@ class RunDouble:
         from LNHGSlicerLib.run.clicks import ClickedNodules
         from LNHGSlicerLib.scene.nodes import results_of
 
-        answer = Answer.of(replace(result, options=self.options))
+        whole = tuple(slice(0, size) for size in result.labels.shape)
+        answer = Answer.of(whole, replace(result, options=self.options))
         self._on_finished(
             ClickedNodules(results_of(self.node), answer), SimpleNamespace(status="finished", message="", log=None)
         )

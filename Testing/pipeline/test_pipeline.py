@@ -22,7 +22,7 @@ from lnhg.networks.grid import NetworkGrid
 from lnhg.networks.torch_models import load_models
 from lnhg.networks.weights import save_weights
 from lnhg.options import Options
-from lnhg.pipeline import segment
+from lnhg.pipeline import segment, segment_part
 from lnhg.progress import ProgressReporter
 from lnhg.readers.read_ct import read_ct
 from lnhg.stages.fusion import CONFIRMED, DETECTOR_ONLY, GENERATOR_ONLY, SEEDED
@@ -273,6 +273,37 @@ def test_a_click_on_a_ct_that_was_prepared_gives_what_a_run_on_the_ct_gives_and_
         assert again.warnings == plain.warnings
         np.testing.assert_array_equal(again.labels, plain.labels)
         np.testing.assert_array_equal(again.heterogeneity, plain.heterogeneity)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(seeds_only=True),
+        Options(seeds_only=True, hide_rim=True),
+        Options(seeds_only=True, fusion="paper"),
+        Options(seeds_only=True, full_generator=True, heterogeneity="inverse"),
+    ],
+    ids=["usual", "rim hidden", "paper", "everywhere"],
+)
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0)])
+def test_the_part_of_a_result_holds_all_of_it_that_is_not_empty(options, axes):
+    ct = CT(*reordered(axes, (0, 1)))
+    whole = segment(ct, options, [SEED], models=standin_models())
+    box, part = segment_part(ct, options, [SEED], models=standin_models())
+    assert [as_row(one) for one in part.nodules] == [as_row(one) for one in whole.nodules] != []
+    assert (part.candidates, part.warnings) == (whole.candidates, whole.warnings)
+    for name, empty in (("labels", 0), ("heterogeneity", -1), ("image", 0), ("unconfirmed", 0)):
+        drawn = np.full_like(getattr(whole, name), empty)
+        drawn[box] = getattr(part, name)
+        np.testing.assert_array_equal(drawn, getattr(whole, name), name)
+
+
+def test_the_part_of_a_result_without_a_nodule_is_small():
+    box, part = segment_part(
+        CT_AXIAL, Options(seeds_only=True), [CT_AXIAL.to_ras(np.array([2, 2, 2])).tolist()], models=standin_models()
+    )
+    assert part.nodules == () and part.labels.size < CT_AXIAL.hu.size / 4
+    assert part.labels.shape == tuple(side.stop - side.start for side in box)
 
 
 def test_a_seed_at_nothing_is_said_as_the_person_gave_it():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnhg.core.boxes import Box, box_around, label_boxes
+from lnhg.core.boxes import Box, label_boxes
 from lnhg.core.nodule import Nodule, from_row
 from lnhg.options import Options, options_of_record
 from lnhg.stages.nodule_map import OUTSIDE
@@ -31,7 +31,7 @@ class Answer:
     Attributes:
         record: of the run, as `run_record` makes it.
         box: of the CT `[slice, row, column]`, around the nodules and G(x).
-        labels, heterogeneity, generated: those of the result in the box.
+        labels, heterogeneity, generated: those of the result there.
     """
 
     record: Mapping[str, Any]
@@ -41,12 +41,10 @@ class Answer:
     generated: np.ndarray
 
     @classmethod
-    def of(cls, result: Result) -> Answer:
-        image = result.image
-        seen = label_boxes((image > 0).view(np.uint8))
-        box = box_around([*label_boxes(result.labels).values(), *seen.values()])
+    def of(cls, box: Box, result: Result) -> Answer:
+        """The answer of a result whose volumes are those in a box (`segment_part`)."""
         record = run_record(result, "not written", with_identity=False)
-        return cls(record, box, result.labels[box], result.heterogeneity[box], image[box])
+        return cls(record, box, result.labels, result.heterogeneity, result.image)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the voxels into a folder, in place of those of an earlier answer; returns the rest as plain values."""

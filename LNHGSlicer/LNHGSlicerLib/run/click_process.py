@@ -28,7 +28,7 @@ from lnhg.core.manifest import weights_folder
 from lnhg.errors import LNHGError
 from lnhg.networks.models import Models, open_models
 from lnhg.options import Options
-from lnhg.pipeline import segment
+from lnhg.pipeline import segment_part
 from lnhg.progress import Progress, ProgressCallback
 from lnhg.readers.read_ct import read_ct
 from lnhg.stages.prepared import prepare_ct
@@ -92,12 +92,12 @@ class _KeptCT:
         ball = ((k - 8) * 1.5) ** 2 + ((j - 32) * 0.7) ** 2 + ((i - 32) * 0.7) ** 2 < 5**2
         drawn = CT(np.where(ball, 0, -850).astype(np.int16), np.diag([-0.7, -0.7, 1.5, 1]))
         at = drawn.to_ras(np.array([32, 32, 8])).tolist()
-        Answer.of(segment(drawn, options, [at], models=self._models_of(options)))
+        Answer.of(*segment_part(drawn, options, [at], models=self._models_of(options)))
 
     def answer(self, words: Sequence[str]) -> dict[str, Any]:
         options, seeds = _asked(words)
-        result = segment(self._ct, options, seeds, self._progress, self._models_of(options))
-        return Answer.of(result).save(self._folder)
+        box, result = segment_part(self._ct, options, seeds, self._progress, self._models_of(options))
+        return Answer.of(box, result).save(self._folder)
 
     def _models_of(self, options: Options) -> Models:
         """The networks, opened anew where others are asked for or their files were changed."""

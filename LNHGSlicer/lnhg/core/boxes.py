@@ -27,6 +27,14 @@ def label_boxes(labels: np.ndarray) -> dict[int, Box]:
     }
 
 
+def filled_box(values: np.ndarray) -> Box | None:
+    """The smallest box with all that is not 0; None where there is nothing. For volumes that are 0 nearly
+    everywhere.
+    """
+    places = np.unravel_index(_places(values), values.shape)
+    return tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in places) if len(places[0]) else None
+
+
 def _places(labels: np.ndarray) -> np.ndarray:
     """Where the flat array is not 0, rising. What is 0 is passed over eight bytes at a time."""
     whole = labels.nbytes // 8

@@ -15,6 +15,7 @@ from itertools import groupby, pairwise
 import numpy as np
 from scipy import ndimage
 
+from ..core.boxes import Box, filled_box
 from ..core.ct import CT, Region
 from ..networks.grid import NetworkGrid, between, to_ct_grid
 from .fusion import FusionRule, peak_in
@@ -91,6 +92,16 @@ class NoduleImage:
         if not self.known[k].all():
             values[to_ct_grid(self.known[k].astype(np.float32), self.steps, *ranges) < 1 - 1e-5] = 0
         return values
+
+    @property
+    def box(self) -> Box | None:
+        """The smallest box of the CT outside of which G(x) is 0; None where the generator was not run."""
+        known = filled_box(self.known)
+        if known is None:
+            return None
+        k, y, x = known
+        rows = _covered(y.start, y.stop - 1, self.steps[0], self.ct_shape[1])
+        return k, rows, _covered(x.start, x.stop - 1, self.steps[1], self.ct_shape[2])
 
     def overlay(self, other: NoduleImage, box: Region, spared: Iterable[Region]) -> None:
         """Put what another grid's image shows in a box of the CT over this one, but for the regions that are spared."""

@@ -47,17 +47,17 @@ def ended_by_limits(ct: CT, labels: np.ndarray, candidates: Sequence[Candidate],
             continue
         limit = around(candidate, ct, rule.limit(candidate, ct))
         for number in here:
-            ended[number] |= _stopped_mm2(labels == number, limit, ct) > _STOPPED_MM2
+            ended[number] |= _stopped_mm2(labels, number, limit, ct) > _STOPPED_MM2
     return ended[1:].tolist()
 
 
-def _stopped_mm2(mask: np.ndarray, limit: tuple[slice, slice, slice], ct: CT) -> float:
-    """The largest area in which a mask ends at one face of a box inside the CT, mm2."""
+def _stopped_mm2(labels: np.ndarray, number: int, limit: tuple[slice, slice, slice], ct: CT) -> float:
+    """The largest area in which a label ends at one face of a box inside the CT, mm2."""
     areas, voxel = [0.0], np.array(ct.spacing[::-1])
     for axis, one in enumerate(limit):
         for inner, outer in ((one.start, one.start - 1), (one.stop - 1, one.stop)):
-            if 0 <= outer < mask.shape[axis]:
-                face = mask.take(inner, axis) & ~mask.take(outer, axis)
+            if 0 <= outer < labels.shape[axis]:
+                face = (labels.take(inner, axis) == number) & (labels.take(outer, axis) != number)
                 areas.append(float(np.count_nonzero(face) * voxel.prod() / voxel[axis]))
     return max(areas)
 

@@ -16,6 +16,7 @@ from ..core.lobes import AT_FISSURE, LOBES, NO_LOBES, OUTSIDE_LOBES, LobeMap
 from ..core.nodule import Nodule
 from ..errors import InputError
 from .benign_hints import looks_perifissural
+from .lungs import UNSIDED
 
 _UNKNOWN = "unknown"
 _THIRDS = ("lower", "middle", "upper")
@@ -111,13 +112,22 @@ class LungShape:
 
     def prepare(self) -> LungShape:
         """Find all that `measure_outlines` asks for; returns the same object."""
-        _ = self.in_view, self._heights, self._surface
+        _ = self.in_view, self.sides_known, self.litres, self._heights, self._surface
         return self
 
     @cached_property
     def in_view(self) -> bool:
         """Whether any of the lungs is in the field of view."""
         return bool(self.labels.any())
+
+    @cached_property
+    def sides_known(self) -> bool:
+        """Whether the scan shows of all lung in it which side it is."""
+        return not (self.labels == UNSIDED).any()
+
+    @cached_property
+    def litres(self) -> float:
+        return float(np.count_nonzero(self.labels) * self._ct.voxel_volume / 1e6)
 
     @property
     def has_lungs(self) -> bool:
