@@ -27,8 +27,9 @@ from .networks.runtime import Scores, TileGenerator
 from .options import Options
 from .progress import Found, ProgressCallback, ProgressReporter
 from .stages.axial import AxialOrder
+from .stages.cavities import with_cavities, with_filled_cavities
 from .stages.detection import detect
-from .stages.fusion import FusionRule, Nodules, fuse_paper, fuse_scan, grown_in_boxes
+from .stages.fusion import FusionRule, Nodules, around, fuse_paper, fuse_scan, grown_in_boxes
 from .stages.generation import NoduleImage, Wanted, generate
 from .stages.heterogeneity_figures import rim_mask
 from .stages.heterogeneity_from_twin import twin_differences
@@ -153,9 +154,11 @@ class _Run:
             detected = self.detected(lungs.labels, region, tell_found=tell_found)
             candidates = with_masses(self.ct, [*detected, *seeded], lungs.labels)
         with self.timed("generate"):
-            image = self.image(candidates)
+            filled = self.with_filled_cavities(candidates)
+            image = self.image(filled, candidates, everywhere=self.options.everywhere)
         with self.timed("fuse"):
             nodules = self.fused(image, candidates, region)
+            self.show_cavities(image, nodules.labels, filled)
         with self.timed("measure"):
             scan, outlines = self.scan(image), outlines_of(nodules.labels)
             heterogeneity: Indexed = nodule_map(scan, outlines, self.options)
@@ -275,19 +278,30 @@ class _Run:
             return None
         return self.models.calibration(self._scored_by()).probability(self._score_threshold())
 
-    def image(self, candidates: Sequence[Candidate]) -> NoduleImage:
-        """G(x) around the candidates or everywhere; masses are seen on a coarser grid but under the paper's rule."""
-        grid, everywhere = self.models.grid("generator"), self.options.everywhere
+    def with_filled_cavities(self, candidates: Sequence[Candidate]) -> CT:
+        """The CT that nodules are outlined in."""
+        return self.ct if self.options.fusion == "paper" else with_filled_cavities(self.ct, candidates)
+
+    def show_cavities(self, image: NoduleImage, labels: np.ndarray, filled: CT) -> None:
+        """Put G(x) of the CT as it is over the nodules that were outlined with their cavities filled."""
+        for candidate in with_cavities(self.ct, labels, filled):
+            image.overlay(self.image(self.ct, [candidate], everywhere=False), around(candidate, self.ct), ())
+
+    def image(self, ct: CT, candidates: Sequence[Candidate], *, everywhere: bool) -> NoduleImage:
+        """G(x) of `ct` around the candidates or everywhere; masses are seen on a coarser grid but under the paper's
+        rule.
+        """
+        grid = self.models.grid("generator")
         report = partial(self.report, "generate")
         if self.options.fusion == "paper":
-            places = None if everywhere else [wanted_at(one, self.ct, self.rule) for one in candidates]
-            return self._generated(grid, places, report)
+            places = None if everywhere else [wanted_at(one, ct, self.rule) for one in candidates]
+            return self._generated(grid, places, report, ct)
         reports = iter([report])  # the first image tells its progress; those of masses take little
 
         def generated(grid: NetworkGrid, places: Sequence[Wanted] | None) -> NoduleImage:
-            return self._generated(grid, places, next(reports, lambda fraction: None))
+            return self._generated(grid, places, next(reports, lambda fraction: None), ct)
 
-        return image_with_masses(self.ct, candidates, grid, self.rule, generated, everywhere=everywhere)
+        return image_with_masses(ct, candidates, grid, self.rule, generated, everywhere=everywhere)
 
     @cached_property
     def _generator(self) -> TileGenerator:
@@ -298,11 +312,11 @@ class _Run:
         grid: NetworkGrid,
         places: Sequence[Wanted] | None,
         report: Callable[[float], None],
-        ct: CT | None = None,
+        ct: CT,
     ) -> NoduleImage:
         run = self._generator
         return generate(
-            ct or self.ct,
+            ct,
             run,
             grid,
             places,

@@ -22,7 +22,9 @@ from ..core.nodule import ComponentVolumes
 
 #: HU above which tissue is solid.
 SOLID_HU = -300
-_AIR_HU, _AIR_EDGE_HU, _CALCIUM_HU, _FAT_HU = -850, -475, 200, (-120, -40)
+#: HU below which it is air.
+AIR_BELOW_HU = -850
+_AIR_EDGE_HU, _CALCIUM_HU, _FAT_HU = -475, 200, (-120, -40)
 # Depths in mm; half the thickness below which a layer is partial volume, mm; smallest parts, mm3.
 _AIR_DEPTH_MM, _FAT_DEPTH_MM, _LAYER_MM = 1.0, 2.0, 0.7
 _LEAST_CALCIUM_MM3, _LEAST_FAT_MM3 = 5.0, 10.0
@@ -57,7 +59,7 @@ def components(hu: np.ndarray, nodule: np.ndarray, spacing: tuple[float, float, 
     smooth = ndimage.median_filter(hu, (1, 3, 3), mode="nearest")
     dense = nodule & (smooth > SOLID_HU)
     deep = _depth(nodule, spacing) > _AIR_DEPTH_MM
-    air = _parts(nodule & (smooth < _AIR_HU), deep)
+    air = _parts(nodule & (smooth < AIR_BELOW_HU), deep)
     thick = _thick(nodule & ~dense & ~air, spacing)
     air = _parts(air | (deep & ~thick & (smooth < _AIR_EDGE_HU)), air)
     found[thick], found[dense], found[air] = Component.GROUND_GLASS, Component.SOLID, Component.AIR

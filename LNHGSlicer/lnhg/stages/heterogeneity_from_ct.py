@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from ..core.boxes import Box, grown_box
 from ..core.masks import depth_in
+from .components import AIR_BELOW_HU
 from .heterogeneity_figures import core_of
 from .nodule_map import Indexed
 from .scan_noise import noise_level
@@ -34,6 +35,8 @@ _GRAIN_MM = 0.6
 _HALF = 2.5
 # The core is what lies deeper than this, mm; with fewer voxels it is the deepest third.
 CORE_MM, _CORE_VOXELS = 1.0, 10
+# A nodule is hollow if so much of its core is air.
+_HOLLOW = 0.25
 # HU above which noise is measured (padding has none), and the least noise of any scan, HU.
 _MEASURED_HU, _LEAST_NOISE_HU = -1000, 3.0
 
@@ -74,8 +77,11 @@ def unevenness(hu: Indexed, box: Box, nodule: np.ndarray, spacing: tuple[float, 
 
 
 def typical_hu(hu: np.ndarray, nodule: np.ndarray, spacing: tuple[float, float, float]) -> float:
-    """The median HU in the core."""
-    return float(np.median(hu[core_of(nodule, spacing, CORE_MM, _CORE_VOXELS)]))
+    """The median HU in the core; of a hollow nodule, of what is denser than air in there: its wall is its tissue."""
+    core = hu[core_of(nodule, spacing, CORE_MM, _CORE_VOXELS)]
+    tissue = core[core >= AIR_BELOW_HU]
+    hollow = 0 < tissue.size < (1 - _HOLLOW) * core.size
+    return float(np.median(tissue if hollow else core))
 
 
 def _even_nodule(hu: np.ndarray, inside: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
