@@ -111,11 +111,16 @@ def open_cavity():
     return ct_of(hu)
 
 
+def lung_between_walls():
+    """A piece of lung that is cut off by chest wall and diaphragm."""
+    return ct_of(np.where(DISTANCE <= 12, -840.0, 20.0))
+
+
 def even_nodule():
     return ct_of(np.where(DISTANCE <= 8, 20.0, -860.0))
 
 
-@pytest.mark.parametrize("made", [airway, bulla, noisy_lung, open_cavity, even_nodule])
+@pytest.mark.parametrize("made", [airway, bulla, noisy_lung, open_cavity, lung_between_walls, even_nodule])
 def test_air_that_no_wall_encloses_stays_as_it_is(made):
     ct = made()
     assert with_filled_cavities(ct, [at_the_middle(ct)]) is ct

@@ -12,15 +12,21 @@ from ..core.boxes import Box, grown_box, label_boxes, moved_box, outer_box
 from ..core.candidate import Candidate
 from ..core.ct import CT
 from ..core.geometry import equivalent_diameter
+from .fusion import around
 
 # Air is darker than this; the lower values are for walls that partial volume makes nearly as dark as lung.
 _AIR_HU = (-600.0, -700.0, -800.0)
 # Air that goes on so far beyond a candidate, mm, is lung or an airway.
 _REACH_MM = 25.0
-# A cavity begins this near to a seed, mm; what is narrower the generator sees as what it is.
-_NEAR_MM, _LEAST_MM = 5.0, 4.0
+# A cavity begins this near to a seed, and lies in the boxes of a detection, made wider by so much, mm; what is narrower
+# the generator sees as what it is.
+_NEAR_MM, _BESIDE_MM, _LEAST_MM = 5.0, 3.0, 4.0
 # A wall is denser than this in most of what surrounds the air; lung that noise parts into pieces has no wall.
 _WALL_HU = -500.0
+# A quarter of it is darker than the lung around it by this much, HU; lung that chest wall and diaphragm enclose is not.
+_DARKER_HU = 60.0
+# Of lung, where none is around.
+_LUNG_HU = -850.0
 
 
 def with_filled_cavities(ct: CT, candidates: Sequence[Candidate]) -> CT:
@@ -55,16 +61,14 @@ def _cavities_of(ct: CT, candidate: Candidate) -> Iterator[tuple[Box, np.ndarray
     hu = ct.hu[window]
     places = np.ogrid[window]
     close = sum(((place - at) * mm) ** 2 for place, at, mm in zip(places, middle, spacing, strict=True)) <= near**2
+    own = None if candidate.seed is not None else moved_box(around(candidate, ct, _BESIDE_MM), window)
     for darker in _AIR_HU:
         parts, _ = ndimage.label(hu < darker)
-        found = [
-            _with_wall(hu, box, parts[box] == number)
-            for number, box in _closed(parts, close)
-            if equivalent_diameter(np.count_nonzero(parts[box] == number) * ct.voxel_volume) >= _LEAST_MM
-        ]
-        cavities = [(outer_box(box, window), inside, wall) for box, inside, wall in found if wall is not None]
+        closed = [(box, parts[box] == number) for number, box in _closed(parts, close) if own is None or _in(box, own)]
+        large = [one for one in closed if equivalent_diameter(np.count_nonzero(one[1]) * ct.voxel_volume) >= _LEAST_MM]
+        cavities = [cavity for box, air in large if (cavity := _cavity(hu, box, air)) is not None]
         if cavities:
-            yield from cavities
+            yield from ((outer_box(box, window), inside, wall) for box, inside, wall in cavities)
             return
 
 
@@ -77,12 +81,20 @@ def _closed(parts: np.ndarray, close: np.ndarray) -> Iterator[tuple[int, Box]]:
             yield int(number), box
 
 
-def _with_wall(hu: np.ndarray, box: Box, air: np.ndarray) -> tuple[Box, np.ndarray, float | None]:
-    """A wider box, the air with the voxels around it in there, and the density of its wall, HU; None if it has none."""
+def _in(box: Box, other: Box) -> bool:
+    return all(one.start >= two.start and one.stop <= two.stop for one, two in zip(box, other, strict=True))
+
+
+def _cavity(hu: np.ndarray, box: Box, air: np.ndarray) -> tuple[Box, np.ndarray, float] | None:
+    """A wider box, the air with the voxels around it in there, and the density of the wall, HU; None for no cavity."""
     wide = grown_box(box, (3, 3, 3))
     mask = np.zeros(hu[wide].shape, bool)
     mask[moved_box(box, wide)] = air
     inside = ndimage.binary_dilation(mask)
-    around = hu[wide][ndimage.binary_dilation(inside, iterations=2) & ~inside]
-    wall = float(np.median(around[around > _WALL_HU])) if np.median(around) > _WALL_HU else None
-    return wide, inside, wall
+    beside = hu[wide][ndimage.binary_dilation(inside, iterations=2) & ~inside]
+    lung = hu < _AIR_HU[0]
+    lung[wide] = False
+    lung_hu = np.median(hu[lung]) if lung.any() else _LUNG_HU
+    if np.median(beside) <= _WALL_HU or np.percentile(hu[box][air], 25) >= lung_hu - _DARKER_HU:
+        return None
+    return wide, inside, float(np.median(beside[beside > _WALL_HU]))
