@@ -90,8 +90,28 @@ def half_copied(path: Path) -> str:
     return f".{path.name}.Xa3f9 is hidden"
 
 
+def left_in_the_cloud(path: Path) -> str:
+    """As macOS leaves a file that it has taken away to make room."""
+    path.with_name(f".{path.name}.icloud").write_bytes(b"bplist00")
+    path.unlink()
+    return f"{path.name} is in the cloud and not on this computer"
+
+
+def half_fetched(path: Path) -> str:
+    path.rename(path.with_name(f"{path.name}.crdownload")).write_bytes(b"")
+    return f"{path.name}.crdownload was not fetched whole"
+
+
+def fetched_as_zeros(path: Path) -> str:
+    path.rename(path.with_name(f"{path.name}.part")).write_bytes(bytes(700))
+    return f"{path.name}.part was not fetched whole"
+
+
+LEFT = [gzipped, bzipped, half_copied, left_in_the_cloud, half_fetched, fetched_as_zeros]
+
+
 @pytest.mark.parametrize("ending", ["", ".dcm", ".IMA"])
-@pytest.mark.parametrize("lose", [gzipped, bzipped, half_copied], ids=lambda lose: lose.__name__)
+@pytest.mark.parametrize("lose", LEFT, ids=lambda lose: lose.__name__)
 @pytest.mark.parametrize("which", [[-1], [-2, -1], [0]], ids=str)
 def test_slices_that_are_packed_or_were_copied_in_part_are_named(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], ending: str, lose: Callable[[Path], str], which: list[int]
@@ -161,3 +181,31 @@ def test_a_folder_of_nothing_but_lost_slices_is_refused_with_their_names(
 def test_no_slice_is_one_value_in_a_usual_scan(tmp_path: Path) -> None:
     write_series(tmp_path, *stack(12))
     assert not any("one value" in one for one in read_ct(tmp_path).warnings)
+
+
+@pytest.mark.parametrize("count", [1, 5, 12])
+def test_a_folder_of_which_the_cloud_keeps_all_is_refused_and_listed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], count: int
+) -> None:
+    paths = scan(tmp_path / "in" / "ct", ".dcm")
+    for path in paths[count:]:
+        path.unlink()
+    named = [left_in_the_cloud(path) for path in paths[:count]]
+    refused(tmp_path / "in" / "ct", capfd, named[0])
+    (found,) = find_scans([str(tmp_path / "in")], tmp_path / "out")
+    with pytest.raises(InputError, match="in the cloud and not on this computer"):
+        found.read()
+
+
+@pytest.mark.parametrize("name", ["ct.nii.gz", "ct.nrrd", "CT.MHA"])
+@pytest.mark.parametrize("lose", [left_in_the_cloud, half_fetched])
+def test_an_image_that_is_not_here_is_refused_and_listed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, lose: Callable[[Path], str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(b"x")
+    said = lose(tmp_path / "in" / name)
+    (found,) = find_scans([str(tmp_path / "in")], tmp_path / "out")
+    with pytest.raises(InputError, match=said):
+        found.read()
+    refused(found.place, capfd, said)

@@ -21,7 +21,7 @@ from ..readers.copies import without_copies
 from ..readers.dicom_headers import Slice, read_slices
 from ..readers.dicom_scans import Scan as Stack
 from ..readers.dicom_scans import scans_of, scattered
-from ..readers.files import PACKED, entries_of, folders_below
+from ..readers.files import DICOM_ENDINGS, PACKED, ending, entries_of, folders_below, kept_elsewhere
 from ..readers.image_file import is_image, stem
 from ..readers.read_ct import read_files
 
@@ -244,12 +244,13 @@ def _look_into(folder: Path) -> tuple[list[Path], list[Slice], bool, bool]:
     """
     images: list[Path] = []
     slices: list[Slice] = []
-    whole = True
     try:
         files = entries_of(folder)
     except OSError:
         return [], [], False, False
-    for file in files:
+    away = kept_elsewhere(folder)
+    whole = all(is_image(file) or ending(file) not in ("", *DICOM_ENDINGS) for file in away)
+    for file in (*files, *filter(is_image, away)):
         if is_image(file):
             images.append(file)
             continue

@@ -12,10 +12,14 @@ from pathlib import Path
 
 from ..errors import InputError
 
-# Endings that name a DICOM file; files without any ending are slices as often.
+#: Endings that name a DICOM file; files without any ending are slices as often.
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 #: Endings of files that hold files, or one in a packing that is not read where an image or slices are wanted.
 PACKED = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar", ".zst", ".xz", ".bz2", ".gz")
+#: Endings of files that are still being fetched, or were never fetched whole.
+UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp")
+# In place of a file that a cloud keeps macOS leaves a hidden one of its name with this ending.
+_AWAY = ".icloud"
 # So many bytes at the start of a file are zeros in none but damaged ones.
 _START = 512
 
@@ -66,6 +70,11 @@ def _dangles(entry: os.DirEntry[str]) -> bool:
 def hidden_in(folder: Path) -> list[Path]:
     """The hidden files of a folder, but those in which macOS keeps what it knows of others."""
     return sorted(path for path in folder.glob(".*") if not path.name.startswith("._") and path.is_file())
+
+
+def kept_elsewhere(folder: Path) -> list[Path]:
+    """The files of a folder that a cloud keeps and that are not on this computer, by their own names."""
+    return sorted(folder / path.name[1 : -len(_AWAY)] for path in folder.glob(f".*{_AWAY}"))
 
 
 def packed_start(path: Path, count: int) -> bytes:

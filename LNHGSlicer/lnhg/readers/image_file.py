@@ -11,7 +11,7 @@ from ..core.ct import CT, check_grid, fingerprint
 from ..errors import InputError
 from . import meta_image, nrrd
 from .checks import constant_slices, grid_warnings, in_hu
-from .files import PACKED, check_regular, few
+from .files import PACKED, UNFINISHED, check_regular, few
 from .volume import NO_SPACE, Volume
 
 
@@ -58,10 +58,10 @@ def stem(path: Path) -> str | None:
 
 def is_image(path: Path) -> bool:
     """Whether a file's name says that it holds an image, one that can be read or one that must be converted or unpacked
-    first: a header of Analyze with its voxels beside it, or an image in a packing.
+    first: a header of Analyze with its voxels beside it, an image in a packing, or one that was not fetched whole.
     """
     name = path.name.lower()
-    packed = [name.removesuffix(packing) for packing in PACKED if name.endswith(packing)]
+    packed = [name.removesuffix(ending) for ending in (*PACKED, *UNFINISHED) if name.endswith(ending)]
     if any(one.endswith(ENDINGS) for one in (name, *packed)):
         return True
     return name.endswith(_HEADER) and any(path.with_suffix(one).exists() for one in (_VOXELS, _VOXELS.upper()))
@@ -74,6 +74,8 @@ def read_volume(path: Path) -> Volume:
     ending = ending_of(path)
     if ending is None and path.name.lower().endswith(PACKED):
         raise InputError(f"{path.name} is packed; unpack it and give what was in it.")
+    if ending is None and path.suffix.lower() in UNFINISHED:
+        raise InputError(f"{path.name} was not fetched whole; fetch it again.")
     if path.suffix.lower() in (_HEADER, _VOXELS):
         raise InputError(
             f"{path.name} is of a pair of files ({_HEADER} and {_VOXELS}), which does not tell left from right; "

@@ -30,7 +30,7 @@ def read_ct(path: str | Path, series: str | None = None, scan: int | None = None
 def read_files(files: Sequence[Path] | None, place: Path, series: str | None = None, scan: int | None = None) -> CT:
     """Read a CT as `read_ct` does, from DICOM files found earlier; None: from `place` itself, a folder or file."""
     from . import dicom_headers, image_file, read_dicom
-    from .files import check_regular, files_below
+    from .files import check_regular, files_below, kept_elsewhere
 
     if "\0" in str(place):
         raise InputError("A name of a file cannot hold a zero byte; give a DICOM folder or an image file.")
@@ -48,6 +48,8 @@ def read_files(files: Sequence[Path] | None, place: Path, series: str | None = N
             )
         return image_file.read(place)
     except (FileNotFoundError, NotADirectoryError) as error:
+        if place in kept_elsewhere(place.parent):
+            raise InputError(f"{place.name} is in the cloud and not on this computer; fetch it first.") from error
         raise InputError(f"{place} does not exist; give a DICOM folder or an image file.") from error
     except PermissionError as error:
         raise InputError(f"{error.filename} may not be read; ask for the right to read it.") from error

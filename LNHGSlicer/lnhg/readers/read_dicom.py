@@ -20,7 +20,18 @@ from .copies import without_copies
 from .dicom_headers import PERSON, SERIES, START, Other, Slice, is_dicom, read_slices, starts_as_dicom
 from .dicom_pixels import decoded
 from .dicom_scans import Scan, as_list, chosen, goes_on, lies_between, scans_of, scattered
-from .files import DICOM_ENDINGS, PACKED, ending, few, hidden_in, loss, packed_start
+from .files import (
+    DICOM_ENDINGS,
+    PACKED,
+    UNFINISHED,
+    ending,
+    few,
+    folders_below,
+    hidden_in,
+    kept_elsewhere,
+    loss,
+    packed_start,
+)
 from .image_file import ENDINGS
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -106,9 +117,14 @@ def _whole_scans(slices: list[Slice], others: list[Other], place: Path, found: d
         problems = ", ".join(dict.fromkeys(one.reason for one in others))
         if problems:
             raise InputError(f"{place.name} holds no CT that can be used ({problems}); give a CT series in HU.")
-        lost = [file for file in found if _is_lost(file) and ending(file) in ("", *DICOM_ENDINGS)]
+        lost = [_lost(file) for file in found if _is_lost(file) and ending(file) in ("", *DICOM_ENDINGS)]
+        lost += [
+            _away(file)
+            for folder in (folders_below(place) if place.is_dir() else ())
+            for file in kept_elsewhere(folder)
+        ]
         if lost:
-            raise InputError(f"{few([_lost(file) for file in lost])}; copy the series again.")
+            raise InputError(f"{few(lost)}; copy the series again.")
         _refuse_without_dicom(place, list(found))
     series = {one.texts["SeriesInstanceUID"] for one in slices}
     for one in others:
@@ -154,13 +170,25 @@ def _check_none_lost(scan: Scan, found: dict[Path, Any], place: Path) -> None:
     beside = [file for file, held in found.items() if not held and file.parent in endings]
     named_alike = [file for file in beside if ending(file) in endings[file.parent] and file.name.upper() != "DICOMDIR"]
     lost = [text for file in named_alike if (text := _lost(file, sizes[file.parent]))]
+    lost += [
+        f"{file.name} was not fetched whole"
+        for file in beside
+        if ending(file) in UNFINISHED and ending(file.with_suffix("")) in endings[file.parent]
+    ]
     lost += [f"{file.name} is packed" for file in beside if starts_as_dicom(packed_start(file, START))]
     if place.is_dir():
+        lost += [
+            _away(file) for folder in endings for file in kept_elsewhere(folder) if ending(file) in endings[folder]
+        ]
         lost += [f"{file.name} is hidden" for folder in endings for file in hidden_in(folder) if is_dicom(file)]
     if lost:
         raise InputError(
             f"Beside the slices of the CT {few(lost)}; copy the series again, or remove what is no part of it."
         )
+
+
+def _away(file: Path) -> str:
+    return f"{file.name} is in the cloud and not on this computer"
 
 
 def _lost(file: Path, sizes: Collection[int] = ()) -> str:

@@ -1,7 +1,7 @@
 """The stages of a run, in their order; `pipeline.py` calls them.
 
 1. `axial`: the CT with slices running feet to head, whatever its orientation.
-2. `lungs`: where the lungs are.
+2. `lungs`: where the lungs are; `lying`: whether the patient lies as the header says.
 3. `detection`: the detector's boxes in each slice, linked to candidates; `seeds` are candidates that a person gives;
    `mass_candidates`: those in the middle of a mass become as wide as the mass.
 4. `generation`: the nodule image G(x) around the candidates or everywhere; `mass_images`: masses, on a coarser grid.

@@ -17,6 +17,7 @@ from ..core.nodule import Nodule
 from ..errors import InputError
 from .benign_hints import looks_perifissural
 from .lungs import UNSIDED
+from .lying import exchanged
 
 _UNKNOWN = "unknown"
 _THIRDS = ("lower", "middle", "upper")
@@ -112,7 +113,7 @@ class LungShape:
 
     def prepare(self) -> LungShape:
         """Find all that `measure_outlines` asks for; returns the same object."""
-        _ = self.in_view, self.sides_known, self.litres, self._heights, self._surface
+        _ = self.in_view, self.sides_known, self.litres, self.exchanged, self._heights, self._surface
         return self
 
     @cached_property
@@ -128,6 +129,11 @@ class LungShape:
     @cached_property
     def litres(self) -> float:
         return float(np.count_nonzero(self.labels) * self._ct.voxel_volume / 1e6)
+
+    @cached_property
+    def exchanged(self) -> tuple[str, ...]:
+        """Directions of the patient that are exchanged against the header (`lying.exchanged`)."""
+        return exchanged(self._ct, self.labels)
 
     @property
     def has_lungs(self) -> bool:
