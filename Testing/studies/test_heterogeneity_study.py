@@ -413,6 +413,8 @@ def test_stability_compares_each_length_with_the_last(tmp_path: Path, monkeypatc
     assert rows[0].indices["h whole mean"] == pytest.approx(stats.spearmanr(*ranked)[0])
     assert rows[1].map_correlation == pytest.approx(1)
     assert rows[1].indices["h core mean"] == pytest.approx(1)
+    assert {"T core mean", "D core mean", "unevenness"} <= rows[0].indices.keys()  # all kinds of map are followed
+    assert rows[1].indices["T core mean"] == pytest.approx(1) == rows[1].indices["unevenness"]
     with pytest.raises(InputError, match="two or more lengths"):
         stability([Path("80")], cutouts, tmp_path)
 

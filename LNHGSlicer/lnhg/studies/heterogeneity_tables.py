@@ -163,7 +163,8 @@ def stability_table(rows: Sequence[Stability]) -> Table:
         ("trained", "n", "map inside the nodule", *indices),
         body,
         "Each length against the last. Map: median [quartiles] over nodules of Pearson's correlation of G(x) in the "
-        "readers' consensus; indices: Spearman's correlation over nodules.",
+        "readers' consensus; indices: Spearman's correlation over nodules, of h, G and T (the map `twin`) in the "
+        "consensus, of D (`deviation`) and unevenness in the own outline.",
     )
 
 
