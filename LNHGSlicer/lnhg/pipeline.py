@@ -204,8 +204,8 @@ class _Run:
             self.warnings.append(f"No lungs were found in the field of view: sides are unknown{self._without_lungs()}.")
         if lungs.exchanged:
             self.warnings.append(
-                f"By the windpipe {' and '.join(lungs.exchanged)} of the patient are exchanged in this file: places and "
-                "sides of nodules may be wrong, check how it was written."
+                f"By the windpipe {' and '.join(lungs.exchanged)} of the patient are exchanged in this file: places "
+                "and sides of nodules may be wrong, check how it was written."
             )
         if lungs.litres > MOST_LITRES:
             self.warnings.append(

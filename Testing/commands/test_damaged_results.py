@@ -151,3 +151,14 @@ def test_a_table_that_a_person_changed_is_not_written_anew(
     table.write_text(change(table.read_text(encoding="utf-8")), encoding="utf-8")
     words = ["report", tmp_path / "results", "--ct", made / "ct"]
     refused(words, tmp_path, capfd, "nodules.csv in ")
+
+
+@pytest.mark.parametrize("study", ["=", "{0}/results=", "={0}/ct"])
+@pytest.mark.parametrize("first", [True, False], ids=["first", "second"])
+def test_half_of_results_and_ct_is_never_taken_for_the_folder_one_is_in(
+    place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, study: str, first: bool
+) -> None:
+    monkeypatch.chdir(place / "ct")
+    studies = [study, "{0}/results={0}/ct"] if first else ["{0}/results={0}/ct", study]
+    words = ["follow", *studies, "--days", "90", "--output", "{0}/out"]
+    refused([word.format(place) for word in words], place, capfd, "write RESULTS=CT")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+import commanded
 from commanded import lying_in
 from lnhg.cli import main
 from lnhg.core.ct import CT
@@ -172,6 +174,20 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     told = capsys.readouterr()
     assert told.out == "" and told.err.startswith("lnhg: ") and told.err.endswith(".\n") and told.err.count("\n") == 1
     return told.err
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".mha", ".nii"])
+@pytest.mark.parametrize("of_system", [True, False])
+def test_two_label_maps_of_a_name_are_refused(
+    folders: tuple[Path, Path], capfd: pytest.CaptureFixture[str], ending: str, of_system: bool
+) -> None:
+    system, reference = folders
+    folder = system if of_system else reference
+    (there,) = folder.glob("B.*")
+    other = folder / f"B{'.nii.gz' if there.suffix == ending else ending}"
+    shutil.copy(there, other)
+    command = ["evaluate", system, reference, "--output", system.parent / "scores.csv"]
+    commanded.refused(command, system.parent, capfd, there.name, other.name, "leave one label map of each name")
 
 
 def test_what_cannot_be_scored_is_refused_with_a_sentence(

@@ -68,8 +68,16 @@ def components(labels: np.ndarray) -> np.ndarray:
 
 
 def label_files(folder: Path) -> dict[str, Path]:
-    """The label maps of a folder by their names without ending. Raises InputError where there is none."""
-    found = {name: path for path in entries_of(folder) if (name := stem(path))}
+    """The label maps of a folder by their names without ending. Raises InputError where there is none, or two of a
+    name.
+    """
+    found: dict[str, Path] = {}
+    for path in entries_of(folder):
+        name = stem(path)
+        if name in found:
+            raise InputError(f"{folder} holds {found[name].name} and {path.name}; leave one label map of each name.")
+        if name:
+            found[name] = path
     if not found:
         raise InputError(
             f"{folder} holds no label map; put NRRD, MHA or NIfTI files there, named alike in both folders."

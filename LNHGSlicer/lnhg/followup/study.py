@@ -95,6 +95,8 @@ def read_kept(place: str | Path) -> tuple[CT | Result, tuple[str, ...]]:
     path = Path(place)
     results, equals, ct = str(place).rpartition("=")
     if equals and not path.exists():
+        if not results or not ct:
+            raise InputError(f"{place} names no results, or no CT; write RESULTS=CT, both of the study.")
         return load_result(Path(results), read_ct(ct)), ()
     if path.suffix.lower() == ".mrb":
         return read_scene(path)
