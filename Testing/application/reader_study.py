@@ -24,6 +24,10 @@ def steps():
     key("Return")
     yield from until(lambda: ui.rateButton.enabled)
     check("a digit in a text field is written there", ui.readerEdit.text == "Ada A7", ui.readerEdit.text)
+    key("shift+Return")
+    yield from until(lambda: "Give a score" in ui.blindLabel.text)
+    check("a score that nobody gave is not saved", "rated 0" in ui.ratedLabel.text, ui.ratedLabel.text)
+    shot("no-score")
     for number in range(count):
         selected = panel.review.selected
         for one in (str(number + 6), ("shift+b", "shift+m", "shift+i")[number % 3], "shift+Return"):

@@ -477,6 +477,26 @@ def test_a_nodule_is_rated_with_three_keys(reviewed):
     assert text(reviewed.ui.scoreSlider, "value") == 75
 
 
+@pytest.mark.parametrize("name", ["Save button", "key"])
+def test_a_score_that_nobody_gave_is_not_saved_and_one_key_gives_the_one_that_is_shown(reviewed, name):
+    name_reader(reviewed, "Ada")
+    choose(reviewed.ui.impressionBox, "benign")
+    save = keys(reviewed)["Shift+Return"].activated.emit if name == "key" else reviewed.ui.rateButton.click
+    save()
+    assert text(reviewed.ui.ratedLabel) == "rated 0 of 2"
+    assert text(reviewed.ui.blindLabel) == "Give a score first: move the slider, or press a digit (5 for 50)."
+    assert shown(reviewed.ui.blindBox)
+    keys(reviewed)["5"].activated.emit()
+    save()
+    assert text(reviewed.ui.ratedLabel) == "rated 1 of 2"
+    assert not shown(reviewed.ui.blindBox)
+    click(reviewed.ui.previousButton)
+    assert text(reviewed.ui.scoreSlider, "value") == 50
+    save()  # a rating that is there may be saved again
+    assert text(reviewed.ui.ratedLabel) == "rated 1 of 2"
+    assert not shown(reviewed.ui.blindBox)
+
+
 def test_a_key_does_nothing_where_a_click_would_do_nothing(panel):
     keys(panel)["Shift+S"].activated.emit()
     keys(panel)["Shift+A"].activated.emit()
@@ -1336,6 +1356,45 @@ def test_a_second_click_on_the_button_gives_up_placing(panel):
     assert not slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
     assert text(panel.ui.addNoduleButton) == "Add nodule here..."
     assert panel.logic.runs == []
+
+
+def test_a_result_whose_ct_is_gone_is_told_once_where_it_is_looked_for(reviewed):
+    name = reviewed.review.nodes.segmentation.GetName()
+    slicer.mrmlScene.RemoveNode(reviewed.review.nodes.ct)
+    slicer.app.processEvents()
+    assert f"The CT of {name} is no longer in the scene" in text(reviewed.ui.errorLabel)
+    assert "module Data" in text(reviewed.ui.errorLabel)
+    add_ct("Another")
+    slicer.app.processEvents()
+    reviewed.show_error("")
+    reviewed.exit()
+    reviewed.enter()
+    assert not shown(reviewed.ui.errorBox)
+
+
+def test_warnings_of_the_method_name_the_panels_own_fields(panel):
+    from LNHGSlicerLib.run.panel_words import labels
+    from LNHGSlicerLib.run.parameters import offered
+
+    add_ct()
+    warned = "No nodules were looked for; choose to look anywhere (--anywhere)."
+    segment(panel, replace(ONE_BALL, warnings=(warned,)))
+    assert 'look anywhere ("Advanced > Look outside the lungs too").' in text(panel.ui.statusLabel)
+    panel.show_error("OpenVINO computes on the CPU, not on cuda; choose --runtime torch or --device cpu.")
+    told = text(panel.ui.errorLabel)
+    assert told.endswith('choose "Advanced > Computed by: PyTorch" or "Advanced > Run on: Processor (CPU)".')
+    panel.show_error("Give one with --series.")  # no field of the panel
+    assert text(panel.ui.errorLabel) == "Give one with --series."
+    ui, fields_ = panel.ui, {option.name for option in offered()}
+    seen = {
+        text(widget, "SlicerParameterName"): widget
+        for name, widget in vars(ui).items()
+        if text(widget, "SlicerParameterName") in labels()
+    }
+    assert set(seen) == set(labels()) == fields_ - {"sentence", "normalisation"}
+    for name, widget in seen.items():
+        label = getattr(ui, f"{text(widget, 'objectName')}Label", widget)
+        assert text(label).rstrip(":") == labels()[name]
 
 
 # ---------------------------------------------------------------- scenes

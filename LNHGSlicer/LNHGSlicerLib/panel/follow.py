@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 
 from lnhg.followup.growth import RULES
 
+from ..run.panel_words import in_panel_words
 from ..scene.watch import Watch
 from .columns import number_text
 from .guard import Guard
@@ -247,7 +248,7 @@ class FollowGroup:
         if self._misfit():
             changed = [_("A CT of both was moved or cut since, or has other voxels; bring it back, or follow again.")]
         earlier = _("The earlier CT: {name}.").format(name=follow_up.prior.ct.GetName())
-        return [*changed, earlier, *follow_up.notes]
+        return [*changed, earlier, *map(in_panel_words, follow_up.notes)]
 
     def _misfit(self) -> bool:
         """Whether a study no longer lies where it was followed: its places would be shown elsewhere."""

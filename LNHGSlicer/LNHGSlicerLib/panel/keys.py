@@ -36,6 +36,8 @@ NEXT_ENTRIES = (("Shift+L", "layerBox"), ("Shift+K", "normalisationBox"))
 IMPRESSIONS = (("Shift+I", 0), ("Shift+B", 1), ("Shift+M", 2))
 #: Key and step of the reader study's score; the digits 0 to 9 choose 0 to 90.
 SCORE_STEPS = (("Shift+Up", 5), ("Shift+Down", -5))
+#: The property of the score's slider that says whether the reader gave the score that it shows.
+GIVEN = "scoreGiven"
 
 
 class Keys:
@@ -51,9 +53,9 @@ class Keys:
         for key, index in IMPRESSIONS:
             self._add(key, "impressionBox", lambda box, index=index: box.setCurrentIndex(index))
         for key, step in SCORE_STEPS:
-            self._add(key, "scoreSlider", lambda slider, step=step: slider.setValue(slider.property("value") + step))
+            self._add(key, "scoreSlider", lambda slider, step=step: _give(slider, slider.property("value") + step))
         for digit in range(10):
-            self._add(str(digit), "scoreSlider", lambda slider, digit=digit: slider.setValue(10 * digit))
+            self._add(str(digit), "scoreSlider", lambda slider, digit=digit: _give(slider, 10 * digit))
 
     def set_enabled(self, enabled: bool) -> None:
         """Another module has keys of its own."""
@@ -72,6 +74,12 @@ class Keys:
         shortcut.setEnabled(False)
         shortcut.activated.connect(self._guard(lambda *_: action(widget) if widget.isEnabled() else None))
         self.shortcuts.append(shortcut)
+
+
+def _give(slider: Any, score: float) -> None:
+    """A score by a key is given also where the slider stands there already."""
+    slider.setValue(score)
+    slider.setProperty(GIVEN, True)
 
 
 def _choose_next(box: Any) -> None:

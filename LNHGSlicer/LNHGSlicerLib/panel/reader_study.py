@@ -11,12 +11,15 @@ from slicer.i18n import tr as _
 from lnhg.errors import InputError, LNHGError
 
 from .guard import Guard
+from .keys import GIVEN
 from .paths import on_path
 
 _IMPRESSIONS = ("uncertain", "benign", "malignant")
 # The entries of the map's box: kinds of `Options.heterogeneity`, and one of them, drawn for each nodule.
 _EITHER = "either"
 _MAPS = ("deviation", "inverse", _EITHER)
+# Where the slider stands as long as no score was given.
+_MIDDLE = 50
 
 
 class Display(Protocol):
@@ -52,13 +55,14 @@ class StudyGroup:
         self._segment_id: str | None = None
         self._study: Any = None
         self._refused = ""
-        self._either = False
+        self._either = self._unscored = False
         for text in (_("uncertain"), _("benign"), _("malignant")):
             ui.impressionBox.addItem(text)
         for text in (_("unevenness, from the CT alone"), _("h(x) of the paper"), _("either, in random order, blind")):
             ui.studyMapBox.addItem(text)
         ui.summaryText.setVisible(False)
         ui.studyGroup.setVisible(False)
+        ui.scoreSlider.valueChanged.connect(guard(lambda *_: self._score_given()))
         ui.readerEdit.editingFinished.connect(guard(self._reader_changed))
         for edit in (ui.readerEdit, ui.commentEdit):  # else the digits of a score would be written into it
             edit.returnPressed.connect(guard(lambda *_: ui.noduleTable.setFocus()))
@@ -91,7 +95,11 @@ class StudyGroup:
             self._study.stop()
 
     def rate(self) -> None:
-        """Keep the rating of this nodule, and go to the next one."""
+        """Keep the rating of this nodule, and go to the next one; without a score say that one is wanted."""
+        self._unscored = not self.ui.scoreSlider.property(GIVEN)
+        if self._unscored:
+            self.update()
+            return
         self._study.rate(
             self._segment_id,
             score=self.ui.scoreSlider.property("value"),
@@ -192,8 +200,16 @@ class StudyGroup:
         set_blind_reader(self._nodes, self._study.reader if blind else "")
         self._display.set_blind(kinds, next((one for one in kinds if self._study.rating(one) is None), None))
 
+    def _score_given(self) -> None:
+        self.ui.scoreSlider.setProperty(GIVEN, True)
+        if self._unscored:
+            self._unscored = False
+            self.update()
+
     def _show_rating(self, rating: Any) -> None:
-        self.ui.scoreSlider.setValue(50 if rating is None or rating.score is None else rating.score)
+        self._unscored, scored = False, rating is not None and rating.score is not None
+        self.ui.scoreSlider.setValue(rating.score if scored else _MIDDLE)
+        self.ui.scoreSlider.setProperty(GIVEN, scored)
         self.ui.impressionBox.setCurrentIndex(_IMPRESSIONS.index(rating.impression or "uncertain") if rating else 0)
         self.ui.commentEdit.setText(rating.comment if rating else "")
 
@@ -224,7 +240,9 @@ class StudyGroup:
     def _update_map(self) -> None:
         study, told = self._study, self._refused
         blind, ended = study is not None and study.is_blind, study is not None and study.has_ended
-        if blind:
+        if self._unscored:
+            told = _("Give a score first: move the slider, or press a digit (5 for 50).")
+        elif blind:
             told = _("Blind: each nodule has one of the two maps. Rate them all, then end.")
         elif ended:
             told = _("You have ended this blind study; its ratings stay as they are.")

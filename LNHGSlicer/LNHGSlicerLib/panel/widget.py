@@ -23,6 +23,7 @@ from lnhg.progress import Progress
 from ..review.clicked_point import PointPlacement
 from ..review.drawn_region import RegionPlacement
 from ..review.place_mode import PlaceMode
+from ..run.panel_words import in_panel_words
 from ..run.parameters import Parameters, choices, connect, options_of, words
 from ..scene.regions import has_extent
 from ..scene.transforms import point_of_node
@@ -83,6 +84,7 @@ class Panel(VTKObservationMixin):
         self._run_ct: Any = None
         self._said: defaultdict[str, _Said] = defaultdict(_Said)
         self._misfit: defaultdict[str, str] = defaultdict(str)
+        self._told_lost: set[str] = set()
         self._looking = False
         self._guard = guard = guard_with(self._on_error)
         self._ct_watch, self._region_watch = Watch(guard(self._on_image)), Watch(guard(self._update))
@@ -270,7 +272,7 @@ class Panel(VTKObservationMixin):
         """Keep what went wrong with a CT, by default the selected one; an empty sentence takes the box away."""
         there = ct is not None and slicer.mrmlScene.IsNodePresent(ct)  # it may have been removed during its run
         said = self._said_of(ct if there else self._selected_ct())
-        said.error, said.log = sentence, log
+        said.error, said.log = in_panel_words(sentence), log
         self._show_said()
 
     def _on_progress(self, progress: Progress) -> None:
@@ -529,6 +531,7 @@ class Panel(VTKObservationMixin):
         self.review.clear()
         self._said.clear()
         self._misfit.clear()
+        self._told_lost.clear()
         self._show_said()
 
     def _on_scene_start_import(self, *_: Any) -> None:
@@ -558,6 +561,17 @@ class Panel(VTKObservationMixin):
             told = _("A part of this result was removed from the scene, which ends its review; segment the CT again.")
             self._tell_misfit(told, nodes.ct)
 
+    def _tell_without_ct(self) -> None:
+        """Say once of each result whose CT is gone why it is nowhere in the panel."""
+        from ..scene.nodes import segmentations_without_ct
+
+        for lost in segmentations_without_ct():
+            if lost.GetID() not in self._told_lost:
+                self._told_lost.add(lost.GetID())
+                told = _("The CT of {nodules} is no longer in the scene, and without it they cannot be reviewed. They ")
+                told += _("stay in the module Data with their map and table; load the CT and segment it to review it.")
+                self.show_error(told.format(nodules=lost.GetName()))
+
     def _look_at_scene_soon(self, *_: Any) -> None:
         """Slicer's own code still works on a node while it tells that it came or went."""
         if not self._looking:
@@ -578,6 +592,7 @@ class Panel(VTKObservationMixin):
         if self._parameters.ct is None:
             self._parameters.ct = _active_ct()
         ct = self._parameters.ct
+        self._tell_without_ct()
         latest = self.results_of(ct)
         if (latest and latest.segmentation) is not (shown and shown.segmentation):
             self.show_results(ct, in_views=True)
@@ -610,7 +625,7 @@ class Panel(VTKObservationMixin):
 
     def tell(self, sentence: str, ct: Any) -> None:
         """Keep what a run on this CT ended with; it is shown while the CT is selected."""
-        self._said_of(ct).status = sentence
+        self._said_of(ct).status = in_panel_words(sentence)
         self._show_said()
 
     def _said_of(self, ct: Any) -> _Said:

@@ -307,6 +307,12 @@ def all_results() -> list[SceneNodes]:
     return found
 
 
+def segmentations_without_ct() -> list[Any]:
+    """The segmentations of results whose CT was removed from the scene."""
+    found = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return [one for one in found if one.GetAttribute(OPTIONS) is not None and one.GetNodeReference("LNHG.ct") is None]
+
+
 def is_whole(nodes: SceneNodes) -> bool:
     """Whether all nodes of a result are in the scene, and what neither Slicer nor this module can make anew: what shows
     its segments, and the numbers of its nodules.
