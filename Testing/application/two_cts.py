@@ -74,6 +74,8 @@ def steps():
     yield 700
     check("without the first CT the panel goes on with the second", panel.ui.ctSelector.currentNode() is second)
     check("and shows its rows", panel.ui.noduleTable.rowCount >= 2, panel.ui.noduleTable.rowCount)
+    told = panel.ui.errorLabel.text
+    check("and says that the first one's nodules are without a CT", "no longer in the scene" in told, told)
     shot("removed")
 
 
