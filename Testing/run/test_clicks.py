@@ -126,6 +126,7 @@ def test_clicks_give_what_a_fresh_process_gives_and_the_second_one_waits_for_not
     assert "read" not in second.stages
     assert second.found.into.segmentation is fresh.segmentation
     assert rows(second.found) == rows(fresh)
+    assert second.found.warnings == fresh.warnings
     ((box, mask),) = second.found.answer.masks().values()
     drawn = np.zeros_like(labels)
     drawn[box] = mask
