@@ -88,10 +88,10 @@ def steps():
 
 
 def second_click(panel, node, first, began):
-    """The CT is ready now: the answer comes in a part of the time, and is that of a process of its own."""
+    """The CT is ready now: the same process answers, and as a process of its own does."""
     from lnhg.core.nodule import as_row
 
-    count = panel.ui.noduleTable.rowCount
+    count, process = panel.ui.noduleTable.rowCount, answering(panel)
     click(panel.ui.addNoduleButton)
     yield from until(lambda: panel.place.waiting)
     at = show_place(MISSED)
@@ -120,6 +120,11 @@ def second_click(panel, node, first, began):
     for one in ends[1][0].nodes.added:
         slicer.mrmlScene.RemoveNode(one)
     yield from until(lambda: panel.ui.noduleTable.rowCount == count + 1)
+
+
+def answering(panel):
+    """The ID of the process that keeps the CT ready."""
+    return panel.logic._clicks._ready._process._process.pid
 
 
 def seeds_only(panel):
