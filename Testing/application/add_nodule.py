@@ -99,10 +99,8 @@ def second_click(panel, node, first, began):
     click(slice_view("Red"), *at)
     clicked = time.monotonic()
     yield from until(lambda: panel.ui.noduleTable.rowCount == count + 1, 60)
-    seconds, before = time.monotonic() - clicked, began[1] - began[0]
-    check(
-        "the second click takes less than half of the first", seconds < before / 2, f"{seconds:.1f} of {before:.1f} s"
-    )
+    log(f"the second click took {time.monotonic() - clicked:.1f} s, the first {began[1] - began[0]:.1f} s")
+    check("the process that answered the first has answered it", answering(panel) == process, process)
     second = panel.review.nodes.rows[-1]
     check("it gives the same", as_row(replace(second, id=first.id)) == as_row(first))
     shot("added-again")

@@ -1,4 +1,4 @@
-"""Tables and node selectors, as all parts of the panel have them."""
+"""Tables, node selectors and scrolling, as all parts of the panel have them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,23 @@ import qt
 import slicer
 
 from .colours import set_selection
+
+
+# A widget that was just shown has its place after this time, ms.
+_PLACED_MS = 100
+
+
+def scroll_to(widget: Any) -> None:
+    """Bring a widget of the panel into sight, once it has its place."""
+
+    def scroll() -> None:
+        above = widget.parent()
+        while above is not None:
+            if above.inherits("QScrollArea"):
+                above.ensureWidgetVisible(widget)
+            above = above.parent()
+
+    qt.QTimer.singleShot(_PLACED_MS, scroll)
 
 
 def show_rows(table: Any) -> None:

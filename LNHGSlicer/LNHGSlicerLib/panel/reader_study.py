@@ -12,6 +12,7 @@ from lnhg.errors import InputError, LNHGError
 
 from .guard import Guard
 from .keys import GIVEN
+from .lists import scroll_to
 from .paths import on_path
 
 _IMPRESSIONS = ("uncertain", "benign", "malignant")
@@ -99,6 +100,7 @@ class StudyGroup:
         self._unscored = not self.ui.scoreSlider.property(GIVEN)
         if self._unscored:
             self.update()
+            scroll_to(self.ui.blindBox)
             return
         self._study.rate(
             self._segment_id,
