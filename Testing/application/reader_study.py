@@ -27,6 +27,9 @@ def steps():
     key("shift+Return")
     yield from until(lambda: "Give a score" in ui.blindLabel.text)
     check("a score that nobody gave is not saved", "rated 0" in ui.ratedLabel.text, ui.ratedLabel.text)
+    yield 500
+    in_sight = not ui.blindLabel.visibleRegion().isEmpty()
+    check("the sentence is in sight", in_sight)
     shot("no-score")
     for number in range(count):
         selected = panel.review.selected

@@ -10,7 +10,6 @@ import slicer
 
 from .colours import set_selection
 
-
 # A widget that was just shown has its place after this time, ms.
 _PLACED_MS = 100
 
@@ -25,7 +24,11 @@ def scroll_to(widget: Any) -> None:
                 above.ensureWidgetVisible(widget)
             above = above.parent()
 
-    qt.QTimer.singleShot(_PLACED_MS, scroll)
+    timer = qt.QTimer(widget)  # ends with it
+    timer.setSingleShot(True)
+    timer.timeout.connect(scroll)
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(_PLACED_MS)
 
 
 def show_rows(table: Any) -> None:
