@@ -1673,6 +1673,7 @@ def sources():
         "review/verdicts",
         "scene/watch",
         "run/background",
+        "run/panel_words",
         "scene/notes",
         "scene/volumes",
     )
