@@ -1372,6 +1372,15 @@ def test_a_result_whose_ct_is_gone_is_told_once_where_it_is_looked_for(reviewed)
     assert not shown(reviewed.ui.errorBox)
 
 
+def test_nothing_is_told_of_a_result_whose_nodes_still_come(panel):
+    from LNHGSlicerLib.scene.nodes import adding, prepare
+
+    steps = adding(add_ct(), prepare(RESULT))
+    for _ in steps:
+        panel._look_at_scene()
+        assert not shown(panel.ui.errorBox)
+
+
 def test_warnings_of_the_method_name_the_panels_own_fields(panel):
     from LNHGSlicerLib.run.panel_words import labels
     from LNHGSlicerLib.run.parameters import offered

@@ -308,9 +308,10 @@ def all_results() -> list[SceneNodes]:
 
 
 def segmentations_without_ct() -> list[Any]:
-    """The segmentations of results whose CT was removed from the scene."""
+    """The segmentations of results whose CT was removed from the scene; not of one whose nodes still come."""
     found = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    return [one for one in found if one.GetAttribute(OPTIONS) is not None and one.GetNodeReference("LNHG.ct") is None]
+    complete = [one for one in found if one.GetNodeReference("LNHG.table") is not None]
+    return [one for one in complete if one.GetNodeReference("LNHG.ct") is None]
 
 
 def is_whole(nodes: SceneNodes) -> bool:
