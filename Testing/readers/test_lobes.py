@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from nibabel.nifti1 import Nifti1Extension
 
+import commanded
 from lnhg.core.lobes import LOBES
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
 from lnhg.readers.lobes import lobes_of_labels, read_lobes, region_of
-from lobe_maps import GRID, lobe_blocks
+from lobe_maps import GRID, SHAPE, lobe_blocks
+from standins import standin_models
 
 RUL, RML, RLL, LUL, LLL = LOBES
 TOTALSEGMENTATOR = {LUL: 10, LLL: 11, RUL: 12, RML: 13, RLL: 14}
@@ -66,6 +70,26 @@ def nifti(path, labels, names=None, grid=GRID):
     return path
 
 
+def ct_beside(lobes: Path) -> Path:
+    """A CT that `lobe_blocks` lie in, with a nodule in the right upper lobe."""
+    k, j, i = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    nodule = (k - 24) ** 2 + (j - 12) ** 2 + (i - 7) ** 2 <= 9
+    write_nrrd(lobes.parent / "ct.nrrd", np.where(nodule, 60, -850).astype(np.int16), GRID)
+    return lobes.parent / "ct.nrrd"
+
+
+def refused(lobes: Path, capfd: pytest.CaptureFixture[str], *said: str) -> None:
+    """`lnhg segment --lobes` refuses in these words, and nothing is written."""
+    words = ["segment", ct_beside(lobes), "--lobes", lobes, "--output", lobes.parent / "out"]
+    commanded.refused(words, lobes.parent, capfd, *said)
+
+
+def places(lobes: Path, capfd: pytest.CaptureFixture[str]) -> list[str]:
+    """The lobes of the nodules that `lnhg segment --lobes` finds."""
+    told = commanded.segmented(ct_beside(lobes), capfd, "--anywhere", "--lobes", lobes)
+    return [nodule["lobe"] for nodule in told.record["nodules"]]
+
+
 @pytest.mark.parametrize("numbers", [TOTALSEGMENTATOR, {n: k + 3 for n, k in TOTALSEGMENTATOR.items()}, LUNGMASK])
 def test_numbers_without_names(tmp_path, numbers):
     found = read_lobes(nifti(tmp_path / "lobes.nii.gz", lobe_blocks(numbers)))
@@ -111,44 +135,65 @@ def test_a_folder_of_masks_as_totalsegmentator_writes_it(tmp_path):
         assert np.array_equal(found.labels == label, labels == TOTALSEGMENTATOR[name])
 
 
-def test_masks_on_different_grids_are_refused(tmp_path):
-    moved = GRID.copy()
-    moved[0, 3] += 5
-    nifti(tmp_path / "lung_upper_lobe_left.nii.gz", (lobe_blocks() == 4).astype(int))
-    nifti(tmp_path / "lung_lower_lobe_left.nii.gz", (lobe_blocks() == 5).astype(int), grid=moved)
-    with pytest.raises(InputError, match="different grids"):
-        read_lobes(tmp_path)
-
-
-def test_exchanged_sides_are_refused(tmp_path):
-    names = {name.replace(" ", "_"): number for name, number in TOTALSEGMENTATOR.items()}
-    with pytest.raises(InputError, match="right side lies left"):
-        read_lobes(nifti(tmp_path / "s.nii.gz", lobe_blocks(TOTALSEGMENTATOR)[:, :, ::-1], names))
-
-
-def test_exchanged_head_and_feet_are_refused(tmp_path):
-    names = {name.replace(" ", "_"): number for name, number in TOTALSEGMENTATOR.items()}
-    with pytest.raises(InputError, match="upper lobe lies below"):
-        read_lobes(nifti(tmp_path / "s.nii.gz", lobe_blocks(TOTALSEGMENTATOR)[::-1], names))
+def elsewhere(mm, axis=0):
+    """The grid of the lobes, moved along an axis of the patient."""
+    return GRID + mm * np.outer(np.eye(4)[axis], np.eye(4)[3])
 
 
 @pytest.mark.parametrize(
-    ("turned", "said"),
+    ("slices", "grid"),
     [
-        ((slice(None), slice(None), slice(None, None, -1)), "but the right side lies left of the left one"),
-        ((slice(None, None, -1),), "but the right upper lobe lies below the right lower lobe"),
-        ((slice(None), slice(None, None, -1), slice(None, None, -1)), "but the right side lies left of the left one"),
+        pytest.param(30, elsewhere(5), id="moved"),
+        pytest.param(29, GRID, id="a slice less"),
+        pytest.param(30, GRID @ np.diag([1, 1, 1.1, 1]), id="thicker slices"),
     ],
 )
+def test_masks_on_different_grids_are_refused(tmp_path, capfd, slices, grid):
+    folder = tmp_path / "lobes"
+    folder.mkdir()
+    nifti(folder / "lung_upper_lobe_left.nii.gz", (lobe_blocks() == 4).astype(int))
+    nifti(folder / "lung_lower_lobe_left.nii.gz", (lobe_blocks() == 5)[:slices].astype(int), grid=grid)
+    refused(folder, capfd, "The masks in lobes lie on different grids; give those of one segmentation.")
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("mm", [200, -200])
+def test_lobes_that_lie_elsewhere_than_the_ct_are_refused(tmp_path, capfd, monkeypatch, axis, mm):
+    monkeypatch.setattr("lnhg.pipeline.open_models", lambda *_, **__: standin_models())
+    path = nifti(tmp_path / "lobes.nii.gz", lobe_blocks(TOTALSEGMENTATOR), grid=elsewhere(mm, axis))
+    refused(path, capfd, "The segmentation of the lobes lies elsewhere than the CT; give that of this CT.")
+
+
+TURNED = pytest.mark.parametrize(
+    ("turned", "said"),
+    [
+        ((slice(None), slice(None), slice(None, None, -1)), "the right side lies left of the left one"),
+        ((slice(None, None, -1),), "the right upper lobe lies below the right lower lobe"),
+        ((slice(None), slice(None, None, -1), slice(None, None, -1)), "the right side lies left of the left one"),
+    ],
+    ids=["mirrored", "upside down", "turned about"],
+)
+
+
+@TURNED
+def test_named_lobes_that_are_turned_are_refused_for_that(tmp_path, capfd, turned, said):
+    names = {name.replace(" ", "_"): number for name, number in TOTALSEGMENTATOR.items()}
+    path = nifti(tmp_path / "s.nii.gz", lobe_blocks(TOTALSEGMENTATOR)[turned], names)
+    refused(
+        path, capfd, f"In s.nii.gz {said}, as in no patient; name its labels right, or turn it as the CT is turned."
+    )
+
+
+@TURNED
 @pytest.mark.parametrize("numbers", [TOTALSEGMENTATOR, dict(zip(LOBES, (3, 4, 5, 1, 2), strict=True))])
-def test_numbers_without_names_that_are_turned_are_refused_for_that(tmp_path, numbers, turned, said):
+def test_numbers_without_names_that_are_turned_are_refused_for_that(tmp_path, capfd, numbers, turned, said):
     path = nifti(tmp_path / "s.nii.gz", lobe_blocks(numbers)[turned])
-    with pytest.raises(InputError, match=said):
-        read_lobes(path)
+    refused(path, capfd, f", but {said}, as in no patient; name its labels, or turn it as the CT is turned.")
 
 
 def masks(folder, change):
     """A folder of masks, each of them changed by its name."""
+    folder.mkdir(exist_ok=True)
     labels = lobe_blocks(TOTALSEGMENTATOR)
     for name, number in TOTALSEGMENTATOR.items():
         side, part, _ = name.split()
@@ -156,42 +201,80 @@ def masks(folder, change):
     return folder
 
 
+_EMPTY = "The masks in lobes are empty; give those of this CT."
+_IN_ANOTHER = "lies in that of another; give a mask for each."
+_NO_MASK = "is no mask: it holds more than 0 and a number; give 0 outside and 1 inside."
+_NO_LOBES = "holds no lobes or lungs that are known by name or number; name them as right upper lobe, left lung."
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda _, mask: mask * 0, "are empty"),
-        (lambda _, mask: mask * 0 + 1, "lies in that of another"),
-        (lambda name, mask: mask * 0 + 1 if name.startswith("left lower") else mask, "lies in that of another"),
-        (lambda _, mask: np.where(mask, 0.9, 0.1).astype(np.float32), "is no mask"),
-        (lambda _, mask: np.where(mask, -3, 5).astype(np.float32), "is no mask"),
-        (lambda _, mask: np.where(mask, 1, np.nan).astype(np.float32), "is no mask"),
+        pytest.param(lambda _, mask: mask * 0, _EMPTY, id="empty"),
+        pytest.param(lambda _, mask: mask * 0 + 1, _IN_ANOTHER, id="all of everything"),
+        pytest.param(
+            lambda name, mask: mask * 0 + 1 if name.startswith("left lower") else mask, _IN_ANOTHER, id="one of all"
+        ),
+        pytest.param(lambda _, mask: np.where(mask, 0.9, 0.1).astype(np.float32), _NO_MASK, id="probabilities"),
+        pytest.param(lambda _, mask: np.where(mask, -3, 5).astype(np.float32), _NO_MASK, id="distances"),
+        pytest.param(lambda _, mask: np.where(mask, 1, np.nan).astype(np.float32), _NO_MASK, id="NaN outside"),
     ],
 )
-def test_a_folder_of_what_are_no_masks_is_refused(tmp_path, change, said):
-    with pytest.raises(InputError, match=said):
-        read_lobes(masks(tmp_path, change))
+def test_a_folder_of_what_are_no_masks_is_refused(tmp_path, capfd, change, said):
+    refused(masks(tmp_path / "lobes", change), capfd, said)
 
 
 @pytest.mark.parametrize("value", [1, 255, 0.9])
-def test_masks_of_any_value_are_read(tmp_path, value):
-    (tmp_path / "._lung_upper_lobe_left.nrrd").write_bytes(b"\0\5\x16\7 of macOS")
-    found = read_lobes(masks(tmp_path, lambda _, mask: mask * np.float32(value)))
-    assert sorted(found.names.values()) == sorted(LOBES)
-
-
-@pytest.mark.parametrize("labels", [np.zeros((30, 20, 30)), np.ones((30, 20, 30)), lobe_blocks() * 20])
-def test_numbers_that_mean_nothing_are_refused(tmp_path, labels):
-    with pytest.raises(InputError, match="no lobes or lungs"):
-        read_lobes(nifti(tmp_path / "s.nii.gz", labels))
+def test_masks_of_any_value_are_read(tmp_path, capfd, value):
+    folder = masks(tmp_path / "lobes", lambda _, mask: mask * np.float32(value))
+    (folder / "._lung_upper_lobe_left.nrrd").write_bytes(b"\0\5\x16\7 of macOS")
+    assert places(folder, capfd) == [RUL]
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("none.nii", "none.nii does not exist"), ("x.txt", "x.txt is no segmentation")]
+    "labels",
+    [
+        pytest.param(np.zeros((30, 20, 30)), id="no label"),
+        pytest.param(np.ones((30, 20, 30)), id="one for all"),
+        pytest.param(lobe_blocks() * 20, id="unknown numbers"),
+    ],
 )
-def test_what_is_no_segmentation_is_called_so(tmp_path, name, said):
+def test_numbers_that_mean_nothing_are_refused(tmp_path, capfd, labels):
+    refused(nifti(tmp_path / "s.nii.gz", labels), capfd, f"s.nii.gz {_NO_LOBES}")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none.nii", "none.nii does not exist; give a segmentation of lobes or lungs, or a folder of masks."),
+        ("x.txt", "x.txt is no segmentation that can be read; give NRRD, MHA or NIfTI, or a folder of masks."),
+        ("empty", f"The folder empty {_NO_LOBES}"),
+        ("others", f"The folder others {_NO_LOBES}"),
+    ],
+)
+def test_what_is_no_segmentation_is_called_so(tmp_path, capfd, name, said):
     (tmp_path / "x.txt").write_text("x")
-    with pytest.raises(InputError, match=said):
-        read_lobes(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "others").mkdir()
+    nifti(tmp_path / "others" / "heart.nii.gz", np.ones(SHAPE))
+    refused(tmp_path / name, capfd, said)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.full(SHAPE, -0.5), id="a fraction"),
+        pytest.param(np.linspace(0, 1, np.prod(SHAPE)).reshape(SHAPE), id="probabilities"),
+        pytest.param(lobe_blocks(TOTALSEGMENTATOR) / 2, id="halves"),
+    ],
+)
+def test_what_holds_no_whole_numbers_is_no_segmentation(tmp_path, capfd, values):
+    write_nrrd(tmp_path / "s.nrrd", values.astype(np.float32), GRID)
+    refused(tmp_path / "s.nrrd", capfd, "s.nrrd holds no whole numbers; give a label map of lobes or lungs.")
+
+
+def test_the_ct_itself_is_no_segmentation(tmp_path, capfd):
+    refused(ct_beside(tmp_path / "lobes"), capfd, f"ct.nrrd {_NO_LOBES}")
 
 
 @pytest.mark.parametrize("factor", [1, 200, 50_000])
@@ -205,17 +288,6 @@ def test_numbers_of_named_labels_may_be_of_any_size(factor):
         "right lung": 30 * 30 * 25,
         "left lung": 30 * 30 * 25,
     }
-
-
-def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no lobes or lungs"):
-        read_lobes(tmp_path)
-
-
-def test_a_ct_is_no_segmentation(tmp_path):
-    write_nrrd(tmp_path / "ct.nrrd", np.full((30, 20, 30), -0.5, np.float32), GRID)
-    with pytest.raises(InputError, match="no whole numbers"):
-        read_lobes(tmp_path / "ct.nrrd")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def read_lobes(path: Path) -> LobeMap:
 def _checked(found: LobeMap, called: str) -> LobeMap:
     wrong = _contradiction(found)
     if wrong:
-        raise InputError(f"In {called} {wrong}, as in no patient; are left and right, or head and feet, exchanged?")
+        raise InputError(
+            f"In {called} {wrong}, as in no patient; name its labels right, or turn it as the CT is turned."
+        )
     return found
 
 
