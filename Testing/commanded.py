@@ -6,13 +6,15 @@ import html
 import json
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from lnhg.cli import main
+from lnhg.followup.read_back import FILES as FOLLOW_FILES
 from lnhg.writers.results import FILES
 
 # Names shorter than this can be a part of any text.
@@ -68,16 +70,10 @@ def segmented(
     It ends with 0, writes all files of a result and nothing else, and leaves the CT as it was; each note is told on the
     screen and kept in record and report; nothing that is kept holds one of the `names` of a person, file or series.
     """
-    from standins import standin_models
-
     before = lying_in(place)
     capture.readouterr()
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+    with tempfile.TemporaryDirectory() as folder, _stand_ins("lnhg.pipeline"):
         output = Path(folder) / place.name.partition(".")[0]
-        patched.setattr("lnhg.pipeline.open_models", lambda *_, **__: standin_models())
-        patched.setattr("lnhg.writers.results._write_scene", lambda *_: "not written")
-        patched.setattr("lnhg.writers.results.nodule_planes", lambda result: [()] * len(result.nodules))
-        patched.setattr("lnhg.writers.results.write_sheet", lambda path, *_: path.write_bytes(b"picture"))
         code = main([str(word) for word in ("segment", place, "--output", output, *more)])
         out, err = capture.readouterr()
         assert (code, err) == (0, "")
@@ -90,3 +86,41 @@ def segmented(
     for name in (str(one) for one in (names or {}).values()):
         assert len(name) < _SHORT or not any(name in text for text in kept.values()), name
     return told
+
+
+def followed(studies: Sequence[object], inputs: Path, capture: pytest.CaptureFixture[str], *more: object) -> list[str]:
+    """The notes of `lnhg follow`, with stand-ins of the networks, on studies that lie in the folder `inputs`.
+
+    It ends with 0, writes all files of a follow-up and nothing else, and leaves the inputs as they were; each note is
+    told on the screen and kept in record and report; nothing that is kept names where the studies lie.
+    """
+    before = lying_in(inputs)
+    capture.readouterr()
+    with tempfile.TemporaryDirectory() as folder, _stand_ins("lnhg.followup.follow") as patched:
+        patched.setattr("lnhg.followup.written.write_scene", lambda *_: "not written")
+        output = Path(folder) / "out"
+        code = main([str(word) for word in ("follow", *studies, "--output", output, *more)])
+        out, err = capture.readouterr()
+        assert (code, err) == (0, "")
+        folders = {f"study-{number}" for number in range(1, len(studies) + 1)}
+        assert {one.name for one in output.iterdir()} == {*FOLLOW_FILES.values(), *folders} - {FOLLOW_FILES["scene"]}
+        kept = {name: (output / FOLLOW_FILES[name]).read_text(encoding="utf-8") for name in ("record", "report")}
+    assert lying_in(inputs) == before
+    notes = json.loads(kept["record"])["notes"]
+    for note in notes:
+        assert f"Note: {note}\n" in out and note in html.unescape(kept["report"])
+    assert not any(str(inputs) in text for text in kept.values())
+    return notes
+
+
+@contextmanager
+def _stand_ins(opens_models: str) -> Iterator[pytest.MonkeyPatch]:
+    """Stand-ins of the networks, where the module of that name opens them, and of pictures and scene of a result."""
+    from standins import standin_models
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(f"{opens_models}.open_models", lambda *_, **__: standin_models())
+        patched.setattr("lnhg.writers.results._write_scene", lambda *_: "not written")
+        patched.setattr("lnhg.writers.results.nodule_planes", lambda result: [()] * len(result.nodules))
+        patched.setattr("lnhg.writers.results.write_sheet", lambda path, *_: path.write_bytes(b"picture"))
+        yield patched

@@ -7,12 +7,16 @@ import importlib.util
 import json
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from commanded import followed
+from dicom_files import write_series
 from lnhg.cli import main
 from lnhg.core.ct import CT
+from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
 from lnhg.followup.follow import MATCHED, MERGED, NEW, OUTSIDE, RESOLVED, FollowUp, follow
 from lnhg.followup.read_back import change_of
@@ -20,7 +24,9 @@ from lnhg.followup.registration import LungScan, register
 from lnhg.followup.report import change_texts
 from lnhg.followup.written import save_follow_up
 from lnhg.options import Options
+from lnhg.readers.read_ct import read_ct
 from lnhg.writers import scenes
+from lnhg.writers.results import save
 from standins import standin_models
 
 SHAPE, SPACING = (56, 84, 108), (2.5, 2.5, 3.0)  # slices, rows, columns; mm along columns, rows, slices
@@ -91,27 +97,54 @@ def test_a_ct_with_itself_has_each_nodule_matched_and_unchanged():
         assert set(pair.change.growth.values()) == {"not grown"}
 
 
-def elsewhere(one):
-    """The same voxels, placed 40 mm further to the head."""
-    grid = one.result.ct.ijk_to_ras.copy()
-    grid[2, 3] += 40
-    return replace(one, name="study 2", result=replace(one.result, ct=replace(one.result.ct, ijk_to_ras=grid)))
+def nrrd(folder, ct, up=0.0):
+    """So many mm further to the head."""
+    write_nrrd(folder / "scan.nrrd", ct.hu, ct.ijk_to_ras + up * np.outer(np.eye(4)[2], np.eye(4)[3]))
+    return folder / "scan.nrrd"
 
 
-def test_studies_that_are_the_same_ct_are_told():
-    one, other = study({RIGHT: 8.0}), study({RIGHT: 8.0}, noise=1)
-    twice = [replace(one, name=f"study {number}") for number in (1, 2)]
-    back = [replace(one, name="study 1"), replace(other, name="study 2"), replace(one, name="study 3")]
-    for studies, told in (
-        (twice, ["Study 1 and study 2"]),
-        ([twice[0], elsewhere(one)], ["Study 1 and study 2"]),
-        (back, ["Study 1 and study 3"]),
-        (back[:2], []),
-    ):
-        notes = follow(*studies, days=[100] * (len(studies) - 1), models=MODELS).notes
-        assert [
-            note.partition(" are the same CT, voxel for voxel")[0] for note in notes if "voxel for voxel" in note
-        ] == told
+def nifti(folder, ct):
+    """In RAS, as most converters write it: columns to the right, rows to the front."""
+    image = nibabel.Nifti1Image(ct.hu.T, ct.ijk_to_ras)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(nibabel.as_closest_canonical(image), folder / "scan.nii.gz")
+    return folder / "scan.nii.gz"
+
+
+def dicom(folder, ct):
+    write_series(folder / "scan", ct.hu, ct.ijk_to_ras)
+    return folder / "scan"
+
+
+def results(folder, ct):
+    from lnhg.pipeline import segment
+
+    read = read_ct(nrrd(folder, ct))
+    save(segment(read, OPTIONS, models=MODELS), folder / "results", for_scene=True)
+    return f"{folder / 'results'}={folder / 'scan.nrrd'}"
+
+
+_CT, _LATER = chest({RIGHT: 8.0}), chest({RIGHT: 8.0}, noise=1)
+
+
+@pytest.mark.parametrize(
+    ("studies", "told"),
+    [
+        pytest.param([(results, _CT), (nrrd, _CT)], "Study 1 and study 2", id="its results and a copy"),
+        pytest.param([(nrrd, _CT), (lambda *of: nrrd(*of, up=40), _CT)], "Study 1 and study 2", id="elsewhere"),
+        pytest.param([(dicom, _CT), (nifti, _CT)], "Study 1 and study 2", id="DICOM and NIfTI"),
+        pytest.param([(nrrd, _CT), (nrrd, _LATER), (nrrd, _CT)], "Study 1 and study 3", id="first and third"),
+    ],
+)
+def test_studies_that_are_the_same_ct_are_told(tmp_path, capfd, studies, told):
+    places = []
+    for number, (write, ct) in enumerate(studies):
+        folder = tmp_path / f"visit {number}"
+        folder.mkdir()
+        places.append(write(folder, ct))
+    notes = followed(places, tmp_path, capfd, "--days", *[100] * (len(studies) - 1))
+    same = "are the same CT, voxel for voxel: that nothing changed between them says nothing of the patient."
+    assert [note for note in notes if "voxel for voxel" in note] == [f"{told} {same}"]
 
 
 def test_nodules_that_grow_come_and_go_are_told(tmp_path):

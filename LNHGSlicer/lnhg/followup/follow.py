@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..networks.models import Models, open_models
 from ..options import Options
 from ..progress import Progress, ProgressCallback, ProgressReporter
+from ..stages.axial import axial_order
 from .change import Change, change
 from .comparisons import with_comparisons
 from .fit import Fit
@@ -188,12 +189,15 @@ def _read(place: str | Path | Study, number: int, options: Options, models: Mode
 
 
 def _of_one_ct(studies: Sequence[Study]) -> list[str]:
-    """Sentences on studies that hold the same voxels, as where one file was given twice under two names."""
+    """Sentences on studies that hold the same voxels, as where one CT was given twice, or in two formats, which may
+    keep its axes in another order.
+    """
+    axial = [axial_order(study.result.ct).ct.hu for study in studies]
     return [
         f"{one.name.capitalize()} and {other.name} are the same CT, voxel for voxel: that nothing changed between them "
         "says nothing of the patient."
-        for one, other in combinations(studies, 2)
-        if np.array_equal(one.result.ct.hu, other.result.ct.hu)
+        for (one, hu), (other, other_hu) in combinations(zip(studies, axial, strict=True), 2)
+        if np.array_equal(hu, other_hu)
     ]
 
 
