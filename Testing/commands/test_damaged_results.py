@@ -64,31 +64,66 @@ def changed(place: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(record), encoding="utf-8")
 
 
-RECORDS: dict[str, Callable[[dict[str, Any]], object]] = {
-    "a score of a candidate that is no number": lambda r: r["candidates"][0].update(score=float("nan")),
-    "a candidate without end": lambda r: r["candidates"][0].update(boxes_ras=[[[float("inf"), 2, 3]] * 4]),
-    "a candidate without boxes": lambda r: r["candidates"][0].pop("boxes_ras"),
-    "half a box of a candidate": lambda r: r["candidates"][0]["boxes_ras"][0].pop(),
-    "a volume without end": lambda r: r["nodules"][0].update(volume_mm3=float("inf")),
-    "a volume that no nodule has": lambda r: r["nodules"][0].update(volume_mm3=1e300),
-    "a number that is text": lambda r: r["nodules"][0].update(volume_mm3="large"),
-    "a truth that is a word": lambda r: r["nodules"][0].update(touches_pleura="maybe"),
-    "a range that falls": lambda r: r["nodules"][0].update(volume_same_low_mm3=5, volume_same_high_mm3=1),
-    "half a range": lambda r: r["nodules"][0].update(volume_same_low_mm3=5, volume_same_high_mm3=None),
-    "a slice range of one number": lambda r: r["options"].update(slices=[1]),
-    "no smallest diameter": lambda r: r["options"].update(minimum_diameter=None),
-    "a truth that is a number": lambda r: r["options"].update(anywhere=0.5),
-    "weights that are none": lambda r: r["provenance"].update(weights=[]),
-    "no nodules": lambda r: r.pop("nodules"),
-    "a later format": lambda r: r.update(format=99),
+_NO_RECORD = "The record result.json of the run cannot be read; run again."
+_NO_STUDY = "results holds no record of a run that can be read; give a folder that segment wrote."
+
+
+RECORDS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "a score of a candidate that is no number": (lambda r: r["candidates"][0].update(score=float("nan")), _NO_RECORD),
+    "a candidate without end": (
+        lambda r: r["candidates"][0].update(boxes_ras=[[[float("inf"), 2, 3]] * 4]),
+        _NO_RECORD,
+    ),
+    "a candidate without boxes": (lambda r: r["candidates"][0].pop("boxes_ras"), _NO_RECORD),
+    "half a box of a candidate": (lambda r: r["candidates"][0]["boxes_ras"][0].pop(), _NO_RECORD),
+    "a volume without end": (lambda r: r["nodules"][0].update(volume_mm3=float("inf")), _NO_RECORD),
+    "a volume that no nodule has": (
+        lambda r: r["nodules"][0].update(volume_mm3=1e300),
+        "The nodule table holds '1e+300' in its column volume (mm3)",
+    ),
+    "a number that is text": (
+        lambda r: r["nodules"][0].update(volume_mm3="large"),
+        "The nodule table holds 'large' in its column volume (mm3)",
+    ),
+    "a truth that is a word": (
+        lambda r: r["nodules"][0].update(touches_pleura="maybe"),
+        "The nodule table holds 'maybe' in its column touches pleura",
+    ),
+    "a range that falls": (
+        lambda r: r["nodules"][0].update(volume_same_low_mm3=5, volume_same_high_mm3=1),
+        "The nodule table holds a range of volume same that is none",
+    ),
+    "half a range": (
+        lambda r: r["nodules"][0].update(volume_same_low_mm3=5, volume_same_high_mm3=None),
+        "The nodule table holds a range of volume same that is none",
+    ),
+    "a slice range of one number": (
+        lambda r: r["options"].update(slices=[1]),
+        "The options of the run hold '[1]' as slices",
+    ),
+    "no smallest diameter": (
+        lambda r: r["options"].update(minimum_diameter=None),
+        "The options of the run hold 'None' as minimum_diameter",
+    ),
+    "a truth that is a number": (
+        lambda r: r["options"].update(anywhere=0.5),
+        "The options of the run hold '0.5' as anywhere",
+    ),
+    "weights that are none": (lambda r: r["provenance"].update(weights=[]), _NO_RECORD),
+    "no nodules": (lambda r: r.pop("nodules"), _NO_RECORD),
+    "a later format": (lambda r: r.update(format=99), "The results have format 99, this version of LNHG reads up to"),
 }
 
 
 @pytest.mark.parametrize("what", RECORDS)
 def test_a_damaged_record_is_refused(place: Path, capfd: pytest.CaptureFixture[str], what: str) -> None:
-    changed(place, RECORDS[what])
-    for command in (REPORT, FOLLOW, DICOM, *([REDCAP] if "candidate" not in what and "weights" not in what else [])):
-        refused([word.format(place) for word in command], place, capfd)
+    change, said = RECORDS[what]
+    changed(place, change)
+    for command in (REPORT, FOLLOW, DICOM):
+        refused([word.format(place) for word in command], place, capfd, said)
+    if "candidate" not in what and "weights" not in what:
+        by_redcap = _NO_STUDY if said == _NO_RECORD else said
+        refused([word.format(place) for word in REDCAP], place, capfd, by_redcap)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b'{"format": 3}', b"\xff\xfe\0", b"null", b"[" * 100_000])
@@ -97,7 +132,8 @@ def test_a_record_that_is_none_is_refused(
     place: Path, capfd: pytest.CaptureFixture[str], command: tuple[str, ...], content: bytes
 ) -> None:
     (place / "results" / "result.json").write_bytes(content)
-    refused([word.format(place) for word in command], place, capfd)
+    said = _NO_STUDY if command == REDCAP else _NO_RECORD
+    refused([word.format(place) for word in command], place, capfd, said)
 
 
 def cut(path: Path) -> None:
@@ -111,16 +147,34 @@ def rewritten(path: Path, change: Callable[[np.ndarray], np.ndarray], moved: flo
     write_nrrd(path, change(volume.values), grid)
 
 
-FILES: dict[str, Callable[[Path], object]] = {
-    "labels that are cut off": lambda place: cut(place / "labels.nrrd"),
-    "no labels": lambda place: (place / "labels.nrrd").unlink(),
-    "labels elsewhere": lambda place: rewritten(place / "labels.nrrd", lambda labels: labels, 5.0),
-    "labels of fewer slices": lambda place: rewritten(place / "labels.nrrd", lambda labels: labels[1:]),
-    "labels of another nodule": lambda place: rewritten(place / "labels.nrrd", lambda labels: labels * np.uint16(3)),
-    "labels without one": lambda place: rewritten(place / "labels.nrrd", lambda labels: labels * np.uint16(0)),
-    "a map that is cut off": lambda place: cut(place / "heterogeneity.nrrd"),
-    "no map": lambda place: (place / "heterogeneity.nrrd").unlink(),
-    "a text for a map": lambda place: (place / "heterogeneity.nrrd").write_text("mine"),
+def _lost(name: str) -> str:
+    return f"The file {name}.nrrd of the run is missing or damaged; run again."
+
+
+_OTHER_NODULES = "labels.nrrd holds other nodules than result.json; give all files of one run."
+_CHANGED = "labels.nrrd in results is not as the run wrote it; run again, or give all files of one run."
+FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "labels that are cut off": (lambda place: cut(place / "labels.nrrd"), _lost("labels")),
+    "no labels": (lambda place: (place / "labels.nrrd").unlink(), _lost("labels")),
+    "labels elsewhere": (
+        lambda place: rewritten(place / "labels.nrrd", lambda labels: labels, 5.0),
+        "labels.nrrd lies 5 mm away from the CT; nothing was taken over, run again.",
+    ),
+    "labels of fewer slices": (
+        lambda place: rewritten(place / "labels.nrrd", lambda labels: labels[1:]),
+        "The sizes of labels.nrrd and the CT differ (50 x 60 x 19 and 50 x 60 x 20 voxels)",
+    ),
+    "labels of another nodule": (
+        lambda place: rewritten(place / "labels.nrrd", lambda labels: labels * np.uint16(3)),
+        _OTHER_NODULES,
+    ),
+    "labels without one": (
+        lambda place: rewritten(place / "labels.nrrd", lambda labels: labels * np.uint16(0)),
+        _OTHER_NODULES,
+    ),
+    "a map that is cut off": (lambda place: cut(place / "heterogeneity.nrrd"), _lost("heterogeneity")),
+    "no map": (lambda place: (place / "heterogeneity.nrrd").unlink(), _lost("heterogeneity")),
+    "a text for a map": (lambda place: (place / "heterogeneity.nrrd").write_text("mine"), _lost("heterogeneity")),
 }
 
 
@@ -131,9 +185,11 @@ def test_damaged_images_of_a_result_are_refused(
 ) -> None:
     if not sealed:
         changed(place, lambda record: None)
-    FILES[what](place / "results")
+    change, said = FILES[what]
+    change(place / "results")
     for command in (REPORT, FOLLOW, DICOM):
-        refused([word.format(place) for word in command], place, capfd)
+        words = [word.format(place) for word in command]
+        refused(words, place, capfd, _CHANGED if sealed and said == _OTHER_NODULES else said)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +206,13 @@ def test_a_table_that_a_person_changed_is_not_written_anew(
     table = tmp_path / "results" / "nodules.csv"
     table.write_text(change(table.read_text(encoding="utf-8")), encoding="utf-8")
     words = ["report", tmp_path / "results", "--ct", made / "ct"]
-    refused(words, tmp_path, capfd, "nodules.csv in ")
+    refused(
+        words,
+        tmp_path,
+        capfd,
+        f"nodules.csv in {tmp_path / 'results'} would be replaced",
+        "changed since; move it away",
+    )
 
 
 @pytest.mark.parametrize("study", ["=", "{0}/results=", "={0}/ct"])

@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from commanded import refused
+from commanded import lying_in, refused
 from dicom_files import write_series
 from lnhg.cli import main
 from lnhg.core.result import Result
@@ -20,6 +20,7 @@ pytest.importorskip("highdicom", reason="needs the dicom extra: pip install 'lnh
 from host.handmade import GRIDS, handmade_result
 from lnhg.writers.dicom import FILES, write_dicom
 from lnhg.writers.results import save
+from readers.test_dicom_scans import COPIES, copied
 from systems import posix_only
 
 
@@ -141,6 +142,38 @@ def test_slices_behind_a_link_to_a_folder_are_found_as_when_the_ct_is_read(small
     (tmp_path / "view" / "series").symlink_to(source, target_is_directory=True)
     assert read_ct(tmp_path / "view").hu.shape == result.ct.hu.shape
     exported(tmp_path / "view", tmp_path / "out")
+
+
+def told(dataset: pydicom.Dataset, slices: set[str]) -> list[object]:
+    """What a file says of nodules, and which slices it names; what else it names each export makes anew."""
+    figures = ("NumericValue", "ImagePositionPatient", "PixelData")
+    named = [one for one in dataset.iterall() if one.keyword in figures or (one.VR == "UI" and one.value in slices)]
+    assert slices <= {one.value for one in named if one.VR == "UI"}
+    return [one.value for one in named]
+
+
+@pytest.mark.parametrize(("name", "slices"), COPIES)
+def test_a_ct_of_which_files_were_copied_twice_is_exported_as_if_they_were_not(
+    small, tmp_path: Path, name: str, slices: slice
+) -> None:
+    _, source = small()
+    uids = {str(pydicom.dcmread(file).SOPInstanceUID) for file in source.iterdir()}
+    once = exported(source, tmp_path / "once")
+    copied(source, name, slices)
+    before = lying_in(source)
+    twice = exported(source, tmp_path / "twice")
+    assert [told(one, uids) for one in twice] == [told(one, uids) for one in once]
+    assert lying_in(source) == before
+
+
+@pytest.mark.parametrize("tag", ["PixelData", "RescaleIntercept", "InstanceNumber"])
+def test_a_slice_twice_that_is_no_copy_is_refused(small, tmp_path: Path, capfd, tag: str) -> None:
+    _, source = small()
+    again = pydicom.dcmread(sorted(source.iterdir())[3])
+    other = {"PixelData": again.PixelData[::-1], "RescaleIntercept": -1000, "InstanceNumber": 77}
+    setattr(again, tag, other[tag])
+    again.save_as(source / "again.dcm")
+    refused(export(source, tmp_path / "out"), tmp_path, capfd, "more than one slice at")
 
 
 def test_slices_without_a_series_are_refused_for_that(small, tmp_path: Path, capfd) -> None:
