@@ -75,7 +75,7 @@ def test_a_segmentation_of_something_else_is_refused_and_changes_nothing(nodes):
 
 
 def test_exchanged_sides_are_refused(nodes):
-    with pytest.raises(InputError, match="exchanged"):
+    with pytest.raises(InputError, match="right side lies left"):
         tell_lobes(nodes, segmentation(TOTAL[2:] + TOTAL[:2]))
 
 
