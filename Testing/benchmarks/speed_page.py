@@ -306,7 +306,7 @@ def _draw_parts(figures: Figures, axes: Any) -> None:
         seconds = [median(part(runs, key)) for _, runs in good]
         axes.bar([name for name, _ in good], seconds, bottom=below, label=key, color=f"C{number}")
         below = [low + took for low, took in zip(below, seconds, strict=True)]
-    axes.tick_params(axis="x", labelsize="x-small")
+    axes.tick_params(axis="x", labelsize="x-small", labelrotation=90)
     axes.set_title("Seconds by the clock, by part")
     if good:
         axes.legend(fontsize="small", loc="upper left")
