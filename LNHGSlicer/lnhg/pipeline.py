@@ -155,7 +155,8 @@ class _Run:
             candidates = with_masses(self.ct, [*detected, *seeded], lungs.labels)
         with self.timed("generate"):
             filled = self.with_filled_cavities(candidates)
-            image = self.image(filled, candidates, everywhere=self.options.everywhere)
+            report = partial(self.report, "generate")
+            image = self.image(filled, candidates, report, everywhere=self.options.everywhere)
         with self.timed("fuse"):
             nodules = self.fused(image, candidates, region)
             self.show_cavities(image, nodules.labels, filled)
@@ -290,14 +291,16 @@ class _Run:
     def show_cavities(self, image: NoduleImage, labels: np.ndarray, filled: CT) -> None:
         """Put G(x) of the CT as it is over the nodules that were outlined with their cavities filled."""
         for candidate in with_cavities(self.ct, labels, filled):
-            image.overlay(self.image(self.ct, [candidate], everywhere=False), around(candidate, self.ct), ())
+            own = self.image(self.ct, [candidate], lambda fraction: None, everywhere=False)
+            image.overlay(own, around(candidate, self.ct), ())
 
-    def image(self, ct: CT, candidates: Sequence[Candidate], *, everywhere: bool) -> NoduleImage:
+    def image(
+        self, ct: CT, candidates: Sequence[Candidate], report: Callable[[float], None], *, everywhere: bool
+    ) -> NoduleImage:
         """G(x) of `ct` around the candidates or everywhere; masses are seen on a coarser grid but under the paper's
         rule.
         """
         grid = self.models.grid("generator")
-        report = partial(self.report, "generate")
         if self.options.fusion == "paper":
             places = None if everywhere else [wanted_at(one, ct, self.rule) for one in candidates]
             return self._generated(grid, places, report, ct)

@@ -56,8 +56,8 @@ def test_the_air_that_a_wall_encloses_is_filled_and_nothing_outside_of_it(outer,
     assert (with_filled_cavities(ct, [at_the_middle(ct)]).hu[outer - wall - 1 > DISTANCE] > -200).all()
 
 
-def seeded(ct, **options):
-    return segment(ct, Options(seeds_only=True, **options), [ct.to_ras(MIDDLE[::-1].astype(float)).tolist()])
+def seeded(ct, progress=None, **options):
+    return segment(ct, Options(seeds_only=True, **options), [ct.to_ras(MIDDLE[::-1].astype(float)).tolist()], progress)
 
 
 @pytest.mark.parametrize(("outer", "wall"), [(9.0, 2.0), (11.0, 1.5), (13.0, 2.5)])
@@ -74,6 +74,14 @@ def test_the_map_shows_that_it_is_hollow_though_there_is_more_air_than_wall():
     air, middle_of_wall = DISTANCE < 8.5, np.abs(DISTANCE - 11.75) <= 0.4
     assert result.heterogeneity[air].mean() > 0.9 > 0.75 > result.heterogeneity[middle_of_wall].mean()
     assert result.generated()[air].mean() < 0.3  # as does G(x), the paper's image of the CT itself
+
+
+def test_the_progress_of_a_run_with_a_cavity_never_goes_back():
+    told = []
+    seeded(hollow(9.0, 2.0), told.append)
+    stages, fractions = [one.stage for one in told], [one.fraction for one in told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    assert stages.index("fuse") > max(n for n, stage in enumerate(stages) if stage == "generate")
 
 
 def test_the_papers_own_rule_sees_the_ct_as_it_is():

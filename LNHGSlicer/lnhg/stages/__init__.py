@@ -4,7 +4,8 @@
 2. `lungs`: where the lungs are; `lying`: whether the patient lies as the header says.
 3. `detection`: the detector's boxes in each slice, linked to candidates; `seeds` are candidates that a person gives;
    `mass_candidates`: those in the middle of a mass become as wide as the mass.
-4. `generation`: the nodule image G(x) around the candidates or everywhere; `mass_images`: masses, on a coarser grid.
+4. `generation`: the nodule image G(x) around the candidates or everywhere; `mass_images`: masses, on a coarser grid;
+   `cavities` are filled for it, and shown as they are afterwards.
 5. `fusion`: which parts of G(x) are nodules; `regions` restrict them to what was asked for.
 6. `heterogeneity_maps`: the map of the kind that is asked for: `heterogeneity_from_ct` (the default; `scan_noise`),
    `heterogeneity_from_generator` (the paper's h(x) from G(x)) or `heterogeneity_from_twin`; `heterogeneity_figures`
