@@ -56,6 +56,20 @@ def test_the_air_that_a_wall_encloses_is_filled_and_nothing_outside_of_it(outer,
     assert (with_filled_cavities(ct, [at_the_middle(ct)]).hu[outer - wall - 1 > DISTANCE] > -200).all()
 
 
+def test_a_small_cavity_in_thick_slices_with_a_wall_of_ground_glass_is_filled():
+    spacing, middle = (0.8, 0.8, 2.5), np.array([10, 45, 45])
+    fine = np.linalg.norm((np.stack(np.indices((100, 90, 90)), -1) - (52, 45, 45)) * (0.5, 0.8, 0.8), axis=-1)
+    hu = np.where(fine <= 4.8, -250.0, -760.0)
+    hu[fine <= 2.8] = -1000
+    seen = ndimage.gaussian_filter(hu, 0.7 / np.array([0.5, 0.8, 0.8])).reshape(20, 5, 90, 90).mean(1)
+    seen += np.random.default_rng(0).normal(0, 20, seen.shape)
+    ct = CT(np.rint(seen).astype(np.int16), np.diag([-spacing[0], -spacing[1], spacing[2], 1.0]))
+    seed = seed_candidate(ct, ct.to_ras(middle[::-1].astype(float)))
+    changed = filled_voxels(ct, seed)
+    assert changed[tuple(middle)]
+    assert not changed[[7, 13]].any()
+
+
 def seeded(ct, progress=None, **options):
     return segment(ct, Options(seeds_only=True, **options), [ct.to_ras(MIDDLE[::-1].astype(float)).tolist()], progress)
 

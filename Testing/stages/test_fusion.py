@@ -161,6 +161,32 @@ class TestTheScansRule:
         nodules = fuse_scan(ct_of(), image_of(left, right, neck, fragment), detections, RULE)
         assert (nodules.labels[fragment] == 2).all(), "with the left nodule, whose box holds it"
 
+    def test_a_body_that_hangs_on_by_a_neck_is_no_part_of_the_nodule(self):
+        nodule, wall, neck = ball((8, 30, 16), 5), ball((8, 30, 34), 7), block((7, 10), (29, 32), (16, 34))
+        for candidate in (found((4, 13), (25, 36), (11, 22)), seeded(8, 30, 16), seeded(8, 27, 14)):
+            nodules = fuse_scan(ct_of(), image_of(nodule, wall, neck), [candidate], RULE)
+            assert (nodules.labels[nodule] == 1).all()
+            assert not nodules.labels[ball((8, 30, 34), 6)].any(), "the neck may be shared, the wall is not"
+
+    def test_a_body_that_hangs_on_in_the_boxes_of_a_detection_is_part_of_the_nodule(self):
+        left, right, neck = ball((8, 30, 16), 5), ball((8, 30, 29), 5), block((7, 10), (29, 32), (16, 29))
+        nodules = fuse_scan(ct_of(), image_of(left, right, neck), [found((3, 14), (24, 37), (10, 36))], RULE)
+        assert (nodules.labels == (left | right | neck)).all()
+
+    def test_a_lobe_on_a_broad_base_is_part_of_the_nodule(self):
+        lobed = ball((8, 30, 20), 6) | ball((8, 30, 27), 6)
+        nodules = fuse_scan(ct_of(), image_of(lobed), [seeded(8, 30, 16)], RULE)
+        assert (nodules.labels == lobed).all()
+
+    def test_a_body_between_two_nodules_belongs_to_neither(self):
+        left, middle, right = ball((8, 30, 12), 4), ball((8, 30, 29), 7), ball((8, 30, 46), 4)
+        neck = block((8, 9), (30, 31), (12, 46))
+        detections = [found((4, 13), (26, 35), (8, 17), 0.7), found((4, 13), (26, 35), (42, 51), 0.8)]
+        nodules = fuse_scan(ct_of(), image_of(left, middle, right, neck), detections, RULE)
+        assert (nodules.labels[right] == 1).all()
+        assert (nodules.labels[left] == 2).all()
+        assert not nodules.labels[ball((8, 30, 29), 6)].any()
+
     def test_one_nodule_cut_by_a_thin_gap_stays_one(self):
         whole = ball((8, 30, 30), 7)
         gap = block((0, 16), (0, 60), (31, 32))

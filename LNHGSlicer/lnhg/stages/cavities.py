@@ -15,14 +15,16 @@ from ..core.geometry import equivalent_diameter
 from .fusion import around
 
 # Air is darker than this; the lower values are for walls that partial volume makes nearly as dark as lung.
-_AIR_HU = (-600.0, -700.0, -800.0)
+_AIR_HU = (-600.0, -650.0, -700.0, -750.0, -800.0)
 # Air that goes on so far beyond a candidate, mm, is lung or an airway.
 _REACH_MM = 25.0
 # A cavity begins this near to a seed, and lies in the boxes of a detection, made wider by so much, mm; what is narrower
 # the generator sees as what it is.
 _NEAR_MM, _BESIDE_MM, _LEAST_MM = 5.0, 3.0, 4.0
-# A wall is denser than this in most of what surrounds the air; lung that noise parts into pieces has no wall.
+# A wall is denser than this in most of what surrounds the air in its slices (thick ones show no lid); lung that noise
+# parts into pieces has no wall.
 _WALL_HU = -500.0
+_IN_SLICE = ndimage.generate_binary_structure(2, 1)[None]
 # A quarter of it is darker than the lung around it by this much, HU; lung that chest wall and diaphragm enclose is not.
 _DARKER_HU = 60.0
 # Of lung, where none is around.
@@ -91,7 +93,8 @@ def _cavity(hu: np.ndarray, box: Box, air: np.ndarray) -> tuple[Box, np.ndarray,
     mask = np.zeros(hu[wide].shape, bool)
     mask[moved_box(box, wide)] = air
     inside = ndimage.binary_dilation(mask)
-    beside = hu[wide][ndimage.binary_dilation(inside, iterations=2) & ~inside]
+    border = ndimage.binary_dilation(mask, _IN_SLICE)
+    beside = hu[wide][ndimage.binary_dilation(border, _IN_SLICE, iterations=2) & ~border]
     lung = hu < _AIR_HU[0]
     lung[wide] = False
     lung_hu = np.median(hu[lung]) if lung.any() else _LUNG_HU

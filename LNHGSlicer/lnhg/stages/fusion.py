@@ -13,6 +13,7 @@ from itertools import compress
 import numpy as np
 from scipy import ndimage
 from skimage.filters import threshold_otsu
+from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
 from ..core.boxes import box_around, label_boxes, outer_box
@@ -46,6 +47,8 @@ class FusionRule:
         inside: further components at a candidate belong to it if at least this share of them lies in its boxes.
         neck: two candidates in one component are two nodules if the narrowest place between them is thinner than this
             share of the thinner one.
+        hanging: a body that no candidate points at (chest wall, vessel) is no part of a nodule that it hangs on by a
+            neck thinner than this share of the thinner of both; 0: all that hangs on is nodule.
     """
 
     threshold: float
@@ -58,6 +61,7 @@ class FusionRule:
     gap: float = 2.0
     inside: float = 0.5
     neck: float = 0.7
+    hanging: float = 0.6
 
     def limit(self, candidate: Candidate, ct: CT) -> float:
         """How far the nodule of `candidate` may extend beyond its boxes, mm."""
@@ -130,10 +134,10 @@ def fuse_scan(
     """The default rule, in 3D: a component of `image` (G(x) on the CT grid) stays if a candidate touches it.
 
     Holes in a slice are filled. The component with most voxels in a candidate's boxes is its nodule; fragments close to
-    it that lie mostly in the boxes join. A component that holds several candidates is parted where it has a neck. A
-    candidate without a component gives a region grown inside its boxes (detector only). Components without a candidate
-    are unconfirmed; they are listed if `image` is known `everywhere`. A slice without a candidate adds only to
-    components that a candidate touches elsewhere.
+    it that lie mostly in the boxes join. A component that holds several candidates is parted where it has a neck, and
+    a body beyond a neck that no candidate points at is left away. A candidate without a component gives a region grown
+    inside its boxes (detector only). Components without a candidate are unconfirmed; they are listed if `image` is
+    known `everywhere`. A slice without a candidate adds only to components that a candidate touches elsewhere.
 
     Labels: confirmed nodules by falling score, seeded ones, then those of the detector alone by falling score.
     """
@@ -348,9 +352,10 @@ def _parted(
     """The nodules of one group: one, or several where a neck parts the candidates' places."""
     box = box_around(components.boxes[number] for number in numbers)
     mask = np.isin(components.labels[box], list(numbers))
-    if len(members) == 1:
-        return [_Outlined(box, mask, _status(members), _score(members))]
     depth = depth_in(mask, ct.spacing)
+    if len(members) == 1:
+        own = _without_hanging(depth, mask, members, box, ct, rule.hanging)
+        return [_Outlined(box, own, _status(members), _score(members))]
     places = [_deepest(depth, member, box, ct) for member in members]
     merged = _merge_without_neck(depth, mask, places, rule.neck)
     parts = _watershed(depth, mask, places, ct)
@@ -358,7 +363,9 @@ def _parted(
     for group in sorted(set(merged)):
         holders = [member for member, own in zip(members, merged, strict=True) if own == group]
         own_parts = [number for number, own in enumerate(merged, 1) if own == group]
-        found.append(_Outlined(box, np.isin(parts, own_parts), _status(holders), _score(holders)))
+        part = np.isin(parts, own_parts)
+        own_mask = _without_hanging(depth_in(part, ct.spacing), part, holders, box, ct, rule.hanging)
+        found.append(_Outlined(box, own_mask, _status(holders), _score(holders)))
     return found
 
 
@@ -401,6 +408,38 @@ def _merge_without_neck(
             if wide[places[one]] == wide[places[other]] != 0:
                 merged = [merged[other] if own == merged[one] else own for own in merged]
     return merged
+
+
+def _without_hanging(
+    depth: np.ndarray, mask: np.ndarray, members: Sequence[Candidate], box: tuple[slice, ...], ct: CT, share: float
+) -> np.ndarray:
+    """A nodule's mask without bodies outside its candidates' boxes that hang on by a neck.
+
+    The widest way from a candidate's place to a voxel is as wide as its narrowest place is deep; a voxel lies in
+    another body if that is less than `share` of its own depth and of the place's.
+    """
+    places = [_climbed(depth, _deepest(depth, member, box, ct)) for member in members]
+    start = np.zeros_like(depth)
+    for place in places:
+        start[place] = depth[place]
+    widest = reconstruction(start, depth, footprint=_FACES)
+    beyond = share * np.minimum(depth, start.max()) > widest
+    beyond &= (widest > 0) & ~_boxes(members, ct)[box]
+    if not beyond.any():
+        return mask
+    markers = np.where(beyond, 2, start > 0)
+    return mask & (watershed(-depth, markers, mask=widest > 0) != 2)
+
+
+def _climbed(depth: np.ndarray, place: tuple[int, ...]) -> tuple[int, ...]:
+    """From a voxel to the deepest of its neighbours, and on, until none is deeper."""
+    while True:
+        corner = [max(0, index - 1) for index in place]
+        near = depth[tuple(slice(low, index + 2) for low, index in zip(corner, place, strict=True))]
+        best = np.unravel_index(np.argmax(near), near.shape)
+        if near[best] <= depth[place]:
+            return place
+        place = tuple(int(low + step) for low, step in zip(corner, best, strict=True))
 
 
 def grown_in_boxes(ct: CT, candidate: Candidate) -> tuple[tuple[slice, slice, slice], np.ndarray]:
