@@ -343,7 +343,8 @@ class _Run:
         if region is not None:
             nodules = only_in(nodules, region)
         for seed in nodules.not_found:
-            self.warnings.append(f"Nothing was found at seed {point_text(self.points[seed])} (RAS mm).")
+            place, least = point_text(self.points[seed]), f"{self.rule.minimum_diameter:g} mm"
+            self.warnings.append(f"Nothing of {least} or more was found at seed {place} (RAS mm).")
         return nodules
 
     def scan(self, image: NoduleImage) -> MapInput:

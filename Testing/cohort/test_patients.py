@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 
 from followup.test_follow import LEFT, OPTIONS, RIGHT, chest
-from lnhg.cohort.patients import follow_patients
+from lnhg.cohort.patients import folders_of, follow_patients
 from lnhg.cohort.scans import find_scans
 from lnhg.cohort.segmenting import DONE, SKIPPED, Cohort, Row, write_tables
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
 from lnhg.pipeline import segment
 from lnhg.readers.read_ct import read_ct
+from lnhg.writers.read_back import load_result
 from lnhg.writers.results import save
 from standins import standin_models
 
@@ -64,6 +65,30 @@ def test_a_patient_whose_scans_were_all_finished_is_not_followed_again(cohort):
     before = page.stat().st_mtime_ns
     assert len(follow_patients(scans, rows(SKIPPED), cohort, MODELS).folders) == 2
     assert page.stat().st_mtime_ns == before
+
+
+def test_a_patient_is_followed_again_where_days_or_results_are_others_now(cohort):
+    scans, cohort = cohort
+    page = cohort.output / "followed" / "Doe" / "follow.html"
+    follow_patients(scans, rows(DONE), cohort, MODELS)
+    exchanged = [replace(one, days=None if one.days is None else 90.0 - one.days) for one in scans]
+    followed = follow_patients(exchanged, rows(SKIPPED), cohort, MODELS)
+    assert [followed.folders[name].name for name in ("second", "first")] == ["study-1", "study-2"]
+    before = page.stat().st_mtime_ns
+    record = cohort.folder("first") / "result.json"
+    kept = record.read_text(encoding="utf-8")
+    save(load_result(cohort.folder("first"), scans[1].read()), cohort.folder("first"))  # as after an update
+    assert record.read_text(encoding="utf-8") != kept
+    follow_patients(exchanged, rows(SKIPPED), cohort, MODELS)
+    assert page.stat().st_mtime_ns > before
+    follow_patients(scans, rows(DONE), cohort, MODELS)
+
+
+def test_patients_whose_names_differ_in_little_have_a_folder_each():
+    names = ["7/1", "7 1", "7-1", "Doe", "doe", "Roe"]
+    folders = folders_of(names)
+    assert len({one.casefold() for one in folders.values()}) == len(names)
+    assert folders["Roe"] == "Roe" and folders_of(["Doe"]) == {"Doe": "Doe"}
 
 
 def test_scans_that_cannot_be_compared_say_why(cohort):

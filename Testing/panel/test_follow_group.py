@@ -365,3 +365,25 @@ def test_the_report_is_written_where_the_other_files_are(followed, tmp_path):
     followed.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
     click(followed.follow.ui.followReportButton)
     assert (tmp_path / "follow.html").read_text() == "<p>the report</p>"
+
+
+def test_days_and_patient_were_said_of_the_ct_that_was_selected_then(panel):
+    choose(panel)
+    panel.follow.ui.daysBox.setValue(90)
+    panel.follow.ui.samePatientBox.setChecked(True)
+    panel.ui.ctSelector.setCurrentNode(add_ct("Third"))
+    assert panel.follow.ui.daysBox.property("value") == 0
+    assert not panel.follow.ui.samePatientBox.property("checked")
+
+
+def test_with_the_scene_what_was_said_of_the_earlier_study_is_closed(panel, tmp_path):
+    panel.follow.ui.priorPathEdit.setCurrentPath(str(tmp_path))
+    panel.follow.ui.daysBox.setValue(90)
+    panel.follow.ui.samePatientBox.setChecked(True)
+    slicer.mrmlScene.Clear(False)
+    slicer.app.processEvents()
+    add_ct("Another patient")
+    slicer.app.processEvents()
+    assert panel.follow.prior is None
+    assert panel.follow.ui.daysBox.property("value") == 0
+    assert not panel.follow.ui.samePatientBox.property("checked")

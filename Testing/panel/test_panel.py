@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lnhg.core.comparison import Comparison
 from lnhg.core.nodule import as_row
 from lnhg.options import Options
 from lnhg.progress import Progress
@@ -29,8 +30,9 @@ from host import qt_double  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from host.panel_double import RESULT, InstallerDouble, add_ct, click, open_panel  # noqa: E402
 from host.scenes import put_under_transform  # noqa: E402
+from LNHGSlicerLib.review.answers import comparisons_of, set_comparisons  # noqa: E402
 from LNHGSlicerLib.review.reader_study import ReaderStudy  # noqa: E402
-from LNHGSlicerLib.scene.nodes import add_result, show  # noqa: E402
+from LNHGSlicerLib.scene.nodes import add_result, results_of, show  # noqa: E402
 
 #: RAS, mm, of a point in the CT.
 INSIDE = tuple(RESULT.ct.to_ras((15, 20, 6)).tolist())
@@ -1745,3 +1747,120 @@ def test_the_method_is_rerun_where_the_results_came_from_a_full_run(panel):
     segment(panel, replace(RESULT, options=Options(full_generator=True)))
     choose(panel.ui.layerBox, "before fusion")
     assert not shown(panel.ui.fullRunBox)
+
+
+# ---------------------------------------------------------------- two CTs, and what happens meanwhile
+
+
+def in_views():
+    return {slicer.mrmlScene.GetNodeByID(view.GetBackgroundVolumeID()).GetName() for view in views()}
+
+
+def test_a_run_that_ends_for_another_ct_leaves_the_views_with_the_selected_one(panel):
+    """Who clicks on a nodule in a view means the CT that is selected."""
+    first, second = add_ct("First"), add_ct("Second")
+    panel.ui.ctSelector.setCurrentNode(first)
+    click(panel.ui.segmentButton)
+    panel.ui.ctSelector.setCurrentNode(second)
+    panel.logic.runs[-1].finish(RESULT)
+    assert in_views() == {"Second"}
+    assert {view.GetForegroundVolumeID() for view in views()} == {None}
+    assert not results_of(first).segmentation.GetDisplayNode().GetVisibility()
+
+
+def test_a_run_that_ended_for_another_ct_in_another_module_leaves_the_views_too(panel):
+    first, second = add_ct("First"), add_ct("Second")
+    panel.ui.ctSelector.setCurrentNode(first)
+    click(panel.ui.segmentButton)
+    panel.ui.ctSelector.setCurrentNode(second)
+    panel.exit()
+    panel.logic.runs[-1].finish(RESULT)
+    panel.enter()
+    assert panel.parameters.ct is second
+    assert in_views() == {"Second"}
+
+
+def test_a_run_that_ends_for_another_ct_leaves_the_review_where_it_was(panel):
+    first, second = add_ct("First"), add_ct("Second")
+    panel.ui.ctSelector.setCurrentNode(second)
+    segment(panel)
+    panel.ui.ctSelector.setCurrentNode(first)
+    click(panel.ui.segmentButton)
+    panel.ui.ctSelector.setCurrentNode(second)
+    panel.review.select("Nodule_1")
+    click(panel.ui.acceptButton)
+    panel.logic.runs[-1].finish(RESULT)
+    assert panel.review.selected == "Nodule_2"
+    assert panel.ui.undoButton.isEnabled()
+    assert in_views() == {"Second"}
+    assert results_of(second).segmentation.GetDisplayNode().GetVisibility()
+
+
+def test_a_click_in_a_view_of_another_ct_is_refused(panel):
+    earlier = add_ct("Earlier")
+    segment(panel)
+    panel.ui.ctSelector.setCurrentNode(add_ct("Later"))
+    view = slicer.util.getNodesByClass("vtkMRMLSliceNode")[0]
+    composite = next(one for one in views() if one.GetLayoutName() == view.GetLayoutName())
+    composite.SetBackgroundVolumeID(earlier.GetID())
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    click(panel.ui.addNoduleButton)
+    crosshair.SetCursorPositionRAS(list(INSIDE))
+    crosshair.SetCursorPositionXYZ([0.0, 0.0, 0.0], view)
+    runs = len(panel.logic.runs)
+    place(panel, INSIDE)
+    assert len(panel.logic.runs) == runs
+    assert "That view shows another CT" in text(panel.ui.errorLabel)
+
+
+def test_no_verdict_is_given_while_an_outline_is_measured(reviewed, monkeypatch):
+    """It would be *edited* when that is done."""
+    calls = []
+    call = SimpleNamespace(start=lambda: None)
+    monkeypatch.setattr(reviewed.review, "_make_call", lambda work, end: calls.append((work, end)) or call)
+    reviewed.review.select("Nodule_2")
+    half_erased(reviewed.review.nodes, "Nodule_2")
+    click(reviewed.ui.rejectButton)  # at once, before anybody looked at the outline
+    assert shown(reviewed.ui.measuringLabel)
+    assert not reviewed.ui.rejectButton.isEnabled() and not reviewed.ui.acceptButton.isEnabled()
+    ((work, end),) = calls
+    end(work(), None)
+    assert cells(reviewed, "Verdict")[1] == "edited"
+    click(reviewed.ui.rejectButton)
+    assert cells(reviewed, "Verdict")[1] == "rejected"
+
+
+def test_a_nodule_that_was_deleted_while_another_is_measured_can_be_selected(reviewed, monkeypatch):
+    call = SimpleNamespace(start=lambda: None)
+    monkeypatch.setattr(reviewed.review, "_make_call", lambda work, end: call)
+    half_erased(reviewed.review.nodes, "Nodule_1")
+    reviewed.review.nodes.segmentation.GetSegmentation().RemoveSegment("Nodule_2")
+    reviewed.review.look_at_outlines()
+    reviewed.ui.noduleTable.selectRow(1)
+    assert not text(reviewed.ui.errorLabel)
+
+
+def test_undo_takes_a_drawn_nodule_back_before_a_verdict_that_was_given_earlier(reviewed):
+    reviewed.review.select("Nodule_1")
+    click(reviewed.ui.acceptButton)
+    draw_segment(reviewed.review.nodes, np.s_[1:4, 1:5, 1:6])
+    reviewed.review.look_at_outlines(at_once=True)
+    before = cells(reviewed, "Verdict")
+    assert before[-1] == "edited"
+    click(reviewed.ui.undoButton)
+    assert cells(reviewed, "Verdict") == before[:-1]
+
+
+def test_growth_of_an_outline_that_a_click_replaced_counts_no_more_until_undo(panel):
+    add_ct()
+    segment(panel, ONE_BALL)
+    nodes = panel.review.nodes
+    grown = Comparison({"Lung-RADS 2022": "stable"}, previous_diameter=5.0, volume_percent=3.0)
+    set_comparisons(nodes, {1: grown})
+    click(panel.ui.addNoduleButton)
+    place(panel, INSIDE)
+    panel.logic.runs[-1].answer(handmade_result(GRIDS["oblique"], balls=(((6, 20, 15), 5),)))
+    assert len(nodes.rows) == 1
+    assert comparisons_of(nodes) == {}
+    click(panel.ui.undoButton)
+    assert comparisons_of(nodes) == {1: grown}

@@ -310,7 +310,10 @@ def test_a_seed_at_nothing_is_said_as_the_person_gave_it():
     seed = CT_AXIAL.to_ras(np.array([45.2, 5.3, 20.1]))
     result = segment(CT_AXIAL, Options(seeds_only=True), [seed], models=standin_models())
     assert result.nodules == ()
-    assert f"Nothing was found at seed {seed[0]:.1f},{seed[1]:.1f},{seed[2]:.1f} (RAS mm)." in result.warnings
+    assert (
+        f"Nothing of 3 mm or more was found at seed {seed[0]:.1f},{seed[1]:.1f},{seed[2]:.1f} (RAS mm)."
+        in result.warnings
+    )
 
 
 def test_a_seed_outside_the_ct_is_refused_before_the_detector_runs():

@@ -138,6 +138,24 @@ def test_a_study_from_the_disk_comes_into_the_scene_with_whose_it_is(scene, tmp_
     assert told.found.prior.ct.GetName() == "prior.mrb" and len(told.found.prior.rows) == 2
     assert identity_of(told.found.prior.ct) == {"PatientID": "A-1", "StudyDate": "20240310"}
 
+    assert not told.found.prior.segmentation.GetDisplayNode().GetVisibility(), "till both are shown side by side"
+
+
+def test_what_the_reader_answered_goes_out_with_the_nodules_under_their_new_numbers(scene, tmp_path):
+    from LNHGSlicerLib.review.answers import answer
+    from LNHGSlicerLib.review.review import Review
+
+    Review(scene.current).reject(id_of_segment(1))
+    answer(scene.current, "exam", "first screening", None)
+    answer(scene.current, "airway", "subsegmental", 1)
+    answer(scene.current, "airway", "segmental or more proximal", 2)
+    told = run(scene, tmp_path, both_matched())
+    study = read_study(f"{told.sent / 'study-2'}={told.sent / 'study-2' / 'ct.nrrd'}", "study 2", Options())
+    assert study.result.answers.as_record() == {
+        "patient": {"exam": "first screening"},
+        "nodules": {"1": {"airway": "segmental or more proximal"}},
+    }
+
 
 @pytest.mark.parametrize(
     ("said", "shown"),

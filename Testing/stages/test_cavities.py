@@ -110,6 +110,20 @@ def test_a_detection_is_filled_within_its_boxes():
     assert not filled_voxels(ct, Candidate(dict.fromkeys(range(14, 27), elsewhere), 0.9)).any()
 
 
+@pytest.mark.parametrize("slice_mm", [1.0, 2.5, 5.0])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_large_cavity_is_filled_from_a_seed_at_its_wall(slice_mm, side):
+    shape, middle = (int(100 / slice_mm), 90, 90), np.array([int(50 / slice_mm), 45, 45])
+    places = np.stack(np.indices(shape), -1) - middle
+    far = np.linalg.norm(places * (slice_mm, 1.2, 1.2), axis=-1)
+    hu = np.where(far <= 19, 20, -860).astype(np.int16)
+    hu[far <= 13] = -1000
+    ct = CT(hu, np.diag([-1.2, -1.2, slice_mm, 1.0]))
+    seed = middle + np.array([side * int(12 / slice_mm), 0, 0])
+    changed = filled_voxels(ct, seed_candidate(ct, ct.to_ras(seed[::-1].astype(float))))
+    assert changed[far <= 12].all()
+
+
 def airway():
     """A tube with a wall along the body."""
     radius = np.linalg.norm(offsets()[..., 1:], axis=-1)

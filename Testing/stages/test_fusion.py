@@ -173,6 +173,28 @@ class TestTheScansRule:
         nodules = fuse_scan(ct_of(), image_of(left, right, neck), [found((3, 14), (24, 37), (10, 36))], RULE)
         assert (nodules.labels == (left | right | neck)).all()
 
+    def test_a_seed_on_a_strand_at_a_nodule_takes_the_nodule(self):
+        nodule, strand, bulb = ball((8, 30, 20), 6), block((8, 9), (30, 31), (20, 30)), ball((8, 30, 30), 1.5)
+        nodules = fuse_scan(ct_of(), image_of(nodule, strand, bulb), [seeded(8, 30, 30, half=2)], RULE)
+        assert (nodules.labels[nodule] == 1).all()
+
+    def test_a_body_that_is_left_away_is_unconfirmed(self):
+        nodule, other, neck = ball((8, 30, 16), 5), ball((8, 30, 34), 7), block((8, 9), (30, 31), (16, 34))
+        nodules = fuse_scan(ct_of(), image_of(nodule, other, neck), [seeded(8, 30, 16)], RULE)
+        assert (nodules.unconfirmed[ball((8, 30, 34), 6)] == 1).all()
+
+    def test_what_hangs_on_is_found_in_a_component_of_many_voxels(self, monkeypatch):
+        nodule, wall, neck = ball((8, 30, 16), 5), ball((8, 30, 34), 7), block((7, 10), (29, 32), (16, 34))
+        monkeypatch.setattr("lnhg.stages.fusion._MOST_VOXELS", 1000)
+        nodules = fuse_scan(ct_of(), image_of(nodule, wall, neck), [seeded(8, 30, 16)], RULE)
+        assert (nodules.labels[nodule] == 1).all()
+        assert nodules.labels[ball((8, 30, 34), 6)].mean() < 0.02
+
+    def test_a_seed_at_less_than_the_smallest_nodule_is_told(self):
+        nodules = fuse_scan(ct_of(), image_of(block((8, 9), (30, 31), (30, 32))), [seeded(8, 30, 30)], RULE)
+        assert not nodules.labels.any()
+        assert nodules.not_found == ((30, 30, 8),)
+
     def test_a_lobe_on_a_broad_base_is_part_of_the_nodule(self):
         lobed = ball((8, 30, 20), 6) | ball((8, 30, 27), 6)
         nodules = fuse_scan(ct_of(), image_of(lobed), [seeded(8, 30, 16)], RULE)

@@ -62,6 +62,7 @@ class FollowGroup:
         self.ui = slicer.util.childWidgetVariables(root)
         self._export_folder = ui.exportFolderEdit
         self._nodes: Any = None
+        self._said_of: Any = None  # the CT that was selected when days and patient were said
         self._follow_up: Any = None
         self._pairs: list[Any] = []
         root.setMRMLScene(slicer.mrmlScene)
@@ -99,8 +100,26 @@ class FollowGroup:
 
     def update(self) -> None:
         """What can be chosen and clicked now, and what is to be said of the follow-up."""
+        self._forget_what_was_said_of_another()
         self._hide_from_selector()
         self._show_state()
+
+    def _forget_what_was_said_of_another(self) -> None:
+        """Days and patient were said of the CT that was selected then; its scene may have been closed since."""
+        ct = None if self._host.parameters is None else self._host.parameters.ct
+        before = self._said_of
+        if ct is None or ct is before:
+            return
+        self._said_of = ct
+        if before is None:
+            return
+        self._reset()
+        if not slicer.mrmlScene.IsNodePresent(before):
+            self.ui.priorPathEdit.setCurrentPath("")
+
+    def _reset(self) -> None:
+        self.ui.samePatientBox.setChecked(False)
+        self.ui.daysBox.setValue(0)
 
     def _show_state(self) -> None:
         reason = self._why_not()
@@ -209,8 +228,7 @@ class FollowGroup:
         )
 
     def _other_prior(self) -> None:
-        self.ui.samePatientBox.setChecked(False)  # it was said of another
-        self.ui.daysBox.setValue(0)
+        self._reset()  # they were said of another
         self._show_state()  # the selector tells this while it changes: what it offers stays as it is
 
     def _hide_from_selector(self) -> None:

@@ -161,6 +161,14 @@ class ReviewGroup:
         self.select(at or (self._ids[0] if self._ids else None))
         self.look_at_outlines()
 
+    def show_again(self) -> None:
+        """Bring the result under review back into the views, at the nodule that it was at."""
+        from ..scene.nodes import show
+
+        show(self.nodes)
+        self._layers.apply()
+        self.select(self.selected)
+
     def apply(self, parameters: Any) -> None:
         """Bring the views to what the reader chose; what has not changed is left alone."""
         layers = self._layers
@@ -391,8 +399,9 @@ class ReviewGroup:
         return self._ids[(self._ids.index(segment_id) + step) % len(self._ids)] if segment_id in self._ids else None
 
     def _judge(self, verdict: str) -> None:
+        self.look_at_outlines()  # an outline that was changed in this moment comes first
         segment_id = self.selected
-        if segment_id is not None:
+        if segment_id is not None and self.ui.measuringLabel.isHidden():
             self._change(lambda: getattr(self._review, verdict)(segment_id), self._beside(segment_id, 1))
 
     def _change(self, change: Callable[[], Any], then_at: str | None = None) -> None:
@@ -591,10 +600,12 @@ class ReviewGroup:
         return self._layers is not None and self._layers.state.layer == "components"
 
     def update_buttons(self) -> None:
-        for name in ("previous", "next", "accept", "reject", "edit"):
+        for name in ("previous", "next", "edit"):
             getattr(self.ui, f"{name}Button").setEnabled(self.selected is not None)
-        # The change that is still to be measured comes before the last verdict.
+        # What is measured now is *edited* then: a verdict given before would be lost, and comes after it for an undo.
         measured = self.ui.measuringLabel.isHidden()
+        for name in ("accept", "reject"):
+            getattr(self.ui, f"{name}Button").setEnabled(measured and self.selected is not None)
         self.ui.undoButton.setEnabled(measured and self._review is not None and self._review.can_undo)
         self.ui.restoreViewsButton.setEnabled(self._memory().can_restore)
 

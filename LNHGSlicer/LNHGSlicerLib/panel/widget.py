@@ -78,6 +78,7 @@ class Panel(VTKObservationMixin):
         self._parameters: Any = None
         self._disconnect: Callable[[], None] = lambda: None
         self._shown_ct: Any = None
+        self._came_of: Any = None  # the CT of a result that came while another module was open
         self._done: Callable[[Any, Any], object] = _nothing
         self._to_show: Callable[[], object] | None = None
         self._first_change = False
@@ -328,7 +329,17 @@ class Panel(VTKObservationMixin):
     def _show_segmented(self, ct: Any, segmented: Any) -> None:
         self._show_result(segmented)
         if self._parameters is not None and ct is not self._parameters.ct:
-            self.show_results(self._parameters.ct)  # the views stay with the selected CT
+            self._show_selected_again(self._parameters.ct)
+
+    def _show_selected_again(self, ct: Any) -> None:
+        """The views stay with the selected CT, and its review where it was: what came for another one showed itself."""
+        nodes, shown = self.results_of(ct), self.review.nodes
+        if nodes is not None and shown is not None and nodes.segmentation is shown.segmentation:
+            self.review.show_again()
+            return
+        self.show_results(ct)
+        if self.review.nodes is None:
+            self._show_alone(ct)
 
     def _show_clicked(self, clicked: Any) -> None:
         """Add what was found at a click to the result of its CT, which is mostly the one under review."""
@@ -370,7 +381,7 @@ class Panel(VTKObservationMixin):
             changes.append(str(carry_over(earlier, nodes)))
         self._tell_run(segmented, nodes.ct, *changes)
         if self._parameters is None:
-            self._shown_ct = None  # the reader is in another module; shown on return
+            self._shown_ct, self._came_of = None, nodes.ct  # the reader is in another module; shown on return
         elif nodes.ct is self._parameters.ct:
             self.review.show(nodes, self._parameters, in_views=True, at=added[-1] if added else None)
 
@@ -402,11 +413,14 @@ class Panel(VTKObservationMixin):
             self._parameters.region = region
         self._update()
 
-    def _on_point(self, world: tuple[float, float, float]) -> None:
+    def _on_point(self, world: tuple[float, float, float], shown: Any) -> None:
         self._update()
         ct = self._selected_ct()
         if ct is None or not has_voxels(ct):
             self.start()  # which says so
+            return
+        if shown not in (None, ct) and self.results_of(shown) is not None:  # as the earlier CT, side by side
+            self.show_error(_("That view shows another CT than the selected one; click in a view of that one."))
             return
         point = point_of_node(world, ct)
         if is_inside(ct, point):
@@ -448,13 +462,14 @@ class Panel(VTKObservationMixin):
             return  # nodes are half read; the end of it is observed
         ct = self._parameters.ct
         if ct is not self._shown_ct:
-            switched, self._shown_ct = self._shown_ct is not None, ct
+            another = self._shown_ct is not None or self._came_of not in (None, ct)  # is in the views
+            self._shown_ct, self._came_of = ct, None
             volume = slicer.vtkMRMLScalarVolumeNode
             self._ct_watch.follow(
                 ct, vtk.vtkCommand.ModifiedEvent, volume.ImageDataModifiedEvent, volume.TransformModifiedEvent
             )
-            self.show_results(ct, in_views=switched)
-            if switched and self.review.nodes is None:
+            self.show_results(ct, in_views=another)
+            if another and self.review.nodes is None:
                 self._show_alone(ct)
             self._show_said()
         self.found.show(ct)
@@ -525,7 +540,7 @@ class Panel(VTKObservationMixin):
         self._to_show = None
         self._stop_placing()
         self._set_parameters(None)
-        self._shown_ct = None
+        self._shown_ct = self._came_of = None
         for watch in (self._ct_watch, self._region_watch):
             watch.follow(None)
         self.review.clear()

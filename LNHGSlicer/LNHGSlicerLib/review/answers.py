@@ -14,11 +14,14 @@ from lnhg.core.nodule import Nodule
 from lnhg.options import Options
 from lnhg.writers.seg_nrrd import id_of_segment
 
+from ..scene.fingerprints import measured_on
 from ..scene.nodes import OPTIONS, SceneNodes
 from .verdicts import EDITED, REJECTED, verdicts
 
 _ATTRIBUTE = "LNHG.Answers"
 _COMPARISONS = "LNHG.Comparisons"
+# The outline that was compared, by the number of its nodule; scenes of older versions do not tell.
+_COMPARED_ON = "LNHG.ComparedOn"
 
 
 def answers_of(nodes: SceneNodes) -> StudyAnswers:
@@ -28,16 +31,22 @@ def answers_of(nodes: SceneNodes) -> StudyAnswers:
 
 
 def comparisons_of(nodes: SceneNodes) -> dict[int, Comparison]:
-    """What was found against earlier studies, by the number of a nodule; not of one that was edited since."""
+    """What was found against earlier studies, by the number of a nodule; not of one that has another outline since."""
     kept = json.loads(nodes.segmentation.GetAttribute(_COMPARISONS) or "{}")
     if not kept:
         return {}
-    edited = {one.id for one in nodes.rows if one.status == EDITED}
-    return {number: one for number, one in comparisons_of_record(kept).items() if number not in edited}
+    compared_on = json.loads(nodes.segmentation.GetAttribute(_COMPARED_ON) or "{}")
+    changed = {one.id for one in nodes.rows if one.status == EDITED}
+    for number, outline in compared_on.items():
+        if outline != measured_on(nodes, id_of_segment(int(number))):
+            changed.add(int(number))
+    return {number: one for number, one in comparisons_of_record(kept).items() if number not in changed}
 
 
 def set_comparisons(nodes: SceneNodes, comparisons: Mapping[int, Comparison]) -> None:
     """Keep what was found against earlier studies, by the number of a nodule; the categories hang on it."""
+    outlines = {number: measured_on(nodes, id_of_segment(number)) for number in comparisons}
+    nodes.segmentation.SetAttribute(_COMPARED_ON, json.dumps(outlines))
     nodes.segmentation.SetAttribute(_COMPARISONS, json.dumps(as_record(comparisons)))
 
 

@@ -17,16 +17,18 @@ class PointPlacement(PlaceMode):
     """Slicer's place mode for a single point in a slice view. The markup that Slicer draws is taken away again.
 
     Args:
-        on_placed: gets the point (mm, RAS of the scene).
+        on_placed: gets the point (mm, RAS of the scene), and the volume in the background of the view that was clicked
+            in, None where that is not known.
         on_given_up: called when the reader, or Slicer, ended the mode without a point; gets a sentence, empty where
             there is nothing to say.
     """
 
-    def __init__(self, on_placed: Callable[[Point], None], on_given_up: Callable[[str], None]) -> None:
+    def __init__(self, on_placed: Callable[[Point, Any], None], on_given_up: Callable[[str], None]) -> None:
         super().__init__("vtkMRMLMarkupsFiducialNode", _("New nodule"))
         self._on_placed, self._on_given_up = on_placed, on_given_up
         self._point: Point | None = None
         self._in_slice = True
+        self._background: Any = None
 
     def start(self) -> None:
         """The next click in a slice view is the point."""
@@ -38,7 +40,8 @@ class PointPlacement(PlaceMode):
     def _placed(self, node: Any, event: Any) -> None:
         point = [0.0, 0.0, 0.0]
         node.GetNthControlPointPositionWorld(0, point)
-        self._point, self._in_slice = (point[0], point[1], point[2]), _pointer_in_slice_view()
+        self._point = point[0], point[1], point[2]
+        self._in_slice, self._background = _pointer_in_slice_view()
         self._end_soon()
 
     def _end(self) -> None:
@@ -48,11 +51,21 @@ class PointPlacement(PlaceMode):
         elif not self._in_slice:
             self._on_given_up(_("A point in the 3D view has no certain depth: click on the nodule in a slice view."))
         else:
-            self._on_placed(self._point)
+            self._on_placed(self._point, self._background)
 
 
-def _pointer_in_slice_view() -> bool:
-    """Whether the mouse pointer is in a slice view, or nowhere, as when a point is placed from code."""
+def _pointer_in_slice_view() -> tuple[bool, Any]:
+    """Whether the mouse pointer is in a slice view, or nowhere, as when a point is placed from code; and the volume in
+    the background of that view, or None.
+    """
     crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
     known = crosshair is not None and crosshair.GetCursorPositionRAS([0.0, 0.0, 0.0])
-    return not known or crosshair.GetCursorPositionXYZ([0.0, 0.0, 0.0]) is not None
+    if not known:
+        return True, None
+    view = crosshair.GetCursorPositionXYZ([0.0, 0.0, 0.0])
+    if view is None:
+        return False, None
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if composite.GetLayoutName() == view.GetLayoutName():
+            return True, slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
+    return True, None

@@ -53,7 +53,7 @@ class Outlines:
         self._seen: dict[Any, tuple[Any, dict[int, Box]]] = {}
 
     def of(self, segment_id: str) -> Outline | None:
-        """The outline of one segment; None if it has no voxels."""
+        """The outline of one segment; None if it has no voxels, or was removed."""
         return self.of_all([segment_id])[segment_id]
 
     def of_all(self, segment_ids: list[str]) -> dict[str, Outline | None]:
@@ -78,7 +78,7 @@ class Outlines:
         return point_of_scene((grid_of_node(self._nodes.ct) @ [*ijk, 1])[:3].tolist(), self._nodes.segmentation)
 
     def _of(self, segment: Any) -> Outline | None:
-        image = segment.GetRepresentation(_VOXELS)
+        image = None if segment is None else segment.GetRepresentation(_VOXELS)
         if image is None or image.IsEmpty():
             return None
         corner = self._corner(image)

@@ -157,8 +157,9 @@ class Review:
         for one in set(now) - set(former):  # its display is new
             set_verdict(self.nodes, one, verdict_of(self.nodes, one))
         drawn = self._drawn()
-        for one, outline in drawn.items():
-            self._make_nodule(one, outline)
+        made = [self._make_nodule(one, outline) for one, outline in drawn.items()]
+        if made:
+            self._steps.append(tuple(_Before(one, OPEN, None, None) for one in made))
         if changed or came_or_went or drawn:
             self._draw_maps()
         return bool(changed or came_or_went or drawn)
@@ -190,8 +191,10 @@ class Review:
             and all(mm * size <= _LARGEST_MM for mm, size in zip(spacing, outline.mask.shape, strict=True))
         }
 
-    def _make_nodule(self, segment_id: str, outline: Outline) -> None:
-        """Make a nodule of a segment that a reader drew: it gets the ID, the codes and the row of one."""
+    def _make_nodule(self, segment_id: str, outline: Outline) -> str:
+        """Make a nodule of a segment that a reader drew: it gets the ID, the codes and the row of one; returns the
+        ID.
+        """
         segments, drawn = self.nodes.segmentation.GetSegmentation(), self._segment(segment_id)
         new_id = self._add_segment()
         self._segment(new_id).SetName(drawn.GetName())
@@ -199,6 +202,7 @@ class Review:
         self._set_outline(new_id, outline)
         write_row(self.nodes.table, self._measured_anew(new_id, None))
         set_verdict(self.nodes, new_id, EDITED)
+        return new_id
 
     def _add_segment(self) -> str:
         """A segment without voxels for a nodule more; returns its ID.

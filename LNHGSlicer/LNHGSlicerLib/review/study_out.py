@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import slicer
 
+from lnhg.core.answers import StudyAnswers, answers_of_record
 from lnhg.core.nodule import Nodule
 from lnhg.core.result import Result
 from lnhg.options import Options
@@ -20,6 +21,7 @@ from lnhg.writers.seg_nrrd import id_of_segment
 from ..scene.fingerprints import fingerprint
 from ..scene.identity import identity_of, kernel_of
 from ..scene.nodes import SceneNodes, ct_of_values, grid_of_node, values_of_node
+from .answers import answers_of
 from .outlines import Outline, Outlines
 from .verdicts import REJECTED, verdicts
 
@@ -47,6 +49,7 @@ class StudyOut:
         heterogeneity: the map on the grid of the CT.
         state: as `state_of` gives it.
         identity: patient and date, as far as they are known.
+        answers: the reader's, for the categories, by the scene's numbers of the nodules.
     """
 
     name: str
@@ -59,6 +62,7 @@ class StudyOut:
     provenance: Mapping[str, Any]
     state: str
     identity: Mapping[str, str]
+    answers: StudyAnswers
 
     @classmethod
     def of(cls, nodes: SceneNodes) -> StudyOut:
@@ -76,6 +80,7 @@ class StudyOut:
             _attribute(nodes, "Provenance"),
             state_of(nodes),
             identity_of(nodes.ct),
+            answers_of(nodes),
         )
 
     def write(self, folder: Path) -> list[int]:
@@ -104,10 +109,18 @@ class StudyOut:
             self.options,
             provenance=self.provenance,
             warnings=(),
+            answers=_renumbered(self.answers, {row.id: number for number, row in enumerate(rows, 1)}),
         )
         save(result, folder, with_identity=True, for_scene=True)
         write_nrrd(folder / _CT, ct.hu, ct.ijk_to_ras, packed=False)
         return [row.id for row in rows]
+
+
+def _renumbered(answers: StudyAnswers, numbers: Mapping[int, int]) -> StudyAnswers:
+    """Answers of the nodules that have a new number, by that one."""
+    told = answers.as_record()
+    nodules = {str(numbers[int(old)]): one for old, one in told["nodules"].items() if int(old) in numbers}
+    return answers_of_record({**told, "nodules": nodules})
 
 
 def _left(nodes: SceneNodes, outlines: Outlines) -> dict[str, Outline]:

@@ -224,4 +224,6 @@ def _adding_prior(place: Path, prepared: PreparedResult, identity: dict[str, Any
     node = scene.add_ct(ct.hu, ct.ijk_to_ras, place.name)
     keep_identity(node, identity)
     yield
-    return (yield from scene.adding(node, prepared))
+    made = yield from scene.adding(node, prepared)
+    made.segmentation.GetDisplayNode().SetVisibility(False)  # it would lie over the CT that the reader is at
+    return made

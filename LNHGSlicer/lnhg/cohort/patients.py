@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from ..core.names import safe_name
+from ..core.atomic_file import write_atomic
+from ..core.names import own_name, short_hash
+from ..core.seal import digest_of, digest_of_file
 from ..errors import LNHGError
 from ..followup.follow import follow
 from ..followup.read_back import FILES
 from ..followup.study import study_of
 from ..followup.written import save_follow_up
 from ..networks.models import Models
+from ..writers.own_files import RECORD
 from ..writers.read_back import load_result
 from .scans import Scan
 from .segmenting import DONE, SKIPPED, Cohort, Row
@@ -23,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 #: Folder of the cohort with a follow-up for each such patient, as `lnhg follow` writes it.
 FOLLOWED = "followed"
+
+# In such a folder: of which results, in which order and how far apart, it was made.
+_SEAL = ".followed"
 
 
 @dataclass
@@ -43,24 +50,36 @@ def follow_patients(
 ) -> Followed:
     """Follow each patient who has two scans or more that were segmented, in the order of the list or of their days.
 
-    A patient whose scans were all finished before and followed then is not followed again.
+    A patient whose scans were all finished before, and followed then in this order with these days, is not followed
+    again.
     """
     followed = Followed()
     usable = [one for one in scans if one.patient and one.name in rows and rows[one.name].status in (DONE, SKIPPED)]
-    for patient in dict.fromkeys(one.patient for one in usable):
-        own = [one for one in usable if one.patient == patient]
+    folders = folders_of(list(dict.fromkeys(one.patient for one in usable)))
+    for patient, name in folders.items():
+        own = _in_order([one for one in usable if one.patient == patient])
         if len(own) < 2:
             continue
-        folder = cohort.output / FOLLOWED / safe_name(patient)
+        folder = cohort.output / FOLLOWED / name
         try:
-            if not _is_followed(folder, own, rows):
-                _follow(_in_order(own), folder, cohort, models)
+            if not _is_followed(folder, own, rows, cohort):
+                _follow(own, folder, cohort, models)
         except LNHGError as error:
             logger.warning("The scans of %s were not compared: %s", patient, error)
             followed.reasons |= {one.name: f"not compared: {error}" for one in own}
             continue
-        followed.folders |= {one.name: folder / f"study-{n}" for n, one in enumerate(_in_order(own), 1)}
+        followed.folders |= {one.name: folder / f"study-{n}" for n, one in enumerate(own, 1)}
     return followed
+
+
+def folders_of(patients: Sequence[str]) -> dict[str, str]:
+    """A folder's name for each patient; on disks that do not tell small letters from capitals two patients stay two."""
+    names = {patient: own_name(patient, "patient") for patient in patients}
+    alike = Counter(name.casefold() for name in names.values())
+    return {
+        patient: name if alike[name.casefold()] == 1 else f"{name}-{short_hash(patient)}"
+        for patient, name in names.items()
+    }
 
 
 def _in_order(own: list[Scan]) -> list[Scan]:
@@ -68,16 +87,25 @@ def _in_order(own: list[Scan]) -> list[Scan]:
     return sorted(own, key=lambda one: one.days or 0.0) if known else own
 
 
-def _is_followed(folder: Path, own: list[Scan], rows: Mapping[str, Row]) -> bool:
-    studies = sum(one.is_dir() for one in folder.glob("study-*"))
+def _is_followed(folder: Path, own: Sequence[Scan], rows: Mapping[str, Row], cohort: Cohort) -> bool:
+    try:
+        same = (folder / _SEAL).read_text(encoding="utf-8") == _seal(own, cohort)
+    except (OSError, UnicodeDecodeError):
+        return False
     return (
-        (folder / FILES["record"]).is_file()
-        and studies == len(own)
+        same
+        and (folder / FILES["record"]).is_file()
+        and all((folder / f"study-{n}").is_dir() for n in range(1, len(own) + 1))
         and all(rows[one.name].status == SKIPPED for one in own)
     )
 
 
-def _follow(own: list[Scan], folder: Path, cohort: Cohort, models: Models | None) -> None:
+def _seal(own: Sequence[Scan], cohort: Cohort) -> str:
+    """Of the results that are followed, in their order, and their days."""
+    return digest_of([[one.name, one.days, digest_of_file(cohort.folder(one.name) / RECORD)] for one in own])
+
+
+def _follow(own: Sequence[Scan], folder: Path, cohort: Cohort, models: Models | None) -> None:
     studies = []
     for number, scan in enumerate(own, 1):
         result = load_result(cohort.folder(scan.name), scan.read())
@@ -88,6 +116,7 @@ def _follow(own: list[Scan], folder: Path, cohort: Cohort, models: Models | None
         if before.days is not None and after.days is not None
     ]
     apart = days if len(days) == len(own) - 1 else None
-    save_follow_up(
-        follow(*studies, days=apart, options=cohort.options, models=models), folder, with_identity=cohort.with_identity
-    )
+    followed = follow(*studies, days=apart, options=cohort.options, models=models)
+    (folder / _SEAL).unlink(missing_ok=True)
+    save_follow_up(followed, folder, with_identity=cohort.with_identity)
+    write_atomic(folder / _SEAL, _seal(own, cohort))

@@ -89,7 +89,7 @@ def _in(box: Box, other: Box) -> bool:
 
 def _cavity(hu: np.ndarray, box: Box, air: np.ndarray) -> tuple[Box, np.ndarray, float] | None:
     """A wider box, the air with the voxels around it in there, and the density of the wall, HU; None for no cavity."""
-    wide = grown_box(box, (3, 3, 3))
+    wide = tuple(slice(a.start, min(a.stop, size)) for a, size in zip(grown_box(box, (3, 3, 3)), hu.shape, strict=True))
     mask = np.zeros(hu[wide].shape, bool)
     mask[moved_box(box, wide)] = air
     inside = ndimage.binary_dilation(mask)

@@ -53,6 +53,8 @@ _DEEPER_MM, _DEEPER = 2.5, 1.4
 # Nor if tissue inside the lungs goes on beside it, within the first value, as a ball of a radius above the second (mm)
 # and above this share of its own depth: of the outlines of readers of 96 nodules none does, and vessels are thinner.
 _BESIDE_MM, _REST_MM, _REST = 2.5, 4.5, 0.8
+# Pixels of axial slices are nearly square: one side is at most this many times the other.
+_SQUARE = 1.5
 # A nodule that lies outside the lungs' mask by more than half lies in a dent of it, which a ball of this radius closes,
 # mm; the grid for that, mm.
 _DENT_MM, _DENT_CELL_MM = 80.0, 4.0
@@ -275,7 +277,7 @@ class _Part:
         if ended:
             return told
         diameter, subsolid = measured["equivalent_diameter"], measured["type"] in ("part-solid", "ground glass")
-        conditions = Conditions(diameter, self.ct.spacing[2], edge.attached, subsolid)
+        conditions = Conditions(diameter, _slice_mm(self.ct), edge.attached, subsolid)
         values = {name: float((measured | told)[name]) for name in SIZES}
         return told | {
             f"{size}_{protocol}": size_uncertainty().interval(size, protocol, value, conditions)
@@ -361,6 +363,14 @@ class _Part:
     def _contacts(self) -> Contacts:
         tissue = tissue_beside(self.hu, self.mask)
         return contacts(self.mask, tissue, tissue & (self.lungs == 0), self.ct.spacing)
+
+
+def _slice_mm(ct: CT) -> float:
+    """Thickness of the slices that were scanned, mm: of sagittal and coronal ones it lies in the axial view's rows or
+    columns.
+    """
+    column, row, between = ct.spacing
+    return max(ct.spacing) if max(column, row) > _SQUARE * min(column, row) else between
 
 
 def _largest_slice(mask: np.ndarray) -> int:
