@@ -98,7 +98,7 @@ class CategoriesGroup:
         from ..review.nodule_lobes import tell_lobes
 
         try:
-            count, all_of_them = tell_lobes(nodes, lobes), len(nodes.rows)
+            count, all_of_them = tell_lobes(nodes, lobes), len(nodes.segment_ids)
         except LNHGError as error:
             self.ui.lobesLabel.setText(str(error))
             return

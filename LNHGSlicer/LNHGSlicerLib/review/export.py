@@ -142,7 +142,7 @@ def _result(nodes: SceneNodes) -> Result:
 def _remarks(nodes: SceneNodes, known: Mapping[str, str], kind: str, normalisation: str) -> tuple[str, ...]:
     """What the run had to say, and what the reader changed since."""
     rejected = [str(one.id) for one in nodes.rows if known.get(id_of_segment(one.id)) == REJECTED]
-    edited = [str(one.id) for one in nodes.rows if one.status == EDITED]
+    edited = [str(one.id) for one in nodes.rows if one.status == EDITED and id_of_segment(one.id) in known]
     ran, shown = nodes.options, replace(nodes.options, heterogeneity=kind, normalisation=normalisation)
     remarks = (
         nodes.segmentation.GetAttribute("LNHG.Warnings"),
