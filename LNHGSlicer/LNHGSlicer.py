@@ -126,6 +126,7 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
         onFinished: Callable[[SegmentedNodules | None, Outcome], object] | None = None,
         options: Options | None = None,
         seeds: Sequence[Sequence[float]] | None = None,
+        show: bool = True,
     ) -> SegmentationRun:
         """The same in a process beside Slicer, whose window stays alive; returns the run, which can be cancelled.
 
@@ -134,6 +135,7 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
         :param onProgress: called with each step's `lnhg.progress.Progress`.
         :param onFinished: called once, with what was added (None unless the run finished) and its `Outcome`: status
             ("finished", "cancelled" or "failed"), message, log. What cannot be started is told so before this returns.
+        :param show: whether the slice views show what was added.
         """
         import lnhg
         from LNHGSlicerLib.run.segmentation_run import SegmentationRun
@@ -144,6 +146,7 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
             seeds or (),
             onProgress or (lambda progress: None),
             onFinished or (lambda found, outcome: print(outcome.message)),
+            show=show,
         )
         run.start()
         return run
@@ -155,6 +158,7 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
         onProgress: Callable[[Progress], object] | None = None,
         onFinished: Callable[[SegmentedNodules | ClickedNodules | None, Outcome], object] | None = None,
         options: Options | None = None,
+        show: bool = True,
     ) -> ClickRun:
         """Segment what lies at some points, as a run with these seeds and nothing else does, in a process that keeps
         the CT ready for the next ones; returns the run.
@@ -172,6 +176,7 @@ class LNHGSlicerLogic(ScriptedLoadableModuleLogic):
             seeds,
             onProgress or (lambda progress: None),
             onFinished or (lambda found, outcome: print(outcome.message)),
+            show=show,
         )
         run.start()
         return run

@@ -58,12 +58,13 @@ def logic_double() -> Any:
         runs: list[RunDouble] = []  # noqa: RUF012
         ready: list[Any] = []  # noqa: RUF012
 
-        def startSegmentNodules(self, node, onProgress=None, onFinished=None, options=None, seeds=None):  # noqa: N802, N803
+        def startSegmentNodules(self, node, onProgress=None, onFinished=None, options=None, seeds=None, show=True):  # noqa: N802, N803
+            assert not show, "the panel shows what comes, and where"
             self.runs.append(RunDouble(node, onProgress, onFinished, options, seeds))
             return self.runs[-1]
 
-        def startClick(self, node, seeds, onProgress=None, onFinished=None, options=None):  # noqa: N802, N803
-            return self.startSegmentNodules(node, onProgress, onFinished, options, seeds)
+        def startClick(self, node, seeds, onProgress=None, onFinished=None, options=None, show=True):  # noqa: N802, N803
+            return self.startSegmentNodules(node, onProgress, onFinished, options, seeds, show)
 
         def prepareClicks(self, node, options):  # noqa: N802
             self.ready.append(node)
@@ -85,13 +86,14 @@ class RunDouble:
         )
 
     def finish(self, result: Any = RESULT) -> None:
-        from LNHGSlicerLib.run.segmentation_run import add_and_show
+        from LNHGSlicerLib.run.segmentation_run import segmented
+        from LNHGSlicerLib.scene.nodes import add_result
 
         # The scene shares a result's memory, and an edited outline changes the map there: each run has its own.
         own = replace(
             result, options=self.options, labels=result.labels.copy(), heterogeneity=result.heterogeneity.copy()
         )
-        found = add_and_show(self.node, own)
+        found = segmented(add_result(self.node, own), own, show=False)
         self._on_finished(found, SimpleNamespace(status="finished", message="", log=None))
         slicer.app.processEvents()  # it is shown a moment later
 

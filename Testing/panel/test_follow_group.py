@@ -180,6 +180,49 @@ def test_both_cts_lie_in_their_own_views_with_the_nodule_at_the_same_place(follo
     assert len(outlines[0]) == len(outlines[1]) == 3 and not set(outlines[0]) & set(outlines[1])
 
 
+def test_verdicts_are_of_the_nodule_whose_pair_is_shown(followed):
+    table = followed.follow.ui.followTable
+    assert followed.review.selected == "Nodule_1"
+    table.selectRow(1)  # in the earlier study alone
+    assert followed.review.selected is None and not followed.ui.rejectButton.isEnabled()
+    table.selectRow(0)
+    assert followed.review.selected == "Nodule_1"
+    click(followed.ui.rejectButton)
+    assert [row.verdict for row in followed.review._review.rows()] == ["rejected", "open"]
+
+
+def test_a_nodule_of_the_review_that_has_no_pair_is_seen_alone(followed):
+    assert followed.follow.ui.followTable.selectionModel().selectedRows()
+    followed.review.select("Nodule_2")
+    assert node("Earlier").GetParentTransformNode() is None
+    assert followed.review.selected == "Nodule_2"
+    followed.follow.ui.followTable.selectRow(0)
+    followed.follow.ui.followTable.selectRow(1)
+    followed.review.select("Nodule_1")
+    (row,) = followed.follow.ui.followTable.selectionModel().selectedRows()
+    assert row.row() == 0, "its pair is shown"
+
+
+def seen(*names):
+    return [results_of(node(name)).segmentation.GetDisplayNode().GetVisibility() for name in names]
+
+
+def test_outlines_of_neither_study_lie_over_another_ct(followed):
+    followed.ui.ctSelector.setCurrentNode(add_ct("Third"))
+    assert seen("This", "Earlier") == [0, 0]
+    click(followed.ui.segmentButton)
+    followed.logic.runs[-1].finish(RESULT)
+    assert seen("This", "Earlier", "Third") == [0, 0, 1]
+
+
+def test_the_outlines_of_a_new_run_are_seen_without_those_that_were_side_by_side(followed):
+    before = results_of(node("This")).segmentation
+    click(followed.ui.segmentButton)
+    followed.logic.runs[-1].finish(RESULT)
+    assert not before.GetDisplayNode().GetVisibility()
+    assert seen("This", "Earlier") == [1, 0]
+
+
 def test_the_layers_of_this_ct_leave_the_views_of_the_earlier_one_alone(followed):
     followed.parameters.opacity = 0.25
     assert {one.GetForegroundOpacity() for one in views(UPPER)} == {0.25}

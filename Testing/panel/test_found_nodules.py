@@ -90,6 +90,17 @@ def test_a_click_on_a_row_centres_the_views_on_it(running):
     assert node.GetTransformNodeID() == running.ct.GetTransformNodeID()
 
 
+def test_a_click_on_a_row_leaves_the_nodule_that_was_under_review(running):
+    """Who rejects what is seen would reject another one."""
+    running.logic.runs[-1].finish()
+    click(running.ui.segmentButton)
+    tell(running, found(2))
+    assert running.review.selected == "Nodule_1"
+    running.ui.foundTable.selectRow(0)
+    assert running.review.selected is None
+    assert not running.ui.acceptButton.isEnabled() and not running.ui.rejectButton.isEnabled()
+
+
 def test_the_result_takes_their_place(running):
     tell(running, found())
     running.logic.runs[-1].finish()

@@ -27,12 +27,12 @@ pytest.importorskip("PySide6", reason="needs the dev extra: pip install 'lnhg[de
 import vtk  # noqa: E402
 
 from host import qt_double  # noqa: E402
-from host.handmade import GRIDS, handmade_result  # noqa: E402
+from host.handmade import BALLS, GRIDS, handmade_result  # noqa: E402
 from host.panel_double import RESULT, InstallerDouble, add_ct, click, open_panel  # noqa: E402
 from host.scenes import put_under_transform  # noqa: E402
 from LNHGSlicerLib.review.answers import comparisons_of, set_comparisons  # noqa: E402
 from LNHGSlicerLib.review.reader_study import ReaderStudy  # noqa: E402
-from LNHGSlicerLib.scene.nodes import add_result, results_of, show  # noqa: E402
+from LNHGSlicerLib.scene.nodes import add_result, all_results, results_of, show  # noqa: E402
 
 #: RAS, mm, of a point in the CT.
 INSIDE = tuple(RESULT.ct.to_ras((15, 20, 6)).tolist())
@@ -1796,9 +1796,141 @@ def test_a_run_that_ends_for_another_ct_leaves_the_review_where_it_was(panel):
     assert results_of(second).segmentation.GetDisplayNode().GetVisibility()
 
 
-def test_a_click_in_a_view_of_another_ct_is_refused(panel):
-    earlier = add_ct("Earlier")
+def test_a_run_that_ends_in_another_module_leaves_views_and_undo_of_the_ct_under_review(panel):
+    first, second = add_ct("First"), add_ct("Second")
+    panel.ui.ctSelector.setCurrentNode(second)
     segment(panel)
+    click(panel.ui.acceptButton)
+    panel.ui.ctSelector.setCurrentNode(first)
+    click(panel.ui.segmentButton)
+    panel.ui.ctSelector.setCurrentNode(second)
+    click(panel.ui.acceptButton)
+    selected = panel.review.selected
+    panel.exit()
+    panel.logic.runs[-1].finish(RESULT)
+    assert in_views() == {"Second"}
+    assert results_of(second).segmentation.GetDisplayNode().GetVisibility()
+    assert not results_of(first).segmentation.GetDisplayNode().GetVisibility()
+    panel.enter()
+    assert panel.ui.undoButton.isEnabled() and panel.review.selected == selected
+
+
+def test_a_run_that_ends_in_another_module_is_shown_on_return(panel):
+    add_ct("First")
+    click(panel.ui.segmentButton)
+    panel.exit()
+    panel.logic.runs[-1].finish(RESULT)
+    panel.enter()
+    assert cells(panel, "Verdict") == ["to review", "to review"]
+    assert in_views() == {"First"}
+    assert {view.GetForegroundVolumeID() for view in views()} == {panel.review.nodes.heterogeneity.GetID()}
+
+
+def test_the_segment_editor_goes_on_with_the_outlines_of_a_run_that_ended_meanwhile(reviewed):
+    former = reviewed.review.nodes
+    click(reviewed.ui.segmentButton)
+    editor = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    editor.SetAndObserveSegmentationNode(former.segmentation)
+    editor.SetSelectedSegmentID("Nodule_2")
+    reviewed.exit()
+    half_erased(former, "Nodule_2")
+    reviewed.logic.runs[-1].finish(RESULT)
+    now = results_of(former.ct)
+    assert editor.GetSegmentationNode() is now.segmentation is not former.segmentation
+    assert editor.GetSelectedSegmentID() == "Nodule_2"
+    assert (
+        now.segmentation.GetDisplayNode().GetVisibility() and not former.segmentation.GetDisplayNode().GetVisibility()
+    )
+    reviewed.enter()
+    wait_until(lambda: cells(reviewed, "Verdict") == ["to review", "edited"])
+
+
+def test_a_stroke_that_was_meant_for_a_nodule_that_is_gone_goes_into_no_other(reviewed):
+    former = reviewed.review.nodes
+    click(reviewed.ui.segmentButton)
+    editor = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    editor.SetAndObserveSegmentationNode(former.segmentation)
+    editor.SetSelectedSegmentID("Nodule_2")
+    reviewed.logic.runs[-1].finish(handmade_result(GRIDS["oblique"], balls=BALLS[:1]))
+    assert editor.GetSegmentationNode() is reviewed.review.nodes.segmentation
+    assert not editor.GetSelectedSegmentID()
+
+
+def test_a_scene_that_is_loaded_beside_another_hides_the_outlines_that_were_there(reviewed, tmp_path):
+    path = tmp_path / "other.mrb"
+    assert slicer.mrmlScene.WriteToMRB(str(path), None, slicer.vtkMRMLMessageCollection())
+    former = reviewed.review.nodes
+    assert slicer.mrmlScene.ReadFromMRB(str(path), False)
+    shown_now = reviewed.review.nodes
+    hidden = [one for one in all_results() if one.segmentation is not shown_now.segmentation]
+    assert len(hidden) == 1 and former.segmentation in (hidden[0].segmentation, shown_now.segmentation)
+    assert not hidden[0].segmentation.GetDisplayNode().GetVisibility()
+    assert shown_now.segmentation.GetDisplayNode().GetVisibility()
+
+
+def test_what_a_run_ended_with_is_not_told_of_the_result_before_it(reviewed):
+    segment(reviewed)
+    later = reviewed.review.nodes
+    assert "same nodules as before" in text(reviewed.ui.statusLabel)
+    slicer.mrmlScene.RemoveNode(later.segmentation)
+    wait_until(
+        lambda: reviewed.review.nodes is not None and reviewed.review.nodes.segmentation is not later.segmentation
+    )
+    assert text(reviewed.ui.statusLabel) == ""
+
+
+@pytest.mark.parametrize("lost", ["heterogeneity", "raw_ct", "table"])
+def test_a_result_whose_file_was_not_there_is_told(reviewed, lost):
+    nodes = reviewed.review.nodes
+    if lost == "table":
+        nodes.table.GetTable().Initialize()
+        nodes.table.Modified()
+    else:
+        getattr(nodes, lost).SetAndObserveImageData(None)
+    reviewed.exit()
+    reviewed.enter()
+    assert not shown(reviewed.ui.reviewGroup)
+    assert "was not there when the scene was opened" in text(reviewed.ui.errorLabel)
+
+
+def test_without_the_voxels_of_the_generator_image_nodules_are_judged_all_the_same(reviewed):
+    ct = reviewed.review.nodes.ct
+    reviewed.review.nodes.generated.SetAndObserveImageData(None)  # as in a scene that lacks its file
+    reviewed.ui.ctSelector.setCurrentNode(add_ct("Other"))
+    reviewed.ui.ctSelector.setCurrentNode(ct)
+    click(reviewed.ui.rejectButton)
+    assert cells(reviewed, "Verdict") == ["rejected", "to review"]
+    assert not shown(reviewed.ui.errorBox)
+
+
+def test_what_a_reader_has_typed_stays_through_a_visit_to_another_module(reviewed):
+    name_reader(reviewed, "Ada")
+    reviewed.ui.scoreSlider.setValue(80)
+    choose(reviewed.ui.impressionBox, "malignant")
+    reviewed.ui.commentEdit.setText("spiculated")
+    reviewed.exit()
+    reviewed.enter()
+    assert text(reviewed.ui.scoreSlider, "value") == 80
+    assert text(reviewed.ui.impressionBox, "currentIndex") == 2
+    assert text(reviewed.ui.commentEdit) == "spiculated"
+    reviewed.review.select("Nodule_2")
+    assert text(reviewed.ui.commentEdit) == ""
+
+
+def test_ratings_come_along_with_a_second_run(reviewed):
+    name_reader(reviewed, "Ada")
+    reviewed.ui.scoreSlider.setValue(70)
+    click(reviewed.ui.rateButton)
+    segment(reviewed)
+    assert text(reviewed.ui.ratedLabel) == "rated 1 of 2"
+    assert text(reviewed.ui.scoreSlider, "value") == 70
+
+
+@pytest.mark.parametrize("with_result", [True, False])
+def test_a_click_in_a_view_of_another_ct_is_refused(panel, with_result):
+    earlier = add_ct("Earlier")
+    if with_result:
+        segment(panel)
     panel.ui.ctSelector.setCurrentNode(add_ct("Later"))
     view = slicer.util.getNodesByClass("vtkMRMLSliceNode")[0]
     composite = next(one for one in views() if one.GetLayoutName() == view.GetLayoutName())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ slicer = pytest.importorskip("slicer", reason="needs the host extra: pip install
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from host.scenes import added  # noqa: E402
 from LNHGSlicerLib.review.reader_study import ReaderStudy, studies_of  # noqa: E402
-from LNHGSlicerLib.review.review import Review  # noqa: E402
+from LNHGSlicerLib.review.review import Review, carry_over  # noqa: E402
 from LNHGSlicerLib.review.study_summary import fleiss_kappa, summary  # noqa: E402
 from LNHGSlicerLib.scene import nodes as lnhg_scene  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
@@ -268,3 +269,33 @@ def test_kappa_is_1_for_full_agreement_and_not_defined_for_one_category_only():
     assert fleiss_kappa([["benign"] * 3, ["malignant"] * 3]) == pytest.approx(1)
     assert math.isnan(fleiss_kappa([["benign"] * 3]))
     assert math.isnan(fleiss_kappa([]))
+
+
+def test_ratings_come_along_with_a_second_run_where_outline_and_map_are_the_same(nodes, clock, study):
+    rate(study, (70, "malignant"), (20, "benign"))
+    second = lnhg_scene.add_result(nodes.ct, RESULT)
+    changes = carry_over(nodes, second)
+    again = ReaderStudy(second, "Reader A", clock)
+    assert [again.rating(one).score for one in (ONE, TWO)] == [70, 20]
+    assert changes.ratings_left == 0 and "Ratings" not in str(changes)
+
+
+def test_ratings_of_another_map_stay_with_the_earlier_result_and_that_is_told(nodes, clock, study):
+    rate(study, (70, "malignant"), (20, "benign"))
+    second = lnhg_scene.add_result(
+        nodes.ct, replace(RESULT, options=replace(RESULT.options, rim=RESULT.options.rim + 1))
+    )
+    changes = carry_over(nodes, second)
+    assert ReaderStudy(second, "Reader A", clock).rated == 0
+    assert ReaderStudy(nodes, "Reader A", clock).rated == 2
+    assert "Ratings that stay with the earlier result, since outline or map is another now: 2." in str(changes)
+
+
+def test_a_blind_study_comes_along_as_it_was_drawn(nodes, clock, study):
+    study.begin_blind()
+    first = next(iter(study.drawn))
+    study.rate(first, score=55, impression="benign")
+    second = lnhg_scene.add_result(nodes.ct, RESULT)
+    carry_over(nodes, second)
+    again = ReaderStudy(second, "Reader A", clock)
+    assert again.is_blind and again.drawn == study.drawn and again.rating(first).score == 55

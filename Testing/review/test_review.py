@@ -206,10 +206,18 @@ def test_an_edited_nodule_has_its_map_without_the_generator_image(host):
     assert nodes.rows[0].strongest_hu == pytest.approx(40, abs=5)
 
 
-def test_a_nodule_that_loses_voxels_to_an_edited_neighbour_is_measured_anew_too(review, nodes):
+@pytest.mark.parametrize("verdict", ["open", "accepted", "rejected"])
+def test_a_nodule_that_loses_voxels_to_an_edited_neighbour_is_measured_anew_and_keeps_its_verdict(
+    review, nodes, verdict
+):
+    if verdict != "open":
+        getattr(review, verdict.removesuffix("ed"))(TWO)
+    before = row(review, TWO).nodule
     draw(nodes, ONE, ball((11, 34, 27), 5))
     review.update()
-    assert [one.verdict for one in review.rows()] == ["edited", "edited"]
+    assert [one.verdict for one in review.rows()] == ["edited", verdict]
+    assert shown(nodes, TWO) == (verdict != "rejected")
+    assert row(review, TWO).nodule.status == before.status
     ct = lnhg_scene.ct_of_node(nodes.ct)
     for nodule in nodes.rows:
         assert nodule.volume == pytest.approx(voxels(nodes, f"Nodule_{nodule.id}").sum() * ct.voxel_volume, rel=1e-4)
@@ -307,6 +315,29 @@ def test_undo_passes_over_a_nodule_whose_segment_was_removed(review, nodes):
     review.undo()
     review.undo()
     assert [one.verdict for one in review.rows()] == ["open"]
+
+
+def test_undo_brings_a_nodule_back_whose_segment_was_removed(review, nodes):
+    review.accept(TWO)
+    before, inside = state(review), voxels(nodes, TWO)
+    nodes.segmentation.GetSegmentation().RemoveSegment(TWO)
+    assert review.update()
+    assert [one.segment_id for one in review.rows()] == [ONE]
+    review.undo()
+    assert_same(state(review), before)
+    np.testing.assert_array_equal(voxels(nodes, TWO), inside)
+    review.undo()
+    assert row(review, TWO).verdict == "open" and not review.can_undo
+
+
+def test_a_removal_that_the_segment_editor_took_back_is_no_step_for_undo(review, nodes):
+    segment = nodes.segmentation.GetSegmentation().GetSegment(TWO)
+    nodes.segmentation.GetSegmentation().RemoveSegment(TWO)
+    review.update()
+    assert review.can_undo
+    nodes.segmentation.GetSegmentation().AddSegment(segment, TWO)
+    review.update()
+    assert not review.can_undo
 
 
 def test_a_nodule_edited_twice_goes_back_to_the_first_edit(review, nodes):

@@ -98,6 +98,21 @@ class FollowGroup:
             self._fill()
         self.update()
 
+    def go_with(self, segment_id: str | None) -> None:
+        """The reader is at this nodule of the review: while both studies are side by side, its pair is shown."""
+        if segment_id is None or self._pair_shown is None:
+            return
+        from lnhg.writers.seg_nrrd import number_of_segment
+
+        numbers = [pair.later for pair in self._pairs]
+        if self._pair_shown.later == number_of_segment(segment_id):
+            return
+        if number_of_segment(segment_id) in numbers:
+            self.ui.followTable.selectRow(numbers.index(number_of_segment(segment_id)))
+        else:
+            self.end()  # it came since: no place of the earlier CT is known
+            self.update()
+
     def update(self) -> None:
         """What can be chosen and clicked now, and what is to be said of the follow-up."""
         self._forget_what_was_said_of_another()
@@ -282,6 +297,8 @@ class FollowGroup:
             self.end()
             self.update()
             return
+        from lnhg.writers.seg_nrrd import id_of_segment
+
         from ..scene.side_by_side import show_side_by_side
 
         parameters, pair = self._host.parameters, self._pairs[rows[0]]
@@ -291,6 +308,8 @@ class FollowGroup:
         if show_side_by_side(self._follow_up, pair, opacity, field):
             self._again.start()
         self._watch_places(pair)
+        if self._host.review.nodes is not None:
+            self._host.review.stand_at(None if pair.later is None else id_of_segment(pair.later))
         if self._told_moved:
             self._told_moved = False
             self._host.show_error("", ct=self._follow_up.current.ct)

@@ -23,11 +23,14 @@ class FoundGroup:
     Args:
         ui: the panel's widgets.
         field_of: what the views show across around a nodule of a diameter, mm; None: as much as before.
+        leave: called when the views leave the nodule of an earlier result that is under review.
         guard: tells what a handler raises.
     """
 
-    def __init__(self, ui: Any, field_of: Callable[[float], float | None], guard: Guard) -> None:
-        self.ui, self._field_of = ui, field_of
+    def __init__(
+        self, ui: Any, field_of: Callable[[float], float | None], leave: Callable[[], object], guard: Guard
+    ) -> None:
+        self.ui, self._field_of, self._leave = ui, field_of, leave
         self._ct: Any = None
         self._outlines: Any = None
         self._found: list[Found] = []
@@ -102,4 +105,5 @@ class FoundGroup:
 
         found = self._found[rows[0]]
         self.moved_views = True
+        self._leave()
         centre_on(point_of_scene(found.centre_ras, self._ct), self._field_of(found.diameter))

@@ -55,6 +55,7 @@ class StudyGroup:
         self._nodes: Any = None
         self._segment_id: str | None = None
         self._study: Any = None
+        self._filled_for: tuple[Any, str] | None = None  # whose rating, of which nodule, the widgets hold
         self._refused = ""
         self._either = self._unscored = False
         for text in (_("uncertain"), _("benign"), _("malignant")):
@@ -87,7 +88,9 @@ class StudyGroup:
         self._segment_id = segment_id
         if self._study is not None and segment_id is not None:
             self._study.begin(segment_id)
-            self._show_rating(self._study.rating(segment_id))
+            if (self._study, segment_id) != self._filled_for:  # else what the reader has typed would be lost
+                self._filled_for = (self._study, segment_id)
+                self._show_rating(self._study.rating(segment_id))
         self.update()
 
     def stop(self) -> None:

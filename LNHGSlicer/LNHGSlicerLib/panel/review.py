@@ -43,7 +43,7 @@ class ReviewGroup:
     """Table, verdicts and display of one result; hidden without one.
 
     `on_selected` gets the segment ID of the nodule that the reader is at, or None; `edit` opens the editor on a
-    segment: it gets the nodes and the segment ID; `guard` tells what a handler raises.
+    segment: it gets the nodes and the segment ID; `tell` shows a sentence; `guard` tells what a handler raises.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class ReviewGroup:
         memory: Callable[[], Any],
         edit: Callable[[Any, str], None],
         on_selected: Callable[[str | None], None],
+        tell: Callable[[str], None],
         guard: Guard,
         *,
         call: Callable[[Callable[[], Any], Callable[[Any, Exception | None], object]], Any] = BackgroundCall,
@@ -59,12 +60,12 @@ class ReviewGroup:
         self.ui = ui
         self.nodes: Any = None
         self._memory, self._edit_segment = memory, edit
-        self._on_selected, self._guard = on_selected, guard
+        self._on_selected, self._tell, self._guard = on_selected, tell, guard
         self._review: Any = None
         self._layers: Any = None
         self._slab, self._zoom = False, True
         self._open = True
-        self._blind = False
+        self._blind = self._told_removed = False
         self._parameters: Any = None
         self._rows: dict[str, Any] = {}
         self._ids: list[str] = []
@@ -161,14 +162,6 @@ class ReviewGroup:
         self.select(at or (self._ids[0] if self._ids else None))
         self.look_at_outlines()
 
-    def show_again(self) -> None:
-        """Bring the result under review back into the views, at the nodule that it was at."""
-        from ..scene.nodes import show
-
-        show(self.nodes)
-        self._layers.apply()
-        self.select(self.selected)
-
     def apply(self, parameters: Any) -> None:
         """Bring the views to what the reader chose; what has not changed is left alone."""
         layers = self._layers
@@ -255,6 +248,18 @@ class ReviewGroup:
 
     def select(self, segment_id: str | None) -> None:
         """Go to a nodule: its row, its place in the views, its histogram."""
+        self._select_row(segment_id)
+        self._selection_changed()
+
+    def stand_at(self, segment_id: str | None) -> None:
+        """The views were brought to this nodule by another table, or to a place that is none of these nodules (None):
+        verdicts and answers are of what the reader sees.
+        """
+        if segment_id != self.selected:
+            self._select_row(segment_id)
+            self._tell_selection()
+
+    def _select_row(self, segment_id: str | None) -> None:
         table = self.ui.noduleTable
         blocked = table.blockSignals(True)  # the views follow once
         if segment_id in self._ids:
@@ -263,7 +268,6 @@ class ReviewGroup:
         else:
             table.clearSelection()
         table.blockSignals(blocked)
-        self._selection_changed()
 
     def go_to_next(self) -> None:
         if self.selected:
@@ -285,6 +289,9 @@ class ReviewGroup:
         """Take the last verdict or edit back."""
         if self._review is not None:
             self._change(self._review.undo)
+            if self._told_removed:
+                self._told_removed = False
+                self._tell("")
 
     def add_clicked(self, answer: Any) -> None:
         """Add what was found at a click of the reader, and show it."""
@@ -321,7 +328,18 @@ class ReviewGroup:
         if waits:
             self._find_lungs()
         elif self._review.update():
+            before = self._rows
             self._refresh(self.selected)
+            self._tell_removed([row.number for segment_id, row in before.items() if segment_id not in self._rows])
+
+    def _tell_removed(self, numbers: list[int]) -> None:
+        """The Undo of the Segment Editor also takes away nodules that came after what it undoes."""
+        if numbers:
+            told = _(
+                "The segment of nodule {numbers} was removed, which takes it out of the review; Undo brings it back."
+            )
+            self._told_removed = True
+            self._tell(told.format(numbers=", ".join(map(str, sorted(numbers)))))
 
     def _find_lungs(self) -> None:
         """Find the lungs of the CT in a thread, then look at the outlines."""
@@ -426,14 +444,17 @@ class ReviewGroup:
 
     def _selection_changed(self) -> None:
         segment_id = self.selected
-        self._count_time(segment_id)
-        self._draw_histogram()
         if segment_id is not None:
             self._memory().remember()
             self._show_own_ct()
             self._centre_on(segment_id)
+        self._tell_selection()
+
+    def _tell_selection(self) -> None:
+        self._count_time(self.selected)
+        self._draw_histogram()
         self.update_buttons()
-        self._on_selected(segment_id)
+        self._on_selected(self.selected)
 
     def field_of(self, long_axis: float) -> float | None:
         """What the views show across around a nodule, mm; None: as much as before, where the reader wants that."""

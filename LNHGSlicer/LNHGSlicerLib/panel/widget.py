@@ -49,9 +49,12 @@ _LOG_CHARACTERS = 20_000
 
 @dataclass
 class _Said:
-    """What the panel has to say of one CT: of its last run, what went wrong, and the log behind that."""
+    """What the panel has to say of one CT: of its last run (and which result that made), what went wrong, and the log
+    behind that.
+    """
 
     status: str = ""
+    result: Any = None
     error: str = ""
     log: Path | None = None
 
@@ -78,7 +81,7 @@ class Panel(VTKObservationMixin):
         self._parameters: Any = None
         self._disconnect: Callable[[], None] = lambda: None
         self._shown_ct: Any = None
-        self._came_of: Any = None  # the CT of a result that came while another module was open
+        self._not_in_views = False  # a result that came while another module was open, or beside others
         self._done: Callable[[Any, Any], object] = _nothing
         self._to_show: Callable[[], object] | None = None
         self._first_change = False
@@ -102,8 +105,8 @@ class Panel(VTKObservationMixin):
         self.categories = CategoriesGroup(self.ui, self.show_error, lambda: self.review.update_cells(), guard)
         self.study = StudyGroup(self.ui, lambda: self.review, self.export.tell, guard)
         self.follow = FollowGroup(self.ui, self, guard)
-        self.found = FoundGroup(self.ui, self._field_of_found, guard)
-        self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, guard)
+        self.found = FoundGroup(self.ui, self._field_of_found, lambda: self.review.stand_at(None), guard)
+        self.review = ReviewGroup(self.ui, self.memory, edit, self._on_selected, self._tell_of_shown, guard)
         self._keys = Keys(self.ui, root, guard)
         self._connect()
         self._colour()
@@ -206,23 +209,27 @@ class Panel(VTKObservationMixin):
 
     def _segment(self, ct: Any, options: Any, then: Callable[[], object]) -> None:
         def make(on_progress: Callable[[Any], object], on_finished: Callable[[Any, Any], object]) -> Any:
-            return self.logic.startSegmentNodules(ct, onProgress=on_progress, onFinished=on_finished, options=options)
+            return self.logic.startSegmentNodules(
+                ct, onProgress=on_progress, onFinished=on_finished, options=options, show=False
+            )
 
         def done(segmented: Any, outcome: Any) -> None:
-            self._show_segmented(ct, segmented)
+            self._show_result(segmented)
             then()
 
         self.begin(ct, make, done)
 
     def _click(self, ct: Any, options: Any, seeds: list[tuple[float, ...]]) -> None:
         def make(on_progress: Callable[[Any], object], on_finished: Callable[[Any, Any], object]) -> Any:
-            return self.logic.startClick(ct, seeds, onProgress=on_progress, onFinished=on_finished, options=options)
+            return self.logic.startClick(
+                ct, seeds, onProgress=on_progress, onFinished=on_finished, options=options, show=False
+            )
 
         def done(found: Any, outcome: Any) -> None:
             if hasattr(found, "answer"):
                 self._show_clicked(found)
             else:
-                self._show_segmented(ct, found)
+                self._show_result(found)
 
         self.begin(ct, make, done)
 
@@ -326,21 +333,6 @@ class Panel(VTKObservationMixin):
         did_not_work = _("That did not work ({kind}: {error}); the log says more.").format(kind=kind, error=error)
         self.show_error(sentence or did_not_work, log)
 
-    def _show_segmented(self, ct: Any, segmented: Any) -> None:
-        self._show_result(segmented)
-        if self._parameters is not None and ct is not self._parameters.ct:
-            self._show_selected_again(self._parameters.ct)
-
-    def _show_selected_again(self, ct: Any) -> None:
-        """The views stay with the selected CT, and its review where it was: what came for another one showed itself."""
-        nodes, shown = self.results_of(ct), self.review.nodes
-        if nodes is not None and shown is not None and nodes.segmentation is shown.segmentation:
-            self.review.show_again()
-            return
-        self.show_results(ct)
-        if self.review.nodes is None:
-            self._show_alone(ct)
-
     def _show_clicked(self, clicked: Any) -> None:
         """Add what was found at a click to the result of its CT, which is mostly the one under review."""
         from ..review.added_nodules import add_clicked
@@ -356,17 +348,19 @@ class Panel(VTKObservationMixin):
             self.review.add_clicked(clicked.answer)
         else:  # the reader is at another CT
             add_clicked(Review(nodes), clicked.answer)
-        self._tell_run(clicked, nodes.ct)
+        self._tell_run(clicked, nodes)
 
-    def _tell_run(self, done: Any, ct: Any, *more: str) -> None:
+    def _tell_run(self, done: Any, nodes: Any, *more: str) -> None:
         found = _("Nodules found: {count}.").format(count=len(done.rows))
         where = _("Ran on: {device}.").format(device=done.provenance.get("device", "?"))
-        self.tell(" ".join([found, where, *more, *done.warnings]), ct)
+        self.tell(" ".join([found, where, *more, *done.warnings]), nodes.ct)
+        self._said_of(nodes.ct).result = nodes.segmentation
 
     def _show_result(self, segmented: Any) -> None:
         from ..review.added_nodules import accept_all, move_into
         from ..review.review import carry_over
         from ..scene.nodes import is_whole, result_before
+        from ..scene.segment_editor import edit_in_place_of
 
         nodes, added = segmented.nodes, []
         if not is_whole(nodes):
@@ -378,10 +372,12 @@ class Panel(VTKObservationMixin):
         elif nodes.options.seeds_only:
             accept_all(nodes)
         elif earlier is not None:
-            changes.append(str(carry_over(earlier, nodes)))
-        self._tell_run(segmented, nodes.ct, *changes)
+            changed = carry_over(earlier, nodes)
+            edit_in_place_of(earlier, nodes, changed.numbers)
+            changes.append(str(changed))
+        self._tell_run(segmented, nodes, *changes)
         if self._parameters is None:
-            self._shown_ct, self._came_of = None, nodes.ct  # the reader is in another module; shown on return
+            self._not_in_views = True  # the reader is in another module, and its views are left alone
         elif nodes.ct is self._parameters.ct:
             self.review.show(nodes, self._parameters, in_views=True, at=added[-1] if added else None)
 
@@ -419,7 +415,7 @@ class Panel(VTKObservationMixin):
         if ct is None or not has_voxels(ct):
             self.start()  # which says so
             return
-        if shown not in (None, ct) and self.results_of(shown) is not None:  # as the earlier CT, side by side
+        if shown not in (None, ct) and _may_be_ct(shown):  # as one that was loaded since, or the earlier one
             self.show_error(_("That view shows another CT than the selected one; click in a view of that one."))
             return
         point = point_of_node(world, ct)
@@ -462,8 +458,8 @@ class Panel(VTKObservationMixin):
             return  # nodes are half read; the end of it is observed
         ct = self._parameters.ct
         if ct is not self._shown_ct:
-            another = self._shown_ct is not None or self._came_of not in (None, ct)  # is in the views
-            self._shown_ct, self._came_of = ct, None
+            another = self._shown_ct is not None or self._not_in_views
+            self._shown_ct, self._not_in_views = ct, False
             volume = slicer.vtkMRMLScalarVolumeNode
             self._ct_watch.follow(
                 ct, vtk.vtkCommand.ModifiedEvent, volume.ImageDataModifiedEvent, volume.TransformModifiedEvent
@@ -496,12 +492,20 @@ class Panel(VTKObservationMixin):
             self._shown_ct = None  # shown when it is selected, or on return
             return
         nodes = self.results_of(ct)
+        self._forget_run_of_another(ct, nodes)
         if nodes is None:
             self.review.clear()
         else:
             self.review.show(nodes, self._parameters, in_views=in_views)
             if nodes.note and not self._said_of(ct).status:
                 self.tell(nodes.note, ct)
+
+    def _forget_run_of_another(self, ct: Any, nodes: Any) -> None:
+        """A later result may have been removed, and what its run ended with is not so of the earlier one."""
+        said = self._said_of(ct)
+        if said.result is not None and (nodes is None or nodes.segmentation is not said.result):
+            said.status, said.result = "", None
+            self._show_said()
 
     def _show_alone(self, ct: Any) -> None:
         """The views show the CT that was selected, not the one before it with its nodules."""
@@ -540,7 +544,7 @@ class Panel(VTKObservationMixin):
         self._to_show = None
         self._stop_placing()
         self._set_parameters(None)
-        self._shown_ct = self._came_of = None
+        self._shown_ct, self._not_in_views = None, False
         for watch in (self._ct_watch, self._region_watch):
             watch.follow(None)
         self.review.clear()
@@ -550,7 +554,10 @@ class Panel(VTKObservationMixin):
         self._show_said()
 
     def _on_scene_start_import(self, *_: Any) -> None:
-        """Selectors choose the first node that comes, in place of what the scene was saved with."""
+        """Selectors choose the first node that comes, in place of what the scene was saved with. Outlines that are
+        there already would stay in the views, over the CT that comes.
+        """
+        self._not_in_views = bool(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"))
         self._set_parameters(None)
 
     def _on_scene_changed(self, *_: Any) -> None:
@@ -587,6 +594,17 @@ class Panel(VTKObservationMixin):
                 told += _("stay in the module Data with their map and table; load the CT and segment it to review it.")
                 self.show_error(told.format(nodules=lost.GetName()))
 
+    def _tell_without_voxels(self) -> None:
+        """Say once of each result that lacks a file, since its scene was opened, why it is nowhere in the panel."""
+        from ..scene.nodes import results_without_voxels
+
+        for lost in results_without_voxels():
+            if lost.segmentation.GetID() not in self._told_lost:
+                self._told_lost.add(lost.segmentation.GetID())
+                told = _("A file of {nodules} was not there when the scene was opened: its map or its table is empty. ")
+                told += _("Bring the file back and open the scene again, or segment the CT again.")
+                self.show_error(told.format(nodules=lost.segmentation.GetName()), ct=lost.ct)
+
     def _look_at_scene_soon(self, *_: Any) -> None:
         """Slicer's own code still works on a node while it tells that it came or went."""
         if not self._looking:
@@ -608,6 +626,7 @@ class Panel(VTKObservationMixin):
             self._parameters.ct = _active_ct()
         ct = self._parameters.ct
         self._tell_without_ct()
+        self._tell_without_voxels()
         latest = self.results_of(ct)
         if (latest and latest.segmentation) is not (shown and shown.segmentation):
             self.show_results(ct, in_views=True)
@@ -623,6 +642,7 @@ class Panel(VTKObservationMixin):
         self.export.show(self.review.nodes)
         self.categories.show(self.review.nodes, self.review.selected)  # a blind study begins at another one
         self.follow.show(self.review.nodes)
+        self.follow.go_with(segment_id)
 
     def _watch_result(self, nodes: Any) -> None:
         """A node of the result that somebody puts under a transform of its own would lie elsewhere on the CT."""
@@ -640,8 +660,12 @@ class Panel(VTKObservationMixin):
 
     def tell(self, sentence: str, ct: Any) -> None:
         """Keep what a run on this CT ended with; it is shown while the CT is selected."""
-        self._said_of(ct).status = in_panel_words(sentence)
+        said = self._said_of(ct)
+        said.status, said.result = in_panel_words(sentence), None
         self._show_said()
+
+    def _tell_of_shown(self, sentence: str) -> None:
+        self.tell(sentence, self.review.nodes.ct)
 
     def _said_of(self, ct: Any) -> _Said:
         return self._said["" if ct is None else ct.GetID() or ""]

@@ -152,6 +152,11 @@ def common_voxels(one: Outline, other: Outline) -> int:
     return int((one.mask[moved_box(shared, one.box)] & other.mask[moved_box(shared, other.box)]).sum())
 
 
+def left_of(one: Outline, others: Iterable[Outline]) -> Outline | None:
+    """What an outline does not share with others; None: nothing."""
+    return _exclusive(dict(enumerate([one, *others]))).get(0)
+
+
 def _exclusive(outlines: dict[int, Outline]) -> dict[int, Outline]:
     """Outlines without what they share with a later one, as in a label map."""
     result: dict[int, Outline] = {}

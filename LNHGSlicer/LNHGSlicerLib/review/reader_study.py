@@ -20,7 +20,7 @@ import slicer
 import vtk
 
 from lnhg.errors import InputError
-from lnhg.writers.seg_nrrd import number_of_segment
+from lnhg.writers.seg_nrrd import id_of_segment, number_of_segment
 
 from ..scene.nodes import SceneNodes
 from ..translation import _
@@ -250,12 +250,40 @@ class ReaderStudy:
     def _write(self, segment_id: str, column: str, value: Any) -> None:
         row = _row_of(self._table, segment_id)
         if row is None:
-            row = self._table.AddEmptyRow()
-            for name, empty in {**_COLUMNS, "nodule": segment_id}.items():
-                self._table.GetTable().GetColumnByName(name).SetValue(row, empty)
+            _add_row(self._table, {**_COLUMNS, "nodule": segment_id})
+            row = _row_of(self._table, segment_id)
         self._table.GetTable().GetColumnByName(column).SetValue(row, value)
         self._table.GetTable().Modified()
         self._table.Modified()
+
+
+def carry_ratings(old: SceneNodes, new: SceneNodes, numbers: Mapping[int, int]) -> int:
+    """Give the nodules of a second run what readers said of them; `numbers`, former to now, are of those whose outline
+    and map are the same. Returns how many ratings stay with the first result.
+
+    A blind study comes along as it was drawn, or not at all.
+    """
+    moved = {id_of_segment(former): id_of_segment(number) for former, number in numbers.items()}
+    left = 0
+    for table in studies_of(old):
+        rows = all_rows(table)
+        lost = [row for row in rows if row["nodule"] not in moved]
+        if table.GetAttribute(_BLIND) and any(row["map"] for row in lost):
+            lost = rows
+        left += sum(map(says_something, lost))
+        if lost is rows or len(lost) == len(rows):
+            continue
+        own = _table_of(new, reader_of(table))
+        for row in (row for row in rows if row["nodule"] in moved):
+            _add_row(own, {**row, "nodule": moved[row["nodule"]]})
+        for node, former, names in (
+            (own, table, (_BLIND, _NUMBER)),
+            (new.segmentation, old.segmentation, (_SEED, _BLIND_READER)),
+        ):
+            for name in names:
+                if former.GetAttribute(name) is not None:
+                    node.SetAttribute(name, former.GetAttribute(name))
+    return left
 
 
 def studies_of(nodes: SceneNodes) -> list[Any]:
@@ -364,11 +392,21 @@ def _take_over(table: Any, other: Any) -> None:
         row = _row_of(table, given["nodule"])
         if row is not None and says_something(all_rows(table)[row]):
             continue
-        row = table.AddEmptyRow() if row is None else row
-        for name, value in given.items():
-            table.GetTable().GetColumnByName(name).SetValue(row, value)
+        if row is None:
+            _add_row(table, given)
+        else:
+            _set_row(table, row, given)
     table.Modified()
     slicer.mrmlScene.RemoveNode(other)
+
+
+def _add_row(table: Any, values: Mapping[str, Any]) -> None:
+    _set_row(table, table.AddEmptyRow(), values)
+
+
+def _set_row(table: Any, row: int, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        table.GetTable().GetColumnByName(name).SetValue(row, value)
 
 
 def _forget_rows(table: Any) -> None:

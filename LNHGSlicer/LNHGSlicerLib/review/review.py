@@ -6,7 +6,7 @@ What readers said lives in the scene: see `verdicts`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ from ..scene.layers import Layers
 from ..scene.nodes import SceneNodes, add_segment, ct_of_node, grid_of_node, table_column
 from ..translation import _
 from .answers import answers_of, comparisons_of, lung_rads_of, set_answers, set_comparisons
-from .outlines import Outline, as_labels, common_voxels, set_outline
+from .outlines import Outline, as_labels, common_voxels, left_of, set_outline
+from .reader_study import carry_ratings
 from .verdicts import ACCEPTED, EDITED, OPEN, REJECTED, add_seconds, seconds_of, set_verdict, verdict_of, verdict_text
 
 # No nodule is longer.
@@ -81,12 +82,16 @@ class ReviewRow:
 
 @dataclass(frozen=True, eq=False)
 class _Before:
-    """A nodule before a step of the review; without a row for one that was not there."""
+    """A nodule before a step of the review; without a row for one that was not there.
+
+    `removed`: the step is that somebody removed its segment.
+    """
 
     segment_id: str
     verdict: str
     nodule: Nodule | None
     outline: Outline | None
+    removed: bool = False
 
 
 class Review:
@@ -130,39 +135,65 @@ class Review:
         """Take over what was changed in the outlines since the last look, by whomever; returns whether anything was.
 
         Each changed nodule is measured anew; its row of the table and the maps follow. One that was wholly erased is
-        rejected and gets its outline back. One whose segment was removed leaves the table of the review, and the maps,
-        until an undo of the Segment Editor brings it back.
+        rejected and gets its outline back. One that only lost voxels to another, which was painted over it, keeps its
+        verdict. One whose segment was removed leaves the table of the review, and the maps, until an undo brings it
+        back, here or in the Segment Editor (whose Undo also takes nodules away that came since).
         A segment that a reader drew beside those of the nodules becomes a nodule, unless it is larger than one can be.
 
         Without G(x) in the scene the map stays as it is, and its figures become empty for the changed nodules.
         """
         now = self._present()
-        came_or_went = set(self._outlines) ^ set(now)
+        came, went = now.keys() - self._outlines.keys(), self._outlines.keys() - now.keys()
         changed = [one for one in now if not self._is_measured(one, now[one])]
         # What was before is not known of an outline that was changed before this review began.
         known = [one for one in changed if one in self._outlines and not _same(now[one], self._outlines[one])]
         if known:
             self._steps.append(tuple(self._before(one) for one in known))
+        self._note_removed(went, came)
         former, self._outlines = self._outlines, now
         for one in changed:
-            erased, before = self._outlines[one] is None, former.get(one)
-            if not erased:
-                write_row(self.nodes.table, self._measured_anew(one, self._nodules()[one]))
-                self._note_measured(one)
-            elif before is not None:
-                self._set_outline(one, before)
-            else:
-                self._note_measured(one)
-            set_verdict(self.nodes, one, REJECTED if erased else EDITED)
-        for one in set(now) - set(former):  # its display is new
+            self._take_over_change(one, former.get(one), [now[other] for other in changed if other != one])
+        for one in came:  # its display is new
             set_verdict(self.nodes, one, verdict_of(self.nodes, one))
         drawn = self._drawn()
         made = [self._make_nodule(one, outline) for one, outline in drawn.items()]
         if made:
             self._steps.append(tuple(_Before(one, OPEN, None, None) for one in made))
-        if changed or came_or_went or drawn:
+        any_change = bool(changed or came or went or drawn)
+        if any_change:
             self._draw_maps()
-        return bool(changed or came_or_went or drawn)
+        return any_change
+
+    def _note_removed(self, went: Collection[str], came: Collection[str]) -> None:
+        """Segments that somebody removed are a step for undo, until somebody brings them back."""
+        self._steps = [one for one in self._steps if not any(was.removed and was.segment_id in came for was in one)]
+        rows = {id_of_segment(nodule.id): nodule for nodule in self.nodes.rows}
+        step = [
+            _Before(one, verdict_of(self.nodes, one), rows[one], self._outlines[one], removed=True)
+            for one in sorted(went)
+            if one in rows
+        ]
+        if step:
+            self._steps.append(tuple(step))
+
+    def _take_over_change(self, segment_id: str, before: Outline | None, others: Sequence[Outline | None]) -> None:
+        """Measure an outline that was changed; `others` were changed in the same look."""
+        now, verdict = self._outlines[segment_id], EDITED
+        if now is None:
+            verdict = REJECTED
+            if before is not None:
+                self._set_outline(segment_id, before)
+            else:
+                self._note_measured(segment_id)
+        else:
+            row = self._nodules()[segment_id]
+            overwritten = before is not None and _is_overwritten(before, now, [one for one in others if one])
+            if overwritten:
+                verdict = verdict_of(self.nodes, segment_id)
+            status = row.status if overwritten else EDITED
+            write_row(self.nodes.table, replace(self._measured_anew(segment_id, row), status=status))
+            self._note_measured(segment_id)
+        set_verdict(self.nodes, segment_id, verdict)
 
     def _present(self) -> dict[str, Outline | None]:
         """The outlines as they are now. Where somebody made surfaces the source of the segmentation, by which Slicer
@@ -234,6 +265,9 @@ class Review:
         is none.
         """
         step = self._steps.pop() if self._steps else ()
+        for removed in (one for one in step if one.removed and self._segment(one.segment_id) is None):
+            add_segment(self.nodes.segmentation.GetSegmentation(), number_of_segment(removed.segment_id))
+            self._outlines[removed.segment_id] = None
         there = self._nodules()  # without segments that were removed since
         redraw = False
         for before in (one for one in step if one.segment_id in there):
@@ -316,8 +350,7 @@ class Review:
         or one that all nodules share, with the figures of that one.
         """
         nodule, own = replace(nodule, id=number_of_segment(segment_id)), self.nodes.options
-        same = all(getattr(own, name) == getattr(options, name) for name in ("map_kind", "map_range", "rim"))
-        if same and own.map_range != "scan":
+        if _same_map(own, options) and own.map_range != "scan":
             return nodule
         view = axial_order_of_node(self.nodes.ct)
         measured = self._measured(segment_id, nodule.status, nodule, view, LungShape.unknown(view.ct))
@@ -443,6 +476,8 @@ class Changes:
         new: numbers of nodules that the first run did not have.
         gone: former numbers of nodules without a verdict that the second run did not find.
         outside: former numbers of nodules without a verdict that lie outside the region of the second run.
+        ratings_left: how many ratings of a reader study stay with the first result.
+        numbers: of each nodule that both have, its number before and now.
     """
 
     kept: tuple[tuple[int, int, str], ...]
@@ -450,6 +485,8 @@ class Changes:
     new: tuple[int, ...]
     gone: tuple[int, ...]
     outside: tuple[int, ...] = ()
+    ratings_left: int = 0
+    numbers: Mapping[int, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """The changes in plain words."""
@@ -460,8 +497,12 @@ class Changes:
             (_("Not found again:"), [_of_earlier_run(number) for number in self.gone]),
             (_("Outside the region of this run:"), [_of_earlier_run(number) for number in self.outside]),
         ]
-        told = " ".join(f"{start} {', '.join(parts)}." for start, parts in sentences if parts)
-        return told or _("The same nodules as before.")
+        told = [f"{start} {', '.join(parts)}." for start, parts in sentences if parts]
+        told = told or [_("The same nodules as before.")]
+        if self.ratings_left:
+            stay = _("Ratings that stay with the earlier result, since outline or map is another now: {count}.")
+            told.append(stay.format(count=self.ratings_left))
+        return " ".join(told)
 
 
 def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
@@ -496,7 +537,8 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
         now._draw_maps()
     numbers = {row.number: found[partners[index]].number for index, row in enumerate(former) if index in partners}
     redrawn = {number_of_segment(one) for one, outline in now._outlines.items() if not _same(outline, drawn.get(one))}
-    _carry_told(before, now, numbers | {earlier: number for number, earlier, _ in kept}, redrawn)
+    numbers |= {earlier: number for number, earlier, _ in kept}
+    ratings_left = _carry_told(before, now, numbers, redrawn)
     left = [
         (row.number, inside[index]) for index, row in enumerate(former) if index not in partners and row.verdict == OPEN
     ]
@@ -506,12 +548,14 @@ def carry_over(old: SceneNodes, new: SceneNodes) -> Changes:
         tuple(row.number for index, row in enumerate(found) if index not in partners.values()),
         gone=tuple(number for number, looked_at in left if looked_at),
         outside=tuple(number for number, looked_at in left if not looked_at),
+        ratings_left=ratings_left,
+        numbers=numbers,
     )
 
 
-def _carry_told(before: Review, now: Review, numbers: Mapping[int, int], redrawn: Collection[int]) -> None:
+def _carry_told(before: Review, now: Review, numbers: Mapping[int, int], redrawn: Collection[int]) -> int:
     """What was told of the patient, and of nodules: `numbers` are theirs in both reviews; growth that was told of one
-    whose outline was `redrawn` was that of another outline.
+    whose outline was `redrawn` was that of another outline. Returns how many ratings of readers did not come along.
     """
     old, new = before.nodes, now.nodes
     told, answers = answers_of(old).as_record(), answers_of(new)
@@ -535,6 +579,12 @@ def _carry_told(before: Review, now: Review, numbers: Mapping[int, int], redrawn
         former = next((rows[earlier] for earlier, number in same.items() if number == nodule.id), None)
         if former is not None and nodule.lobe == NOT_MEASURED:
             write_row(new.table, replace(nodule, lobe=former.lobe, perifissural=former.perifissural))
+    return carry_ratings(old, new, same if _same_map(old.options, new.options) else {})
+
+
+def _same_map(one: Options, other: Options) -> bool:
+    """Whether two runs draw the same map of the same outline."""
+    return all(getattr(one, name) == getattr(other, name) for name in ("map_kind", "map_range", "rim"))
 
 
 def _partners(old: Sequence[Outline | None], new: Sequence[Outline | None]) -> dict[int, int]:
@@ -550,6 +600,12 @@ def _partners(old: Sequence[Outline | None], new: Sequence[Outline | None]) -> d
         if shared >= _SAME_SHARE * smaller and one not in partners and other not in partners.values():
             partners[one] = other
     return partners
+
+
+def _is_overwritten(before: Outline, now: Outline, others: Sequence[Outline]) -> bool:
+    """Whether an outline lost voxels only, and each of them to one of the others."""
+    lost = left_of(before, [now])
+    return left_of(now, [before]) is None and lost is not None and left_of(lost, others) is None
 
 
 def _within(nodes: SceneNodes, outline: Outline | None) -> bool:

@@ -67,14 +67,18 @@ def add_and_show(volume_node: Any, result: Result) -> SegmentedNodules:
     """Add a result of the CT of `volume_node` to the scene and show it in the slice views, at its first nodule."""
     from ..scene.nodes import add_result
 
-    return _shown(add_result(volume_node, result), result)
+    return segmented(add_result(volume_node, result), result, show=True)
 
 
-def _shown(nodes: SceneNodes, result: Result) -> SegmentedNodules:
+def segmented(nodes: SceneNodes, result: Result, *, show: bool) -> SegmentedNodules:
+    """What a run that had this result added to the scene: shown in the slice views, or hidden there until it is."""
     from ..scene import nodes as scene
 
-    scene.show(nodes)
-    scene.jump_to_first_nodule(nodes)
+    if show:
+        scene.show(nodes)
+        scene.jump_to_first_nodule(nodes)
+    else:
+        nodes.segmentation.GetDisplayNode().SetVisibility(False)
     return SegmentedNodules(nodes, result.nodules, result.warnings, result.provenance)
 
 
@@ -86,6 +90,7 @@ class SegmentationRun(RunBeside):
         options: what to do.
         seeds: RAS points, mm, each segmented whatever the detector says; like the region of the options they lie on the
             CT's own grid, without its parent transform.
+        show: whether the slice views show what was added.
         on_progress, on_finished, how: as `RunBeside` takes them; `SegmentedNodules` are added.
     """
 
@@ -96,10 +101,12 @@ class SegmentationRun(RunBeside):
         seeds: Sequence[Sequence[float]],
         on_progress: Callable[[Progress], object],
         on_finished: Callable[[SegmentedNodules | None, Outcome], object],
+        *,
+        show: bool = True,
         **how: Any,
     ) -> None:
         super().__init__(on_progress, on_finished, **how)
-        self._node, self._options, self._seeds = volume_node, options, seeds
+        self._node, self._options, self._seeds, self._show = volume_node, options, seeds, show
         self._taken: TakenCT | None = None
         self._ct: CT | None = None
 
@@ -151,7 +158,7 @@ class SegmentationRun(RunBeside):
 
         assert self._taken is not None
         nodes = yield from adding(self._node, loaded, self._taken.check)
-        return _shown(nodes, loaded.result)
+        return segmented(nodes, loaded.result, show=self._show)
 
     def _finish(self, added: Any, outcome: Outcome) -> None:
         self._ct = None  # large

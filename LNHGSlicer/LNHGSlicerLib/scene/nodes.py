@@ -298,13 +298,27 @@ def all_results() -> list[SceneNodes]:
     """
     found: list[SceneNodes] = []
     for segmentation in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-        others = {role: segmentation.GetNodeReference(f"LNHG.{role}") for role in _roles()}
-        if all(node is not None for role, node in others.items() if role != "generated"):
-            nodes = SceneNodes(segmentation=segmentation, **others)
-            # A copy that somebody made of the segmentation refers to the same nodes, and is no result.
-            if is_whole(nodes) and not any(one.heterogeneity is nodes.heterogeneity for one in found):
-                found.append(nodes)
+        nodes = _referred(segmentation)
+        # A copy that somebody made of the segmentation refers to the same nodes, and is no result.
+        if nodes and is_whole(nodes) and not any(one.heterogeneity is nodes.heterogeneity for one in found):
+            found.append(nodes)
     return found
+
+
+def _referred(segmentation: Any) -> SceneNodes | None:
+    """The nodes that a segmentation refers to, if none has left the scene; G(x) may have, or its voxels."""
+    others = {role: segmentation.GetNodeReference(f"LNHG.{role}") for role in _roles()}
+    if others["generated"] is not None and not has_voxels(others["generated"]):
+        others["generated"] = None
+    if any(node is None for role, node in others.items() if role != "generated"):
+        return None
+    return SceneNodes(segmentation=segmentation, **others)
+
+
+def results_without_voxels() -> list[SceneNodes]:
+    """The results a file of which was missing when their scene was opened: a map or the table is empty."""
+    every = filter(None, map(_referred, slicer.util.getNodesByClass("vtkMRMLSegmentationNode")))
+    return [nodes for nodes in every if not is_whole(nodes) and has_voxels(nodes.ct)]
 
 
 def segmentations_without_ct() -> list[Any]:
@@ -316,10 +330,11 @@ def segmentations_without_ct() -> list[Any]:
 
 def is_whole(nodes: SceneNodes) -> bool:
     """Whether all nodes of a result are in the scene, and what neither Slicer nor this module can make anew: what shows
-    its segments, and the numbers of its nodules.
+    its segments, the voxels of its maps, and the numbers of its nodules.
     """
     there = all(slicer.mrmlScene.IsNodePresent(node) for node in (nodes.ct, *nodes.added))
-    return there and nodes.segmentation.GetDisplayNode() is not None and "id" in titles_of_table(nodes.table)
+    drawn = there and nodes.segmentation.GetDisplayNode() is not None
+    return drawn and all(map(has_voxels, (nodes.heterogeneity, nodes.raw_ct))) and "id" in titles_of_table(nodes.table)
 
 
 def results_of(ct_node: Any) -> SceneNodes | None:

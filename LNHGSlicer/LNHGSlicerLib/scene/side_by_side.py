@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 
-from .nodes import PRIOR_VIEW, is_whole, move_with_ct
+from .nodes import PRIOR_VIEW, SceneNodes, is_whole, move_with_ct, results_of
 from .transforms import point_of_scene
 from .views import centre_on
 
@@ -88,12 +88,11 @@ def end_side_by_side(follow_up: FollowUpNodes) -> None:
     if transform is not None:
         slicer.mrmlScene.RemoveNode(transform)
     upper = _composites(_UPPER)[0]
-    on_prior = upper.GetBackgroundVolumeID() == prior.ct.GetID()  # the reader selected it
-    for nodes, visible in ((prior, on_prior), (follow_up.current, not on_prior)):
+    for nodes in (prior, follow_up.current):
         display = nodes.segmentation.GetDisplayNode()
         if display is not None:
             display.RemoveAllViewNodeIDs()
-            display.SetVisibility(visible)
+            display.SetVisibility(_is_seen(nodes, upper.GetBackgroundVolumeID()))
     for view, node in zip(_composites(_LOWER), _slices(_LOWER), strict=True):
         view.SetNodeReferenceID(PRIOR_VIEW, None)
         view.SetBackgroundVolumeID(upper.GetBackgroundVolumeID())
@@ -102,6 +101,14 @@ def end_side_by_side(follow_up: FollowUpNodes) -> None:
     for view in _composites(_UPPER + _LOWER):
         view.SetLinkedControl(before["linked"])
     _layout().SetViewArrangement(before["layout"])
+
+
+def _is_seen(nodes: SceneNodes, background_id: str | None) -> bool:
+    """Whether outlines belong over the CT in the upper views: the reader may have selected another one, or segmented
+    this one again.
+    """
+    latest = results_of(nodes.ct)
+    return background_id == nodes.ct.GetID() and latest is not None and latest.segmentation is nodes.segmentation
 
 
 def leave_both_rows(follow_up: FollowUpNodes) -> None:
