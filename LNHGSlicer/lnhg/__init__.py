@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.3.7"
+__version__ = "0.3.8"
 
 _EXPORTS = {
     "CT": "core.ct",

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             forget_stdout()
             _say("The output was closed before all was told; what was finished is kept.")
             return _PIPE_CLOSED
-        failure = _failure(error)
+        failure = _failure(error, parsed.left)
         if getattr(parsed, "json_progress", False):
             with suppress(OSError):
                 print_json({"error": str(failure)})
@@ -84,12 +84,14 @@ def _pipe_closed(error: BaseException) -> bool:
     return isinstance(error, BrokenPipeError) or on_windows
 
 
-def _failure(error: BaseException) -> LNHGError:
-    """What a person is told of an error; raises it again where it is a fault of ours."""
+def _failure(error: BaseException, left: str) -> LNHGError:
+    """What a person is told of an error, and of what a cancelled command left; raises it again where it is a fault of
+    ours.
+    """
     if isinstance(error, LNHGError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        return Cancelled("The run was cancelled; nothing was written.")
+        return Cancelled(f"The run was cancelled; {left}.")
     if isinstance(error, MemoryError):
         return InputError("Memory ran out; close other programs, or give a smaller input.")
     if isinstance(error, OSError):

@@ -127,6 +127,13 @@ def test_calcified_nodules_are_judged_by_size_if_the_pattern_is_not_benign() -> 
     assert fleischner(calcified, answers(benign_pattern="no")).value == "solid, single, over 8 mm"
 
 
+def test_a_bound_inside_the_interval_is_told_of_a_calcified_nodule_that_is_not_benign() -> None:
+    calcified = Facts(CALCIFIED, 8.2, 8.5, 300.0, 8.2, mean_diameter_interval=(7.8, 8.6))
+    assert fleischner(calcified, Answers()).at_boundary == ()
+    told = fleischner(calcified, answers(benign_pattern="no")).at_boundary
+    assert told == ("solid, single, over 8 mm if the mean diameter is 0.3 mm more",)
+
+
 @pytest.mark.parametrize(
     ("mm", "interval", "sentence"),
     [
@@ -187,6 +194,10 @@ def test_change_within_the_uncertainty_keeps_the_line_and_says_so() -> None:
         (solid(7.0, course=STABLE, months=17), False),
         (solid(7.0, course=STABLE, months=18), True),
         (solid(9.0, course=STABLE, months=24), False),
+        (solid(5.0, course=STABLE, months=11), False),
+        (solid(5.0, course=STABLE, months=12), True),
+        (ground_glass(5.0, course=STABLE, months=47, count=2), False),
+        (ground_glass(5.0, course=STABLE, months=48, count=2), True),
         (ground_glass(9.0, course=STABLE, months=59), False),
         (ground_glass(9.0, course=STABLE, months=60), True),
         (part_solid(9.0, 5.0, course=STABLE, months=60), True),

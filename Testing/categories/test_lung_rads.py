@@ -140,6 +140,25 @@ def test_stable_nodules_step_down_unless_they_crossed_a_bound(mm, before, previo
 
 
 @pytest.mark.parametrize(
+    ("part", "before", "previous", "category"),
+    [(6.2, 5.8, "3", "4A"), (8.2, 7.6, "4A", "4B"), (6.2, 6.2, "4A", "3"), (5.8, 5.5, "3", "2"), (6.2, None, "3", "2")],
+)
+def test_a_solid_part_that_crossed_a_bound_is_not_stepped_down(part, before, previous, category) -> None:
+    facts = part_solid(12.0, part, previous_diameter=12.0, previous_solid_diameter=before)
+    assert value(facts, answers(course="stable", previous_lung_rads=previous)) == category
+
+
+def test_stable_ground_glass_of_any_size_stays_2() -> None:
+    given = answers(course="stable", previous_lung_rads="2")
+    assert value(ground_glass(30.2, previous_diameter=29.5), given) == "2"
+
+
+def test_a_volume_is_compared_with_the_size_before_in_the_same_shape() -> None:
+    given = answers(course="stable", previous_lung_rads="3")  # its volume is that of a ball of 8.3 mm, as it was before
+    assert lung_rads(solid(7.1, volume=300.0, previous_diameter=7.0), given).by_volume == ""
+
+
+@pytest.mark.parametrize(
     ("previous", "waited", "category"),
     [
         *[("3", months, "3") for months in (1.0, 3.0, 5.4)],

@@ -25,7 +25,7 @@ import SimpleITK as sitk
 import torch
 
 from dicom_files import write_series
-from lnhg import cli
+from lnhg import __version__, cli
 from lnhg.cohort import segmenting as batch
 from lnhg.cohort.scans import find_scans
 from lnhg.core.lock import locked
@@ -253,13 +253,46 @@ def test_finished_scans_are_skipped_until_scan_options_or_weights_change(run, sc
     )
 
 
-def test_a_cohort_does_not_mix_the_results_of_two_versions(run, scans, tmp_path, monkeypatch):
+def test_answers_that_a_reader_told_of_a_finished_scan_outlast_the_batch(run, scans, tmp_path):
+    assert run(scans / "anna") == 0
+    folder = tmp_path / "out" / "scans" / "ct"
+    ct = scans / "anna" / "ct.nrrd"
+    assert cli.main(["report", str(folder), "--ct", str(ct), "--answer", "risk=high"]) == 0
+    assert run(scans / "anna") == 0
+    assert statuses(tmp_path / "out") == {"ct": "skipped"}
+    assert answers(folder) == {"risk": "high"}
+    assert run(scans / "anna", more=["--rim", 2]) == 0
+    assert statuses(tmp_path / "out") == {"ct": "done"}
+    assert answers(folder) == {}
+    assert answers(tmp_path / "out" / "set-aside" / "ct-1") == {"risk": "high"}, "kept where they had to make room"
+
+
+def test_lobes_that_a_reader_told_are_kept_aside_where_the_scan_is_segmented_anew(run, scans, tmp_path):
+    assert run(scans / "anna") == 0
+    folder = tmp_path / "out" / "scans" / "ct"
+    lungs = np.ones(SHAPE, np.uint8)
+    lungs[..., 22:] = 2
+    write_nrrd(tmp_path / "lobes.nrrd", lungs, GRID)
+    ct = scans / "anna" / "ct.nrrd"
+    assert cli.main(["report", str(folder), "--ct", str(ct), "--lobes", str(tmp_path / "lobes.nrrd")]) == 0
+    told = (folder / "result.json").read_text()
+    assert run(scans / "anna", more=["--rim", 2]) == 0
+    assert (tmp_path / "out" / "set-aside" / "ct-1" / "result.json").read_text() == told
+
+
+def answers(folder):
+    """What was answered of the patient."""
+    return json.loads((folder / "result.json").read_text())["answers"]["patient"]
+
+
+def test_a_cohort_does_not_mix_the_results_of_two_versions(run, scans, tmp_path, monkeypatch, caplog):
     assert run(scans / "anna") == 0
     assert run(scans / "anna") == 0
     assert statuses(tmp_path / "out") == {"ct": "skipped"}
     monkeypatch.setattr("lnhg.cohort.segmenting.__version__", "another")
     assert run(scans / "anna") == 0
     assert statuses(tmp_path / "out") == {"ct": "done"}, "another version"
+    assert f"ct was made by version {__version__}; it is segmented anew." in caplog.text
     titles = batch.table_header()
     monkeypatch.setattr("lnhg.cohort.segmenting.table_header", lambda: [*titles, "doubling time (days)"])
     assert run(scans / "anna") == 0
@@ -832,7 +865,9 @@ def kill_with_a_scan_in_hand(client, worker, folders):
     def stopped_at_work():
         worker.send_signal(signal.SIGSTOP)
         time.sleep(0.3)  # what it sent before arrives
-        in_hand[:] = [name for _, name in client.processing()[address] if not (folders / name).exists()]
+        in_hand[:] = [name for _, name in client.processing()[address]]
+        if any((folders / name).exists() for name in in_hand):  # finished and not told of yet
+            in_hand.clear()
         if not in_hand:
             worker.send_signal(signal.SIGCONT)
         return in_hand

@@ -13,6 +13,7 @@ from lnhg.cohort.scans import find_scans
 from lnhg.cohort.segmenting import DONE, SKIPPED, Cohort, Row, write_tables
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
+from lnhg.followup.follow import FollowUp
 from lnhg.pipeline import segment
 from lnhg.readers.read_ct import read_ct
 from lnhg.writers.read_back import load_result
@@ -56,6 +57,11 @@ def test_growth_is_in_the_worklist(cohort):
     assert told["second"]["course"] == "growing" and "in 90 days, beyond the uncertainty" in told["second"]["change"]
     assert told["second"]["highest Lung-RADS 2022, proposed"] == "4B"
     assert told["first"]["course"] == told["alone"]["change"] == ""
+    with paths["table"].open(newline="", encoding="utf-8") as file:
+        rows_of_second = [row for row in csv.DictReader(file) if row.pop("scan") == "second"]
+    with (followed.folders["second"] / "nodules.csv").open(newline="", encoding="utf-8") as file:
+        assert rows_of_second == list(csv.DictReader(file)), "the table holds what the worklist tells of"
+    assert any("in 90 days" in cell for row in rows_of_second for cell in row.values())
     assert (cohort.output / "followed" / "Doe" / "follow.html").is_file()
 
 
@@ -96,9 +102,69 @@ def test_scans_that_cannot_be_compared_say_why(cohort):
     of_one_day = [replace(one, days=90.0) if one.days is not None else one for one in scans]
     followed = follow_patients(of_one_day, rows(DONE), cohort, MODELS)
     assert not followed.folders
-    assert all(followed.reasons[name].startswith("not compared: Give the days") for name in STUDIES)
+    sentence = "give each scan of the patient its own day in the list."
+    assert all(followed.reasons[name].endswith(sentence) for name in STUDIES)
     paths = write_tables(scans, rows(DONE), cohort, followed.folders, followed.reasons)
-    assert "not compared: Give the days" in paths["worklist"].read_text(encoding="utf-8")
+    assert sentence in paths["worklist"].read_text(encoding="utf-8")
+
+
+def with_a_third(cohort):
+    """The scans of Doe with a third one whose day the list does not give, and that all are segmented."""
+    scans, cohort = cohort
+    doe = [*scans[:2], replace(scans[2], patient="Doe")]
+    return doe, {one.name: Row(one.name, DONE, "", 1.0) for one in doe}, cohort
+
+
+def test_days_of_some_scans_that_contradict_the_list_are_not_passed_over(cohort):
+    doe, done, cohort = with_a_third(cohort)
+    followed = follow_patients(doe, done, cohort, MODELS)
+    assert not followed.folders and followed.reasons.keys() == {"second", "first", "alone"}
+    assert all(
+        reason.startswith("not compared: second is of day 90 and first, which comes after it, of day 0;")
+        for reason in followed.reasons.values()
+    )
+
+
+def test_days_of_some_scans_that_rise_with_the_list_are_told_to_give_no_doubling_time(cohort, monkeypatch, caplog):
+    doe, done, cohort = with_a_third(cohort)
+    orders = []
+
+    def seen(own, *_):
+        orders.append([one.name for one in own])
+        raise InputError("Enough seen.")
+
+    monkeypatch.setattr("lnhg.cohort.patients._follow", seen)
+    follow_patients([doe[1], doe[2], doe[0]], done, cohort, MODELS)
+    assert orders == [["first", "alone", "second"]]
+    assert "The list gives the days of some scans of Doe alone, which tell no doubling time; give all." in caplog.text
+
+
+def test_a_fault_in_one_patient_does_not_end_the_others(cohort, monkeypatch):
+    scans, cohort = cohort
+    both = [*scans[:2], *(replace(one, name=f"{one.name} of Roe", patient="Roe") for one in scans[:2])]
+    done = {one.name: Row(one.name, DONE, "", 1.0) for one in both}
+
+    def faulty(own, *_):
+        raise ZeroDivisionError(f"in {own[0].place}")
+
+    monkeypatch.setattr("lnhg.cohort.patients._follow", faulty)
+    followed = follow_patients(both, done, cohort, MODELS)
+    assert followed.reasons == dict.fromkeys(done, "not compared: ZeroDivisionError; see the log")
+
+
+def test_notes_send_nobody_to_an_option_that_a_batch_does_not_have(cohort, monkeypatch):
+    scans, cohort = cohort
+    written = []
+
+    def keep(followed, folder, **_):
+        folder.mkdir(parents=True)
+        written.extend(followed.notes)
+
+    made = FollowUp((), (), (), ("There is no doubling time; give the days between them (--days).",))
+    monkeypatch.setattr("lnhg.cohort.patients.follow", lambda *_, **__: made)
+    monkeypatch.setattr("lnhg.cohort.patients.save_follow_up", keep)
+    follow_patients([replace(one, patient="Poe") for one in scans[:2]], rows(DONE), cohort, MODELS)
+    assert written == ["There is no doubling time; give the days between them (column days of the list)."]
 
 
 def test_a_day_that_is_no_number_is_refused(cohort, tmp_path):

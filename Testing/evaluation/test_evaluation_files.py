@@ -350,6 +350,42 @@ def test_boxes_of_monai_and_nodules_of_a_batch_are_scored_alike(
     assert capsys.readouterr().out == by_monai
 
 
+def batch_table(path: Path, *nodules: tuple[str, Nodule]) -> Path:
+    """The table of `lnhg batch` of nodules with their scans."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["scan", *header()], *([scan, *as_row(one)] for scan, one in nodules)])
+    return path
+
+
+def test_scans_that_a_batch_did_not_segment_are_left_out_and_told(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("C", "D"):
+        shutil.copy(scans / "A.nrrd", scans / f"{name}.nrrd")
+    hit = a_nodule(centre_r=-1.75, centre_a=-3.25, centre_s=1.0, score=0.6, equivalent_diameter=4.0)
+    table = batch_table(tmp_path / "out" / "nodules.csv", ("A", hit))
+    assert evaluate(table, scans) == 0
+    assert "4 scans, 1 of 3 reference nodules found" in capsys.readouterr().out
+    record = "scan,status,reason,seconds\nA,done,,1\nB,skipped,,1\nC,failed,cut off,1\nD,waiting,,0\n"
+    text_file(tmp_path / "out" / "cohort.csv", record)
+    assert evaluate(table, scans) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "Left out, since lnhg batch did not segment them: C (failed), D (waiting)"
+    assert printed[1] == "2 scans, 1 of 1 reference nodules found, 0 false positives"
+    text_file(tmp_path / "out" / "cohort.csv", record.replace("A,done", "A,failed"))
+    assert "No scan with a nodule was segmented" in refused(capsys, batch_table(table), scans)
+
+
+def test_a_nodule_that_following_found_with_a_seed_is_no_detection(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hit = a_nodule(centre_r=-1.75, centre_a=-3.25, centre_s=1.0, score=0.6, equivalent_diameter=4.0)
+    table = batch_table(tmp_path / "nodules.csv", ("A", hit), ("B", replace(hit, score=None)))
+    assert evaluate(table, scans) == 0
+    assert "1 of 1 reference nodules found, 0 false positives" in capsys.readouterr().out
+
+
 def a_nodule(**values: float) -> Nodule:
     """A nodule of which only these figures are known."""
     return replace(from_row({"id": "1", "slice": "1"}), **values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,27 @@ import pytest
 
 from host.handmade import GRIDS, handmade_result
 from lnhg.categories.dictation import dictated
+from lnhg.categories.proposals import proposals_of
 from lnhg.core.answers import answers_of_words
 from lnhg.core.comparison import comparisons_of_record
 from lnhg.core.interval import Interval
 from lnhg.followup.change import change
 from lnhg.followup.comparisons import with_comparisons
-from lnhg.followup.follow import MATCHED, NEW, OUTSIDE, FollowUp, Interlude, Pair
+from lnhg.followup.follow import (
+    MATCHED,
+    NEW,
+    OUTSIDE,
+    RESOLVED,
+    SEEN_AGAIN,
+    FollowUp,
+    Interlude,
+    Pair,
+    _days,
+    with_gaps_bridged,
+)
+from lnhg.followup.growth import RULES
 from lnhg.followup.read_back import change_of
+from lnhg.followup.report import volume_figure
 from lnhg.followup.study import Study
 from lnhg.followup.written import _TITLES, _pair, table
 from lnhg.writers.record import run_record
@@ -164,3 +179,118 @@ def test_the_change_of_the_unevenness_is_told_in_table_and_record_and_read_back(
     assert change_of(told, 90).unevenness == 18.5
     del told["unevenness_hu"]  # as older versions wrote it
     assert np.isnan(change_of(told, 90).unevenness)
+
+
+def said(follow_up: FollowUp) -> dict[str, str]:
+    """The columns on growth in the last row of the table."""
+    *_, row = table(follow_up)
+    cells = dict(zip(_TITLES, row, strict=True))
+    return {rule.name: cells[rule.name] for rule in RULES}
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (nodule(18.0, kind="part-solid", solid=5.0), nodule(18.3, kind="part-solid", solid=9.5)),
+        (nodule(10.0, kind="ground glass", solid=0.0), nodule(11.2, kind="ground glass", solid=0.0)),
+        (nodule(10.0, kind="ground glass", solid=0.0), nodule(12.2, kind="ground glass", solid=0.0)),
+        (nodule(6.2), nodule(7.9)),
+        (nodule(40.0, cut=True), nodule(45.0, cut=True)),
+    ],
+    ids=["solid part grew", "ground glass under 2 mm", "ground glass over 2 mm", "solid grew", "cut"],
+)
+def test_the_columns_on_growth_say_what_the_categories_go_by(pair: Any):
+    words = {"grown": "growing", "not grown": "stable", "within the uncertainty": "change within the uncertainty"}
+    made = followed(*pair)
+    assert {name: words[word] for name, word in said(made).items()} == last(made).comparison.courses
+
+
+def test_a_growing_solid_part_is_growth_in_the_table_too():
+    before, after = (nodule(12.0, kind="part-solid", solid=part) for part in (3.0, 5.0))
+    assert said(followed(before, after)) == {
+        "Lung-RADS 2022": "grown",
+        "Fleischner 2017": "not grown",
+        "BTS 2015": "grown",
+    }
+
+
+def on_days(*apart: float | None) -> FollowUp:
+    """One nodule that grows in the last of several studies, with days between them."""
+    made = followed(*[nodule(8.0)] * len(apart), nodule(10.4))
+    steps = [replace(one, days=days) for one, days in zip(made.interludes, apart, strict=True)]
+    return with_comparisons(replace(made, interludes=tuple(steps)))
+
+
+def test_an_unknown_date_leaves_the_later_intervals_known():
+    told = last(on_days(None, 700)).comparison
+    assert (told.days, told.months) == (700, None)
+    assert told.doubling_days == pytest.approx(700 * np.log(2) / np.log((10.4 / 8.0) ** 3))
+
+
+def test_two_studies_of_one_day_leave_the_later_intervals_known():
+    days = [date(2020, 1, 1), date(2020, 1, 1), date(2021, 12, 1)]
+    studies = [Study(f"study {number}", RESULT, made=day) for number, day in enumerate(days, 1)]
+    made = on_days(*_days(studies, None, []))
+    assert made.days == [0, 0, 700]
+    assert last(made).comparison.months == pytest.approx(700 / 365.25 * 12)
+    assert next(iter(made.proposals(1).values())).change.endswith("in 0 days, within the uncertainty")
+
+
+def test_a_solid_part_that_crosses_a_bound_goes_by_its_size():
+    before, after = (nodule(12.0, kind="part-solid", solid=part) for part in (5.8, 6.2))
+    made = followed(before, after, days=200)
+    (told,) = made.studies[1].result.comparisons.values()
+    assert told.previous_solid_diameter == 5.8
+    result = replace(made.studies[1].result, answers=answers_of_words(["previous_lung_rads=3"]))
+    assert [one.lung_rads.value for one in proposals_of(result)] == ["4A"]
+
+
+def test_comparisons_of_before_the_solid_part_was_kept_are_read():
+    kept = {"1": {"courses": {}, "previous_diameter": 8.0}}
+    assert comparisons_of_record(kept)[1].previous_solid_diameter is None
+
+
+def test_the_volumes_of_a_row_differ_by_its_change_where_one_has_no_edge():
+    made = followed(replace(nodule(8.0), edge_volume=200.0), replace(nodule(9.0), edge_volume=np.nan))
+    cells = dict(zip(_TITLES, next(iter(table(made))), strict=True))
+    before, after = cells["volume before (mm3)"], cells["volume after (mm3)"]
+    assert after - before == pytest.approx(cells["change of volume (mm3)"], abs=1e-3)
+
+
+def test_the_curve_of_a_nodule_has_volumes_of_one_kind():
+    rows = [replace(nodule(8.0), edge_volume=200.0), replace(nodule(9.0), edge_volume=np.nan)]
+    (axes,) = volume_figure(followed(*rows), [(1, (1, 1))]).axes
+    assert axes.lines[0].get_ydata().tolist() == [row.volume for row in rows]
+
+
+def gap(first: str, second: str, *, apart: float = 0.0, later: Any = None) -> FollowUp:
+    """A nodule in the first and in the third of three studies, where the second shows nothing of it."""
+    rows = (nodule(9.0), None, later or nodule(9.0))
+    there = np.array(RESULT.nodules[0].centre_ras)
+    studies = [Study(f"study {n}", replace(RESULT, nodules=(row,) if row else ())) for n, row in enumerate(rows, 1)]
+    pairs = (
+        Pair(first, rows[0], None, (there, there), None),
+        Pair(second, None, rows[2], (there + np.array([apart, 0, 0]), there), None),
+    )
+    steps = [Interlude(90.0, None, True, (pair,), np.eye(4)) for pair in pairs]  # type: ignore[arg-type]
+    made = FollowUp(tuple(studies), tuple(steps), ((1, None, None), (None, None, 1)), ())
+    return with_comparisons(with_gaps_bridged(made))
+
+
+def test_a_nodule_that_one_study_does_not_show_is_no_new_one_afterwards():
+    made = gap(RESOLVED, NEW)
+    assert made.tracks == ((1, None, 1),)
+    assert [pair.state for one in made.interludes for pair in one.pairs] == [RESOLVED, SEEN_AGAIN]
+    assert (last(made).course, last(made).comparison.days) == ("stable", 180)
+
+
+def test_growth_across_a_study_whose_field_leaves_the_nodule_out_is_found():
+    made = gap(OUTSIDE, OUTSIDE, later=nodule(13.0))
+    assert last(made).course == "growing"
+    assert {pair.state for one in made.interludes for pair in one.pairs} == {OUTSIDE}
+
+
+@pytest.mark.parametrize(("apart", "later"), [(6.0, nodule(9.0)), (0.0, nodule(80.0))], ids=["elsewhere", "too large"])
+def test_a_new_nodule_that_cannot_be_the_one_that_resolved_stays_new(apart: float, later: Any):
+    made = gap(RESOLVED, NEW, apart=apart, later=later)
+    assert len(made.tracks) == 2 and last(made).course == "new"

@@ -18,7 +18,7 @@ from lnhg.cli import main
 from lnhg.core.ct import CT
 from lnhg.core.nrrd_file import write_nrrd
 from lnhg.errors import InputError
-from lnhg.followup.follow import MATCHED, MERGED, NEW, OUTSIDE, RESOLVED, FollowUp, follow
+from lnhg.followup.follow import MATCHED, MERGED, NEW, OUTSIDE, RESOLVED, SEEN_AGAIN, FollowUp, follow
 from lnhg.followup.read_back import change_of
 from lnhg.followup.registration import LungScan, register
 from lnhg.followup.report import change_texts
@@ -219,6 +219,15 @@ def test_three_studies_give_one_line_a_nodule():
     ]
     volumes = [follow_up.nodule(growing, n).edge_volume for n in range(3)]
     assert volumes == sorted(volumes)
+
+
+def test_a_nodule_that_the_second_study_does_not_show_is_seen_again_in_the_third():
+    studies = [study(one, noise=n) for n, one in enumerate(({RIGHT: 8.0, LEFT: 7.0}, {LEFT: 7.0}, {RIGHT: 8.0}))]
+    follow_up = follow(*studies, days=[100, 120], models=MODELS)
+    assert [track.count(None) for track in follow_up.tracks] == [1, 1]
+    assert states(follow_up) == [MATCHED, RESOLVED, RESOLVED, SEEN_AGAIN]
+    (told,) = follow_up.proposals(2).values()
+    assert (told.course, told.comparison.days) == ("stable", 220)
 
 
 def test_without_any_nodule_there_is_a_report_that_says_so(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -27,3 +28,11 @@ def test_curves_are_told_apart_without_colours():
     marks = [line.get_marker() for line in axes.lines if line.get_marker() not in ("_", "|", "None")]
     assert len(set(marks)) == 12
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [str(number) for number in range(1, 13)]
+
+
+def test_a_nodule_that_a_study_calls_by_another_number_has_both():
+    made = follow_up()
+    page = report_html(replace(made, tracks=((1, 1), (None, 2), (2, None))))
+    third = page[page.index("<h2>Nodule 3,") :]
+    assert "Study 1: nodule 2 there, " in third
+    assert "there, " not in page[page.index("<h2>Nodule 1,") : page.index("<h2>Nodule 2,")]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 import math
 import re
 import zipfile
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from dicom_files import write_series
 from lnhg.errors import InputError
 from lnhg.followup.measured_anew import measured_anew
-from lnhg.followup.study import read_study, study_of
+from lnhg.followup.study import _ct_of_results, read_study, study_of
 from lnhg.options import Options
 from lnhg.readers.read_ct import read_ct
 from made_before import CT, RESULT
@@ -130,3 +132,47 @@ def test_whose_and_when_come_from_the_headers(tmp_path: Path) -> None:
     study = study_of("study 1", _empty(read_ct(tmp_path)).result)
     assert study.made == date(2024, 3, 10)
     assert study.person == {"PatientID": "ID-4711", "PatientSex": "F", "PatientBirthDate": "19500102"}
+
+
+def test_results_with_another_ct_on_the_same_grid_are_refused(tmp_path: Path) -> None:
+    from lnhg.core.nrrd_file import write_nrrd
+    from lnhg.writers.results import save
+
+    ct, result = read_ct(CT), read_study(f"{RESULT}={CT}", "study 1", Options()).result
+    save(replace(result, ct=ct), tmp_path / "results", for_scene=True)
+    assert read_study(f"{tmp_path / 'results'}={CT}", "study 1", Options()).result.nodules
+    write_nrrd(tmp_path / "other.nrrd", np.ascontiguousarray(ct.hu[:, ::-1]), ct.ijk_to_ras)
+    with pytest.raises(InputError, match="made from another CT"):
+        read_study(f"{tmp_path / 'results'}={tmp_path / 'other.nrrd'}", "study 1", Options())
+
+
+def test_results_of_one_series_lead_to_it_where_the_folder_holds_another_too(tmp_path: Path) -> None:
+    ct = read_ct(CT)
+    grid = np.diag([-2.0, -2.0, 2.0, 1.0])
+    for number, (kernel, more) in enumerate((("B30f", 0), ("B70f", 15)), 1):
+        write_series(tmp_path / "ct", ct.hu + np.int16(more), grid, SeriesNumber=number, ConvolutionKernel=kernel)
+    for number in "12":
+        chosen = read_ct(tmp_path / "ct", number)
+        (tmp_path / "result.json").write_text(json.dumps({"identity": dict(chosen.identity)}))
+        np.testing.assert_array_equal(_ct_of_results(tmp_path).hu, chosen.hu)
+
+
+def test_answers_in_a_scene_come_along_with_the_numbers_that_the_nodules_have_now(tmp_path: Path) -> None:
+    kept = {"patient": {"risk": "high"}, "nodules": {"1": {"airway": "no"}, "2": {"spiculated": "yes"}}}
+    told = f"LNHG.Answers:{quote(json.dumps(kept), safe='')};LNHG.Options".encode()
+    scene = tmp_path / "answered.mrb"
+    with zipfile.ZipFile(reviewed(tmp_path, rejected_first)) as before, zipfile.ZipFile(scene, "w") as after:
+        for name in before.namelist():
+            content = before.read(name)
+            after.writestr(name, content.replace(b"LNHG.Options", told) if name.endswith(".mrml") else content)
+    answers = read_study(scene, "study 1", Options()).result.answers
+    assert answers.common.risk == "high"
+    assert answers.own == {1: {"spiculated": "yes"}}
+
+
+def test_lobes_stay_known_where_rows_are_measured_anew() -> None:
+    result = read_study(f"{RESULT}={CT}", "study 1", Options()).result
+    rows = tuple(replace(row, lobe="left upper lobe", perifissural=True) for row in result.nodules)
+    anew = measured_anew(replace(result, nodules=rows)).nodules
+    assert [(row.lobe, row.perifissural) for row in anew] == [("left upper lobe", True)] * 2
+    assert not np.isnan(anew[0].unevenness)

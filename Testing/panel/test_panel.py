@@ -1891,6 +1891,9 @@ def test_a_result_whose_file_was_not_there_is_told(reviewed, lost):
     reviewed.enter()
     assert not shown(reviewed.ui.reviewGroup)
     assert "was not there when the scene was opened" in text(reviewed.ui.errorLabel)
+    segment(reviewed)
+    assert not nodes.segmentation.GetDisplayNode().GetVisibility()
+    assert reviewed.review.nodes.segmentation.GetDisplayNode().GetVisibility()
 
 
 def test_without_the_voxels_of_the_generator_image_nodules_are_judged_all_the_same(reviewed):

@@ -223,6 +223,17 @@ def test_a_nodule_that_loses_voxels_to_an_edited_neighbour_is_measured_anew_and_
         assert nodule.volume == pytest.approx(voxels(nodes, f"Nodule_{nodule.id}").sum() * ct.voxel_volume, rel=1e-4)
 
 
+def test_a_segment_drawn_over_a_rejected_nodule_leaves_it_rejected(review, nodes):
+    review.reject(TWO)
+    segments = nodes.segmentation.GetSegmentation()
+    own = segments.AddEmptySegment("", "Drawn")
+    put(nodes, TWO, voxels(nodes, TWO) & ~ball(BALLS[1][0], 1))  # as the Segment Editor takes it away
+    put(nodes, own, ball(BALLS[1][0], 1))
+    review.update()
+    assert [one.verdict for one in review.rows()] == ["open", "rejected", "edited"]
+    assert not shown(nodes, TWO)
+
+
 def test_an_outline_that_was_not_changed_is_not_called_edited(review):
     before = state(review)
     review.update()

@@ -35,7 +35,7 @@ import vtk  # noqa: E402
 from host import qt_double  # noqa: E402
 from host.handmade import GRIDS, handmade_result  # noqa: E402
 from host.scenes import put_under_transform  # noqa: E402
-from LNHGSlicerLib.run.background import BackgroundCall, BackgroundProcess, Command, SteppedCall  # noqa: E402
+from LNHGSlicerLib.run.background import BackgroundCall, BackgroundProcess, Command, SteppedCall, qt_timer  # noqa: E402
 from LNHGSlicerLib.scene.headless import headless_host  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and process groups of POSIX")
@@ -475,13 +475,29 @@ def test_a_volume_that_is_no_ct_is_told_before_anything_is_written(start):
     assert len(run.told.ends) == 1
 
 
+def test_a_timer_belongs_to_the_application_and_goes_with_its_stop(monkeypatch):
+    """One that Python owned would be deleted by the thread that collects it, while the main thread uses it."""
+    qt_double.install(monkeypatch)
+    from PySide6 import QtCore
+
+    application, ticks = qt_double.application(), []
+    before = application.findChildren(QtCore.QTimer)
+    stop = qt_timer(lambda: ticks.append(1) or stop(), 0)
+    assert len(application.findChildren(QtCore.QTimer)) == len(before) + 1
+    while not ticks:
+        application.processEvents()
+    QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
+    assert application.findChildren(QtCore.QTimer) == before
+    assert ticks == [1]
+
+
 def test_an_error_while_nodes_are_added_is_told_and_noted_in_the_log(start, loop, monkeypatch):
-    def show(nodes, result):
+    def show(nodes, result, *, show):
         raise RuntimeError("no legend")
 
     node = ct_node()
     before = node_ids()
-    monkeypatch.setattr("LNHGSlicerLib.run.segmentation_run._shown", show)
+    monkeypatch.setattr("LNHGSlicerLib.run.segmentation_run.segmented", show)
     run = start(node, PREPARED)
     loop.until(lambda: run.told.ends)
     assert_failed(run, before, "The run broke off (RuntimeError: no legend)")

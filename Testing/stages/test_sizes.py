@@ -53,6 +53,12 @@ def test_where_other_tissue_begins_the_outline_stands() -> None:
     assert measured.volume == pytest.approx(outline.sum() * ct.voxel_volume, rel=0.12)
 
 
+def test_a_faint_ball_in_a_darker_ring_has_no_edge_that_could_be_measured() -> None:
+    ct, distance = ball(3.0)
+    hu = np.where(distance <= 3.0, -650, np.where(distance < 5.5, -920, -830)).astype(np.int16)
+    assert math.isnan(edge_volume(CT(hu, ct.ijk_to_ras), distance <= 3.0).volume)
+
+
 def test_without_lung_around_no_edge_is_measured() -> None:
     ct, distance = ball(6.0, lung=0.0)
     assert math.isnan(edge_volume(ct, distance < 6).volume)

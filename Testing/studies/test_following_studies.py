@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,36 @@ from lnhg.core.ct import CT
 from lnhg.errors import InputError
 from lnhg.stages.size_intervals import PROTOCOLS, SIZES, Conditions
 from lnhg.studies import repeats_page
-from lnhg.studies.pairs_page import page
+from lnhg.studies.pairs_page import _done, page
 from lnhg.studies.repeats import PROTOCOL_LIST, Pair, RealNodule, Repeat, fitted_weights, moved_mm, pairs, uncertainty
 from lnhg.studies.simulated_pairs import PairCounts, Planted, Warp, plant, scanned_later
+
+MADE_WITH = {"generator_sha256": "x", "planted": 3}
+
+
+def kept_pairs(path: Path, *ends: str) -> list[PairCounts]:
+    """Two pairs, and what else stands at the end of their file."""
+    pairs_kept = [PairCounts(name, {"both": 2}, 0.5, 1.5, 0.6, 1.7) for name in ("a", "b")]
+    lines = [json.dumps({**MADE_WITH, **asdict(one)}) + "\n" for one in pairs_kept]
+    path.write_text("".join([*lines, *ends]))
+    return pairs_kept
+
+
+@pytest.mark.parametrize("end", ["", '{"generator_sha256": "x", "plan', "\0\0\0"])
+def test_a_last_pair_that_was_cut_off_is_taken_away_and_the_others_count(tmp_path: Path, end: str) -> None:
+    whole = kept_pairs(tmp_path / "pairs.jsonl", end)
+    assert _done(tmp_path / "pairs.jsonl", MADE_WITH) == whole
+    lines = (tmp_path / "pairs.jsonl").read_text()
+    assert lines.endswith("}\n") and lines.count("\n") == 2, "what is added later stands on a line of its own"
+
+
+@pytest.mark.parametrize("line", ["{", "3", "[]", '{"generator_sha256": "x", "planted": 3, "other": 1}'])
+def test_a_line_that_is_no_pair_is_refused_and_stays(tmp_path: Path, line: str) -> None:
+    kept_pairs(tmp_path / "pairs.jsonl", f"{line}\n")
+    before = (tmp_path / "pairs.jsonl").read_text()
+    with pytest.raises(InputError, match="holds a line that is no pair; remove the line, or choose another folder"):
+        _done(tmp_path / "pairs.jsonl", MADE_WITH)
+    assert (tmp_path / "pairs.jsonl").read_text() == before
 
 
 def test_a_warp_leads_back_to_where_it_came_from() -> None:

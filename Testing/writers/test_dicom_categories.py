@@ -66,7 +66,7 @@ def written(tmp_path_factory):
 def test_categories_course_and_lobes_are_coded(written):
     groups = hd.sr.srread(written[1]["measurements"]).content.get_volumetric_roi_measurement_groups()
     told = {one.name.value: one.value for one in groups[1].get_qualitative_evaluations()}
-    assert (told["lung-rads-2022"].value, told["lung-rads-2022"].meaning) == ("2", "2")
+    assert (told["lung-rads-2022"].value, told["lung-rads-2022"].meaning) == ("2+", "2 or higher")
     assert told["fleischner-2017"].meaning == "does not apply"
     assert told["course"].meaning == "first seen"
     assert told["size-lower-bound"].meaning == "Yes"
@@ -92,9 +92,11 @@ def test_every_course_has_a_code_that_dicom_takes():
 
 def test_the_brock_probability_is_a_measurement_where_all_was_answered(written):
     groups = hd.sr.srread(written[1]["measurements"]).content.get_volumetric_roi_measurement_groups()
-    probability = [[one for one in group.get_measurements() if one.name.value == "111047"] for group in groups]
+    names = ("111047", "cancer-at-least")  # that of a cut nodule is a lower bound
+    probability = [[one for one in group.get_measurements() if one.name.value in names] for group in groups]
     assert not probability[0]  # at the fissure of an upper and a lower lobe the model's question is open
-    assert 0 < probability[1][0].value < 10
+    (found,) = probability[1]
+    assert found.name.value == "cancer-at-least" and 0 < found.value < 10
 
 
 def test_every_category_that_there_is_has_a_code_that_dicom_takes():
@@ -109,6 +111,7 @@ def test_every_category_that_there_is_has_a_code_that_dicom_takes():
         system(one, given).ruling.value
         for system, one, given in product((lung_rads, fleischner, bts), [*facts, *days], answers)
     }
+    values |= {f"{value} or higher" for value in values}  # those of nodules that are cut
     codes = {value: _own(value).value for value in values}
     assert len(values) > 25
     assert len(set(codes.values())) == len(codes)

@@ -409,3 +409,11 @@ def test_the_sheet_shows_every_nodule_in_outline_and_in_colours(tmp_path, result
     assert picture.shape[1] > picture.shape[0] > 150
     coloured = np.ptp(picture, axis=2) > 60
     assert coloured.sum() > 2000
+
+
+def test_sizes_of_a_cut_nodule_are_told_as_lower_bounds(result, planes):
+    first, *others = result.nodules
+    cut = replace(first, cut=True, type="part-solid", solid_diameter=5.0)
+    text = Page(report_of(replace(result, nodules=(cut, *others)), planes)).text
+    assert text.count(f"{cut.volume:.0f} mm³") == text.count(f"at least {cut.volume:.0f} mm³") == 2
+    assert "part-solid; solid part at least 5.0 mm" in text

@@ -100,8 +100,8 @@ class FollowGroup:
 
     def go_with(self, segment_id: str | None) -> None:
         """The reader is at this nodule of the review: while both studies are side by side, its pair is shown."""
-        if segment_id is None or self._pair_shown is None:
-            return
+        if segment_id is None or self._pair_shown is None or self._host.parameters is None:
+            return  # nothing to show, or another module is open
         from lnhg.writers.seg_nrrd import number_of_segment
 
         numbers = [pair.later for pair in self._pairs]

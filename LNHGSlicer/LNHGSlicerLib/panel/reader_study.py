@@ -91,6 +91,8 @@ class StudyGroup:
             if (self._study, segment_id) != self._filled_for:  # else what the reader has typed would be lost
                 self._filled_for = (self._study, segment_id)
                 self._show_rating(self._study.rating(segment_id))
+        elif self._study is not None:
+            self._study.stop()
         self.update()
 
     def stop(self) -> None:
@@ -229,15 +231,18 @@ class StudyGroup:
     def update(self) -> None:
         """Bring the widgets to what is known of the reader, the nodule and the map."""
         study = self._study
-        there = study is not None and self._segment_id is not None
-        reason = study.why_not_rate(self._segment_id) if there else _("Write your name first.")
+        reason = _("Write your name first.")
+        if study is not None:
+            reason = _("Choose a nodule above.")
+            if self._segment_id is not None:
+                reason = study.why_not_rate(self._segment_id)
         for box in (self.ui.scoreSlider, self.ui.impressionBox, self.ui.commentEdit, self.ui.rateButton):
             box.setEnabled(not reason)
         self.ui.rateButton.setToolTip(
             reason or _("Keep the rating of this nodule and go to the next one (Shift+Return).")
         )
         folder = self.ui.exportFolderEdit.property("currentPath")
-        self.ui.studyExportButton.setEnabled(there and bool(folder))
+        self.ui.studyExportButton.setEnabled(study is not None and bool(folder))
         count = (study.rated, study.total) if study is not None else (0, 0)
         self.ui.ratedLabel.setText(_("rated {done} of {all}").format(done=count[0], all=count[1]) if count[1] else "")
         self._update_map()

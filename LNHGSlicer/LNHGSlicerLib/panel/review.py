@@ -65,7 +65,7 @@ class ReviewGroup:
         self._layers: Any = None
         self._slab, self._zoom = False, True
         self._open = True
-        self._blind = self._told_removed = False
+        self._blind = False
         self._parameters: Any = None
         self._rows: dict[str, Any] = {}
         self._ids: list[str] = []
@@ -289,9 +289,6 @@ class ReviewGroup:
         """Take the last verdict or edit back."""
         if self._review is not None:
             self._change(self._review.undo)
-            if self._told_removed:
-                self._told_removed = False
-                self._tell("")
 
     def add_clicked(self, answer: Any) -> None:
         """Add what was found at a click of the reader, and show it."""
@@ -335,10 +332,7 @@ class ReviewGroup:
     def _tell_removed(self, numbers: list[int]) -> None:
         """The Undo of the Segment Editor also takes away nodules that came after what it undoes."""
         if numbers:
-            told = _(
-                "The segment of nodule {numbers} was removed, which takes it out of the review; Undo brings it back."
-            )
-            self._told_removed = True
+            told = _("The segment of nodule {numbers} was removed, and with it the nodule left the review.")
             self._tell(told.format(numbers=", ".join(map(str, sorted(numbers)))))
 
     def _find_lungs(self) -> None:

@@ -372,6 +372,7 @@ class Panel(VTKObservationMixin):
         elif nodes.options.seeds_only:
             accept_all(nodes)
         elif earlier is not None:
+            self.study.stop()  # its time comes along
             changed = carry_over(earlier, nodes)
             edit_in_place_of(earlier, nodes, changed.numbers)
             changes.append(str(changed))
@@ -665,7 +666,7 @@ class Panel(VTKObservationMixin):
         self._show_said()
 
     def _tell_of_shown(self, sentence: str) -> None:
-        self.tell(sentence, self.review.nodes.ct)
+        self.show_error(sentence, ct=self.review.nodes.ct)
 
     def _said_of(self, ct: Any) -> _Said:
         return self._said["" if ct is None else ct.GetID() or ""]

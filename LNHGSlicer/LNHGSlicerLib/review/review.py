@@ -151,11 +151,12 @@ class Review:
             self._steps.append(tuple(self._before(one) for one in known))
         self._note_removed(went, came)
         former, self._outlines = self._outlines, now
+        drawn = self._drawn()
         for one in changed:
-            self._take_over_change(one, former.get(one), [now[other] for other in changed if other != one])
+            others = [*(now[other] for other in changed if other != one), *drawn.values()]
+            self._take_over_change(one, former.get(one), others)
         for one in came:  # its display is new
             set_verdict(self.nodes, one, verdict_of(self.nodes, one))
-        drawn = self._drawn()
         made = [self._make_nodule(one, outline) for one, outline in drawn.items()]
         if made:
             self._steps.append(tuple(_Before(one, OPEN, None, None) for one in made))

@@ -76,14 +76,17 @@ def qt_timer(tick: Callable[[], None], every_ms: int = _LOOK_MS) -> Callable[[],
     """Call `tick` on the main thread ten times a second, or as often as is said; returns what stops that."""
     import qt
 
-    timer = qt.QTimer()
+    # The application owns it: one that Python owned would be deleted by whichever thread collects the last reference,
+    # in the midst of what the main thread does with it.
+    timer = qt.QTimer(qt.QCoreApplication.instance())
     timer.setInterval(every_ms)
     timer.timeout.connect(tick)
     timer.start()
 
-    def stop() -> None:  # holds the timer, which would end with its last reference
+    def stop() -> None:
         timer.stop()
-        timer.deleteLater()  # on the main thread, whichever collects the reference
+        timer.timeout.disconnect(tick)  # else the one that collects `tick` does it, in any thread
+        timer.deleteLater()
 
     return stop
 

@@ -318,7 +318,7 @@ def _referred(segmentation: Any) -> SceneNodes | None:
 def results_without_voxels() -> list[SceneNodes]:
     """The results a file of which was missing when their scene was opened: a map or the table is empty."""
     every = filter(None, map(_referred, slicer.util.getNodesByClass("vtkMRMLSegmentationNode")))
-    return [nodes for nodes in every if not is_whole(nodes) and has_voxels(nodes.ct)]
+    return [nodes for nodes in every if has_voxels(nodes.ct) and not _has_contents(nodes)]
 
 
 def segmentations_without_ct() -> list[Any]:
@@ -333,8 +333,11 @@ def is_whole(nodes: SceneNodes) -> bool:
     its segments, the voxels of its maps, and the numbers of its nodules.
     """
     there = all(slicer.mrmlScene.IsNodePresent(node) for node in (nodes.ct, *nodes.added))
-    drawn = there and nodes.segmentation.GetDisplayNode() is not None
-    return drawn and all(map(has_voxels, (nodes.heterogeneity, nodes.raw_ct))) and "id" in titles_of_table(nodes.table)
+    return there and nodes.segmentation.GetDisplayNode() is not None and _has_contents(nodes)
+
+
+def _has_contents(nodes: SceneNodes) -> bool:
+    return all(map(has_voxels, (nodes.heterogeneity, nodes.raw_ct))) and "id" in titles_of_table(nodes.table)
 
 
 def results_of(ct_node: Any) -> SceneNodes | None:
@@ -450,25 +453,28 @@ def show(nodes: SceneNodes) -> None:
     """Every slice view shows the CT in the lung window with the map half transparent over it; other results are
     hidden.
     """
-    for other in all_results():
-        other.segmentation.GetDisplayNode().SetVisibility(other.segmentation is nodes.segmentation)
-        if other.boxes.GetDisplayNode() is not None:  # a reader may have deleted it
-            other.boxes.GetDisplayNode().SetVisibility(False)
+    _hide_all()
+    nodes.segmentation.GetDisplayNode().SetVisibility(True)
     _set_lung_window(nodes.ct)
     show_over_ct(nodes.ct, nodes.shown_map, _FOREGROUND_OPACITY)
 
 
 def show_alone(ct_node: Any) -> None:
     """Every slice view shows the whole CT with nothing over it, around its middle; all results are hidden."""
-    for one in all_results():
-        one.segmentation.GetDisplayNode().SetVisibility(False)
-        if one.boxes.GetDisplayNode() is not None:
-            one.boxes.GetDisplayNode().SetVisibility(False)
+    _hide_all()
     show_over_ct(ct_node, None, 0.0)
     bounds = [0.0] * 6
     ct_node.GetRASBounds(bounds)
     lows, highs = np.array(bounds[::2]), np.array(bounds[1::2])
     centre_on(((lows + highs) / 2).tolist(), float((highs - lows).max()))
+
+
+def _hide_all() -> None:
+    """Hide the outlines and boxes of every result, also of one that has lost its voxels."""
+    for one in (*all_results(), *results_without_voxels()):
+        for node in (one.segmentation, one.boxes):
+            if node.GetDisplayNode() is not None:  # a reader may have deleted it
+                node.GetDisplayNode().SetVisibility(False)
 
 
 def restore_displays(nodes: SceneNodes) -> None:

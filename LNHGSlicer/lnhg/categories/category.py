@@ -168,7 +168,7 @@ def _at_boundary(rule: Rule, facts: Facts, answers: Answers, ruling: Ruling, mea
     """The nearest other category below and above, inside the interval of a size."""
     interval = getattr(facts, f"{measure.field}_interval")
     size, sentences = getattr(facts, measure.field), list[str]()
-    if interval is None or math.isnan(size) or facts.kind == CALCIFIED:
+    if interval is None or math.isnan(size) or is_benign(facts, answers):
         return []
     for end, word in ((interval[0], "less"), (interval[1], "more")):
         if facts.cut and word == "less":

@@ -33,6 +33,7 @@ class Facts:
         cut: whether the sizes are lower bounds.
         course: against earlier CT; None: not compared.
         previous_diameter: its mean diameter at the earlier CT.
+        previous_solid_diameter: that of its solid part there.
         doubling_days: time in which its volume doubles; None: not known or not growing.
         volume_change: share by which the volume changed against the earlier CT.
         months: between its first CT and this one.
@@ -53,6 +54,7 @@ class Facts:
     cut: bool = False
     course: str | None = None
     previous_diameter: float | None = None
+    previous_solid_diameter: float | None = None
     doubling_days: float | None = None
     volume_change: float | None = None
     months: float | None = None

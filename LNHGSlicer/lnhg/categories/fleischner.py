@@ -8,6 +8,7 @@ in the table are 100 and 250 mm3.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from ..core.answers import NOT_ANSWERED, YES, Answers
@@ -22,8 +23,6 @@ SMALL_MM3, LARGE_MM3 = 100, 250
 #: A benign shape at the pleura or a fissure counts below this: the document says "small" and gives no size; the others
 #: say 10 mm.
 SHAPE_MM = 10
-#: Months from the first CT from which a stable nodule needs no more CT: the last date of its line.
-_LAST_SOLID, _LAST_SUBSOLID = 18, 60
 _ASKS = ("exam", "risk", "cancer_or_immune", "course", "benign_pattern", "benign_shape")
 _SECTION = "Fleischner 2017, table 1"
 _NONE = "no routine follow-up"
@@ -95,11 +94,21 @@ def _followed(line: Ruling, facts: Facts, course: str | None) -> Ruling:
     if course != STABLE or facts.months is None or line.next_step == _NONE:
         return line
     months = rounded(facts.months)
-    solid = facts.kind not in (PART_SOLID, GROUND_GLASS)
-    ends = "over 8 mm" not in line.value and "of 6 mm or more" not in line.value
-    if ends and months >= (_LAST_SOLID if solid else _LAST_SUBSOLID):
+    if months >= _last_date(facts):
         return replace(line, rule=f"{line.rule}, stable for {months:.0f} months", next_step=_NONE)
     return replace(line, next_step=f"{line.next_step} (counted from its first CT, {months:.0f} months ago)")
+
+
+def _last_date(facts: Facts) -> float:
+    """Months from the first CT from which a stable nodule needs no more CT: the last date of its line; endless without
+    one.
+    """
+    size, solid = rounded(facts.mean_diameter), rounded(facts.solid_diameter)
+    if facts.kind not in (PART_SOLID, GROUND_GLASS):
+        return 12 if size < 6 else 18 if size <= 8 or facts.count > 1 else math.inf
+    if facts.kind == PART_SOLID and size >= 6 and solid >= 6:
+        return math.inf
+    return 48 if size < 6 else 60
 
 
 def _why_not(answers: Answers) -> str:

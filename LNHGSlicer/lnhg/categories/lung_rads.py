@@ -71,8 +71,13 @@ def lung_rads(facts: Facts, answers: Answers) -> Category:
 
 
 def _with_volumes_diameter(facts: Facts) -> Facts:
-    """The diameter of the sphere of its volume: the table's volumes are those of its diameters (6 mm is 113 mm3)."""
-    return replace(facts, mean_diameter=equivalent_diameter(facts.volume))
+    """The diameter of the sphere of its volume: the table's volumes are those of its diameters (6 mm is 113 mm3). It is
+    taken to have had the same shape at the earlier CT.
+    """
+    sphere, before = equivalent_diameter(facts.volume), facts.previous_diameter
+    if before is not None and facts.mean_diameter > 0:
+        before *= sphere / facts.mean_diameter
+    return replace(facts, mean_diameter=sphere, previous_diameter=before)
 
 
 def ruling(facts: Facts, answers: Answers) -> Ruling:
@@ -157,13 +162,13 @@ def _cyst(facts: Facts, answers: Answers, course: str | None) -> Ruling | None:
 
 def _stepped(facts: Facts, previous: str) -> Ruling:
     """A stable nodule steps down from 3 and 4A (stepped management), unless it has crossed a bound of size."""
-    line = by_size(facts, FIRST_SEEN)
-    if facts.previous_diameter is not None:
-        before = by_size(_at(facts, facts.previous_diameter), FIRST_SEEN)
-        if _RISING.index(line.value) > _RISING.index(before.value):
-            return _ruling(line.value, f"{line.rule}, and smaller than that before: by its size", "size thresholds")
     if facts.kind == GROUND_GLASS:
         return _ruling("2", "ground glass, stable", "ground glass nodule")
+    line = by_size(facts, FIRST_SEEN)
+    if facts.previous_diameter is not None:
+        before = by_size(_before(facts, facts.previous_diameter), FIRST_SEEN)
+        if _RISING.index(line.value) > _RISING.index(before.value):
+            return _ruling(line.value, f"{line.rule}, and smaller than that before: by its size", "size thresholds")
     return _after(facts, previous)
 
 
@@ -178,8 +183,10 @@ def _after(facts: Facts, previous: str) -> Ruling:
     return _ruling(lower, f"{previous} last time and stable at the CT after {wait} months", "stepped management")
 
 
-def _at(facts: Facts, diameter: float) -> Facts:
-    return replace(facts, mean_diameter=diameter)
+def _before(facts: Facts, diameter: float) -> Facts:
+    """With the sizes at the earlier CT, as far as they are known."""
+    solid = facts.solid_diameter if facts.previous_solid_diameter is None else facts.previous_solid_diameter
+    return replace(facts, mean_diameter=diameter, solid_diameter=solid)
 
 
 def by_size(facts: Facts, course: str | None) -> Ruling:

@@ -99,6 +99,7 @@ def facts_of(nodule: Nodule, count: int, comparison: Comparison | None = None) -
     return replace(
         facts,
         previous_diameter=comparison.previous_diameter,
+        previous_solid_diameter=comparison.previous_solid_diameter,
         doubling_days=comparison.doubling_days,
         volume_change=comparison.volume_change,
         months=comparison.months,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 from ..core.atomic_file import write_atomic
 from ..core.names import own_name, short_hash
 from ..core.seal import digest_of, digest_of_file
-from ..errors import LNHGError
+from ..errors import InputError, LNHGError
 from ..followup.follow import follow
 from ..followup.read_back import FILES
 from ..followup.study import study_of
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 #: Folder of the cohort with a follow-up for each such patient, as `lnhg follow` writes it.
 FOLLOWED = "followed"
 
+# Where a batch is told what `lnhg follow` asks for by `--days`.
+_COLUMN = "column days of the list"
 # In such a folder: of which results, in which order and how far apart, it was made.
 _SEAL = ".followed"
 
@@ -57,18 +59,23 @@ def follow_patients(
     usable = [one for one in scans if one.patient and one.name in rows and rows[one.name].status in (DONE, SKIPPED)]
     folders = folders_of(list(dict.fromkeys(one.patient for one in usable)))
     for patient, name in folders.items():
-        own = _in_order([one for one in usable if one.patient == patient])
-        if len(own) < 2:
+        given = [one for one in usable if one.patient == patient]
+        if len(given) < 2:
             continue
         folder = cohort.output / FOLLOWED / name
         try:
+            own = _in_order(given)
             if not _is_followed(folder, own, rows, cohort):
                 _follow(own, folder, cohort, models)
         except LNHGError as error:
             logger.warning("The scans of %s were not compared: %s", patient, error)
-            followed.reasons |= {one.name: f"not compared: {error}" for one in own}
-            continue
-        followed.folders |= {one.name: folder / f"study-{n}" for n, one in enumerate(own, 1)}
+            followed.reasons |= {one.name: f"not compared: {error}" for one in given}
+        except Exception as error:  # a fault of one patient must not end the others
+            logger.exception("The scans of %s were not compared", patient)
+            # What an error of Python's own says may hold a path.
+            followed.reasons |= {one.name: f"not compared: {type(error).__name__}; see the log" for one in given}
+        else:
+            followed.folders |= {one.name: folder / f"study-{n}" for n, one in enumerate(own, 1)}
     return followed
 
 
@@ -83,8 +90,25 @@ def folders_of(patients: Sequence[str]) -> dict[str, str]:
 
 
 def _in_order(own: list[Scan]) -> list[Scan]:
-    known = all(one.days is not None for one in own)
-    return sorted(own, key=lambda one: one.days or 0.0) if known else own
+    """The scans of a patient, earliest first: by their days, else as the list has them.
+
+    Raises InputError where two are of one day, or where the days, known for some alone, contradict the list's order.
+    """
+    known = [(one.days, one.name) for one in own if one.days is not None]
+    if len(known) == len(own):
+        own = sorted(own, key=lambda one: one.days or 0.0)
+        known.sort()
+    for (day, before), (later, after) in pairwise(known):
+        if day >= later:
+            raise InputError(
+                f"{before} is of day {day:g} and {after}, which comes after it, of day {later:g}; give each scan of "
+                "the patient its own day in the list."
+            )
+    if 0 < len(known) < len(own):
+        logger.warning(
+            "The list gives the days of some scans of %s alone, which tell no doubling time; give all.", own[0].patient
+        )
+    return own
 
 
 def _is_followed(folder: Path, own: Sequence[Scan], rows: Mapping[str, Row], cohort: Cohort) -> bool:
@@ -117,6 +141,7 @@ def _follow(own: Sequence[Scan], folder: Path, cohort: Cohort, models: Models | 
     ]
     apart = days if len(days) == len(own) - 1 else None
     followed = follow(*studies, days=apart, options=cohort.options, models=models)
+    followed = replace(followed, notes=tuple(note.replace("--days", _COLUMN) for note in followed.notes))
     (folder / _SEAL).unlink(missing_ok=True)
     save_follow_up(followed, folder, with_identity=cohort.with_identity)
     write_atomic(folder / _SEAL, _seal(own, cohort))

@@ -42,13 +42,16 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..core.atomic_file import whole
 from ..core.csv_text import harmless, read_csv
+from ..core.lobes import NO_LOBES
 from ..core.manifest import weights_folder
+from ..core.nodule import NOT_MEASURED
+from ..core.plain_file import mapping_of
 from ..core.seal import digest_of
 from ..errors import InputError, LNHGError, WeightsError
 from ..networks.models import Models, open_models
 from ..options import Options
 from ..pipeline import segment
-from ..writers.own_files import foreign_files, is_whole
+from ..writers.own_files import DIGESTS, foreign_files, is_whole
 from ..writers.results import FILES, check_folder, save
 from ..writers.table import table_header
 from .scans import Scan
@@ -86,6 +89,8 @@ _ANSWER_S = 10
 _NOT_SEALED = ("threads", "batch_size", "weights")
 # In a scan's folder beside its results: what they were made from, by which a later run knows them.
 _SEAL = ".finished"
+# Files of a result that stay as they are when a reader tells answers or lobes later.
+_LASTING = {FILES[name] for name in ("labels", "segmentation", "heterogeneity", "scene", "picture")}
 
 # The networks of a worker move between devices and set threads: one scan at a time, whatever Dask's threads.
 _one_scan = threading.Lock()
@@ -192,6 +197,8 @@ def _segmented(scan: Scan, cohort: Cohort) -> str:
         raise InputError(
             f"The folder {scan.name} in {SCANS} was not written by lnhg batch; move it away, or rename the scan."
         )
+    if (made_by := _record(folder).get("provenance", {}).get("lnhg", __version__)) != __version__:
+        logger.warning("%s was made by version %s; it is segmented anew.", scan.name, made_by)
     result = segment(ct, cohort.options, models=_models(cohort.options.weights, cohort.options.runtime, cohort.weights))
     with tempfile.TemporaryDirectory(dir=cohort.output / _WORK) as work:
         made = Path(work) / "made"
@@ -204,33 +211,54 @@ def _segmented(scan: Scan, cohort: Cohort) -> str:
 
 
 def _place_for_earlier(folder: Path, work: Path, cohort: Cohort) -> Path:
-    """Where the former results of a scan go: away, but aside where somebody put a file among them or changed one."""
+    """Where the former results of a scan go: away, but aside where somebody put a file among them, changed one, or told
+    answers or lobes.
+    """
     names = {file.name for file in folder.iterdir()} - {_SEAL}
-    if not foreign_files(folder, names) and names <= {*FILES.values()}:
+    if not foreign_files(folder, names) and names <= {*FILES.values()} and not _is_told(folder):
         return work / "earlier"
     aside = cohort.output / _SET_ASIDE
     aside.mkdir(exist_ok=True)
     place = next(place for n in itertools.count(1) if not (place := aside / f"{folder.name}-{n}").exists())
-    logger.warning("Files in %s were changed since they were written; they are kept in %s.", folder.name, place)
+    logger.warning("The results in %s hold what somebody changed or told since; they are kept in %s.", folder, place)
     return place
 
 
-def _is_sealed(folder: Path, sha256: str, cohort: Cohort) -> bool:
-    """Whether the folder holds what this run would write, and nobody wrote other results into it since."""
+def _is_told(folder: Path) -> bool:
+    """Whether a reader told answers or lobes after the results were written; a batch itself tells none."""
+    record = _record(folder)
+    lobes = {row.get("lobe") or NOT_MEASURED for row in record.get("nodules", [])}
+    return any(record.get("answers", {}).values()) or not lobes <= {NOT_MEASURED, NO_LOBES}
+
+
+def _record(folder: Path) -> Mapping[str, Any]:
+    """The record of the results in a folder; empty where there is none that can be read."""
     try:
-        return (folder / _SEAL).read_text(encoding="utf-8") == _seal(folder, sha256, cohort) and is_whole(folder)
+        return mapping_of(folder / FILES["record"])
+    except (OSError, ValueError, InputError):
+        return {}
+
+
+def _is_sealed(folder: Path, sha256: str, cohort: Cohort) -> bool:
+    """Whether the folder holds what this run would write, beside what a reader told later, and nobody wrote other
+    results into it since.
+    """
+    if not is_whole(folder):
+        return False
+    try:
+        return (folder / _SEAL).read_text(encoding="utf-8") == _seal(folder, sha256, cohort)
     except (OSError, UnicodeDecodeError):
         return False
 
 
 def _seal(folder: Path, sha256: str, cohort: Cohort) -> str:
-    """Hash of what tells results apart (the CT by its hash, options, weights, version, columns) and of the record.
-
-    The record holds those of all other files.
+    """Hash of what tells results apart (the CT by its hash, options, weights, version, columns) and of the files that
+    no reader changes.
     """
     options = {name: value for name, value in asdict(cohort.options).items() if name not in _NOT_SEALED}
-    record = (folder / FILES["record"]).read_text(encoding="utf-8")
-    return digest_of([sha256, options, cohort.weights, cohort.with_identity, __version__, table_header(), record])
+    run = [sha256, options, cohort.weights, cohort.with_identity, __version__, table_header()]
+    lasting = {name: digest for name, digest in _record(folder)[DIGESTS].items() if name in _LASTING}
+    return digest_of([*run, lasting])
 
 
 @lru_cache(maxsize=1)
@@ -394,13 +422,15 @@ def write_tables(
     """Write the nodules of all scans, and what became of each scan (by its name in `rows`); returns name -> path.
 
     `followed` and `reasons` are those of `patients.Followed`: results with their comparison, or why there is none.
+    Nodules and worklist are read from the same results: those with their comparison, where there is one.
     """
     ended = [rows.get(scan.name, Row(scan.name, WAITING, "", 0.0)) for scan in scans]
+    usable = [row.scan for row in ended if row.status in (DONE, SKIPPED)]
+    folders = {name: (followed or {}).get(name, cohort.folder(name)) for name in usable}
     with _whole_csv(cohort.output / TABLE) as table:
         table.writerow(["scan", *table_header()])
-        for row in ended:
-            if row.status in (DONE, SKIPPED):
-                table.writerows([row.scan, *map(harmless, cells)] for cells in _nodules(cohort.folder(row.scan)))
+        for name, folder in folders.items():
+            table.writerows([name, *map(harmless, cells)] for cells in _nodules(folder, name))
     with _whole_csv(cohort.output / RECORD) as record:
         record.writerow([*(column.name for column in fields(Row)), *(("ct", "series") if cohort.with_identity else ())])
         for scan, row in zip(scans, ended, strict=True):
@@ -409,7 +439,7 @@ def write_tables(
             record.writerow(map(harmless, cells))
     with _whole_csv(cohort.output / WORKLIST) as worklist:
         worklist.writerow(WORKLIST_HEADER)
-        for cells in in_order(_worklist(ended, scans, cohort, followed or {}, reasons or {})):
+        for cells in in_order(_worklist(ended, scans, cohort, folders, reasons or {})):
             worklist.writerow(map(harmless, cells))
     return {name: cohort.output / file for name, file in (("table", TABLE), ("record", RECORD), ("worklist", WORKLIST))}
 
@@ -418,14 +448,12 @@ def _worklist(
     ended: Sequence[Row],
     scans: Sequence[Scan],
     cohort: Cohort,
-    followed: Mapping[str, Path],
+    folders: Mapping[str, Path],
     reasons: Mapping[str, str],
 ) -> Iterator[list[Any]]:
     for scan, row in zip(scans, ended, strict=True):
         reason = row.reason if cohort.with_identity else _without_names(row.reason, scan)
-        usable = row.status in (DONE, SKIPPED)
-        folder = followed.get(scan.name, cohort.folder(scan.name)) if usable else None
-        yield worklist_row(scan.name, row.status, reason, folder, reasons.get(scan.name, ""))
+        yield worklist_row(scan.name, row.status, reason, folders.get(scan.name), reasons.get(scan.name, ""))
 
 
 def _without_names(reason: str, scan: Scan) -> str:
@@ -445,13 +473,13 @@ def _names_in(folder: Path) -> list[str]:
         return []
 
 
-def _nodules(folder: Path) -> list[list[str]]:
+def _nodules(folder: Path, scan: str) -> list[list[str]]:
     """The rows of a scan's table; none, with a word in the log, where somebody took it away meanwhile."""
     try:
         with (folder / FILES["table"]).open(newline="", encoding="utf-8") as file:
             return list(csv.reader(file))[1:]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        logger.warning("The nodules of %s are missing in %s: its table cannot be read (%s).", folder.name, TABLE, error)
+        logger.warning("The nodules of %s are missing in %s: its table cannot be read (%s).", scan, TABLE, error)
         return []
 
 

@@ -16,13 +16,17 @@ from ..core.whole_numbers import is_whole_number
 from ..errors import InputError
 from ..progress import Progress
 
+#: What a command leaves that was cancelled.
+NOTHING, FINISHED = "nothing was written", "what was finished is kept"
+GOES_ON = f"{FINISHED}, and the same command goes on"
+
 
 def add_command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], None], help: str
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], help: str, left: str = NOTHING
 ) -> argparse.ArgumentParser:
-    """Add the command `name`, which calls `run` with its arguments."""
+    """Add the command `name`, which calls `run` with its arguments; `left` is told of it when it is cancelled."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, left=left)
     return parser
 
 

@@ -6,13 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import add_command
+from .common import GOES_ON, add_command
 
 
 def add(commands: Any) -> None:
-    parser = add_command(
-        commands, "crossvalidate", _cross_validate, "train and score the generator fold by fold, split by patient"
-    )
+    what = "train and score the generator fold by fold, split by patient"
+    parser = add_command(commands, "crossvalidate", _cross_validate, what, GOES_ON)
     parser.add_argument(
         "--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_scans/, or a cache of lnhg prepare"
     )

@@ -65,15 +65,19 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _score_detections(arguments: argparse.Namespace) -> str:
     """Prints what was found and returns the table as CSV."""
     from ..evaluation.detection_scores import froc
-    from ..evaluation.foreign_results import read_detections, read_nodule_net
-    from ..evaluation.scan_scores import read_references, score_detections
+    from ..evaluation.foreign_results import read_detections, read_nodule_net, read_unfinished
+    from ..evaluation.scan_scores import finished, read_references, score_detections
     from ..studies.tables import froc_table
 
     if arguments.alike:
         raise InputError(f"--alike is for label maps, and {arguments.labels.name} holds detections; leave it out.")
     folder = arguments.nodule_net
     found = read_nodule_net(arguments.labels, folder) if folder else read_detections(arguments.labels)
-    scans = score_detections(found, read_references(arguments.reference))
+    references, unfinished = read_references(arguments.reference), read_unfinished(arguments.labels)
+    scans = score_detections(found, finished(references, unfinished))
+    left_out = [f"{name} ({status})" for name, status in unfinished.items() if name in references]
+    if left_out:
+        print(f"Left out, since lnhg batch did not segment them: {', '.join(left_out)}")
     scores = [score for scan in scans for score in scan.nodule_scores]
     hit, false = sum(score > 0 for score in scores), sum(len(scan.false_scores) for scan in scans)
     print(f"{len(scans)} scans, {hit} of {len(scores)} reference nodules found, {false} false positives\n")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..errors import Cancelled
 from .arguments import add_options, options_of
 from .common import add_command, days, print_files, shown
 
@@ -57,9 +58,12 @@ def _follow(arguments: argparse.Namespace) -> None:
             options=options,
             progress=progress,
         )
-    paths = save_follow_up(
-        follow_up, arguments.output, with_identity=arguments.with_identity, for_scene=arguments.for_scene
-    )
+    try:
+        paths = save_follow_up(
+            follow_up, arguments.output, with_identity=arguments.with_identity, for_scene=arguments.for_scene
+        )
+    except KeyboardInterrupt:
+        raise Cancelled("The run was cancelled while it wrote its files; give the same command again.") from None
     if arguments.json_progress:
         print_files(paths, as_json=True)
         return

@@ -6,13 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import add_command, count, write_outputs
+from .common import GOES_ON, add_command, count, write_outputs
 
 
 def add(commands: Any) -> None:
-    parser = add_command(
-        commands, "pairs", _pairs, "measure how lnhg follow does on simulated pairs of studies made from real scans"
-    )
+    what = "measure how lnhg follow does on simulated pairs of studies made from real scans"
+    parser = add_command(commands, "pairs", _pairs, what, GOES_ON)
     parser.add_argument("--data", type=Path, required=True, help="folder with lidc_scans/ and qin_scans/")
     parser.add_argument("--output", type=Path, required=True, help="folder for the table and the pairs")
     parser.add_argument("--weights", type=Path, help="folder with weights (default: the shipped ones)")

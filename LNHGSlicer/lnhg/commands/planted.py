@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .common import add_command, add_processes, named_folder, shown
+from .common import FINISHED, add_command, add_processes, named_folder, shown
 
 
 def add(commands: Any) -> None:
-    parser = add_command(
-        commands, "planted", _planted, "measure how well maps of heterogeneity point at planted unevenness"
-    )
+    what = "measure how well maps of heterogeneity point at planted unevenness"
+    parser = add_command(commands, "planted", _planted, what, FINISHED)
     parser.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_cubes/")
     parser.add_argument("--output", type=Path, required=True, help="folder for the page, its tables and pictures")
     parser.add_argument("--draws", type=int, default=2000, help="cases (default: 2000)")

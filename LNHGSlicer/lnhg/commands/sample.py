@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import add_command, print_files
+from .common import FINISHED, add_command, print_files
 
 
 def add(commands: Any) -> None:
-    parser = add_command(commands, "sample", _sample, "write a synthetic chest CT with nodules and their true labels")
+    what = "write a synthetic chest CT with nodules and their true labels"
+    parser = add_command(commands, "sample", _sample, what, FINISHED)
     parser.add_argument("--output", type=Path, required=True, help="folder for the sample")
     parser.add_argument("--random-seed", type=int, default=0, help="another number, another chest (default: 0)")
     parser.add_argument(

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .common import add_command, named_folder, shown
+from .common import GOES_ON, add_command, named_folder, shown
 
 
 def add(commands: Any) -> None:
-    parser = add_command(commands, "study", _study, "measure everything and make one page of tables and figures")
+    what = "measure everything and make one page of tables and figures"
+    parser = add_command(commands, "study", _study, what, GOES_ON)
     parser.add_argument("--data", type=Path, required=True, help="folder with lidc_nodules/ and lidc_scans/")
     parser.add_argument(
         "--output", type=Path, required=True, help="folder for the page; a study that was cut off goes on there"

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import InputError
 from ..options import MOST_THREADS
 from .arguments import add_fold
-from .common import add_command, count, minutes
+from .common import GOES_ON, add_command, count, minutes
 
 _MOST_STEPS = 10**9
 
@@ -49,7 +49,7 @@ _OF_DETECTOR = (
 def add(commands: Any) -> None:
     parser = commands.add_parser("train", help="train one of the networks")
     networks = parser.add_subparsers(required=True, metavar="NETWORK")
-    generator = add_command(networks, "generator", _train_generator, "train the generator")
+    generator = add_command(networks, "generator", _train_generator, "train the generator", GOES_ON)
     _add_folders(generator, ", or a file of lnhg export training")
     _add_preset(generator)
     generator.add_argument(
@@ -79,7 +79,8 @@ def add(commands: Any) -> None:
         help="steps whose checkpoints stay, as step-STEP.pt, such as for lnhg study --lengths",
     )
     _add_machine(generator)
-    detector = add_command(networks, "detector", _train_detector, "train the Faster R-CNN detector with the GIoU loss")
+    what = "train the Faster R-CNN detector with the GIoU loss"
+    detector = add_command(networks, "detector", _train_detector, what, GOES_ON)
     _add_folders(detector)
     _add_preset(detector)
     detector.add_argument(
@@ -100,7 +101,8 @@ def add(commands: Any) -> None:
         help="change what the samples are made of, such as simulated=0.2",
     )
     _add_machine(detector)
-    rescorer = add_command(networks, "rescorer", _train_rescorer, "train the network that looks at candidates again")
+    what = "train the network that looks at candidates again"
+    rescorer = add_command(networks, "rescorer", _train_rescorer, what, GOES_ON)
     _add_folders(rescorer)
     rescorer.add_argument("--weights", type=Path, help="folder with the detector's weights (default: the shipped ones)")
     rescorer.add_argument("--steps", type=count(_MOST_STEPS), default=1500, help="steps in all (default: 1500)")

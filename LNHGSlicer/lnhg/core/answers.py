@@ -123,6 +123,10 @@ class StudyAnswers:
         replace(self.common, **own[nodule])  # raises for an answer that is none
         return replace(self, own=own)
 
+    def renumbered(self, numbers: Mapping[int, int]) -> StudyAnswers:
+        """These answers for nodules of which some have a new number (old -> new), without those of the others."""
+        return replace(self, own={numbers[old]: told for old, told in self.own.items() if old in numbers})
+
     def as_record(self) -> dict[str, Any]:
         """As plain values, only what was answered; `answers_of_record` reads it."""
         own = {str(number): dict(told) for number, told in sorted(self.own.items()) if told}

@@ -20,6 +20,7 @@ class Comparison:
         beyond: whether that change is beyond the uncertainty of both studies.
         volume_change: change of the volume since the first study that shows it, as a share.
         doubling_days: time in which the volume doubles, at the fastest growth beyond the uncertainty.
+        previous_solid_diameter: of the solid part in the study before, mm; 0 where it had none.
     """
 
     courses: Mapping[str, str]
@@ -30,6 +31,7 @@ class Comparison:
     beyond: bool = False
     volume_change: float | None = None
     doubling_days: float | None = None
+    previous_solid_diameter: float | None = None
 
     @property
     def text(self) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -120,9 +121,9 @@ class Cache:
                     yield _network_scan(file, record) if on_network_grid else _labelled(_read(file, record))
 
 
-def write_scan(path: Path, scan: PreparedScan, stamp: str) -> None:
-    """Write one scan; `path` appears when it is whole. `stamp` tells what it was made from."""
-    record = _record(scan, path.name, stamp)
+def write_scan(path: Path, scan: PreparedScan, stamp: str, made_from: str = "") -> None:
+    """Write one scan; `path` appears when it is whole. `stamp` changes with its files, `made_from` is their source."""
+    record = _record(scan, path.name, stamp) | {"made_from": made_from}
     # In memory first: where the disk is full the HDF5 library ends the program when it closes its file.
     with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
         _store(file, "hu", scan.ct.hu, _CHUNK)
@@ -205,11 +206,20 @@ def _nodule_record(scan: PreparedScan, number: int, nodule: OutlinedNodule) -> d
     }
 
 
-def _opened(folder: Path, record: Mapping[str, Any]) -> h5py.File:
+@contextmanager
+def _opened(folder: Path, record: Mapping[str, Any]) -> Iterator[h5py.File]:
+    """The file that a record of the manifest tells of; InputError where it is another one, or cannot be read."""
+    path = folder / Path(record["file"]).name
+    made = read_record(path)
+    if made is None:
+        raise InputError(f"{path.name} of the cache is missing or damaged; run lnhg prepare again.")
+    if made["stamp"] != record["stamp"]:
+        raise InputError(f"{path.name} of the cache is not the one that {MANIFEST} tells of; run lnhg prepare again.")
     try:
-        return h5py.File(folder / Path(record["file"]).name)
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{record['file']} of the cache is missing or damaged; run lnhg prepare again.") from error
+        with h5py.File(path) as file:
+            yield file
+    except (OSError, RuntimeError, KeyError) as error:
+        raise InputError(f"{path.name} of the cache is damaged; remove it and run lnhg prepare again.") from error
 
 
 def _read(file: h5py.File, record: Mapping[str, Any]) -> PreparedScan:

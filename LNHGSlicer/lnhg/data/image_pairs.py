@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from ..core.ct import CT
 from ..errors import InputError
 from ..readers.image_file import read_beside, stem
 from ..readers.read_ct import read_ct
 from ..stages.axial import axial_order
 from .cache import PreparedScan
+from .images import check_labels
 from .outlines import OutlinedNodule, in_view, of_readers
 from .sources import Job, Source
 
@@ -29,6 +31,8 @@ _LABEL_FOLDER, _IMAGE_FOLDER = (
 _LABEL_END, _IMAGE_END = (re.compile(rf"(^|[-_.]){words}$", re.IGNORECASE) for words in (_LABEL, _IMAGE))
 # A narrower field of view is a cut-out around nodules.
 _CHEST_MM = 200.0
+# Labels that reach farther are lungs, or nodules that share one.
+_WIDEST_MM = 100.0
 # Labels may be stored with rounded positions, mm.
 _SAME_MM = 1e-2
 
@@ -66,12 +70,24 @@ def _read(name: str, image: Path, label: Path) -> PreparedScan:
     labels = _read_labels(label, ct.hu.shape, ct.ijk_to_ras)
     view = axial_order(ct)
     nodules = tuple(in_view(nodule, view) for nodule in _nodules(labels))
+    for nodule in nodules:
+        _check_width(nodule, view.ct, label)
     return PreparedScan(name, name, None, view.ct.hu.shape[2] * view.ct.spacing[0] >= _CHEST_MM, view.ct, nodules)
+
+
+def _check_width(nodule: OutlinedNodule, ct: CT, label: Path) -> None:
+    widest = max(np.multiply(nodule.readers.shape, ct.spacing[::-1]))
+    if widest > _WIDEST_MM:
+        raise InputError(
+            f"{label.name} holds a label that is {widest:.0f} mm wide, which is no nodule; give label maps of nodules "
+            "alone, each with a label of its own."
+        )
 
 
 def _read_labels(path: Path, shape: tuple[int, ...], ijk_to_ras: np.ndarray) -> np.ndarray:
     volume = read_beside(path)
     labels = volume.values
+    check_labels(labels, path.name)
     if labels.shape != shape or not np.allclose(volume.ijk_to_ras, ijk_to_ras, rtol=0, atol=_SAME_MM):
         raise InputError(f"{path.name} does not lie on the grid of its CT; make the pair again.")
     return labels

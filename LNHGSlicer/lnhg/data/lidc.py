@@ -44,8 +44,10 @@ def _job(files: tuple[Path, ...], outlines: Mapping[str, SeriesReadings]) -> Job
     if uid not in outlines:
         raise InputError("The outlines do not name this series; give --annotations that do.")
     series = outlines[uid]
+    if series.contradiction:
+        raise InputError(series.contradiction)
     name = scan_name(series.patient or patient, uid)
-    return Job(name, files, partial(_read, files, uid, series.patient or patient, series), series.digest)
+    return Job(name, files, partial(_read, files, uid, series.patient or patient, series), series.digest, uid)
 
 
 def scan_name(patient: str, uid: str) -> str:

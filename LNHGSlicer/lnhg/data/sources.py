@@ -19,12 +19,14 @@ class Job:
         files: what it is read from.
         read: reads it; may run in another process.
         outlines: digest of outlines that are not in `files`.
+        series_uid: as in `PreparedScan`.
     """
 
     name: str
     files: tuple[Path, ...]
     read: Callable[[], PreparedScan]
     outlines: str = ""
+    series_uid: str | None = None
 
     @property
     def stamp(self) -> str:

@@ -36,6 +36,8 @@ from .luna16_files import DIAMETER, PLACE, PROBABILITY, SERIES, numbers, read_ro
 # Columns of the nodules of many scans, as `lnhg batch` writes them.
 _SCAN, _CENTRE = "scan", ("centre R (mm)", "centre A (mm)", "centre S (mm)")
 _SCORE, _OWN_DIAMETER = "detector score", "equivalent diameter (mm)"
+# Beside them it tells what became of each scan.
+_COHORT, _STATUS, _UNFINISHED = "cohort.csv", "status", ("failed", "waiting")
 
 
 def read_labels_on(path: Path, ct: CT, *, alike: bool = False) -> np.ndarray:
@@ -71,12 +73,27 @@ def read_luna16(path: Path) -> list[Detection]:
 
 
 def read_own(path: Path) -> list[Detection]:
-    """The nodules of many scans in the table of `lnhg batch`, in RAS, mm, by the detector's score."""
+    """The nodules of many scans in the table of `lnhg batch`, in RAS, mm, by the detector's score.
+
+    Those without one are left out: a seed found them, where another study of the patient shows a nodule.
+    """
     detections = []
     for row in read_rows(path, (_SCAN, *_CENTRE, _SCORE, _OWN_DIAMETER)):
+        if not row[_SCORE]:
+            continue
         r, a, s, score, diameter = numbers(path, row, (*_CENTRE, _SCORE, _OWN_DIAMETER)).tolist()
         detections.append(Detection(row[_SCAN], (r, a, s), diameter, score))
     return detections
+
+
+def read_unfinished(path: Path) -> dict[str, str]:
+    """The scans that `lnhg batch` did not segment, with their status, from the `cohort.csv` beside its table `path`;
+    none where there is no such file.
+    """
+    beside = path.with_name(_COHORT)
+    if path.suffix.lower() != ".csv" or not beside.is_file() or _SCAN not in read_csv(path, (_SCAN, SERIES))[0]:
+        return {}
+    return {row[_SCAN]: row[_STATUS] for row in read_rows(beside, (_SCAN, _STATUS)) if row[_STATUS] in _UNFINISHED}
 
 
 def read_nodule_net(path: Path, preprocessed: Path) -> list[Detection]:

@@ -9,13 +9,13 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.geometry import corners_apart, spacing_of, voxel_volume_of
+from ..data.images import check_labels
 from ..errors import InputError
 from ..readers.files import entries_of
 from ..readers.image_file import read_beside, stem
 
 # How far the corners of two grids may lie apart, mm: far below a voxel, far above what a file rounds.
 _CORNER_MM = 0.01
-_HIGHEST = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +50,7 @@ def read_label_map(path: Path, *, alike: bool = False) -> LabelMap:
     """
     volume = read_beside(path)
     labels = volume.values
-    if not ((labels >= 0) & (labels <= _HIGHEST) & (labels == np.round(labels))).all():
-        raise InputError(f"{path.name} is no label map; its values must be 0 and 1..N on one 3D grid.")
+    check_labels(labels, path.name)
     return LabelMap(path.name, components(labels) if alike else labels.astype(np.int32), volume.ijk_to_ras)
 
 

@@ -37,9 +37,23 @@ def read_references(folder: Path) -> dict[str, list[ReferenceNodule]]:
     else:
         maps = {name: read_label_map(path) for name, path in label_files(folder).items()}
         scans = {name: reference_nodules(one.labels, one.ijk_to_ras) for name, one in maps.items()}
-    if not any(nodule.counts for nodules in scans.values() for nodule in nodules):
+    if not _has_nodule(scans):
         raise InputError(f"{folder} holds no nodule; give scans of which at least one has a nodule.")
     return scans
+
+
+def finished(
+    references: Mapping[str, Sequence[ReferenceNodule]], unfinished: Mapping[str, str]
+) -> dict[str, Sequence[ReferenceNodule]]:
+    """The references of the scans that a system has segmented; raises InputError where no nodule is left."""
+    left = {name: nodules for name, nodules in references.items() if name not in unfinished}
+    if not _has_nodule(left):
+        raise InputError("No scan with a nodule was segmented; give the command of lnhg batch again, then evaluate.")
+    return left
+
+
+def _has_nodule(scans: Mapping[str, Sequence[ReferenceNodule]]) -> bool:
+    return any(nodule.counts for nodules in scans.values() for nodule in nodules)
 
 
 def score_detections(

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..categories.facts import GROUND_GLASS, PART_SOLID
 from ..core.interval import UNKNOWN, Interval
 from ..core.nodule import Nodule
-from .growth import RULES, DoublingTime, Size, beyond_uncertainty, change_interval, doubling_time
+from .growth import (
+    BTS,
+    BTS_SUBSOLID,
+    FLEISCHNER,
+    GROWN,
+    LUNG_RADS,
+    RULES,
+    STABLE,
+    UNSURE,
+    DoublingTime,
+    GrowthRule,
+    Size,
+    beyond_uncertainty,
+    change_interval,
+    doubling_time,
+)
 
 
 @dataclass(frozen=True)
@@ -23,9 +39,9 @@ class Change:
         heterogeneity: of the mean of the heterogeneity map in the core.
         unevenness: of the unevenness, HU: it repeats better than that mean, and hangs on no kind of map.
         days: between the studies; None where that is not known.
-        doubling: the doubling time; None without days.
+        doubling: the doubling time; None without days, and within one.
         beyond: whether the volume changed by more than the uncertainty of both studies.
-        growth: by the name of each guideline what its rule says.
+        growth: by the name of each guideline what its rule says (`growth_by_rules`).
     """
 
     volume: float
@@ -44,34 +60,32 @@ class Change:
 
 def volume_size(nodule: Nodule, *, same_protocol: bool, to_edge: bool = True) -> Size:
     """The volume with its interval: to the half-height edge of the CT (`to_edge`), else of the outline's voxels."""
-    if to_edge:
-        return Size(nodule.edge_volume, nodule.edge_volume_same if same_protocol else nodule.edge_volume_other)
-    return Size(nodule.volume, nodule.volume_same if same_protocol else nodule.volume_other)
+    return _size(nodule, "edge_volume" if to_edge else "volume", same_protocol)
 
 
-def volume_of(nodule: Nodule) -> float:
-    """The volume that is told: to the half-height edge, or of the outline where that was not measured; mm3."""
-    return nodule.edge_volume if has_edge(nodule) else nodule.volume
+def _size(nodule: Nodule, name: str, same_protocol: bool) -> Size:
+    return Size(getattr(nodule, name), getattr(nodule, f"{name}_{'same' if same_protocol else 'other'}"))
 
 
-def diameter_size(nodule: Nodule, *, same_protocol: bool) -> Size:
-    """The mean of long and short axis with its interval."""
-    return Size(nodule.mean_axis, nodule.mean_axis_same if same_protocol else nodule.mean_axis_other)
+def volumes_of(nodules: Sequence[Nodule | None]) -> list[float | None]:
+    """The volumes that are told of one nodule in several studies, mm3: all to the half-height edge, or all of the
+    outlines where that was not measured of one. None where the nodule is not.
+    """
+    to_edge = has_edge(*filter(None, nodules))
+    return [None if one is None else one.edge_volume if to_edge else one.volume for one in nodules]
 
 
 def has_edge(*nodules: Nodule) -> bool:
     """Whether the volume to the half-height edge was measured of all, so that like is compared with like."""
-    return not any(math.isnan(nodule.edge_volume) for nodule in nodules)
+    return all(nodule.edge_volume > 0 for nodule in nodules)
 
 
 def change(earlier: Nodule, later: Nodule, days: float | None, *, same_protocol: bool) -> Change:
-    """The change of one nodule over `days` (above 0, or None)."""
+    """The change of one nodule over `days` (0 or more, or None)."""
     to_edge = has_edge(earlier, later)
     volumes = [volume_size(one, same_protocol=same_protocol, to_edge=to_edge) for one in (earlier, later)]
-    diameters = [diameter_size(one, same_protocol=same_protocol) for one in (earlier, later)]
     if earlier.cut or later.cut:  # sizes that are lower bounds have no interval
         volumes = [Size(one.value, UNKNOWN) for one in volumes]
-        diameters = [Size(one.value, UNKNOWN) for one in diameters]
     return Change(
         volumes[1].value - volumes[0].value,
         100 * (volumes[1].value / volumes[0].value - 1),
@@ -82,7 +96,35 @@ def change(earlier: Nodule, later: Nodule, days: float | None, *, same_protocol:
         later.core.mean - earlier.core.mean,
         later.unevenness - earlier.unevenness,
         days,
-        None if days is None else doubling_time(volumes[0], volumes[1], days),
+        doubling_time(volumes[0], volumes[1], days) if days else None,
         beyond_uncertainty(volumes[0], volumes[1]),
-        {rule.name: rule.judge(*(volumes if rule.on_volume else diameters)) for rule in RULES},
+        growth_by_rules(earlier, later, same_protocol=same_protocol),
     )
+
+
+def growth_by_rules(earlier: Nodule, later: Nodule, *, same_protocol: bool) -> dict[str, str]:
+    """What the rule of each guideline says, by its name; of sizes that are lower bounds nobody knows."""
+    if earlier.cut or later.cut:
+        return dict.fromkeys((rule.name for rule in RULES), UNSURE)
+
+    def said(rule: GrowthRule, name: str) -> str:
+        return rule.judge(*(_size(one, name, same_protocol) for one in (earlier, later)))
+
+    def of_solid_part(rule: GrowthRule) -> str:
+        """One that had none before has none whose size could be compared."""
+        had_one = earlier.type == PART_SOLID
+        before = _size(earlier, "solid_diameter", same_protocol) if had_one else Size(earlier.solid_diameter, UNKNOWN)
+        return rule.judge(before, _size(later, "solid_diameter", same_protocol)) if later.type == PART_SOLID else STABLE
+
+    by_bts = said(BTS, "edge_volume" if has_edge(earlier, later) else "volume")
+    if later.type in (PART_SOLID, GROUND_GLASS):
+        by_bts = _stronger(said(BTS_SUBSOLID, "long_axis"), of_solid_part(BTS_SUBSOLID))
+    return {
+        LUNG_RADS.name: _stronger(said(LUNG_RADS, "mean_axis"), of_solid_part(LUNG_RADS)),
+        FLEISCHNER.name: said(FLEISCHNER, "mean_axis"),
+        BTS.name: by_bts,
+    }
+
+
+def _stronger(one: str, other: str) -> str:
+    return next((word for word in (GROWN, UNSURE) if word in (one, other)), one)

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from ..categories import bts, fleischner, lung_rads
 from ..categories.facts import (
     DAYS_A_MONTH,
-    GROUND_GLASS,
     GROWING,
-    PART_SOLID,
     RATE_NOT_KNOWN,
     SLOWLY_GROWING,
     WITHIN_UNCERTAINTY,
@@ -19,16 +17,12 @@ from ..categories.facts import (
 from ..categories.facts import NEW as NEW_COURSE
 from ..categories.facts import STABLE as STABLE_COURSE
 from ..core.comparison import Comparison
-from ..core.interval import UNKNOWN
 from ..core.nodule import Nodule
 from .change import Change, change
-from .growth import BTS, FLEISCHNER, GROWN, LUNG_RADS, STABLE, UNSURE, GrowthRule, Size
+from .growth import BTS, FLEISCHNER, GROWN, LUNG_RADS, UNSURE
 
 if TYPE_CHECKING:
     from .follow import FollowUp
-
-# BTS 2015, algorithm 3: what growth of a sub-solid nodule is.
-_SUBSOLID = GrowthRule("BTS 2015, sub-solid", "longest diameter larger by 2 mm or more", False, 2.0)
 
 
 def with_comparisons(follow_up: FollowUp) -> FollowUp:
@@ -60,14 +54,12 @@ _Step = tuple[Nodule, Change]
 
 
 def _steps(follow_up: FollowUp, track: tuple[int | None, ...], row: Nodule, number: int) -> list[_Step]:
-    same, days = all(one.same_protocol for one in follow_up.interludes), follow_up.days
     steps = []
     for n in range(len(track)):
         earlier = follow_up.nodule(track, n)
         if earlier is not None:
-            start, end = days[n], days[number]
-            between = None if start is None or end is None or end <= start else end - start
-            steps.append((earlier, change(earlier, row, between, same_protocol=same)))
+            same = all(one.same_protocol for one in follow_up.interludes[n:number])
+            steps.append((earlier, change(earlier, row, follow_up.days_between(n, number), same_protocol=same)))
     return steps
 
 
@@ -78,14 +70,15 @@ def _is_new(follow_up: FollowUp, number: int, row: Nodule) -> bool:
 
 def _compared(steps: list[_Step], row: Nodule) -> Comparison:
     (first, since_first), (before, last) = steps[0], steps[-1]
-    grown = [one.doubling.days for _, one in steps if one.doubling is not None and one.growth[BTS.name] == GROWN]
+    grown = [one.doubling.days for _, one in steps if one.doubling is not None and _volume_grew(one)]
     return Comparison(
         {
-            lung_rads.SYSTEM: _by_lung_rads(steps, row),
-            fleischner.SYSTEM: _course([_word(one, earlier, row, FLEISCHNER) for earlier, one in steps]),
-            bts.SYSTEM: _course([_by_bts(earlier, one, row) for earlier, one in steps]),
+            lung_rads.SYSTEM: _by_lung_rads([one for _, one in steps]),
+            fleischner.SYSTEM: _course([one.growth[FLEISCHNER.name] for _, one in steps]),
+            bts.SYSTEM: _course([one.growth[BTS.name] for _, one in steps]),
         },
         previous_diameter=before.mean_axis,
+        previous_solid_diameter=_known(before.solid_diameter),
         days=last.days,
         months=None if since_first.days is None else since_first.days / DAYS_A_MONTH,
         volume_percent=_known(last.volume_percent),
@@ -95,38 +88,12 @@ def _compared(steps: list[_Step], row: Nodule) -> Comparison:
     )
 
 
+def _volume_grew(one: Change) -> bool:
+    return one.beyond and one.volume_percent >= 100 * BTS.least
+
+
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _word(one: Change, earlier: Nodule, row: Nodule, rule: GrowthRule) -> str:
-    """What a rule says of the change; of sizes that are lower bounds it does not say that they stayed."""
-    word = one.growth[rule.name]
-    return UNSURE if word == STABLE and (earlier.cut or row.cut) else word
-
-
-def _by_bts(earlier: Nodule, one: Change, row: Nodule) -> str:
-    if row.type not in (PART_SOLID, GROUND_GLASS):
-        return _word(one, earlier, row, BTS)
-    if earlier.cut or row.cut:
-        return UNSURE
-    size = _SUBSOLID.judge(Size(earlier.long_axis, earlier.long_axis_other), Size(row.long_axis, row.long_axis_other))
-    return _stronger(size, _solid_part(earlier, row, _SUBSOLID))
-
-
-def _solid_part(earlier: Nodule, row: Nodule, rule: GrowthRule) -> str:
-    """Growth of the solid part of a part-solid nodule; one that had none has none that can be told from it."""
-    if row.type != PART_SOLID or earlier.cut or row.cut:
-        return STABLE
-    sizes = [
-        Size(one.solid_diameter, one.solid_diameter_other if one.type == PART_SOLID else UNKNOWN)
-        for one in (earlier, row)
-    ]
-    return rule.judge(*sizes)
-
-
-def _stronger(one: str, other: str) -> str:
-    return next((word for word in (GROWN, UNSURE) if word in (one, other)), one)
 
 
 def _course(words: list[str]) -> str:
@@ -135,19 +102,17 @@ def _course(words: list[str]) -> str:
     return WITHIN_UNCERTAINTY if UNSURE in words else STABLE_COURSE
 
 
-def _by_lung_rads(steps: list[_Step], row: Nodule) -> str:
+def _by_lung_rads(changes: list[Change]) -> str:
     """Growth by over 1.5 mm within 12 months against any earlier study; growth over several studies that was slower is
     slow growth, and over two of which the time is long or not known its rate is not known.
     """
-    words = [
-        _stronger(_word(one, earlier, row, LUNG_RADS), _solid_part(earlier, row, LUNG_RADS)) for earlier, one in steps
-    ]
+    words = [one.growth[LUNG_RADS.name] for one in changes]
     if GROWN not in words:
         return _course(words)
-    rates = {_rate(one) for word, (_, one) in zip(words, steps, strict=True) if word == GROWN}
+    rates = {_rate(one) for word, one in zip(words, changes, strict=True) if word == GROWN}
     if GROWING in rates:
         return GROWING
-    slowly = len(steps) > 1 and words[-1] != GROWN and all(one.days is not None for _, one in steps)
+    slowly = len(changes) > 1 and words[-1] != GROWN and all(one.days is not None for one in changes)
     return SLOWLY_GROWING if slowly else RATE_NOT_KNOWN
 
 

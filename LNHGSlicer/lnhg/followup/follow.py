@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +21,19 @@ from .change import Change, change
 from .comparisons import with_comparisons
 from .fit import Fit
 from .looking import Looked, look, places_of
-from .matching import matched
+from .matching import cost, matched
 from .measured_anew import measured_anew
 from .registration import Registration, register
 from .study import Study, check_person, is_segmented, read_study
 
 #: What can be said of a nodule between two studies.
 MATCHED, NEW, RESOLVED, OUTSIDE = "matched", "new", "resolved", "outside the field"
+#: As new, but a study before shows it.
+SEEN_AGAIN = "seen again"
 #: Its place lies in a nodule of the other study that is another one's: they may have grown together.
 MERGED = "part of another nodule"
+# Across a study that shows neither, places of one nodule lie this close, mm: nobody looked from one to the other.
+_GAP_MM = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +42,8 @@ class Pair:
 
     Attributes:
         state: `matched`; `new` or `resolved`: the place in the other study is in its field, was looked at with a seed,
-            and holds nothing; `outside the field` of the other study; or `part of another nodule` there.
+            and holds nothing; `seen again`: new, but a study before those two shows it; `outside the field` of the
+            other study; or `part of another nodule` there.
         earlier, later: the nodule in each; None where it is not.
         places: where it lies, or would lie, in the earlier and the later study, RAS mm.
         change: of a matched one.
@@ -59,7 +65,7 @@ class Interlude:
     """Two studies, one after the other.
 
     Attributes:
-        days: between them; None where that is not known.
+        days: between them, 0 within one day; None where that is not known.
         fit: how well their lungs lie on each other.
         same_protocol: whether both were scanned alike, as far as the files say.
         pairs: all nodules of both, matched ones first.
@@ -73,6 +79,12 @@ class Interlude:
     pairs: tuple[Pair, ...]
     rigid: np.ndarray
     registration: Registration | None = None
+
+    def place(self, ras: np.ndarray) -> np.ndarray:
+        """Where a point of the earlier study lies in the later one, RAS mm."""
+        if self.registration is None:
+            return np.asarray((self.rigid @ [*ras, 1.0])[:3])
+        return self.registration.forward.place(ras)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +106,12 @@ class FollowUp:
     @property
     def days(self) -> list[float | None]:
         """Of each study the days since the first."""
-        total: list[float | None] = [0.0]
-        for one in self.interludes:
-            total.append(None if one.days is None or total[-1] is None else total[-1] + one.days)
-        return total
+        return [self.days_between(0, number) for number in range(len(self.studies))]
+
+    def days_between(self, first: int, second: int) -> float | None:
+        """The days between two studies (from 0), the earlier first; None where those of a step are not known."""
+        steps = [one.days for one in self.interludes[first:second]]
+        return None if None in steps else math.fsum(filter(None, steps))
 
     def track_of(self, number: int, pair: Pair) -> int:
         """The number, from 1, of the track that a pair between study `number` (from 0) and the next belongs to."""
@@ -156,7 +170,7 @@ def follow(
     report(_look(len(apart) - 1), 1.0)
     interludes = [step.interlude(studies[number : number + 2]) for number, step in enumerate(steps)]
     followed = FollowUp(tuple(studies), tuple(interludes), _tracks(studies, interludes), tuple(notes))
-    return with_comparisons(followed)
+    return with_comparisons(with_gaps_bridged(followed))
 
 
 def _reporter(places: Sequence[str | Path | Study], progress: ProgressCallback | None) -> ProgressReporter:
@@ -224,7 +238,7 @@ def _days(studies: Sequence[Study], given: Sequence[float] | None, notes: list[s
             )
         if between == 0:
             notes.append(f"{earlier.name.capitalize()} and {later.name} are of one day: there is no doubling time.")
-        apart.append(float(between) if between > 0 else None)
+        apart.append(float(between) if between >= 0 else None)
     return apart
 
 
@@ -382,3 +396,44 @@ def _tracks(studies: Sequence[Study], interludes: Sequence[Interlude]) -> tuple[
                 at = links[step].get(at) if step < len(links) else None
             tracks.append(tuple(track))
     return tuple(tracks)
+
+
+def with_gaps_bridged(follow_up: FollowUp) -> FollowUp:
+    """The follow-up with one track for a nodule that a study between two others does not show: where a resolved one
+    lay, or one outside the field, a later study shows one that can be the same. It is seen again, not new.
+    """
+    pairs = [(number, pair) for number, one in enumerate(follow_up.interludes) for pair in one.pairs]
+    gone = [one for one in pairs if one[1].later is None and one[1].state in (RESOLVED, OUTSIDE)]
+    come = [one for one in pairs if one[1].earlier is None and one[1].state in (NEW, OUTSIDE)]
+    costs = {(a, b): _cost_of_gap(follow_up, gone[a], come[b]) for a, b in product(range(len(gone)), range(len(come)))}
+    bridges: list[tuple[int, int]] = []
+    for a, b in sorted(costs, key=costs.__getitem__):
+        if math.isfinite(costs[a, b]) and not any(a == one or b == other for one, other in bridges):
+            bridges.append((a, b))
+    tracks = dict(enumerate(follow_up.tracks, 1))
+    # The latest gap first: a track takes along what was joined to it.
+    for a, b in sorted(bridges, key=lambda bridge: gone[bridge[0]][0], reverse=True):
+        before, behind = follow_up.track_of(*gone[a]), tracks.pop(follow_up.track_of(*come[b]))
+        tracks[before] = tuple(
+            one if one is not None else other for one, other in zip(tracks[before], behind, strict=True)
+        )
+    again = [come[b][1] for _, b in bridges if come[b][1].is_new]
+    interludes = [
+        replace(one, pairs=tuple(replace(pair, state=SEEN_AGAIN) if pair in again else pair for pair in one.pairs))
+        for one in follow_up.interludes
+    ]
+    return replace(follow_up, tracks=tuple(tracks.values()), interludes=tuple(interludes))
+
+
+def _cost_of_gap(follow_up: FollowUp, gone: tuple[int, Pair], come: tuple[int, Pair]) -> float:
+    """The cost of a pair across a gap, each with the number of its interlude; infinite for one that cannot be."""
+    (first, end), (second, start) = gone, come
+    if first >= second or end.earlier is None or start.later is None:
+        return math.inf
+    place = end.places[1]
+    for one in follow_up.interludes[first + 1 : second]:
+        place = one.place(place)
+    apart = place - start.places[0]
+    if np.linalg.norm(apart) > _GAP_MM:
+        return math.inf
+    return cost(end.earlier, _centre(start.later) + apart, start.later)

@@ -30,7 +30,7 @@ class GrowthRule:
     Attributes:
         name: the guideline.
         rule: what it asks, in words.
-        on_volume: whether it looks at the volume; else at the mean of long and short axis.
+        on_volume: whether it looks at the volume; else at a diameter.
         least: the least change that counts: mm, or a share of the volume.
     """
 
@@ -60,10 +60,20 @@ class GrowthRule:
         return self.name != LUNG_RADS.name
 
 
-LUNG_RADS = GrowthRule("Lung-RADS 2022", "mean diameter larger by more than 1.5 mm", False, 1.5)
+LUNG_RADS = GrowthRule(
+    "Lung-RADS 2022", "mean diameter, or that of the solid part, larger by more than 1.5 mm", False, 1.5
+)
 FLEISCHNER = GrowthRule("Fleischner 2017", "mean diameter larger by 2 mm or more", False, 2.0)
-BTS = GrowthRule("BTS 2015", "volume larger by 25% or more", True, 0.25)
+BTS = GrowthRule(
+    "BTS 2015",
+    "volume larger by 25% or more, or of sub-solid nodules the longest diameter or that of the solid part by 2 mm or "
+    "more",
+    True,
+    0.25,
+)
 RULES = (LUNG_RADS, FLEISCHNER, BTS)
+#: BTS 2015, algorithm 3: what growth of a sub-solid nodule is.
+BTS_SUBSOLID = GrowthRule("BTS 2015, sub-solid", "longest diameter larger by 2 mm or more", False, 2.0)
 
 
 def beyond_uncertainty(earlier: Size, later: Size) -> bool:

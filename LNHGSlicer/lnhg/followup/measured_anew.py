@@ -42,7 +42,12 @@ def measured_anew(result: Result) -> Result:
             replace(row, whole=unknown, core=unknown, rim=unknown, strongest_depth=math.nan, strongest_hu=math.nan)
             for row in measured
         )
-    return replace(result, nodules=tuple(replace(row, slice=view.stored_slice(row.slice)) for row in measured))
+    # The segmentation of the lobes is not at hand.
+    nodules = [
+        replace(row, slice=view.stored_slice(row.slice), lobe=before.lobe, perifissural=before.perifissural)
+        for row, before in zip(measured, rows, strict=True)
+    ]
+    return replace(result, nodules=tuple(nodules))
 
 
 def _is_current(result: Result) -> dict[int, bool]:

@@ -16,7 +16,7 @@ from ..writers.html_templates import MISSING, html_page
 from ..writers.pictures import Plane, axial_planes
 from ..writers.report import proposed
 from ..writers.seg_nrrd import segment_color
-from .change import Change, volume_of, volume_size
+from .change import Change, has_edge, volume_size, volumes_of
 from .fit import fit_sentence
 from .follow import OUTSIDE, FollowUp
 from .growth import RULES
@@ -51,20 +51,32 @@ def report_html(follow_up: FollowUp) -> str:
 
 
 def _rows(follow_up: FollowUp, number: int) -> list[dict[str, Any]]:
+    rows = []
+    for pair in follow_up.interludes[number].pairs:
+        track = follow_up.track_of(number, pair)
+        rows.append(
+            {
+                "track": track,
+                "steps": f"{number + 1} to {number + 2}",
+                "state": pair.state,
+                "sizes": _sizes((pair.earlier, pair.later), track),
+                "change": None if pair.change is None else change_texts(pair.change),
+            }
+        )
+    return rows
+
+
+def _sizes(rows: Sequence[Nodule | None], track: int) -> list[str]:
+    """The sizes of the nodule of a track; with its number in a study where that is another one."""
     return [
-        {
-            "track": follow_up.track_of(number, pair),
-            "steps": f"{number + 1} to {number + 2}",
-            "state": pair.state,
-            "sizes": [_size(row) for row in (pair.earlier, pair.later)],
-            "change": None if pair.change is None else change_texts(pair.change),
-        }
-        for pair in follow_up.interludes[number].pairs
+        MISSING if row is None or volume is None else _size(row, volume, track)
+        for row, volume in zip(rows, volumes_of(rows), strict=True)
     ]
 
 
-def _size(row: Nodule | None) -> str:
-    return MISSING if row is None else f"{row.at_least}{row.mean_axis:.1f} mm, {volume_of(row):.0f} mm³"
+def _size(row: Nodule, volume: float, track: int) -> str:
+    number = "" if row.id == track else f"nodule {row.id} there, "
+    return f"{number}{row.at_least}{row.mean_axis:.1f} mm, {volume:.0f} mm³"
 
 
 def change_texts(change: Change) -> dict[str, Any]:
@@ -104,17 +116,16 @@ def _cards(follow_up: FollowUp) -> list[dict[str, Any]]:
             pictures[n][number] = _picture(plane, follow_up.tracks[n][number])
     last = len(follow_up.studies) - 1
     told, sentence = follow_up.proposals(last), follow_up.studies[last].result.options.sentence
+    names = [study.name.capitalize() for study in follow_up.studies]
     return [
         {
             "number": n + 1,
             "kind": _sightings(follow_up, track)[-1].type,
             "views": [
-                {
-                    "name": study.name.capitalize(),
-                    "picture": pictures[n][number],
-                    "text": _size(follow_up.nodule(track, number)),
-                }
-                for number, study in enumerate(follow_up.studies)
+                {"name": name, "picture": picture, "text": size}
+                for name, picture, size in zip(
+                    names, pictures[n], _sizes(_rows_of(follow_up, track), n + 1), strict=True
+                )
             ],
             "proposal": None if (label := track[last]) is None else proposed(told[label], sentence),
         }
@@ -122,9 +133,13 @@ def _cards(follow_up: FollowUp) -> list[dict[str, Any]]:
     ]
 
 
+def _rows_of(follow_up: FollowUp, track: Sequence[int | None]) -> list[Nodule | None]:
+    """The nodule of a track in each study; None where it is not."""
+    return [follow_up.nodule(track, number) for number in range(len(track))]
+
+
 def _sightings(follow_up: FollowUp, track: Sequence[int | None]) -> list[Nodule]:
-    rows = (follow_up.nodule(track, number) for number in range(len(follow_up.studies)))
-    return [row for row in rows if row is not None]
+    return [row for row in _rows_of(follow_up, track) if row is not None]
 
 
 def _places(follow_up: FollowUp, track: Sequence[int | None]) -> list[np.ndarray | None]:
@@ -189,8 +204,9 @@ def volume_figure(follow_up: FollowUp, shown: Sequence[tuple[int, Sequence[int |
     dated = all(day is not None for day in days)
     same = all(one.same_protocol for one in follow_up.interludes)
     for number, track in shown:
-        seen = [(n, row) for n in range(len(track)) if (row := follow_up.nodule(track, n)) is not None]
-        sizes = [volume_size(row, same_protocol=same) for _, row in seen]
+        seen = [(n, row) for n, row in enumerate(_rows_of(follow_up, track)) if row is not None]
+        to_edge = has_edge(*(row for _, row in seen))
+        sizes = [volume_size(row, same_protocol=same, to_edge=to_edge) for _, row in seen]
         at = np.array([days[n] if dated else n + 1 for n, _ in seen], float)
         values = np.array([size.value for size in sizes])
         errors = np.array([(size.value - size.interval.low, size.interval.high - size.value) for size in sizes]).T

@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from ..core.answers import answers_of_record
 from ..core.boxes import label_boxes
 from ..core.ct import CT
 from ..core.nodule import Nodule, from_row, note_on_columns
@@ -108,12 +109,13 @@ def _read(scene: _Scene) -> tuple[Result, tuple[str, ...]]:
     segments = _segments(scene.file_of(segmentation["id"], on_grid), ct)
     rejected = [row.id for row in rows if segments.get(row.id, _GONE).verdict == _REJECTED]
     kept = [row for row in rows if row.id in segments and row.id not in rejected]
-    labels, nodules = np.zeros(ct.hu.shape, np.uint16), list[Nodule]()
+    labels, nodules, numbers = np.zeros(ct.hu.shape, np.uint16), list[Nodule](), dict[int, int]()
     for row in kept:
         segment = segments[row.id]
         free = segment.mask & (labels[segment.box] == 0)
         if free.any():
-            nodules.append(replace(row, id=len(nodules) + 1))
+            numbers[row.id] = len(nodules) + 1
+            nodules.append(replace(row, id=numbers[row.id]))
             labels[segment.box][free] = len(nodules)
     shown = read_beside(scene.file_of(roles["LNHG.heterogeneity"], on_grid)).values
     if shown.shape != ct.hu.shape:
@@ -130,6 +132,7 @@ def _read(scene: _Scene) -> tuple[Result, tuple[str, ...]]:
         replace(options, weights=None),
         provenance=_mapping(attributes.get("LNHG.Provenance", "{}")),
         warnings=(),
+        answers=answers_of_record(_mapping(attributes.get("LNHG.Answers", "{}"))).renumbered(numbers),
     )
     told = f"Rejected by a reader and left out: {len(rejected)} of {len(rows)} nodules." if rejected else ""
     return result, tuple(filter(None, (told, note, options_note)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.ct import CT
+from ..core.ct import CT, fingerprint
 from ..core.plain_file import mapping_of
 from ..core.result import Result
 from ..errors import InputError
@@ -97,12 +97,26 @@ def read_kept(place: str | Path) -> tuple[CT | Result, tuple[str, ...]]:
     if equals and not path.exists():
         if not results or not ct:
             raise InputError(f"{place} names no results, or no CT; write RESULTS=CT, both of the study.")
-        return load_result(Path(results), read_ct(ct)), ()
+        return _loaded(Path(results), read_ct(ct)), ()
     if path.suffix.lower() == ".mrb":
         return read_scene(path)
     if (path / RECORD).is_file():
-        return load_result(path, _ct_of_results(path)), ()
+        return _loaded(path, _ct_of_results(path)), ()
     return read_ct(path), ()
+
+
+def _loaded(folder: Path, ct: CT) -> Result:
+    """The results in a folder. Raises InputError where they were made from another CT, as far as that is known."""
+    result = load_result(folder, ct)
+    made_from = result.ct.source.get("sha256")
+    # The grid may have been rounded since, as other formats and scenes do it: it is compared where it is read.
+    grid = mapping_of(folder / RECORD)["input"].get("ijk_to_ras_mm", ct.ijk_to_ras)
+    if made_from is not None and made_from != fingerprint(ct.hu, np.array(grid)):
+        raise InputError(
+            f"The results in {folder.name} were made from another CT than that which they were read with; name theirs: "
+            f"{folder}=CT."
+        )
+    return result
 
 
 def is_segmented(place: str | Path | Study) -> bool:
@@ -121,7 +135,8 @@ def _ct_of_results(folder: Path) -> CT:
         raise InputError(f"The record {RECORD} of the run cannot be read; run again.") from error
     recorded = identity.get("path")
     if isinstance(recorded, str) and recorded and Path(recorded).exists():
-        ct = read_ct(recorded)
+        series = identity.get("SeriesInstanceUID") if Path(recorded).is_dir() else None
+        ct = read_ct(recorded, str(series) if series else None)
         return replace(ct, identity={**identity, **ct.identity})  # the record knows more than an image file
     if (folder / "scene.mrb").is_file():
         return read_scene(folder / "scene.mrb")[0].ct

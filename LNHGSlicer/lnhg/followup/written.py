@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from .. import __version__
 from ..categories.dictation import dictated
 from ..categories.proposals import Proposal, proposal_header, proposal_row
 from ..core.csv_text import csv_text
-from ..core.nodule import Nodule
 from ..core.nrrd_file import write_nrrd
 from ..core.plain_file import mapping_of
+from ..core.result import Result
 from ..errors import InputError
-from ..writers.results import save
+from ..writers.own_files import RECORD
+from ..writers.results import NAMES, check_folder, move_all, moves_in, save, temporary_folder
 from ..writers.scenes import write_scene
-from .change import volume_of
+from .change import volumes_of
 from .follow import FollowUp, Interlude, Pair
 from .read_back import CT_FILE, FILES
 from .report import report_html
@@ -68,34 +70,34 @@ def save_follow_up(
 
     `for_scene`: of each study only its CT and what `read_back.load_result` reads, unpacked, and no scene.
 
+    All are made aside and moved into place at the end: after an error the folder is as it was before. Studies of an
+    earlier, longer follow-up stay there, and the record and the report say so.
+
     Raises InputError where the folder cannot be written, or holds files of these names that are of no follow-up.
     """
     folder = Path(folder).absolute()
     check_output(folder)
+    follow_up = replace(follow_up, notes=(*follow_up.notes, *_left_over(folder, len(follow_up.studies))))
     texts = {
         "table": csv_text([_TITLES, *table(follow_up)], "\r\n"),
         "report": report_html(follow_up),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, study in enumerate(follow_up.studies, 1):
-            save(study.result, folder / f"study-{number}", with_identity=with_identity, for_scene=for_scene)
-            if for_scene:
-                ct = study.result.ct
-                write_nrrd(folder / f"study-{number}" / CT_FILE, ct.hu, ct.ijk_to_ras, packed=False)
-        with tempfile.TemporaryDirectory(prefix=".lnhg-", dir=folder) as temporary:
+        with temporary_folder(folder) as temporary:
+            made, aside = Path(temporary) / "made", Path(temporary) / "aside"
+            made.mkdir()
+            for number, study in enumerate(follow_up.studies, 1):
+                _write_study(study.result, made / f"study-{number}", with_identity=with_identity, for_scene=for_scene)
             for name, text in texts.items():
-                (Path(temporary) / FILES[name]).write_text(text, encoding="utf-8", newline="")
+                (made / FILES[name]).write_text(text, encoding="utf-8", newline="")
             told = (
                 _OF_MODULE
                 if for_scene
-                else write_scene("lnhg.followup_scene_writers", follow_up, Path(temporary) / FILES["scene"])
+                else write_scene("lnhg.followup_scene_writers", follow_up, made / FILES["scene"])
             )
             text = json.dumps(record(follow_up) | {"scene": told}, indent=2, allow_nan=False) + "\n"
-            (Path(temporary) / FILES["record"]).write_text(text, encoding="utf-8", newline="")
-            (folder / FILES["scene"]).unlink(missing_ok=True)  # of an earlier run, where there is no new one
-            for file in sorted(Path(temporary).iterdir()):
-                file.replace(folder / file.name)
+            (made / FILES["record"]).write_text(text, encoding="utf-8", newline="")
+            move_all(_moves(made, folder, aside))
     except OSError as error:
         raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
     written = {name: folder / file for name, file in FILES.items() if (folder / file).exists()}
@@ -103,8 +105,42 @@ def save_follow_up(
     return written | studies
 
 
+def _write_study(result: Result, folder: Path, *, with_identity: bool, for_scene: bool) -> None:
+    save(result, folder, with_identity=with_identity, for_scene=for_scene)
+    if for_scene:
+        write_nrrd(folder / CT_FILE, result.ct.hu, result.ct.ijk_to_ras, packed=False)
+
+
+def _moves(made: Path, folder: Path, aside: Path) -> list[tuple[Path, Path]]:
+    """What is to be moved where so that `folder` holds the follow-up; the scene of an earlier one goes too."""
+    if not folder.exists():
+        return [(made, folder)]
+    moves = [(folder / file, aside / file) for file in FILES.values() if (folder / file).exists()]
+    for path in sorted(made.iterdir()):
+        if path.is_dir():
+            names = {*NAMES, *(file.name for file in path.iterdir())}
+            moves += moves_in(path, folder / path.name, aside / path.name, sorted(names))
+        else:
+            moves.append((path, folder / path.name))
+    return moves
+
+
+def _left_over(folder: Path, count: int) -> tuple[str, ...]:
+    """A sentence on studies in `folder` beyond those of a follow-up of `count`; empty where there are none."""
+    names = [path.name for number, path in _studies_in(folder).items() if number > count and (path / RECORD).is_file()]
+    if not names:
+        return ()
+    return (f"{' and '.join(names)} in this folder {'is' if len(names) == 1 else 'are'} of an earlier follow-up.",)
+
+
+def _studies_in(folder: Path) -> dict[int, Path]:
+    """The folders of studies that are there, by their numbers."""
+    found = {path: re.fullmatch(r"study-(\d+)", path.name) for path in folder.glob("study-*")}
+    return dict(sorted((int(number[1]), path) for path, number in found.items() if number))
+
+
 def check_output(folder: Path) -> None:
-    """Raise InputError where files of a follow-up's names are there that are of none."""
+    """Raise InputError where files of a follow-up's names are there that are of none, or that were changed since."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; choose a folder for the results.")
     there = [file for file in FILES.values() if (folder / file).exists()]
@@ -113,6 +149,8 @@ def check_output(folder: Path) -> None:
             f"{', '.join(there)} in {folder} would be replaced, but this program did not write it; choose another "
             f"folder."
         )
+    for study in _studies_in(folder).values():
+        check_folder(study)
 
 
 def _is_own(path: Path) -> bool:
@@ -212,10 +250,10 @@ def _proposed(proposal: Proposal | None, sentence: str) -> list[str]:
 
 
 def _row(track: int, number: int, one: Interlude, pair: Pair) -> list[Any]:
-    rows: Sequence[Nodule | None] = (pair.earlier, pair.later)
+    rows = (pair.earlier, pair.later)
     start = [track, number + 1, number + 2, pair.state, *("" if row is None else row.id for row in rows)]
     days = "" if one.days is None else one.days
-    volumes = ["" if row is None else _cell(volume_of(row)) for row in rows]
+    volumes = ["" if volume is None else _cell(volume) for volume in volumes_of(rows)]
     change = pair.change
     if change is None:
         return [*start, days, *volumes, *[""] * (len(_TITLES) - len(proposal_header()) - len(start) - 3)]

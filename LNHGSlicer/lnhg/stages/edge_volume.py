@@ -25,15 +25,20 @@ _DEEPEST = 0.15
 # Tissue of the lung's surroundings, not lung, HU; and the least contrast of a nodule to the lung around it.
 _TISSUE_HU, _LEAST_CONTRAST_HU = -500.0, 80.0
 
+# The share of the outline's volume that is no measurement any more: of the outlines of readers of 317 nodules the
+# least is 0.65. Faint nodules whose border is darker than the lung around can fall below 0.
+_LEAST_SHARE = 0.3
+
 
 @dataclass(frozen=True)
 class EdgeVolume:
     """A volume to the half-height edge.
 
     Attributes:
-        volume: mm3; NaN where no lung lies around the nodule, or the nodule is hardly denser than it.
+        volume: mm3; NaN where no lung lies around the nodule, the nodule is hardly denser than it, or what is found is
+            under a third of the outline.
         attached: share of the nodule's surroundings that is other tissue (vessel, pleura), 0 to 1; there the outline
-            stands, since the CT shows no edge.
+            stands, since the CT shows no edge. NaN as above.
     """
 
     volume: float
@@ -57,6 +62,8 @@ def edge_volume(ct: CT, mask: np.ndarray) -> EdgeVolume:
     beside_other = _within(other, _NEAR_MM, spacing) & near
     filled = np.where(near, (hu - lung) / (tissue - lung), inside).clip(-0.5, 1.5)
     filled = np.where(beside_other, inside, filled)
+    if filled.sum() <= _LEAST_SHARE * np.count_nonzero(inside):
+        return EdgeVolume(math.nan, math.nan)
     shell = near & ~inside
     attached = float(beside_other[shell].mean()) if shell.any() else 1.0
     return EdgeVolume(float(filled.sum()) * ct.voxel_volume, attached)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.atomic_file import write_atomic
 from ..core.ct import CT
 from ..errors import InputError
 from ..evaluation.statistics import wilson_share
@@ -57,14 +58,22 @@ def _read(path: Path) -> CT:
 
 def _done(kept: Path, made_with: Mapping[str, object]) -> list[PairCounts]:
     """The pairs that were made with the same weights and as many nodules; InputError for others, which would be
-    mixed.
+    mixed. A last line that was cut off is taken away.
     """
     if not kept.exists():
         return []
-    rows = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
-    if any({name: row.pop(name, None) for name in made_with} != made_with for row in rows):
+    try:
+        lines, _, cut = kept.read_bytes().rpartition(b"\n")
+        rows = [json.loads(line) for line in lines.splitlines()]
+        others = any({name: row.pop(name, None) for name in made_with} != made_with for row in rows)
+        pairs = [] if others else [PairCounts(**row) for row in rows]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{kept} holds a line that is no pair; remove the line, or choose another folder.") from error
+    if others:
         raise InputError(f"{kept} holds pairs made with other weights, or otherwise; choose another folder.")
-    return [PairCounts(**row) for row in rows]
+    if cut:
+        write_atomic(kept, lines + b"\n" if lines else b"")
+    return pairs
 
 
 def page(pairs: Sequence[PairCounts]) -> str:

@@ -63,6 +63,7 @@ _MEASUREMENTS = {
     ),
 }
 _CANCER = codes.DCM.ProbabilityOfCancer
+_CANCER_AT_LEAST = Code("cancer-at-least", OWN_SCHEME, "Probability of cancer, at least: the nodule is cut")
 _PERCENT = Code("%", "UCUM", "Percent")
 _CHANGE = Code("volume-change", OWN_SCHEME, "Change of volume since the study before")
 _DOUBLING = Code("doubling-days", OWN_SCHEME, "Time in which the volume doubles")
@@ -383,7 +384,8 @@ def _probability(proposal: Proposal) -> list[Any]:
     risk = proposal.brock
     if risk.missing:
         return []
-    return [hd.sr.Measurement(name=_CANCER, value=round(100 * risk.low, 2), unit=_PERCENT)]
+    name = _CANCER_AT_LEAST if risk.lower_bound else _CANCER
+    return [hd.sr.Measurement(name=name, value=round(100 * risk.low, 2), unit=_PERCENT)]
 
 
 def _follow_up(proposal: Proposal) -> list[Any]:

@@ -58,6 +58,9 @@ _SHORT = (
     ("growing", "GROWS"),
     ("within the uncertainty", "UNSURE"),
     (NOT_FOR_THIS, "NA"),
+    (" or higher", "+"),
+    (" or larger", "+"),
+    (" or more", "+"),
     (", ", "-"),
     (" ", "-"),
 )
@@ -72,7 +75,7 @@ def sites(nodule: Nodule) -> list[tuple[Code, Code | None]]:
 
 def evaluations(proposal: Proposal) -> list[tuple[Code, Code]]:
     """What is proposed of a nodule, and its course: pairs of what is told and its value."""
-    told = [(_SYSTEMS[one.system], _own(one.ruling.value)) for one in proposal.categories]
+    told = [(_SYSTEMS[one.system], _own(one.value)) for one in proposal.categories]
     if proposal.course is not None:
         told.append((_COURSE, _own(proposal.course)))
     return told

@@ -177,7 +177,7 @@ def _glance(nodule: Nodule, lung_rads: str) -> tuple[str, ...]:
         str(nodule.slice),
         nodule.type,
         f"{nodule.at_least}{_number(nodule.long_axis, 1)} × {_number(nodule.short_axis, 1)} mm",
-        f"{_number(nodule.volume, 0)} mm³",
+        f"{nodule.at_least}{_number(nodule.volume, 0)} mm³",
         lung_rads,
         _number(nodule.unevenness, 0),
     )
@@ -185,7 +185,9 @@ def _glance(nodule: Nodule, lung_rads: str) -> tuple[str, ...]:
 
 def _key_numbers(nodule: Nodule) -> dict[str, str]:
     part = (
-        f"solid part {_number(nodule.solid_diameter, 1)} mm" if nodule.solid_diameter else "solid part not measurable"
+        f"solid part {nodule.at_least}{_number(nodule.solid_diameter, 1)} mm"
+        if nodule.solid_diameter
+        else "solid part not measurable"
     )
     solid = f"; {part}" if nodule.type == "part-solid" else ""
     instance = "" if nodule.instance_number is None else f", DICOM instance {nodule.instance_number}"

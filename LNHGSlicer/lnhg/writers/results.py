@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,8 @@ FILES_FOR_SCENE = {
     "record": FILES["record"],
 }
 
-# All names that a result can have in its folder.
-_NAMES = sorted({*FILES.values(), *EXTRAS.values(), *FILES_FOR_SCENE.values()})
+#: All names that a result can have in its folder.
+NAMES = sorted({*FILES.values(), *EXTRAS.values(), *FILES_FOR_SCENE.values()})
 
 
 def save(
@@ -80,7 +80,7 @@ def save(
     folder = Path(folder).absolute()
     _check_nothing_foreign(folder)
     try:
-        with _temporary_folder(folder) as temporary:
+        with temporary_folder(folder) as temporary:
             made = Path(temporary) / "results"
             made.mkdir()
             if for_scene:
@@ -89,7 +89,7 @@ def save(
                 _write_all(result, made, with_identity, extras)
             known = FILES_FOR_SCENE if for_scene else FILES | EXTRAS
             names = {name: file for name, file in known.items() if (made / file).exists()}
-            _move_in(made, folder, Path(temporary), _NAMES)
+            move_all(moves_in(made, folder, Path(temporary), NAMES))
     except OSError as error:
         raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
     return {name: folder / file for name, file in names.items()}
@@ -106,7 +106,7 @@ def save_reading(result: Result, folder: Path, *, extras: Collection[str] = ()) 
     _check_nothing_foreign(folder)
     try:
         former = json.loads((folder / FILES["record"]).read_text(encoding="utf-8"))
-        with _temporary_folder(folder) as temporary:
+        with temporary_folder(folder) as temporary:
             made = Path(temporary) / "results"
             made.mkdir()
             record = run_record(result, former.get("scene", ""), "identity" in former and bool(result.ct.identity))
@@ -116,7 +116,7 @@ def save_reading(result: Result, folder: Path, *, extras: Collection[str] = ()) 
             left = {name: digest for name, digest in former.get(DIGESTS, {}).items() if name not in gone}
             _write_record(made / FILES["record"], record, left)
             names = {name: file for name, file in (FILES | EXTRAS).items() if (made / file).exists()}
-            _move_in(made, folder, Path(temporary), [*names.values(), *outdated])
+            move_all(moves_in(made, folder, Path(temporary), [*names.values(), *outdated]))
     except OSError as error:
         raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
     return {name: folder / file for name, file in names.items()}
@@ -147,14 +147,14 @@ def check_folder(folder: Path) -> None:
     folder = folder.absolute()
     _check_nothing_foreign(folder)
     try:
-        with _temporary_folder(folder):
+        with temporary_folder(folder):
             pass
     except OSError as error:
         raise InputError(f"The results cannot be written to {folder} ({error}); choose another folder.") from error
 
 
 def _check_nothing_foreign(folder: Path) -> None:
-    foreign = foreign_files(folder, _NAMES)
+    foreign = foreign_files(folder, NAMES)
     if foreign:
         raise InputError(
             f"{', '.join(foreign)} in {folder} would be replaced, but this program did not write it as a result, or "
@@ -162,7 +162,7 @@ def _check_nothing_foreign(folder: Path) -> None:
         )
 
 
-def _temporary_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
+def temporary_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
     """A folder on the same disk as `folder`: in it if it exists (its parent may be read-only), else beside it."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; choose a folder for the results.")
@@ -222,19 +222,22 @@ def _write_scene(path: Path, result: Result) -> str:
     return write_scene("lnhg.scene_writers", result, path)
 
 
-def _move_in(made: Path, folder: Path, temporary: Path, names: Sequence[str]) -> None:
-    """Move the files of `made` to `folder`, those of `names` that lie there aside into `temporary`; on an error move
-    them back.
+def moves_in(made: Path, folder: Path, aside: Path, names: Iterable[str]) -> list[tuple[Path, Path]]:
+    """What is to be moved where so that `folder` holds the files of `made`: before them those of `names` that lie there
+    go to `aside`. A folder that is not there yet is `made` itself.
     """
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made.rename(folder)
-        return
-    moves = [(folder / file, temporary / f"earlier-{file}") for file in names if (folder / file).exists()]
-    moves += [(path, folder / path.name) for path in made.iterdir()]
+        return [(made, folder)]
+    moves = [(folder / file, aside / f"earlier-{file}") for file in names if (folder / file).exists()]
+    return [*moves, *((path, folder / path.name) for path in made.iterdir())]
+
+
+def move_all(moves: Iterable[tuple[Path, Path]]) -> None:
+    """Move each file or folder from the first path to the second; on an error move all back."""
     done = []
     try:
         for source, target in moves:
+            target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
             done.append((source, target))
     except BaseException:
