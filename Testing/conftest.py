@@ -14,6 +14,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(trylast=True)  # after pytest has chosen another place
 def pytest_configure(config):
     """A process of tests that crashes leaves behind where it was; the last lines of the run say it."""
     if hasattr(config, "workerinput"):
