@@ -1826,12 +1826,18 @@ def test_a_run_that_ends_in_another_module_is_shown_on_return(panel):
     assert {view.GetForegroundVolumeID() for view in views()} == {panel.review.nodes.heterogeneity.GetID()}
 
 
+def edited_in_a_run(panel, segment_id):
+    """A second run is under way, and the Segment Editor stands at an outline of the first; returns its node."""
+    click(panel.ui.segmentButton)
+    editor = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    editor.SetAndObserveSegmentationNode(panel.review.nodes.segmentation)
+    editor.SetSelectedSegmentID(segment_id)
+    return editor
+
+
 def test_the_segment_editor_goes_on_with_the_outlines_of_a_run_that_ended_meanwhile(reviewed):
     former = reviewed.review.nodes
-    click(reviewed.ui.segmentButton)
-    editor = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
-    editor.SetAndObserveSegmentationNode(former.segmentation)
-    editor.SetSelectedSegmentID("Nodule_2")
+    editor = edited_in_a_run(reviewed, "Nodule_2")
     reviewed.exit()
     half_erased(former, "Nodule_2")
     reviewed.logic.runs[-1].finish(RESULT)
@@ -1846,11 +1852,7 @@ def test_the_segment_editor_goes_on_with_the_outlines_of_a_run_that_ended_meanwh
 
 
 def test_a_stroke_that_was_meant_for_a_nodule_that_is_gone_goes_into_no_other(reviewed):
-    former = reviewed.review.nodes
-    click(reviewed.ui.segmentButton)
-    editor = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
-    editor.SetAndObserveSegmentationNode(former.segmentation)
-    editor.SetSelectedSegmentID("Nodule_2")
+    editor = edited_in_a_run(reviewed, "Nodule_2")
     reviewed.logic.runs[-1].finish(handmade_result(GRIDS["oblique"], balls=BALLS[:1]))
     assert editor.GetSegmentationNode() is reviewed.review.nodes.segmentation
     assert not editor.GetSelectedSegmentID()

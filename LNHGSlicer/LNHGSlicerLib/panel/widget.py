@@ -589,22 +589,25 @@ class Panel(VTKObservationMixin):
         from ..scene.nodes import segmentations_without_ct
 
         for lost in segmentations_without_ct():
-            if lost.GetID() not in self._told_lost:
-                self._told_lost.add(lost.GetID())
-                told = _("The CT of {nodules} is no longer in the scene, and without it they cannot be reviewed. They ")
-                told += _("stay in the module Data with their map and table; load the CT and segment it to review it.")
-                self.show_error(told.format(nodules=lost.GetName()))
+            told = _(
+                "The CT of {nodules} is no longer in the scene, and without it they cannot be reviewed. They stay "
+            )
+            told += _("in the module Data with their map and table; load the CT and segment it to review it.")
+            self._tell_lost(lost, told)
 
     def _tell_without_voxels(self) -> None:
         """Say once of each result that lacks a file, since its scene was opened, why it is nowhere in the panel."""
         from ..scene.nodes import results_without_voxels
 
         for lost in results_without_voxels():
-            if lost.segmentation.GetID() not in self._told_lost:
-                self._told_lost.add(lost.segmentation.GetID())
-                told = _("A file of {nodules} was not there when the scene was opened: its map or its table is empty. ")
-                told += _("Bring the file back and open the scene again, or segment the CT again.")
-                self.show_error(told.format(nodules=lost.segmentation.GetName()), ct=lost.ct)
+            told = _("A file of {nodules} was not there when the scene was opened: its map or its table is empty. ")
+            told += _("Bring the file back and open the scene again, or segment the CT again.")
+            self._tell_lost(lost.segmentation, told, lost.ct)
+
+    def _tell_lost(self, segmentation: Any, sentence: str, ct: Any = None) -> None:
+        if segmentation.GetID() not in self._told_lost:
+            self._told_lost.add(segmentation.GetID())
+            self.show_error(sentence.format(nodules=segmentation.GetName()), ct=ct)
 
     def _look_at_scene_soon(self, *_: Any) -> None:
         """Slicer's own code still works on a node while it tells that it came or went."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import slicer
 
-from lnhg.core.answers import StudyAnswers, answers_of_record
+from lnhg.core.answers import StudyAnswers
 from lnhg.core.nodule import Nodule
 from lnhg.core.result import Result
 from lnhg.options import Options
@@ -109,18 +109,11 @@ class StudyOut:
             self.options,
             provenance=self.provenance,
             warnings=(),
-            answers=_renumbered(self.answers, {row.id: number for number, row in enumerate(rows, 1)}),
+            answers=self.answers.renumbered({row.id: number for number, row in enumerate(rows, 1)}),
         )
         save(result, folder, with_identity=True, for_scene=True)
         write_nrrd(folder / _CT, ct.hu, ct.ijk_to_ras, packed=False)
         return [row.id for row in rows]
-
-
-def _renumbered(answers: StudyAnswers, numbers: Mapping[int, int]) -> StudyAnswers:
-    """Answers of the nodules that have a new number, by that one."""
-    told = answers.as_record()
-    nodules = {str(numbers[int(old)]): one for old, one in told["nodules"].items() if int(old) in numbers}
-    return answers_of_record({**told, "nodules": nodules})
 
 
 def _left(nodes: SceneNodes, outlines: Outlines) -> dict[str, Outline]:

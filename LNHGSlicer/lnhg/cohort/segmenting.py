@@ -45,13 +45,12 @@ from ..core.csv_text import harmless, read_csv
 from ..core.lobes import NO_LOBES
 from ..core.manifest import weights_folder
 from ..core.nodule import NOT_MEASURED
-from ..core.plain_file import mapping_of
 from ..core.seal import digest_of
 from ..errors import InputError, LNHGError, WeightsError
 from ..networks.models import Models, open_models
 from ..options import Options
 from ..pipeline import segment
-from ..writers.own_files import DIGESTS, foreign_files, is_whole
+from ..writers.own_files import DIGESTS, foreign_files, is_whole, record_of
 from ..writers.results import FILES, check_folder, save
 from ..writers.table import table_header
 from .scans import Scan
@@ -197,7 +196,7 @@ def _segmented(scan: Scan, cohort: Cohort) -> str:
         raise InputError(
             f"The folder {scan.name} in {SCANS} was not written by lnhg batch; move it away, or rename the scan."
         )
-    if (made_by := _record(folder).get("provenance", {}).get("lnhg", __version__)) != __version__:
+    if (made_by := (record_of(folder) or {}).get("provenance", {}).get("lnhg", __version__)) != __version__:
         logger.warning("%s was made by version %s; it is segmented anew.", scan.name, made_by)
     result = segment(ct, cohort.options, models=_models(cohort.options.weights, cohort.options.runtime, cohort.weights))
     with tempfile.TemporaryDirectory(dir=cohort.output / _WORK) as work:
@@ -226,17 +225,9 @@ def _place_for_earlier(folder: Path, work: Path, cohort: Cohort) -> Path:
 
 def _is_told(folder: Path) -> bool:
     """Whether a reader told answers or lobes after the results were written; a batch itself tells none."""
-    record = _record(folder)
+    record = record_of(folder) or {}
     lobes = {row.get("lobe") or NOT_MEASURED for row in record.get("nodules", [])}
     return any(record.get("answers", {}).values()) or not lobes <= {NOT_MEASURED, NO_LOBES}
-
-
-def _record(folder: Path) -> Mapping[str, Any]:
-    """The record of the results in a folder; empty where there is none that can be read."""
-    try:
-        return mapping_of(folder / FILES["record"])
-    except (OSError, ValueError, InputError):
-        return {}
 
 
 def _is_sealed(folder: Path, sha256: str, cohort: Cohort) -> bool:
@@ -257,7 +248,9 @@ def _seal(folder: Path, sha256: str, cohort: Cohort) -> str:
     """
     options = {name: value for name, value in asdict(cohort.options).items() if name not in _NOT_SEALED}
     run = [sha256, options, cohort.weights, cohort.with_identity, __version__, table_header()]
-    lasting = {name: digest for name, digest in _record(folder)[DIGESTS].items() if name in _LASTING}
+    record = record_of(folder)
+    assert record is not None  # asked for whole results alone
+    lasting = {name: digest for name, digest in record[DIGESTS].items() if name in _LASTING}
     return digest_of([*run, lasting])
 
 

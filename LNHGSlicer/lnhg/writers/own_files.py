@@ -24,7 +24,7 @@ def foreign_files(folder: Path, names: Iterable[str]) -> list[str]:
     Records of before they told of their files are taken at their word.
     """
     present = [name for name in names if os.path.lexists(folder / name)]
-    record = _record(folder)
+    record = record_of(folder)
     if record is None:
         return present
     if SEAL not in record:
@@ -35,7 +35,7 @@ def foreign_files(folder: Path, names: Iterable[str]) -> list[str]:
 
 def is_whole(folder: Path) -> bool:
     """Whether every file of the result in `folder` is there and as it was written."""
-    record = _record(folder)
+    record = record_of(folder)
     if record is None or not is_sealed(record):
         return False
     return all(_is_own(folder / name, digest) for name, digest in record[DIGESTS].items())
@@ -53,7 +53,7 @@ def _is_own(file: Path, digest: str) -> bool:
         return False
 
 
-def _record(folder: Path) -> Mapping[str, Any] | None:
+def record_of(folder: Path) -> Mapping[str, Any] | None:
     """The record of a result; None for a file that is none."""
     try:
         record = mapping_of(folder / RECORD)
